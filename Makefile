@@ -1,0 +1,56 @@
+# Everything a user or developer runs. `make` alone says what there is.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+TESTS ?= tests
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev run demo test check format bench soak fuzz migration diagrams trace sample-sound script
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(VENV)/.setup: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name it with make PYTHON=..."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "Python's venv module is missing; on Debian: apt-get install python3-venv"; rm -rf $(VENV); exit 1; }
+	@echo "Installing what the service needs into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/.setup-dev: requirements-dev.txt $(VENV)/.setup
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+setup: $(VENV)/.setup  ## .venv from requirements.txt
+
+setup-dev: $(VENV)/.setup-dev  ## tools, and the programs the tests need (as root by apt-get)
+	@$(BIN)/python -m tests.peers.requirements --install
+
+run: setup  ## start the service
+	@$(BIN)/python main.py $(ARGS)
+
+demo: setup  ## the whole main job with no provider: 200 calls, a report, what one callee heard (ARGS=--exit ends by itself)
+	@$(BIN)/python main.py demo $(ARGS)
+
+test: setup-dev  ## all tests but bench, soak and fuzz
+	@$(BIN)/python -m pytest -n $(WORKERS) -m "not bench" $(TESTS) $(ARGS)
+
+check: $(VENV)/.setup-dev  ## lint, types, layers, docs; no tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python docs/check.py
+
+format: $(VENV)/.setup-dev  ## format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+migration: $(VENV)/.setup-dev  ## a new migration from the tables: make migration NAME=what-changes
+	@test -n "$(NAME)" || { echo "name it: make migration NAME=what-changes"; exit 2; }
+	$(BIN)/python -m autodialer.store.migrations "$(NAME)"
+
+script: setup  ## sqlite/script.sql from the migrations
+	$(BIN)/python -m autodialer.store.script > sqlite/script.sql.new && mv sqlite/script.sql.new sqlite/script.sql

@@ -1,0 +1,126 @@
+"""Phone numbers: what a user wrote -> what is stored (E.164) -> what the provider wants dialled."""
+
+import re
+from dataclasses import dataclass
+
+import phonenumbers
+from phonenumbers import NumberParseException, PhoneNumber, ValidationResult
+
+from autodialer.errors import Invalid
+
+RAW = "raw"
+"""Region that means: dial the text as written."""
+LONGEST_RAW = 32
+FLAG_UNASSIGNED = "unassigned"
+"""Possible by its length, but in no range that the numbering plan has assigned."""
+
+_RAW_PATTERN = re.compile(rf"[0-9*#]{{1,{LONGEST_RAW}}}")
+_SCIENTIFIC = re.compile(r"\d[.,]?\d*[eE]\+?\d+")
+_INTEGRAL_FLOAT = re.compile(r"(\d+)[.,]0+")
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_FORMATTED = re.compile(r"\+?[0-9*#]{1,64}")
+_TOO_SHORT = (ValidationResult.TOO_SHORT, ValidationResult.IS_POSSIBLE_LOCAL_ONLY)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Number:
+    """A number that can be dialled."""
+
+    number: str
+    """E.164 with the plus, or the text as written for region `raw`."""
+    flag: str | None
+    """A doubt worth showing (`unassigned`), None: no doubt."""
+
+
+def check_region(region: str) -> str:
+    """The region in its canonical spelling. Raises Invalid for what is neither an ISO 3166 country nor `raw`."""
+    if region.lower() == RAW:
+        return RAW
+    if region.upper() not in phonenumbers.SUPPORTED_REGIONS:
+        raise Invalid(
+            f"region takes a two-letter country code such as RU, or raw to dial numbers as written; it is {region!r}",
+            field="region",
+        )
+    return region.upper()
+
+
+def normalise(text: str, region: str) -> Number:
+    """The number that `text` means in `region`. Raises Invalid with the reason, which is kept with a rejected row."""
+    text = text.strip()
+    if not text:
+        raise Invalid("empty", field="number")
+    if integral := _INTEGRAL_FLOAT.fullmatch(text):
+        text = integral[1]
+    if _SCIENTIFIC.fullmatch(text):
+        raise Invalid(
+            "written in scientific notation by a spreadsheet, digits are lost; format the column as text or as a "
+            "number without decimals and export it again",
+            field="number",
+        )
+    if region == RAW:
+        return _normalise_raw(text)
+    return _normalise_e164(text, region)
+
+
+def dial_string(number: str, number_format: str) -> str:
+    """What is dialled for a stored number: a `raw` one as written, an E.164 one by the trunk's template."""
+    if not number.startswith("+"):
+        return number
+    parsed = phonenumbers.parse(number)
+    national = phonenumbers.national_significant_number(parsed)
+    return number_format.replace("{e164}", number[1:]).replace("{national}", national)
+
+
+def check_number_format(number_format: str) -> str:
+    """The template itself when it makes a number that can be dialled. Raises Invalid that names the field."""
+    unknown = set(_PLACEHOLDER.findall(number_format)) - {"e164", "national"}
+    example = number_format.replace("{e164}", "70000000000").replace("{national}", "0000000000")
+    if unknown or "{" not in number_format or not _FORMATTED.fullmatch(example):
+        raise Invalid(
+            "number_format takes digits around {e164} (digits without the plus) or {national}, for example {e164}, "
+            f"+{{e164}} or 8{{national}}; it is {number_format!r}",
+            field="number_format",
+        )
+    return number_format
+
+
+def _normalise_raw(text: str) -> Number:
+    compact = re.sub(r"[\s().-]", "", text)
+    if not _RAW_PATTERN.fullmatch(compact):
+        raise Invalid(f"not dialable as written: only digits, * and #, at most {LONGEST_RAW}", field="number")
+    return Number(number=compact, flag=None)
+
+
+def _normalise_e164(text: str, region: str) -> Number:
+    try:
+        parsed = phonenumbers.parse(text, region)
+    except NumberParseException as exc:
+        raise Invalid(_parse_reason(exc), field="number") from exc
+    if parsed.extension:
+        raise Invalid("has an extension, which cannot be dialled; use a callbase with region raw", field="number")
+    possible = phonenumbers.is_possible_number_with_reason(parsed)
+    if possible != ValidationResult.IS_POSSIBLE:
+        raise Invalid(_length_reason(possible, parsed, region), field="number")
+    e164 = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+    flag = None if phonenumbers.is_valid_number(parsed) else FLAG_UNASSIGNED
+    return Number(number=e164, flag=flag)
+
+
+def _parse_reason(exc: NumberParseException) -> str:
+    if exc.error_type == NumberParseException.INVALID_COUNTRY_CODE:
+        return "the country code does not exist"
+    if exc.error_type == NumberParseException.TOO_LONG:
+        return "too long for a phone number"
+    if exc.error_type in (NumberParseException.TOO_SHORT_NSN, NumberParseException.TOO_SHORT_AFTER_IDD):
+        return "too short for a phone number"
+    return "not a phone number"
+
+
+def _length_reason(possible: int, parsed: PhoneNumber, region: str) -> str:
+    if possible in _TOO_SHORT:
+        return f"too short for a phone number of {region}"
+    if possible == ValidationResult.TOO_LONG:
+        return f"too long for a phone number of {region}"
+    if possible == ValidationResult.INVALID_COUNTRY_CODE:
+        return f"the country code {parsed.country_code} does not exist"
+    return f"no phone number of {region} has this length"

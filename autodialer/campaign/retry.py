@@ -1,0 +1,78 @@
+"""The retry policy: from one call's outcome and the budgets used so far to what happens next. Pure."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from autodialer.model import (
+    DEFAULT_RETRY,
+    Campaign,
+    ClaimedJob,
+    Disposition,
+    JobState,
+    NextStep,
+    RetryRule,
+    SubscriberState,
+)
+
+NEVER_RETRIED = frozenset({Disposition.INVALID_NUMBER})
+CANCELLED_DELAY_S = 5.0
+"""A job that was cancelled by us waits this long before it may be claimed again."""
+
+
+def decide_next(
+    campaign: Campaign, job: ClaimedJob, disposition: Disposition, *, played_s: float, answered: bool, now: datetime
+) -> NextStep:
+    """What becomes of `job` after a call that ended with `disposition`.
+
+    `answered` tells a call whose phone was picked up (2xx), `played_s` how much of the sound was sent.
+    The rule of the result names what decided: the retry rule used, `max_attempts`, `retries_used`, or the disposition.
+    """
+    if disposition is Disposition.CANCELLED:
+        return NextStep(
+            job_state=JobState.QUEUED,
+            subscriber_state=SubscriberState.IN_PROGRESS,
+            not_before=now + timedelta(seconds=CANCELLED_DELAY_S),
+            rule="cancelled",
+            counts_as_attempt=False,
+        )
+    if disposition is Disposition.ANSWERED and not _is_short(campaign, played_s):
+        return NextStep(job_state=JobState.DONE, subscriber_state=SubscriberState.REACHED, rule="answered")
+    if disposition in NEVER_RETRIED:
+        return _exhausted(disposition.value)
+    if disposition is Disposition.FAILED and answered:
+        # 2xx without usable media: a person picked the phone up, so the number is not called again by itself.
+        return _exhausted("picked_up")
+    return _retry(campaign, job, "short" if disposition is Disposition.ANSWERED else disposition.value, now)
+
+
+def rule_for(retry: Mapping[str, RetryRule], name: str) -> RetryRule:
+    """The campaign's rule of that name, else the default; a name without either is never retried."""
+    return retry.get(name) or DEFAULT_RETRY.get(name) or RetryRule(after_s=0, times=0)
+
+
+def _retry(campaign: Campaign, job: ClaimedJob, name: str, now: datetime) -> NextStep:
+    rule = rule_for(campaign.retry, name)
+    exhausted = _exhausted if name != "short" else _reached_short
+    if job.retries_used.get(name, 0) >= rule.times:
+        return exhausted(name if rule.times == 0 else "retries_used")
+    if job.attempt >= campaign.max_attempts:
+        return exhausted("max_attempts")
+    return NextStep(
+        job_state=JobState.QUEUED,
+        subscriber_state=SubscriberState.IN_PROGRESS,
+        not_before=now + timedelta(seconds=rule.after_s),
+        rule=name,
+    )
+
+
+def _is_short(campaign: Campaign, played_s: float) -> bool:
+    return campaign.min_played_s is not None and played_s < campaign.min_played_s
+
+
+def _exhausted(rule: str) -> NextStep:
+    return NextStep(job_state=JobState.DONE, subscriber_state=SubscriberState.EXHAUSTED, rule=rule)
+
+
+def _reached_short(rule: str) -> NextStep:
+    """An answered call reached its subscriber, however little was heard, once no retry is left."""
+    return NextStep(job_state=JobState.DONE, subscriber_state=SubscriberState.REACHED, rule=rule)

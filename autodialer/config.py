@@ -1,0 +1,138 @@
+"""The settings, read in one place from environment variables and a `.env` file, checked at start."""
+
+import ipaddress
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from autodialer.errors import SettingsError
+
+DEFAULT_DATA = "sqlite"
+
+WHAT_IT_TAKES = {
+    "DIALER_HTTP": "host:port, for example 127.0.0.1:8080",
+    "DIALER_PUBLIC_URL": "the http:// or https:// address that users type",
+    "DIALER_TRUSTED_PROXY": "the IP address of a reverse proxy in front",
+    "DIALER_DATA": "a folder that can be written",
+    "DIALER_DATABASE_URL": "an SQLAlchemy URL, for example sqlite:///sqlite/db.sqlite3",
+    "DIALER_ADMIN_LOGIN": "a login of 1 to 64 characters",
+    "DIALER_ADMIN_PASSWORD": "a password of at least 8 characters",
+    "DIALER_SIP_ADDRESS": "an IPv4 address of this machine",
+    "DIALER_SIP_PORT": "a UDP port, 1024 to 65535",
+    "DIALER_RTP_PORTS": "two UDP ports, low-high, for example 10000-19999",
+    "DIALER_DRAIN_S": "seconds, 0 to 3600",
+    "DIALER_LOG": "DEBUG, INFO, WARNING or ERROR",
+    "JWT_KEY": "the secret that the prototype's clients share",
+}
+
+
+class Settings(BaseSettings):
+    """What the service is told from outside. Every field is one variable of docs/deploy.md."""
+
+    model_config = SettingsConfigDict(env_prefix="DIALER_", extra="ignore", frozen=True)
+
+    http: str = "127.0.0.1:8080"
+    public_url: str | None = None
+    trusted_proxy: str | None = None
+    data: Path = Path(DEFAULT_DATA)
+    database_url: str | None = None
+    admin_login: Annotated[str | None, Field(min_length=1, max_length=64)] = None
+    admin_password: Annotated[str | None, Field(min_length=8, max_length=256, repr=False)] = None
+    sip_address: str | None = None
+    sip_port: Annotated[int, Field(ge=1024, le=65535)] = 5060
+    rtp_ports: Annotated[tuple[int, int], NoDecode] = (10000, 19999)
+    drain_s: Annotated[float, Field(ge=0, le=3600)] = 30.0
+    log: str = "INFO"
+    jwt_key: Annotated[str | None, Field(repr=False, validation_alias="JWT_KEY")] = None
+
+    @field_validator("http")
+    @classmethod
+    def _check_http(cls, value: str) -> str:
+        host, colon, port = value.rpartition(":")
+        if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536:
+            raise ValueError("not host:port")
+        return value
+
+    @field_validator("sip_address")
+    @classmethod
+    def _check_sip_address(cls, value: str | None) -> str | None:
+        return str(ipaddress.IPv4Address(value)) if value else None
+
+    @field_validator("rtp_ports", mode="before")
+    @classmethod
+    def _split_rtp_ports(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        low, _, high = value.partition("-")
+        return int(low), int(high)
+
+    @field_validator("rtp_ports")
+    @classmethod
+    def _check_rtp_ports(cls, value: tuple[int, int]) -> tuple[int, int]:
+        if not 1024 <= value[0] <= value[1] <= 65535:
+            raise ValueError("not low-high between 1024 and 65535")
+        return value
+
+    @field_validator("log")
+    @classmethod
+    def _check_log(cls, value: str) -> str:
+        if value.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+            raise ValueError("not a log level")
+        return value.upper()
+
+    @property
+    def http_host(self) -> str:
+        """Address that the API listens on."""
+        return self.http.rpartition(":")[0]
+
+    @property
+    def http_port(self) -> int:
+        """TCP port that the API listens on."""
+        return int(self.http.rpartition(":")[2])
+
+    @property
+    def base_url(self) -> str:
+        """The address users type, without a slash at the end; also the issuer of access tokens."""
+        return (self.public_url or f"http://{self.http}").rstrip("/")
+
+    @property
+    def url(self) -> str:
+        """SQLAlchemy URL of the database."""
+        return self.database_url or f"sqlite:///{(self.data / 'db.sqlite3').resolve()}"
+
+    @property
+    def sounds(self) -> Path:
+        """Folder of the stored sounds."""
+        return self.data / "sounds"
+
+    @property
+    def keys(self) -> Path:
+        """Folder of the generated keys, mode 0700."""
+        return self.data / "keys"
+
+
+def load_settings() -> Settings:
+    """Read and check the settings.
+
+    `.env` of the working directory is read first, then `.env` of the data folder; variables of the environment win.
+    Raises SettingsError that names the variable and what it takes.
+    """
+    data = os.environ.get("DIALER_DATA", DEFAULT_DATA)
+    try:
+        settings = Settings(_env_file=(Path(data) / ".env", ".env"))
+        settings.data.mkdir(parents=True, exist_ok=True)
+    except ValidationError as exc:
+        lines = []
+        for error in exc.errors():
+            name = str(error["loc"][0])
+            variable = name if name == "JWT_KEY" else f"DIALER_{name.upper()}"
+            takes = WHAT_IT_TAKES.get(variable, error["msg"])
+            secret = variable in ("DIALER_ADMIN_PASSWORD", "JWT_KEY")
+            lines.append(f"{variable} takes {takes}" + ("" if secret else f"; it is {error['input']!r}"))
+        raise SettingsError("; ".join(lines)) from exc
+    except OSError as exc:
+        raise SettingsError(f"DIALER_DATA takes {WHAT_IT_TAKES['DIALER_DATA']}; {exc.strerror}: {data!r}") from exc
+    return settings

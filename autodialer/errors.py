@@ -1,0 +1,119 @@
+"""All exceptions of the service, one tree. The docstring of each is its default message.
+
+Exceptions are for bugs, misuse and dead infrastructure. What is expected to happen to a call (busy, no answer, a dead
+gateway) is a value: `autodialer.model.CallOutcome`.
+"""
+
+from collections.abc import Sequence
+
+
+class DialerError(Exception):
+    """The dialer cannot do this."""
+
+    code = "error"
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (type(self).__doc__ or "").strip())
+
+
+class SettingsError(DialerError):
+    """A setting has a value that it cannot take."""
+
+    code = "settings"
+
+
+class AlreadyRunning(DialerError):
+    """Another dialer already works on this data folder."""
+
+    code = "already_running"
+
+
+class IncompatiblePyVoIP(DialerError):
+    """This service needs pyVoIP 1.6.8 exactly; run `make setup`."""
+
+    code = "incompatible_pyvoip"
+
+
+class PortsExhausted(DialerError):
+    """No free UDP port is left in the range; widen DIALER_RTP_PORTS or close what uses it."""
+
+    code = "ports_exhausted"
+
+
+class MediaUnavailable(DialerError):
+    """The media process does not answer."""
+
+    code = "media_unavailable"
+
+
+class HostUnresolved(DialerError):
+    """The host name does not resolve to an IPv4 address."""
+
+    code = "host_unresolved"
+
+
+class UserError(DialerError):
+    """The request cannot be carried out as it stands. Base of everything that a user can put right."""
+
+    code = "bad_request"
+
+    def __init__(self, message: str | None = None, *, field: str | None = None, details: Sequence[object] = ()) -> None:
+        super().__init__(message)
+        self.field = field
+        """Name of the field at fault, None where there is no single one."""
+        self.details = list(details)
+        """More for a program to read: strings or JSON objects."""
+
+
+class Invalid(UserError):
+    """A field has a value that it cannot take."""
+
+    code = "invalid"
+
+
+class NotFound(UserError):
+    """There is no such object, or it is not yours."""
+
+    code = "not_found"
+
+
+class Conflict(UserError):
+    """The object is in a state that does not allow this."""
+
+    code = "conflict"
+
+
+class TooLarge(UserError):
+    """The upload is larger than the limit."""
+
+    code = "too_large"
+
+
+class UnsupportedContent(UserError):
+    """The uploaded file is of a kind that cannot be read."""
+
+    code = "unsupported_content"
+
+
+class Unauthorized(UserError):
+    """The access token is missing, expired or revoked; get one from POST /srv1/auth/token."""
+
+    code = "unauthorized"
+
+
+class Forbidden(UserError):
+    """Your role does not allow this."""
+
+    code = "forbidden"
+
+
+class TooManyRequests(UserError):
+    """Too many attempts; wait a little and try again."""
+
+    code = "too_many_requests"
+
+
+class Unavailable(UserError):
+    """The service cannot do this right now; try again in a moment."""
+
+    code = "unavailable"

@@ -1,0 +1,60 @@
+"""The words of the product as values: states, dispositions, and what passes between the store, the phones and the API.
+
+Every word here is in docs/glossary.md. Times (`..._at`) are aware UTC, spans (`..._s`) are seconds.
+Ids (`id`) are the public, time-ordered UUIDs; keys (`key`) are the database's integers and never leave the service.
+"""
+
+from autodialer.model.calls import (
+    CallOutcome,
+    CallRecord,
+    ClaimedJob,
+    ClaimRequest,
+    Command,
+    JobResult,
+    NextStep,
+    RtpStats,
+    TrunkStatus,
+)
+from autodialer.model.objects import DEFAULT_RETRY, Callbase, Campaign, RetryRule, Sound, Subscriber, Trunk, User
+from autodialer.model.states import (
+    CAMPAIGN_TRANSITIONS,
+    JOB_TRANSITIONS,
+    SUBSCRIBER_TRANSITIONS,
+    CampaignState,
+    Cause,
+    Disposition,
+    EndedBy,
+    JobState,
+    Role,
+    SubscriberState,
+)
+
+__all__ = [
+    "CAMPAIGN_TRANSITIONS",
+    "DEFAULT_RETRY",
+    "JOB_TRANSITIONS",
+    "SUBSCRIBER_TRANSITIONS",
+    "CallOutcome",
+    "CallRecord",
+    "Callbase",
+    "Campaign",
+    "CampaignState",
+    "Cause",
+    "ClaimRequest",
+    "ClaimedJob",
+    "Command",
+    "Disposition",
+    "EndedBy",
+    "JobResult",
+    "JobState",
+    "NextStep",
+    "RetryRule",
+    "Role",
+    "RtpStats",
+    "Sound",
+    "Subscriber",
+    "SubscriberState",
+    "Trunk",
+    "TrunkStatus",
+    "User",
+]

@@ -1,0 +1,152 @@
+"""What happens: claims, calls and their outcomes, commands, live state."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from autodialer.model.states import Cause, Disposition, EndedBy, JobState, SubscriberState
+
+
+@dataclass(frozen=True, kw_only=True)
+class RtpStats:
+    """What one call's RTP session saw."""
+
+    sent: int = 0
+    """Packets that left."""
+    received: int = 0
+    lost: int | None = None
+    """Packets that the callee's side sent and we never saw; None where it cannot be told."""
+    jitter_ms: float | None = None
+    """RFC 3550 section 6.4.1 interarrival jitter; None with fewer than two packets."""
+    one_way_audio: bool = False
+    """The call was answered and no RTP came back."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallOutcome:
+    """What a phone reports of one finished call. The disposition says why it ended, not only with which code."""
+
+    disposition: Disposition
+    cause: Cause | None = None
+    sip_code: int | None = None
+    """Final code of the INVITE; None when none came."""
+    sip_reason: str | None = None
+    q850_cause: int | None = None
+    """From the Reason header (RFC 3326) of the final response or the BYE."""
+    retry_after_s: float | None = None
+    """Retry-After of a 503."""
+    invited_at: datetime
+    ringing_at: datetime | None = None
+    """First 18x."""
+    answered_at: datetime | None = None
+    ended_at: datetime
+    pdd_s: float | None = None
+    duration_s: float = 0.0
+    billsec_s: float = 0.0
+    played_s: float = 0.0
+    played_share: float = 0.0
+    """played_s over the sound's length, 0 to 1."""
+    digits: str = ""
+    ended_by: EndedBy | None = None
+    """None unless the call was answered."""
+    rtp: RtpStats | None = None
+    """None when there was no RTP session."""
+    message: str | None = None
+    """One sentence for a person where the code does not explain itself."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimRequest:
+    """How many jobs of one campaign may start now on one trunk."""
+
+    campaign_key: int
+    trunk_key: int
+    limit: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimedJob:
+    """A call job that is ours: its claim is committed, so its INVITE may leave."""
+
+    key: int
+    call_id: UUID
+    """Public id of the call that this claim makes."""
+    campaign_key: int
+    trunk_key: int
+    subscriber_key: int
+    number: str
+    attempt: int
+    """1 for the first call of this subscriber in this campaign."""
+    retries_used: Mapping[str, int]
+    """Retry rule name -> how often it was used for this subscriber in this campaign."""
+    claimed_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class NextStep:
+    """What becomes of the job and the subscriber after a call."""
+
+    job_state: JobState
+    """queued, done or cancelled."""
+    subscriber_state: SubscriberState
+    not_before: datetime | None = None
+    """When the next attempt may start; None when there is none."""
+    rule: str
+    """The retry rule that made the next attempt or ended them: `busy`, `max_attempts`, `reached`, ..."""
+    counts_as_attempt: bool = True
+    """False for `cancelled`: the call is recorded and the budget of attempts stays."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobResult:
+    """One finished call with the decision that follows from it, recorded in one transaction."""
+
+    job: ClaimedJob
+    outcome: CallOutcome
+    next_step: NextStep
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallRecord:
+    """The CDR: one finished call, or a call under way (then `disposition` is None)."""
+
+    id: UUID
+    campaign_id: UUID
+    subscriber_id: UUID
+    trunk_id: UUID | None
+    number: str
+    attempt: int
+    state: JobState
+    """queued or dialing while the call is under way, done afterwards."""
+    outcome: CallOutcome | None
+    next_at: datetime | None
+    next_rule: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """Something the API asks of the dialer."""
+
+    key: int
+    kind: str
+    """hangup_campaign or hangup_call."""
+    campaign_key: int | None = None
+    call_id: UUID | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrunkStatus:
+    """Live state of a trunk, written by the dialer at most once a second."""
+
+    trunk_key: int
+    breaker_state: str
+    """closed, resting or probing."""
+    breaker_until: datetime | None = None
+    breaker_cause: str | None = None
+    """Why the trunk rests, a sentence for a person."""
+    registration_state: str = "off"
+    """off: the trunk does not ask for registration."""
+    registration_since: datetime | None = None
+    registration_error: str | None = None
+    active_calls: int = 0

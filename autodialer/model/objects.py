@@ -1,0 +1,178 @@
+"""What a user sets up: users, trunks, sounds, callbases, subscribers, campaigns."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from autodialer.model.states import CampaignState, Disposition, Role
+
+
+@dataclass(frozen=True, kw_only=True)
+class User:
+    """Somebody who logs in."""
+
+    key: int
+    id: UUID
+    login: str
+    name: str
+    role: Role
+    comment: str | None
+    can_log_in: bool
+    """False until a password has been set (the sample users of sqlite/script.sql)."""
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trunk:
+    """A provider's SIP settings."""
+
+    key: int
+    id: UUID
+    owner_key: int
+    name: str
+    host: str
+    """IPv4 address or name of the provider's SIP server."""
+    port: int | None
+    """None: the default port of the transport."""
+    transport: str
+    """udp."""
+    username: str
+    """User part of From and Contact; empty where the provider knows us by our address."""
+    password: str = field(repr=False)
+    auth_username: str | None
+    """User name for digest, None: `username`."""
+    domain: str | None
+    """Host part of From, To and Request-URI, None: `host`."""
+    caller_id: str | None
+    """Number shown to the callee, None: `username`."""
+    number_format: str
+    """Template over {e164} and {national}; how the provider wants numbers."""
+    max_channels: int
+    """Most simultaneous calls."""
+    cps: float
+    """Most new calls a second."""
+    codecs: tuple[str, ...]
+    """Order in which codecs are offered: PCMA, PCMU."""
+    hidden: bool = False
+    """True for a trunk made by the prototype's sample call, which no list shows."""
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sound:
+    """An uploaded recording, stored as it came and as it will be heard."""
+
+    key: int
+    id: UUID
+    owner_key: int
+    name: str
+    duration_s: float
+    peak_dbfs: float
+    loudness_lufs: float | None
+    sample_rate: int
+    """Of the file as it came, Hz."""
+    channels: int
+    """Of the file as it came."""
+    path: str
+    """Path, relative to the data folder, of the 16-bit 8 kHz mono WAV that is heard; .alaw and .ulaw beside it."""
+    original_path: str
+    """Path, relative to the data folder, of the file as it came."""
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Callbase:
+    """An uploaded list of subscribers."""
+
+    key: int
+    id: UUID
+    owner_key: int
+    name: str
+    region: str
+    """ISO 3166 country that gives short numbers their meaning, or `raw`."""
+    timezone: str | None
+    """IANA name, None: not said."""
+    state: str
+    """importing, ready or failed."""
+    rows: int
+    """Rows of the file that held anything, without its header."""
+    rows_done: int
+    imported: int
+    duplicates: int
+    rejected: int
+    error: str | None
+    """Why the import failed, for a person; None otherwise."""
+    hidden: bool
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subscriber:
+    """One person's number in a callbase."""
+
+    key: int
+    id: UUID
+    callbase_key: int
+    number: str
+    """E.164 with the plus, or the text as written in a `raw` callbase."""
+    name: str | None
+    comment: str | None
+    timezone: str | None
+    extra: Mapping[str, str]
+    """Columns of the file that have no field of their own, and `flag` where the import had a doubt."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetryRule:
+    """How often and how late a number is tried again after one disposition."""
+
+    after_s: float
+    times: int
+
+
+DEFAULT_RETRY: Mapping[str, RetryRule] = {
+    Disposition.BUSY.value: RetryRule(after_s=300, times=3),
+    Disposition.NO_ANSWER.value: RetryRule(after_s=1800, times=2),
+    Disposition.CONGESTION.value: RetryRule(after_s=60, times=5),
+    Disposition.FAILED.value: RetryRule(after_s=300, times=0),
+    Disposition.REJECTED.value: RetryRule(after_s=300, times=0),
+    Disposition.MACHINE.value: RetryRule(after_s=300, times=0),
+    Disposition.INTERRUPTED.value: RetryRule(after_s=300, times=0),
+    "short": RetryRule(after_s=300, times=0),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Campaign:
+    """One calling task: trunk, sound, callbase and rules."""
+
+    key: int
+    id: UUID
+    owner_key: int
+    name: str
+    state: CampaignState
+    trunk_keys: tuple[int, ...]
+    """In order of preference."""
+    trunk_ids: tuple[UUID, ...]
+    sound_key: int
+    sound_id: UUID
+    callbase_key: int
+    callbase_id: UUID
+    caller_id: str | None
+    """Overrides the trunk's."""
+    max_channels: int
+    cps: float
+    ring_timeout_s: float
+    max_call_s: float
+    lead_in_ms: int
+    """Silence between the answer and the sound."""
+    max_attempts: int
+    min_played_s: float | None
+    """An answered call that heard less is tried again by the rule `short`; None: never."""
+    retry: Mapping[str, RetryRule]
+    hidden: bool
+    """True for the campaign behind a sample call, which no list shows."""
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None

@@ -1,0 +1,184 @@
+"""Keeps the service's processes alive: starts them, restarts what dies, passes a drain on, leaves no orphan."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import IO
+
+from autodialer.clock import Clock
+from autodialer.errors import AlreadyRunning
+
+logger = logging.getLogger(__name__)
+
+EXIT_CONFIG = 2
+"""A child's exit status that a restart would not mend: wrong settings, a second dialer."""
+SUPERVISED = "DIALER_SUPERVISED"
+"""Set for children: their standard input is the parent's pipe."""
+FIRST_BACKOFF_S = 0.5
+LONGEST_BACKOFF_S = 30.0
+HEALTHY_S = 60.0
+"""A child that lived so long starts again without back-off."""
+POLL_S = 0.1
+GRACE_S = 5.0
+"""Beyond the drain, before what still lives is killed."""
+
+
+@dataclass(kw_only=True)
+class Child:
+    """One process of the service. Its standard input is a pipe of ours: when we die, it sees the end of it."""
+
+    name: str
+    argv: Sequence[str]
+    process: subprocess.Popen[bytes] | None = None
+    started_at: float = 0.0
+    backoff_s: float = 0.0
+    restart_at: float = field(default=0.0)
+
+    def start(self, now: float) -> None:
+        """Run it, in a session of its own so that a terminal's Ctrl-C reaches the supervisor only."""
+        environment = {**os.environ, SUPERVISED: "1"}
+        self.process = subprocess.Popen(self.argv, stdin=subprocess.PIPE, env=environment, start_new_session=True)
+        self.started_at = now
+        logger.info("%s started, pid %s", self.name, self.process.pid)
+
+    def plan_restart(self, now: float) -> None:
+        """After a death: when to start again."""
+        healthy = now - self.started_at >= HEALTHY_S
+        self.backoff_s = (
+            FIRST_BACKOFF_S if healthy or not self.backoff_s else min(2 * self.backoff_s, LONGEST_BACKOFF_S)
+        )
+        self.restart_at = now + self.backoff_s
+
+    def exit_status(self) -> int | None:
+        """None while it runs."""
+        return self.process.poll() if self.process else None
+
+    def stop(self, drain: signal.Signals = signal.SIGTERM) -> None:
+        """Ask it to end."""
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(drain)
+
+    def close(self, timeout_s: float) -> None:
+        """Wait for its end, then make it end."""
+        if not self.process:
+            return
+        try:
+            self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            logger.warning("%s did not end within %.0f s and is killed", self.name, timeout_s)
+            self.process.kill()
+            self.process.wait()
+        if self.process.stdin:
+            self.process.stdin.close()
+
+
+class Supervisor:
+    """Runs the children until a signal asks for the end; they end in order, so the dialer drains before the API goes."""
+
+    def __init__(self, children: Sequence[Child], *, drain_s: float, clock: Clock | None = None) -> None:
+        self._children = list(children)
+        self._drain_s = drain_s
+        self._clock = clock or Clock()
+        self._stopping = threading.Event()
+
+    def run(self) -> int:
+        """Block until the service has ended; its exit status."""
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(signum, self._on_signal)
+        for child in self._children:
+            child.start(self._clock.monotonic())
+        status = 0
+        while not self._stopping.wait(POLL_S):
+            status = self._look_after()
+            if status:
+                break
+        self._shut_down()
+        return status
+
+    def _look_after(self) -> int:
+        now = self._clock.monotonic()
+        for child in self._children:
+            if child.process is None:
+                if now >= child.restart_at:
+                    child.start(now)
+                continue
+            status = child.exit_status()
+            if status is None:
+                continue
+            if status == EXIT_CONFIG:
+                return status
+            child.plan_restart(now)
+            logger.error("%s ended with status %s, starts again in %.1f s", child.name, status, child.backoff_s)
+            child.close(0)
+            child.process = None
+        return 0
+
+    def _on_signal(self, signum: int, _frame: FrameType | None) -> None:
+        if self._stopping.is_set():
+            for child in self._children:
+                child.stop()
+        self._stopping.set()
+
+    def _shut_down(self) -> None:
+        for child in self._children:
+            child.stop()
+            child.close(self._drain_s + GRACE_S)
+
+
+def python(*arguments: str) -> list[str]:
+    """The command line of a child that runs this Python."""
+    return [sys.executable, *arguments]
+
+
+def watch_parent(on_gone: Callable[[], None]) -> None:
+    """Call `on_gone` from a thread when the parent's pipe closes. Does nothing in a process that has no supervisor."""
+    if os.environ.get(SUPERVISED) != "1":
+        return
+
+    def read_to_end() -> None:
+        while os.read(0, 4096):
+            pass
+        on_gone()
+
+    threading.Thread(target=read_to_end, name="parent watch", daemon=True).start()
+
+
+class DataFolderLock:
+    """One dialer a data folder: an exclusive lock on a file, given up by the system when the process ends."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "dialer.lock"
+        self._file: IO[bytes] | None = None
+
+    def acquire(self) -> None:
+        """Raises AlreadyRunning when another process holds it."""
+        self._file = self._path.open("ab")
+        try:
+            _lock(self._file)
+        except OSError as exc:
+            self._file.close()
+            raise AlreadyRunning(f"Another dialer already works on {self._path.parent}; stop it first.") from exc
+
+    def release(self) -> None:
+        """Give the lock up."""
+        if self._file:
+            self._file.close()
+            self._file = None
+
+
+def _lock(file: IO[bytes]) -> None:
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

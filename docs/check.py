@@ -1,0 +1,62 @@
+"""Checks the documents: links lead somewhere, every word of the model is in the glossary, every setting in deploy.md.
+
+Run by `make check`; prints what is wrong and ends with 1.
+"""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from autodialer import model  # noqa: E402
+from autodialer.config import WHAT_IT_TAKES  # noqa: E402
+
+LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
+TARGET = re.compile(r"`make ([a-z-]+)")
+
+
+def tracked_documents() -> list[Path]:
+    """The Markdown files of the repository, new ones too."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    return [ROOT / name for name in listed if (ROOT / name).exists()]
+
+
+def broken_links(document: Path) -> list[str]:
+    """Relative links of one document that lead nowhere."""
+    targets = [link for link in LINK.findall(document.read_text()) if "://" not in link and not link.startswith("mailto:")]
+    return [f"{document.relative_to(ROOT)}: no such file: {link}" for link in targets if not (document.parent / link).exists()]
+
+
+def unknown_targets(document: Path) -> list[str]:
+    """`make ...` commands that the Makefile does not have."""
+    makefile = (ROOT / "Makefile").read_text()
+    names = {name for name in TARGET.findall(document.read_text()) if not re.search(rf"^{name}:", makefile, re.M)}
+    return [f"{document.relative_to(ROOT)}: the Makefile has no target {name}" for name in sorted(names)]
+
+
+def missing_words() -> list[str]:
+    """States, dispositions and causes that the glossary does not explain, settings that deploy.md does not list."""
+    glossary = (ROOT / "docs/glossary.md").read_text()
+    deploy = (ROOT / "docs/deploy.md").read_text()
+    enums = (model.Disposition, model.Cause, model.CampaignState, model.JobState, model.SubscriberState)
+    words = sorted({str(member.value) for enum in enums for member in enum})
+    return [f"docs/glossary.md: `{word}` is missing" for word in words if f"`{word}`" not in glossary] + [
+        f"docs/deploy.md: `{setting}` is missing" for setting in WHAT_IT_TAKES if f"`{setting}`" not in deploy
+    ]
+
+
+def main() -> int:
+    """Print every fault found; 0 when there is none."""
+    faults = missing_words()
+    for document in tracked_documents():
+        faults += broken_links(document) + unknown_targets(document)
+    print("\n".join(faults) or "documents: links, commands, words and settings are right")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
