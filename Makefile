@@ -7,7 +7,7 @@ TESTS ?= tests
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run demo test check format bench soak fuzz migration diagrams trace sample-sound script
+.PHONY: help setup setup-dev run demo test check format migration sample-sound script
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -54,3 +54,9 @@ migration: $(VENV)/.setup-dev  ## a new migration from the tables: make migratio
 
 script: setup  ## sqlite/script.sql from the migrations
 	$(BIN)/python -m autodialer.store.script > sqlite/script.sql.new && mv sqlite/script.sql.new sqlite/script.sql
+
+sample-sound:  ## the spoken sample sound anew (needs espeak-ng and sox)
+	espeak-ng -v ru -s 150 -w /tmp/autodialer-ru.wav "Здравствуйте! Это пробный звонок автоматической системы оповещения."
+	espeak-ng -v en-us -s 150 -w /tmp/autodialer-en.wav "Hello! This is a sample call of the automatic dialer."
+	sox /tmp/autodialer-ru.wav /tmp/autodialer-en.wav autodialer/gateway/sample.flac norm -3 pad 0.1 0.1
+	rm /tmp/autodialer-ru.wav /tmp/autodialer-en.wav

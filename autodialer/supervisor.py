@@ -80,7 +80,7 @@ class Child:
 
 
 class Supervisor:
-    """Runs the children until a signal asks for the end; they end in order, so the dialer drains before the API goes."""
+    """Runs the children until a signal asks for the end; they end in order: the dialer first, then the API."""
 
     def __init__(self, children: Sequence[Child], *, drain_s: float, clock: Clock | None = None) -> None:
         self._children = list(children)

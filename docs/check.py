@@ -27,8 +27,14 @@ def tracked_documents() -> list[Path]:
 
 def broken_links(document: Path) -> list[str]:
     """Relative links of one document that lead nowhere."""
-    targets = [link for link in LINK.findall(document.read_text()) if "://" not in link and not link.startswith("mailto:")]
-    return [f"{document.relative_to(ROOT)}: no such file: {link}" for link in targets if not (document.parent / link).exists()]
+    targets = [
+        link for link in LINK.findall(document.read_text()) if "://" not in link and not link.startswith("mailto:")
+    ]
+    return [
+        f"{document.relative_to(ROOT)}: no such file: {link}"
+        for link in targets
+        if not (document.parent / link).exists()
+    ]
 
 
 def unknown_targets(document: Path) -> list[str]:

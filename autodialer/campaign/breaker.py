@@ -117,7 +117,7 @@ class Breaker:
         self.heard(call)
         is_probe = self.probe is not None and call == self.probe
         if outcome.disposition is Disposition.CANCELLED:
-            self.probe = None if is_probe else self.probe
+            self.forget(call)
             return False
         if self.state is not BreakerState.CLOSED and not is_probe:
             return False
@@ -131,6 +131,13 @@ class Breaker:
         if at_once or self.failures >= TRIP_AFTER:
             return self._rest(outcome, now, FIRST_REST_S)
         return False
+
+    def forget(self, call: object) -> None:
+        """The call ended by our own doing and says nothing of the trunk."""
+        self.in_doubt.pop(call, None)
+        self.heard(call)
+        if call == self.probe:
+            self.probe = None
 
     def _rest(self, outcome: CallOutcome, now: float, rest_s: float) -> bool:
         self.state, self.probe, self.rest_s = BreakerState.RESTING, None, rest_s

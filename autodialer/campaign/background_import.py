@@ -1,0 +1,93 @@
+"""Imports of uploaded files: small ones at once, large ones after the upload has been answered."""
+
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from autodialer.campaign.importer import ImportPlan, import_callbase, inspect
+from autodialer.errors import DialerError, UserError
+from autodialer.model import Callbase
+from autodialer.store import Store
+
+logger = logging.getLogger(__name__)
+
+ROWS_AT_ONCE = 10_000
+"""A file of more rows is imported in the background."""
+STOPPED = "The service stopped during the import; upload the file again."
+BROKEN = "The import failed inside the service, whose log says why; upload the file again."
+
+
+class _Stopped(DialerError):
+    """The service ends."""
+
+
+class Imports:
+    """Background imports run one at a time. Deleting a callbase ends its import at the next batch."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._one_at_a_time = threading.Lock()
+        self._stopping = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def import_file(self, file: Path, make_callbase: Callable[[], Callbase]) -> Callbase:
+        """Look at the file, make the callbase, fill it; it is still `importing` when there are many rows.
+
+        The file is removed in the end. Raises UserError; then nothing is stored.
+        """
+        in_background = False
+        try:
+            plan = inspect(file)
+            callbase = make_callbase()
+            if plan.rows > ROWS_AT_ONCE:
+                self._start(callbase, plan, file)
+                in_background = True
+            else:
+                self._import_now(callbase, plan)
+        finally:
+            if not in_background:
+                file.unlink(missing_ok=True)
+        return callbase
+
+    def stop(self) -> None:
+        """End all imports; their callbases are `failed` and say why."""
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join(10)
+
+    def _import_now(self, callbase: Callbase, plan: ImportPlan) -> None:
+        try:
+            import_callbase(self._store, callbase, plan)
+        except UserError:
+            raise
+        except BaseException:
+            self._store.callbases.discard(callbase.key)
+            raise
+
+    def _start(self, callbase: Callbase, plan: ImportPlan, file: Path) -> None:
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        thread = threading.Thread(
+            target=self._run, args=(callbase, plan, file), name=f"import {callbase.id}", daemon=True
+        )
+        self._threads.append(thread)
+        thread.start()
+
+    def _run(self, callbase: Callbase, plan: ImportPlan, file: Path) -> None:
+        try:
+            with self._one_at_a_time:
+                self._check(0)
+                import_callbase(self._store, callbase, plan, on_progress=self._check, keep_failed=True)
+        except _Stopped:
+            self._store.callbases.fail(callbase.key, STOPPED)
+        except UserError as exc:
+            logger.info("import of callbase %s ended: %s", callbase.id, exc)
+        except Exception:
+            logger.exception("import of callbase %s failed", callbase.id)
+            self._store.callbases.fail(callbase.key, BROKEN)
+        finally:
+            file.unlink(missing_ok=True)
+
+    def _check(self, _rows: int) -> None:
+        if self._stopping.is_set():
+            raise _Stopped

@@ -1,0 +1,51 @@
+"""The pacing grid: one absolute raster of 20 ms in slots, over which the sessions are spread. Pure.
+
+A slot that comes late is sent at once and the next is on time again. After a stall of a whole period or more the grid
+is shifted instead of caught up: a burst of old packets would overflow the callee's jitter buffer and lose what the wait
+has saved, while a shift only makes one pause.
+"""
+
+from collections.abc import Hashable
+
+PERIOD_S = 0.02
+SLOTS = 4
+
+
+class Pacer:
+    """Which sessions are due when. Sessions are told apart by any hashable."""
+
+    def __init__(self, now: float) -> None:
+        self._slots: list[dict[Hashable, None]] = [{} for _ in range(SLOTS)]
+        self._slot_of: dict[Hashable, int] = {}
+        self._next_slot = 0
+        self.deadline = now
+        """Monotonic time of the next slot."""
+
+    def add(self, session: Hashable) -> None:
+        """Give the session a place in the emptiest slot; among equals in the one that comes first."""
+        if session in self._slot_of:
+            return
+        coming = [(self._next_slot + step) % SLOTS for step in range(SLOTS)]
+        slot = min(coming, key=lambda number: len(self._slots[number]))
+        self._slots[slot][session] = None
+        self._slot_of[session] = slot
+
+    def remove(self, session: Hashable) -> None:
+        """Take the session out; harmless when it is not in."""
+        slot = self._slot_of.pop(session, None)
+        if slot is not None:
+            del self._slots[slot][session]
+
+    def __len__(self) -> int:
+        return len(self._slot_of)
+
+    def due(self, now: float) -> list[Hashable]:
+        """The sessions of the next slot if its time has come, else nothing. Call again until `deadline` lies ahead."""
+        if now < self.deadline:
+            return []
+        if now - self.deadline >= PERIOD_S:
+            self.deadline = now
+        slot = self._next_slot
+        self._next_slot = (slot + 1) % SLOTS
+        self.deadline += PERIOD_S / SLOTS
+        return list(self._slots[slot])

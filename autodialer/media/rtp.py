@@ -1,0 +1,127 @@
+"""RTP packets (RFC 3550) and what a receiver learns from them. Pure."""
+
+import struct
+from dataclasses import dataclass
+
+_HEADER = struct.Struct("!BBHII")
+VERSION_BITS = 0x80
+MARKER_BIT = 0x80
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RtpPacket:
+    """One packet, RFC 3550 section 5.1."""
+
+    payload_type: int
+    sequence: int
+    timestamp: int
+    ssrc: int
+    marker: bool
+    payload: bytes
+
+
+def pack(payload_type: int, sequence: int, timestamp: int, ssrc: int, payload: bytes, *, marker: bool = False) -> bytes:
+    """The bytes of a packet without CSRC, extension or padding."""
+    second = payload_type | MARKER_BIT if marker else payload_type
+    return _HEADER.pack(VERSION_BITS, second, sequence & 0xFFFF, timestamp & 0xFFFFFFFF, ssrc) + payload
+
+
+def parse(data: bytes) -> RtpPacket | None:
+    """The packet in a datagram; None for what is no RTP (RTCP, STUN, garbage)."""
+    if len(data) < _HEADER.size or data[0] >> 6 != 2:
+        return None
+    first, second, sequence, timestamp, ssrc = _HEADER.unpack_from(data)
+    if 192 <= second <= 223:  # RTCP packet types, RFC 5761 section 4
+        return None
+    start = _HEADER.size + 4 * (first & 0x0F)
+    if first & 0x10:
+        if len(data) < start + 4:
+            return None
+        start += 4 + 4 * int.from_bytes(data[start + 2 : start + 4])
+    end = len(data)
+    if first & 0x20:
+        end -= data[-1]
+    if start > end:
+        return None
+    return RtpPacket(
+        payload_type=second & 0x7F,
+        sequence=sequence,
+        timestamp=timestamp,
+        ssrc=ssrc,
+        marker=bool(second & MARKER_BIT),
+        payload=data[start:end],
+    )
+
+
+class Reception:
+    """Loss and jitter of one source, RFC 3550 appendix A.1, A.3 and A.8. A new SSRC starts anew."""
+
+    MAX_DROPOUT = 3000
+    """Packets ahead, RFC 3550 appendix A.1: a longer jump is a restart of the sender, if the next packet follows it."""
+    MAX_MISORDER = 100
+    """Packets behind: what is later than this belongs to a restart too."""
+    MAX_DELAY_S = 1.0
+    """Timestamps that jump by more were started anew, which is no jitter."""
+
+    def __init__(self, clock_rate: int = 8000) -> None:
+        self._clock_rate = clock_rate
+        self.received = 0
+        """Packets, of all sources."""
+        self._lost_before = 0
+        self._ssrc: int | None = None
+        self._first = self._highest = self._count = 0
+        self._restart_at: int | None = None
+        self._transit: float | None = None
+        self._jitter = 0.0
+
+    def take(self, packet: RtpPacket, now: float) -> None:
+        """Count an audio packet that arrived at the monotonic time `now`."""
+        self.count(packet)
+        transit = now * self._clock_rate - packet.timestamp
+        if self._transit is not None:
+            # Timestamps wrap; a difference of more than half the range is a wrap, not a delay.
+            d = (transit - self._transit + 2**31) % 2**32 - 2**31
+            if abs(d) <= self.MAX_DELAY_S * self._clock_rate:
+                self._jitter += (abs(d) - self._jitter) / 16
+        self._transit = transit
+
+    def count(self, packet: RtpPacket) -> None:
+        """Count a packet whose timestamp says nothing of when it was sent (a telephone-event)."""
+        self.received += 1
+        if packet.ssrc != self._ssrc:
+            self._restart(packet)
+        step = (packet.sequence - self._highest) & 0xFFFF
+        if step <= self.MAX_DROPOUT:
+            self._highest += step
+        elif step < 0x10000 - self.MAX_MISORDER:
+            if packet.sequence != self._restart_at:
+                self._restart_at = (packet.sequence + 1) & 0xFFFF
+                return
+            self._restart(packet)
+            self._first -= 1  # the packet that announced the restart
+            self._count = 1
+        self._restart_at = None
+        self._count += 1
+
+    def _restart(self, packet: RtpPacket) -> None:
+        self._lost_before += self._lost_now()
+        self._ssrc = packet.ssrc
+        self._restart_at = None
+        self._first = self._highest = packet.sequence
+        self._count = 0
+        self._transit = None
+
+    def _lost_now(self) -> int:
+        if not self._count:
+            return 0
+        return max(0, self._highest - self._first + 1 - self._count)
+
+    @property
+    def lost(self) -> int | None:
+        """Packets that were sent to us and never came; None when nothing came at all."""
+        return self._lost_before + self._lost_now() if self.received else None
+
+    @property
+    def jitter_ms(self) -> float | None:
+        """Interarrival jitter; None with fewer than two packets."""
+        return self._jitter / self._clock_rate * 1000 if self.received > 1 else None

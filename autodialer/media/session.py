@@ -1,0 +1,132 @@
+"""One call's RTP session: what it sends in each 20 ms, and what it learns from what it receives. Pure."""
+
+import random
+from dataclasses import dataclass
+
+from autodialer.media import g711, rtp
+from autodialer.media.dtmf import DigitReceiver
+
+PTIME_MS = 20
+FRAME = g711.SAMPLE_RATE * PTIME_MS // 1000
+"""Samples, and with G.711 bytes, of one packet."""
+
+Address = tuple[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionStats:
+    """What one session saw, told when it is closed."""
+
+    sent: int = 0
+    """Packets that left."""
+    received: int = 0
+    """RTP packets that came after the answer."""
+    lost: int | None = None
+    """Packets sent to us that never came; None when none came at all."""
+    jitter_ms: float | None = None
+    """RFC 3550 interarrival jitter; None with fewer than two packets."""
+    played_frames: int = 0
+    """Packets of the sound that left, 20 ms each; lead-in silence does not count."""
+    discarded: int = 0
+    """Datagrams that were no RTP."""
+
+
+class Session:
+    """Sends nothing until `play`, then one packet a call of `next_packet` until the sound has ended."""
+
+    def __init__(self, randomness: random.Random | None = None) -> None:
+        source = randomness or random.SystemRandom()
+        # RFC 3550 section 5.1: all three start at random.
+        self._ssrc = source.getrandbits(32)
+        self._sequence = source.getrandbits(16)
+        self._timestamp = source.getrandbits(32)
+        self.remote: Address | None = None
+        self._payload_type = 0
+        self._event_type: int | None = None
+        self._codes = b""
+        self._silence = b""
+        self._lead_in_frames = 0
+        self._offset = 0
+        self._sent = self._played_frames = self._discarded = 0
+        self._reception = rtp.Reception()
+        self._digits = DigitReceiver()
+
+    def play(
+        self,
+        *,
+        remote: Address,
+        codec: str,
+        payload_type: int,
+        codes: bytes,
+        telephone_event_pt: int | None,
+        lead_in_ms: int,
+    ) -> None:
+        """The call is answered: send `codes`, the encoded sound, to `remote` after `lead_in_ms` of silence."""
+        self.remote = remote
+        self._payload_type = payload_type
+        self._event_type = telephone_event_pt
+        self._silence = bytes([g711.SILENCE[codec]]) * FRAME
+        self._codes = codes
+        self._offset = 0
+        self._lead_in_frames = -(-lead_in_ms // PTIME_MS)
+
+    @property
+    def playing(self) -> bool:
+        """Whether packets are left to send."""
+        return self._offset < len(self._codes)
+
+    @property
+    def played_frames(self) -> int:
+        """Packets of the sound that left so far."""
+        return self._played_frames
+
+    def next_packet(self) -> bytes:
+        """The packet of this 20 ms. `count_sent` tells afterwards whether it left."""
+        if self._lead_in_frames > 0:
+            payload = self._silence
+        else:
+            payload = self._codes[self._offset : self._offset + FRAME]
+            if len(payload) < FRAME:
+                payload += self._silence[len(payload) :]
+        return rtp.pack(
+            self._payload_type, self._sequence, self._timestamp, self._ssrc, payload, marker=self._sent == 0
+        )
+
+    def count_sent(self, *, left: bool) -> None:
+        """Go on to the next packet. One that could not leave is lost on its way like any other, and does not count."""
+        self._sequence = (self._sequence + 1) & 0xFFFF
+        self._timestamp = (self._timestamp + FRAME) & 0xFFFFFFFF
+        self._sent += left
+        if self._lead_in_frames > 0:
+            self._lead_in_frames -= 1
+            return
+        self._offset += FRAME
+        self._played_frames += left
+
+    def receive(self, data: bytes, now: float) -> str | None:
+        """Take a datagram that came to the session's port. Returns the digit it starts, if any.
+
+        Before the answer everything is early media and is not counted.
+        """
+        packet = rtp.parse(data)
+        if packet is None:
+            self._discarded += 1
+            return None
+        if self.remote is None:
+            return None
+        if packet.payload_type == self._event_type:
+            self._reception.count(packet)
+            return self._digits.take(packet)
+        self._reception.take(packet, now)
+        return None
+
+    def stats(self) -> SessionStats:
+        """The figures so far."""
+        return SessionStats(
+            sent=self._sent,
+            received=self._reception.received,
+            lost=self._reception.lost,
+            jitter_ms=self._reception.jitter_ms,
+            played_frames=self._played_frames,
+            discarded=self._discarded,
+        )

@@ -1,0 +1,23 @@
+"""The I/O of media: `child` is the process that sends and receives, `client` its handle in the dialer."""
+
+from autodialer.media.session import SessionStats
+from autodialer.media.shell.client import (
+    DigitReceived,
+    MediaDied,
+    MediaEvent,
+    MediaProcess,
+    PortTaken,
+    SessionClosed,
+    SoundFinished,
+)
+
+__all__ = [
+    "DigitReceived",
+    "MediaDied",
+    "MediaEvent",
+    "MediaProcess",
+    "PortTaken",
+    "SessionClosed",
+    "SessionStats",
+    "SoundFinished",
+]

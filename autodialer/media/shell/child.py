@@ -1,0 +1,306 @@
+"""The media process: `python -m autodialer.media.shell.child`, started by `MediaProcess`.
+
+One thread paces, sends and receives; a second reads the control pipe (standard input, a JSON object a line) and loads
+sounds, a third writes answers and events to standard output: between two packets nobody waits for a disk or for a busy
+dialer. The end of the control pipe means that the dialer is gone: the process ends at once and sends nothing more.
+"""
+
+import contextlib
+import gc
+import json
+import math
+import os
+import queue
+import selectors
+import socket
+import sys
+import threading
+import time
+from collections import OrderedDict, deque
+from dataclasses import asdict
+from ipaddress import AddressValueError, IPv4Address
+from typing import Any, BinaryIO
+
+from autodialer.media import g711
+from autodialer.media.pacer import Pacer
+from autodialer.media.session import Address, Session
+
+SWITCH_INTERVAL_S = 0.0005
+"""sendto gives up the GIL and waits up to a switch interval to get it back while the control thread is busy."""
+SOUNDS_KEPT = 32
+PROGRESS_FRAMES = 50
+"""After so many packets, 1 s, a session tells how far it is: what the record says if this process dies."""
+DATAGRAM = 2048
+RECEIVE_AT_ONCE = 64
+"""Datagrams of one socket before the others have their turn."""
+COARSE_S = 0.0015
+"""Waiting on sockets has a granularity of 1 ms; the rest of the wait is slept."""
+EXPEDITED = 0xB8
+"""DSCP EF, RFC 3246."""
+BACKLOG = 10_000
+"""Events that a dialer which does not listen may have waiting before it is spared the progress."""
+
+Command = dict[str, Any]
+
+
+class Line:
+    """One bound port with its session."""
+
+    def __init__(self, name: str, host: str, port: int) -> None:
+        self.name = name
+        self.session = Session()
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            self.socket.settimeout(0)
+            with contextlib.suppress(OSError):
+                self.socket.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, EXPEDITED)
+            self.socket.bind((host, port))
+        except BaseException:
+            self.socket.close()
+            raise
+
+    def send(self) -> None:
+        """Send the packet of this period."""
+        packet = self.session.next_packet()
+        try:
+            assert self.session.remote
+            self.socket.sendto(packet, self.session.remote)
+        except OSError:
+            self.session.count_sent(left=False)
+        else:
+            self.session.count_sent(left=True)
+
+
+class Events:
+    """Answers and events on their way to the dialer."""
+
+    def __init__(self, output: BinaryIO) -> None:
+        self._output = output
+        self._waiting: queue.SimpleQueue[Command] = queue.SimpleQueue()
+
+    def tell(self, message: Command) -> None:
+        """Send a message, without waiting."""
+        self._waiting.put(message)
+
+    def tell_progress(self, played: dict[str, int]) -> None:
+        """Say how many packets of their sounds have left sessions. Dropped when the dialer lags far behind."""
+        if self._waiting.qsize() < BACKLOG:
+            self._waiting.put({"event": "progress", "played": played})
+
+    def write(self) -> None:
+        """The writing thread: write what is told until the dialer is gone."""
+        with contextlib.suppress(OSError):
+            while True:
+                self._output.write(json.dumps(self._waiting.get()).encode() + b"\n")
+                if self._waiting.empty():
+                    self._output.flush()
+        os._exit(0)
+
+
+class MediaLoop:
+    """The pacing thread: commands in, packets out and in, events out."""
+
+    def __init__(self, events: Events) -> None:
+        self._events = events
+        self._lines: dict[str, Line] = {}
+        self._selector = selectors.DefaultSelector()
+        self._commands: deque[Command] = deque()
+        self._wake_reader, self._wake_writer = socket.socketpair()
+        self._wake_reader.settimeout(0)
+        self._wake_writer.settimeout(0)
+        self._selector.register(self._wake_reader, selectors.EVENT_READ, None)
+        self._pacer = Pacer(time.monotonic())
+
+    def post(self, command: Command) -> None:
+        """Hand a command to the loop, from the control thread."""
+        self._commands.append(command)
+        with contextlib.suppress(BlockingIOError):
+            self._wake_writer.send(b"\0")
+
+    def run(self) -> None:
+        """Pace until the process ends."""
+        while True:
+            while self._commands:
+                self._obey(self._commands.popleft())
+            if self._pacer:
+                self._send_due()
+                self._wait(self._pacer.deadline - time.monotonic())
+            else:
+                self._wait(None)
+
+    def _send_due(self) -> None:
+        while self._pacer.deadline <= (now := time.monotonic()):
+            progress: dict[str, int] = {}
+            for line in self._pacer.due(now):
+                assert isinstance(line, Line)
+                line.send()
+                frames = line.session.played_frames
+                if not line.session.playing:
+                    self._pacer.remove(line)
+                    self._events.tell({"event": "finished", "session": line.name, "played": frames})
+                elif frames and frames % PROGRESS_FRAMES == 0:
+                    progress[line.name] = frames
+            if progress:
+                self._events.tell_progress(progress)
+
+    def _wait(self, span_s: float | None) -> None:
+        """Receive until `span_s` from now; None: until something comes."""
+        if span_s is not None and span_s <= 0:
+            return
+        if span_s is not None and span_s < COARSE_S:
+            time.sleep(span_s)
+            return
+        ready = self._selector.select(None if span_s is None else span_s - 0.001)
+        until = math.inf if span_s is None else self._pacer.deadline
+        for key, _mask in ready:
+            if time.monotonic() >= until:
+                return  # what has come can wait, what is due cannot; the selector names the rest first next time
+            if key.data is None:
+                self._wake_reader.recv(4096)
+            else:
+                self._receive(key.data)
+
+    def _receive(self, line: Line) -> None:
+        for _ in range(RECEIVE_AT_ONCE):
+            try:
+                data = line.socket.recv(DATAGRAM)
+            except OSError:
+                return
+            digit = line.session.receive(data, time.monotonic())
+            if digit:
+                self._events.tell({"event": "digit", "session": line.name, "digit": digit})
+
+    def _obey(self, command: Command) -> None:
+        operation = command["op"]
+        if operation == "open":
+            self._open(command)
+        elif operation == "play":
+            self._play(command)
+        elif operation == "close":
+            self._close(command["session"])
+
+    def _open(self, command: Command) -> None:
+        answer: dict[str, Any] = {"reply": command["id"], "error": None}
+        name = command["session"]
+        try:
+            if name in self._lines:
+                raise OSError(f"session {name} is open already")
+            line = Line(name, command["host"], command["port"])
+        except (OSError, OverflowError) as exc:
+            answer["error"] = f"{command['host']}:{command['port']}: {getattr(exc, 'strerror', None) or exc}"
+        else:
+            self._lines[line.name] = line
+            self._selector.register(line.socket, selectors.EVENT_READ, line)
+        self._events.tell(answer)
+
+    def _play(self, command: Command) -> None:
+        line = self._lines.get(command["session"])
+        if line is None:
+            return
+        remote: Address = (command["remote"][0], command["remote"][1])
+        reachable = is_address(remote)
+        if not reachable:
+            sys.stderr.write(f"media: {remote} is no IPv4 address and port to send to\n")
+        line.session.play(
+            remote=remote,
+            codec=command["codec"],
+            payload_type=command["payload_type"],
+            codes=command["codes"] if reachable else b"",
+            telephone_event_pt=command["telephone_event_pt"],
+            lead_in_ms=command["lead_in_ms"],
+        )
+        if not line.session.playing:
+            if command["sound"] is not None:
+                self._events.tell({"event": "finished", "session": line.name, "played": 0})
+            return
+        if not self._pacer:
+            self._pacer = Pacer(time.monotonic())
+        self._pacer.add(line)
+
+    def _close(self, name: str) -> None:
+        line = self._lines.pop(name, None)
+        if line is None:
+            return
+        self._pacer.remove(line)
+        self._receive(line)
+        self._selector.unregister(line.socket)
+        line.socket.close()
+        self._events.tell({"event": "closed", "session": name, "stats": asdict(line.session.stats())})
+
+
+def is_address(address: Address) -> bool:
+    """Whether this is an IPv4 address and a port. A name would be looked up between two packets."""
+    try:
+        IPv4Address(address[0])
+    except AddressValueError:
+        return False
+    return 0 < address[1] < 65536
+
+
+class Sounds:
+    """Encoded sounds by path, the latest used kept in memory and shared by all calls."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, bytes] = OrderedDict()
+
+    def load(self, stem: str, codec: str) -> bytes:
+        """The codes of a sound; none when its file cannot be read, which is told on standard error."""
+        path = stem + g711.EXTENSION[codec]
+        if path not in self._kept:
+            try:
+                with open(path, "rb") as file:
+                    self._kept[path] = file.read()
+            except OSError as exc:
+                sys.stderr.write(f"media: the sound cannot be read: {exc}\n")
+                return b""
+        self._kept.move_to_end(path)
+        while len(self._kept) > SOUNDS_KEPT:
+            self._kept.popitem(last=False)
+        return self._kept[path]
+
+
+def read_control(control: BinaryIO, loop: MediaLoop) -> None:
+    """The control thread: hand each command to the loop, end the process with the pipe."""
+    sounds = Sounds()
+    for text in control:
+        command: Command = json.loads(text)
+        if command["op"] == "play":
+            command["codes"] = sounds.load(command["sound"], command["codec"]) if command["sound"] else b""
+        loop.post(command)
+    os._exit(0)
+
+
+def end_with_thread(failure: threading.ExceptHookArgs) -> None:
+    """A thread failed: half a process is worse than none, which the dialer notices and starts anew."""
+    sys.excepthook(failure.exc_type, failure.exc_value or failure.exc_type(), failure.exc_traceback)
+    sys.stderr.flush()
+    os._exit(1)
+
+
+def raise_descriptor_limit() -> None:
+    """A call takes a descriptor: allow as many as the system lets us."""
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource
+
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def main() -> None:
+    """Run the media process."""
+    raise_descriptor_limit()
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    threading.excepthook = end_with_thread
+    events = Events(sys.stdout.buffer)
+    loop = MediaLoop(events)
+    threading.Thread(target=events.write, name="events", daemon=True).start()
+    threading.Thread(target=read_control, args=(sys.stdin.buffer, loop), name="control", daemon=True).start()
+    gc.collect()
+    gc.freeze()
+    with contextlib.suppress(KeyboardInterrupt):
+        loop.run()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

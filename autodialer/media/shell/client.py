@@ -1,0 +1,260 @@
+"""The dialer's handle on the media process."""
+
+import contextlib
+import itertools
+import json
+import logging
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from autodialer.errors import DialerError, MediaUnavailable
+from autodialer.media.session import Address, SessionStats
+
+logger = logging.getLogger(__name__)
+
+ROOT = Path(__file__).resolve().parents[3]
+REPLY_S = 2.0
+END_S = 2.0
+
+
+class PortTaken(DialerError):
+    """Another program, or another call, has this UDP port."""
+
+    code = "port_taken"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoundFinished:
+    """The last packet of the sound has left, or there was none to send."""
+
+    session_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DigitReceived:
+    """The callee pressed a key."""
+
+    session_id: str
+    digit: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionClosed:
+    """A session was closed; exactly one a session unless the process dies."""
+
+    session_id: str
+    stats: SessionStats
+
+
+@dataclass(frozen=True, kw_only=True)
+class MediaDied:
+    """The process ended unasked, and with it its sessions: id -> packets of the sound that had left, to 1 s."""
+
+    played_frames: dict[str, int]
+
+
+MediaEvent = SoundFinished | DigitReceived | SessionClosed | MediaDied
+
+
+@dataclass(kw_only=True)
+class _Reply:
+    arrived: threading.Event
+    error: str | None = None
+    died: bool = False
+
+
+class MediaProcess:
+    """Starts the media process and speaks with it. Thread-safe; `on_event` is called from a reader thread.
+
+    Commands leave through a thread of their own, so that a process that does not read them holds up nobody.
+    """
+
+    def __init__(self, on_event: Callable[[MediaEvent], None]) -> None:
+        self._on_event = on_event
+        self._process: subprocess.Popen[bytes] | None = None
+        self._reader: threading.Thread | None = None
+        self._writer: threading.Thread | None = None
+        self._commands: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._listening = False
+        """Whether answers and events of the process still come."""
+        self._lock = threading.Lock()
+        self._ids = itertools.count(1)
+        self._replies: dict[int, _Reply] = {}
+        self._played: dict[str, int] = {}
+        self._stopping = False
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        process = self._process
+        return process is not None and self._listening and process.poll() is None
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process, None before the start."""
+        return self._process.pid if self._process else None
+
+    def start(self) -> None:
+        """Start the process. Raises MediaUnavailable when the system refuses."""
+        path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "autodialer.media.shell.child"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env={**os.environ, "PYTHONPATH": path},
+                start_new_session=True,
+            )
+        except OSError as exc:
+            raise MediaUnavailable(f"The media process cannot be started: {exc.strerror}") from exc
+        self._listening = True
+        self._reader = threading.Thread(target=self._read, args=(self._process,), name="media events", daemon=True)
+        self._writer = threading.Thread(target=self._write, args=(self._process,), name="media commands", daemon=True)
+        self._reader.start()
+        self._writer.start()
+        logger.info("media started, pid %s", self._process.pid)
+
+    def stop(self) -> None:
+        """End the process and wait for it, 2 s at most. Idempotent; open sessions are dropped without a word."""
+        self._stopping = True
+        process, self._process = self._process, None
+        if not process:
+            return
+        assert process.stdout and self._reader and self._writer
+        self._commands.put(None)
+        try:
+            process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            logger.warning("the media process does not end by itself, it is killed")
+            process.kill()
+            process.wait()
+        self._writer.join()
+        if threading.current_thread() is not self._reader:
+            self._reader.join(END_S)
+            process.stdout.close()
+
+    def open(self, session_id: str, host: str, port: int) -> None:
+        """Bind a UDP port for a session. Raises PortTaken, or MediaUnavailable when the process does not answer."""
+        reply = _Reply(arrived=threading.Event())
+        number = next(self._ids)
+        with self._lock:
+            if not self._listening:
+                raise MediaUnavailable
+            self._replies[number] = reply
+            self._played[session_id] = 0
+        self._send({"op": "open", "id": number, "session": session_id, "host": host, "port": port})
+        arrived = reply.arrived.wait(REPLY_S)
+        with self._lock:
+            del self._replies[number]
+            if not arrived or reply.died or reply.error:
+                self._played.pop(session_id, None)
+        if not arrived or reply.died:
+            self.close(session_id)  # should it be opened after all
+            raise MediaUnavailable
+        if reply.error:
+            raise PortTaken(f"The UDP port cannot be used: {reply.error}")
+
+    def play(
+        self,
+        session_id: str,
+        *,
+        remote: Address,
+        codec: str,
+        payload_type: int,
+        sound_stem: str | None,
+        telephone_event_pt: int | None,
+        lead_in_ms: int,
+    ) -> None:
+        """The call is answered: send the sound (None: nothing) to the IPv4 address `remote`. Never waits.
+
+        SoundFinished follows a sound, at once if it cannot be read or sent; MediaDied tells of a dead process.
+        """
+        self._send(
+            {
+                "op": "play",
+                "session": session_id,
+                "remote": remote,
+                "codec": codec,
+                "payload_type": payload_type,
+                "sound": sound_stem,
+                "telephone_event_pt": telephone_event_pt,
+                "lead_in_ms": lead_in_ms,
+            }
+        )
+
+    def close(self, session_id: str) -> None:
+        """Send nothing more and free the port; answered by SessionClosed. Idempotent, never waits."""
+        self._send({"op": "close", "session": session_id})
+
+    def _send_if_alive(self, command: dict[str, Any]) -> None:
+        try:
+            self._send(command)
+        except MediaUnavailable:
+            logger.warning("media is gone, %s for %s is dropped", command["op"], command["session"])
+
+    def _send(self, command: dict[str, Any]) -> None:
+        if not self._listening:
+            logger.warning("media is gone, %s for %s is dropped", command["op"], command["session"])
+            return
+        self._commands.put(json.dumps(command).encode() + b"\n")
+
+    def _write(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdin
+        with contextlib.suppress(OSError):  # the process has died, which the reader tells
+            while (line := self._commands.get()) is not None:
+                process.stdin.write(line)
+                process.stdin.flush()
+        with contextlib.suppress(OSError):
+            process.stdin.close()
+
+    def _read(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdout
+        for line in process.stdout:
+            if line.endswith(b"\n"):  # else killed in the middle of it
+                self._take(json.loads(line))
+        with self._lock:
+            self._listening = False
+            for reply in self._replies.values():
+                reply.died = True
+                reply.arrived.set()
+            played, self._played = self._played, {}
+        self._commands.put(None)
+        if not self._stopping:
+            logger.error("the media process ended unasked with %d sessions", len(played))
+            self._tell(MediaDied(played_frames=played))
+
+    def _take(self, message: dict[str, Any]) -> None:
+        if "reply" in message:
+            with self._lock:
+                reply = self._replies.get(message["reply"])
+            if reply:
+                reply.error = message["error"]
+                reply.arrived.set()
+            return
+        event, session_id = message["event"], message.get("session", "")
+        if event == "progress":
+            with self._lock:
+                self._played.update(message["played"])
+        elif event == "finished":
+            with self._lock:
+                self._played[session_id] = message["played"]
+            self._tell(SoundFinished(session_id=session_id))
+        elif event == "digit":
+            self._tell(DigitReceived(session_id=session_id, digit=message["digit"]))
+        elif event == "closed":
+            with self._lock:
+                self._played.pop(session_id, None)
+            self._tell(SessionClosed(session_id=session_id, stats=SessionStats(**message["stats"])))
+
+    def _tell(self, event: MediaEvent) -> None:
+        try:
+            self._on_event(event)
+        except Exception:  # the owner's fault must not end the reading of events
+            logger.exception("an event of the media process was not taken")

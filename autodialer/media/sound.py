@@ -1,0 +1,156 @@
+"""Import of a sound: whatever libsndfile reads, to 8 kHz mono, and encoded once for every codec."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from autodialer.errors import Invalid, TooLarge, UnsupportedContent
+from autodialer.media import g711
+
+MAX_BYTES = 50_000_000
+MAX_S = 600.0
+MIN_RATE, MAX_RATE = 1_000, 768_000
+MAX_CHANNELS = 64
+PEAK = 10 ** (-1 / 20)
+"""-1 dBFS: a louder sound is turned down as a whole, never limited."""
+SILENT = 10 ** (-60 / 20)
+"""-60 dBFS: a sound that never gets louder is silence."""
+BLOCK_SAMPLES = 262_144
+"""Decoded at once, of all channels together, so that memory does not grow with the file."""
+LOUDEST = 1e6
+"""Floating-point files may hold any number; what is beyond this is no level of sound."""
+UNKNOWN_FRAMES = 2**62
+"""libsndfile reports the largest number there is for a file that does not tell its length."""
+FORMATS = "WAV, FLAC, OGG or MP3"
+
+Samples = NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoundInfo:
+    """What an imported sound is."""
+
+    duration_s: float
+    """Of what is heard."""
+    peak_dbfs: float
+    """Of what is heard; at most -1."""
+    loudness_lufs: float | None
+    """None: not measured."""
+    sample_rate: int
+    """Of the file as it came, Hz."""
+    channels: int
+    """Of the file as it came."""
+
+
+def import_sound(original: Path, stem: Path) -> SoundInfo:
+    """Read `original` and write `stem`.wav (16 bit, 8 kHz, mono), `stem`.alaw and `stem`.ulaw; all of them or none.
+
+    Raises Invalid (empty, no audio, all silence), TooLarge (50 MB, 10 min) or UnsupportedContent; all name `file`.
+    """
+    size = original.stat().st_size
+    if size == 0:
+        raise Invalid(f"file is empty; upload a recording as {FORMATS}", field="file")
+    if size > MAX_BYTES:
+        raise TooLarge("file is larger than 50 MB; shorten the recording or save it as FLAC or MP3", field="file")
+    samples, rate, channels = _read(original)
+    peak = float(np.abs(samples).max(initial=0.0))
+    if peak < SILENT:
+        raise Invalid("file holds only silence; record it again and listen to it before uploading", field="file")
+    if peak > PEAK:
+        samples = samples * np.float32(PEAK / peak)
+        peak = PEAK
+    # Times 32768: a 16-bit file at 8 kHz is heard bit for bit, and the peak guard rules out an overflow.
+    pcm = np.rint(samples * 32768).astype(np.int16)
+    _write(pcm, stem)
+    return SoundInfo(
+        duration_s=round(len(pcm) / g711.SAMPLE_RATE, 6),
+        peak_dbfs=round(20 * float(np.log10(peak)), 2),
+        loudness_lufs=None,
+        sample_rate=rate,
+        channels=channels,
+    )
+
+
+def _read(original: Path) -> tuple[Samples, int, int]:
+    """The sound as 8 kHz mono, -1 to 1, with the rate and channels of the file."""
+    try:
+        # By descriptor, so that the content alone says what the file is and never the ending of its name.
+        with original.open("rb") as raw, soundfile.SoundFile(raw.fileno(), closefd=False) as file:
+            _check_header(file)
+            rate, channels = file.samplerate, file.channels
+            blocks = list(_resampled(_mono_blocks(file), rate))
+    except soundfile.SoundFileError as exc:
+        raise UnsupportedContent(f"file is no sound that can be read; save it as {FORMATS}", field="file") from exc
+    samples = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
+    if not len(samples):
+        raise Invalid(f"file holds no audio; upload a recording as {FORMATS}", field="file")
+    return samples, rate, channels
+
+
+def _check_header(file: soundfile.SoundFile) -> None:
+    """Refuse by its header what would be costly to decode."""
+    rate, channels = file.samplerate, file.channels
+    if not MIN_RATE <= rate <= MAX_RATE:
+        raise UnsupportedContent(f"file has a sample rate of {rate} Hz; save it with 8 to 48 kHz", field="file")
+    if channels > MAX_CHANNELS:
+        raise UnsupportedContent(f"file has {channels} channels; save it as mono or stereo", field="file")
+    if file.frames > UNKNOWN_FRAMES:
+        raise UnsupportedContent("file does not tell its length; open it in an editor and save it as WAV", field="file")
+    if file.frames > MAX_S * rate:
+        raise _too_long()
+
+
+def _mono_blocks(file: soundfile.SoundFile) -> Iterator[Samples]:
+    """All channels mixed, block by block; a header that understates the length does not get past the limit."""
+    frames = 0
+    while True:
+        block = file.read(BLOCK_SAMPLES // file.channels, dtype="float32", always_2d=True)
+        if not len(block):
+            return
+        frames += len(block)
+        if frames > MAX_S * file.samplerate:
+            raise _too_long()
+        finite = np.clip(np.nan_to_num(block, nan=0.0, posinf=1.0, neginf=-1.0), -LOUDEST, LOUDEST)
+        yield finite.mean(axis=1, dtype=np.float32)
+
+
+def _resampled(blocks: Iterator[Samples], rate: int) -> Iterator[Samples]:
+    if rate == g711.SAMPLE_RATE:
+        yield from blocks
+        return
+    resampler = soxr.ResampleStream(rate, g711.SAMPLE_RATE, 1, dtype="float32", quality="VHQ")
+    for block in blocks:
+        yield resampler.resample_chunk(block)
+    yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+
+
+def _too_long() -> TooLarge:
+    return TooLarge("file is longer than 10 minutes; shorten the recording", field="file")
+
+
+def _write(pcm: NDArray[np.int16], stem: Path) -> None:
+    with _all_or_none(stem, (".wav", *g711.EXTENSION.values())) as parts:
+        soundfile.write(parts[".wav"], pcm, g711.SAMPLE_RATE, format="WAV", subtype="PCM_16")
+        for codec, extension in g711.EXTENSION.items():
+            parts[extension].write_bytes(g711.encode(pcm, codec))
+
+
+@contextmanager
+def _all_or_none(stem: Path, extensions: tuple[str, ...]) -> Iterator[dict[str, Path]]:
+    """Temporary files that get their names together, or vanish."""
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    parts = {extension: stem.with_name(f"{stem.name}{extension}.part") for extension in extensions}
+    try:
+        yield parts
+        for extension, part in parts.items():
+            os.replace(part, stem.with_name(f"{stem.name}{extension}"))
+    finally:
+        for part in parts.values():
+            part.unlink(missing_ok=True)

@@ -1,0 +1,234 @@
+"""One outbound call: pyVoIP's call object, driven by the events of the SIP core and of the media process.
+
+Everything but `hangup`, `cancel` and reading happens in the loop thread of the call's phone.
+"""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from pyVoIP import RTP, SIP
+from pyVoIP.VoIP import CallState, VoIPCall
+
+from autodialer.errors import DialerError
+from autodialer.media.shell import SessionStats
+from autodialer.model import CallOutcome
+from autodialer.phone.outcome import CallTimes, make_outcome, not_placed
+from autodialer.phone.plan import CallEvent, CallPlan, Progress
+from autodialer.phone.rtp_client import RtpClient
+from autodialer.sip.events import CallAnswered, CallEnded, CallFailed, CallProgress, Event
+from autodialer.sip.invite import InviteRequest
+from autodialer.sip.sdp import AnswerFault, MediaPlan, UnusableAnswer, negotiate
+from autodialer.sip.user_agent import UserAgent
+
+if TYPE_CHECKING:
+    from autodialer.phone.phone import Phone
+
+logger = logging.getLogger(__name__)
+
+TAIL_S = 0.3
+"""From the last packet of the sound to our BYE, so that the callee's jitter buffer plays it out."""
+STATS_S = 2.0
+"""How long the media process has to tell a session's figures."""
+_TELEPHONE_EVENT = RTP.PayloadType.EVENT
+_KINDS = {"PCMU": RTP.PayloadType.PCMU, "PCMA": RTP.PayloadType.PCMA}
+
+
+class Call(VoIPCall):
+    """A pyVoIP call whose media session lives in the media process. `outcome` is set when it is over."""
+
+    phone: "Phone"
+
+    def __init__(
+        self,
+        phone: "Phone",
+        callstate: CallState,
+        request: SIP.SIPMessage,
+        session_id: int,
+        myIP: str,
+        ms: dict[int, dict[int, RTP.PayloadType]] | None = None,
+        sendmode: str = "sendrecv",
+        *,
+        plan: CallPlan,
+        on_event: Callable[[CallEvent], None],
+    ) -> None:
+        super().__init__(phone, callstate, request, session_id, myIP, ms, sendmode)
+        self.plan = plan
+        self.outcome: CallOutcome | None = None
+        """How the call ended; None while it is under way."""
+        self._on_event = on_event
+        self._times: CallTimes
+        self._answer: CallAnswered | None = None
+        self._unusable: UnusableAnswer | None = None
+        self._end: CallFailed | CallEnded | None = None
+        self._media_open = True
+        self._lost_stats: SessionStats | None = None
+
+    @property
+    def media_id(self) -> str:
+        """The id of this call's session in the media process."""
+        return str(self.call_id)
+
+    def place(self, user_agent: UserAgent, invite: InviteRequest, now: float, utcnow: datetime) -> None:
+        """Let the INVITE leave; in the loop thread."""
+        self._times = CallTimes(invited=now, invited_at=utcnow)
+        try:
+            user_agent.invite(invite, now)
+        except DialerError as exc:
+            # The phone is closing: nothing has left.
+            self._ended(not_placed(self.call_id, now, str(exc)))
+
+    def take(self, event: Event) -> None:
+        """Carry on with what the SIP core tells."""
+        if isinstance(event, CallProgress):
+            self._progress(event)
+        elif isinstance(event, CallAnswered):
+            self._answered(event)
+        else:
+            self._ended(event)
+
+    def _progress(self, event: CallProgress) -> None:
+        self._tell(Progress.HEARD)
+        if 180 <= event.code <= 189 and self._times.rang is None:
+            self._times.rang = event.at
+            self._tell(Progress.RANG)
+
+    def _answered(self, event: CallAnswered) -> None:
+        self._tell(Progress.RANG)
+        self._answer = event
+        self._times.answered = event.at
+        self.state = CallState.ANSWERED
+        media = negotiate(event.sdp, self.phone.sip.account.codecs)
+        if isinstance(media, MediaPlan) and media.held:
+            media = UnusableAnswer(reason=AnswerFault.NO_ADDRESS, message="The answer puts the call on hold: 0.0.0.0.")
+        if isinstance(media, UnusableAnswer):
+            self._unusable = media
+            logger.warning("call %s: the answer is unusable: %s", self.call_id, self._unusable.message)
+            self.hangup()
+        elif self._lost_stats:
+            self.hangup()
+        else:
+            self._start_media(media)
+
+    def _start_media(self, media: MediaPlan) -> None:
+        codecs = {media.payload_type: _KINDS[media.codec]}
+        if media.telephone_event_pt is not None:
+            codecs[media.telephone_event_pt] = _TELEPHONE_EVENT
+        self.create_rtp_clients(codecs, self.myIP, self.port, self.request, media.port, remote_host=media.host)
+        for client in self.RTPClients:
+            client.start()
+        self.phone.run_later(self.plan.max_call_s, self.hangup)
+
+    def create_rtp_clients(
+        self,
+        codecs: dict[int, RTP.PayloadType],
+        ip: str,
+        port: int,
+        request: SIP.SIPMessage,
+        baseport: int,
+        *,
+        remote_host: str = "",
+    ) -> None:
+        """One handle on this call's media session."""
+        client = RtpClient(
+            codecs,
+            ip,
+            port,
+            remote_host,
+            baseport,
+            RTP.TransmitType.SENDRECV,
+            dtmf=self.dtmf_callback,
+            media=self.phone.media,
+            session_id=self.media_id,
+            plan=self.plan,
+        )
+        self.RTPClients.append(client)
+
+    def sound_finished(self) -> None:
+        """The last packet of the sound has left."""
+        self.phone.run_later(TAIL_S, self.hangup)
+
+    def media_died(self, played_frames: int) -> None:
+        """The media process is gone: nothing can be heard any more."""
+        self._lost_stats = SessionStats(sent=played_frames, played_frames=played_frames)
+        self._media_open = False
+        if self._end:
+            self._complete(self._lost_stats)
+        else:
+            self.hangup()
+
+    def media_closed(self, stats: SessionStats | None) -> None:
+        """The session's figures are in (None: they never came)."""
+        self._media_open = False
+        if self._end and not self.outcome:
+            self._complete(stats)
+
+    def _ended(self, event: CallFailed | CallEnded) -> None:
+        self._end = event
+        self.state = CallState.ENDED
+        if not self._media_open:
+            self._complete(self._lost_stats)
+            return
+        self.phone.media.close(self.media_id)
+        self.phone.run_later(STATS_S, lambda: self.media_closed(None))
+
+    def _complete(self, stats: SessionStats | None) -> None:
+        assert self._end
+        self.outcome = make_outcome(
+            event=self._end,
+            times=self._times,
+            answer=self._answer,
+            unusable=self._unusable,
+            stats=stats,
+            sound_s=self.plan.sound_s,
+            digits=self.dtmf.getvalue(),
+            media_died=self._lost_stats is not None,
+        )
+        self.phone.forget(self)
+        self._on_event(CallEvent(reference=self.plan.reference, outcome=self.outcome))
+
+    def _tell(self, progress: Progress) -> None:
+        self._on_event(CallEvent(reference=self.plan.reference, progress=progress))
+
+    # -- pyVoIP's API
+
+    def hangup(self) -> None:
+        """End the call: BYE when it is answered, CANCEL before. Does nothing when it is over. From any thread."""
+        self.phone.sip.hang_up(self.call_id)
+
+    def cancel(self) -> None:
+        """The same as `hangup`; the name for a call that is not answered yet."""
+        self.hangup()
+
+    def bye(self) -> None:
+        """The dialog is over; the SIP core has answered the callee's BYE."""
+        self.state = CallState.ENDED
+
+    def answered(self, request: SIP.SIPMessage) -> None:
+        """Not used: answers come as events of the SIP core."""
+
+    def not_found(self, request: SIP.SIPMessage) -> None:
+        """Not used: failures come as events of the SIP core."""
+
+    def unavailable(self, request: SIP.SIPMessage) -> None:
+        """Not used: failures come as events of the SIP core."""
+
+    def renegotiate(self, request: SIP.SIPMessage) -> None:
+        """Not used: the SIP core answers re-INVITEs."""
+
+    def gen_ms(self) -> dict[int, Any]:
+        """The media lines of this call, without starting anything."""
+        return {client.inPort: client.assoc for client in self.RTPClients}
+
+    def write_audio(self, data: bytes) -> None:
+        """Refused: see `RtpClient.write`."""
+        for client in self.RTPClients:
+            client.write(data)
+
+    def read_audio(self, length: int = 160, blocking: bool = True) -> bytes:
+        """Refused: see `RtpClient.read`."""
+        return bytes(self.RTPClients[0].read(length, blocking)) if self.RTPClients else b""
+
+    def __del__(self) -> None:
+        """Ports are given back when the call ends, not when the garbage collector comes by."""

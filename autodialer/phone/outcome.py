@@ -1,0 +1,119 @@
+"""From what a call met to its outcome: the one place that decides what the record says."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from autodialer.media.shell import SessionStats
+from autodialer.model import CallOutcome, Cause, Disposition, EndedBy, RtpStats
+from autodialer.phone.disposition import disposition_of
+from autodialer.sip.events import CallAnswered, CallEnded, CallFailed, FailureKind
+from autodialer.sip.sdp import UnusableAnswer
+
+FRAME_S = 0.02
+"""One RTP packet of G.711 at a ptime of 20 ms."""
+
+
+@dataclass(kw_only=True)
+class CallTimes:
+    """Monotonic seconds of what happened; `invited_at` ties them to the wall clock."""
+
+    invited: float
+    invited_at: datetime
+    rang: float | None = None
+    answered: float | None = None
+
+    def wall(self, at: float) -> datetime:
+        """The wall time of a monotonic one, however the machine's clock was set meanwhile."""
+        return self.invited_at + timedelta(seconds=at - self.invited)
+
+
+def make_outcome(
+    *,
+    event: CallFailed | CallEnded,
+    times: CallTimes,
+    answer: CallAnswered | None,
+    unusable: UnusableAnswer | None,
+    stats: SessionStats | None,
+    sound_s: float,
+    digits: str,
+    media_died: bool,
+) -> CallOutcome:
+    """The record of one call whose last event of the SIP core is `event`.
+
+    `stats` is None where no RTP session was, or where its figures are lost.
+    """
+    disposition, cause, message = _judge(event, unusable, media_died=media_died)
+    failed = event if isinstance(event, CallFailed) else None
+    played_s = min(stats.played_frames * FRAME_S, sound_s) if stats else 0.0
+    return CallOutcome(
+        disposition=disposition,
+        cause=cause,
+        sip_code=failed.code if failed else (answer.code if answer else None),
+        sip_reason=failed.reason if failed else (answer.reason if answer else None),
+        q850_cause=event.reason_cause,
+        retry_after_s=failed.retry_after_s if failed else None,
+        invited_at=times.invited_at,
+        ringing_at=times.wall(times.rang) if times.rang is not None else None,
+        answered_at=times.wall(times.answered) if times.answered is not None else None,
+        ended_at=times.wall(event.at),
+        pdd_s=times.rang - times.invited if times.rang is not None else None,
+        duration_s=event.at - times.invited,
+        billsec_s=event.at - times.answered if times.answered is not None else 0.0,
+        played_s=round(played_s, 2),
+        played_share=round(played_s / sound_s, 4) if sound_s else 0.0,
+        digits=digits,
+        ended_by=EndedBy(event.by.value) if isinstance(event, CallEnded) else None,
+        rtp=_rtp(stats) if times.answered is not None and not unusable else None,
+        message=message,
+    )
+
+
+def not_placed(call_id: str, at: float, message: str) -> CallFailed:
+    """The end of a call whose INVITE never left."""
+    return CallFailed(
+        call_id=call_id,
+        at=at,
+        kind=FailureKind.CANCELLED,
+        code=None,
+        reason=None,
+        cancelled=True,
+        saw_18x=False,
+        reason_cause=None,
+        retry_after_s=None,
+        message=message,
+    )
+
+
+def _judge(
+    event: CallFailed | CallEnded, unusable: UnusableAnswer | None, *, media_died: bool
+) -> tuple[Disposition, Cause | None, str | None]:
+    if isinstance(event, CallEnded):
+        if unusable:
+            return Disposition.FAILED, Cause.MEDIA_FAILED, unusable.message
+        return Disposition.ANSWERED, Cause.MEDIA_FAILED if media_died else None, None
+    match event.kind:
+        case FailureKind.FINAL if event.code:
+            return (*disposition_of(event.code), event.message)
+        case FailureKind.AUTH:
+            return Disposition.FAILED, Cause.AUTH_FAILED, event.message
+        case FailureKind.TIMEOUT:
+            return Disposition.FAILED, Cause.NO_RESPONSE, event.message
+        case FailureKind.TRANSPORT:
+            return Disposition.FAILED, Cause.TRANSPORT_ERROR, event.message
+        case FailureKind.RING_TIMEOUT:
+            return Disposition.NO_ANSWER, None, event.message
+        case FailureKind.CANCELLED:
+            return Disposition.CANCELLED, None, event.message
+    return Disposition.FAILED, Cause.PROTOCOL_ERROR, event.message
+
+
+def _rtp(stats: SessionStats | None) -> RtpStats | None:
+    if stats is None:
+        return None
+    return RtpStats(
+        sent=stats.sent,
+        received=stats.received,
+        lost=stats.lost,
+        jitter_ms=stats.jitter_ms,
+        one_way_audio=stats.received == 0,
+    )

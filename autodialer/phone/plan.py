@@ -1,0 +1,57 @@
+"""What a call is to the dialer: what is asked of a phone, and what it reports back."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from autodialer.model import CallOutcome
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """What a trunk says about who we are, beyond pyVoIP's own constructor parameters."""
+
+    domain: str
+    """Host part of From, To and Request-URI."""
+    auth_username: str
+    """User name for digest."""
+    caller_id: str
+    """User part of From."""
+    codecs: tuple[str, ...] = ("PCMA", "PCMU")
+    """Order in which they are offered."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallPlan:
+    """What a call is for."""
+
+    reference: object = None
+    """Whatever the owner knows the call by; handed back with every event."""
+    sound_stem: str | None = None
+    """Path of the encoded sound without .alaw or .ulaw; None: play nothing, stay up until hung up."""
+    sound_s: float = 0.0
+    """Length of the sound."""
+    lead_in_ms: int = 0
+    """Silence between the answer and the sound."""
+    ring_timeout_s: float = 40.0
+    max_call_s: float = 600.0
+    """From the answer; then BYE."""
+    caller_id: str | None = None
+    """None: the trunk's."""
+
+
+class Progress(StrEnum):
+    """What a call that is under way has met."""
+
+    HEARD = "heard"
+    """The gateway sent any response."""
+    RANG = "rang"
+    """An 18x or a 2xx came: the call got through to the callee."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallEvent:
+    """One thing that a phone tells of a call: progress, or at last, exactly once, its outcome."""
+
+    reference: object
+    progress: Progress | None = None
+    outcome: CallOutcome | None = None

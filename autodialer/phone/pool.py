@@ -1,0 +1,282 @@
+"""The phones of all trunks and the media process they share: one phone a trunk for each 250 channels."""
+
+import logging
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from autodialer.clock import Clock
+from autodialer.errors import HostUnresolved, MediaUnavailable, PortsExhausted
+from autodialer.media.shell import MediaDied, MediaEvent, MediaProcess
+from autodialer.model import Trunk
+from autodialer.phone.call import Call
+from autodialer.phone.phone import Phone
+from autodialer.phone.plan import Account, CallEvent, CallPlan
+
+logger = logging.getLogger(__name__)
+
+CHANNELS_A_PHONE = 250
+DEFAULT_SIP_PORT = 5060
+LINGER_S = 40.0
+"""After the last call of phones that nobody wants any more: longer than a gateway re-sends (64*T1 = 32 s)."""
+RETRY_S = 5.0
+"""After a trunk's phones or the media process could not start, or died."""
+
+
+@dataclass(kw_only=True)
+class TrunkPhones:
+    """The phones of one trunk as it was when they started."""
+
+    trunk: Trunk
+    phones: list[Phone] = field(default_factory=list)
+    unused_since: float | None = None
+    """When its last call ended after nobody wanted the trunk any more."""
+
+    @property
+    def calls(self) -> int:
+        """Calls under way."""
+        return sum(len(phone.calls) for phone in self.phones)
+
+    def serves(self, trunk: Trunk) -> bool:
+        """Whether `trunk` can go on with these phones: only its name and pacing changed."""
+        return _sip_settings(self.trunk) == _sip_settings(trunk) and len(self.phones) == phones_needed(trunk)
+
+
+class PhonePool:
+    """Starts, changes and ends phones as the trunks say. Used by one thread; events come from the phones' threads."""
+
+    def __init__(self, *, sip_address: str | None, sip_port: int, rtp_ports: tuple[int, int], clock: Clock) -> None:
+        self.on_event: Callable[[CallEvent], None] = lambda _event: None
+        """Called with every event of every call, from the phones' threads."""
+        self._sip_address = sip_address
+        self._sip_port = sip_port
+        self._rtp_ports = rtp_ports
+        self._clock = clock
+        self._media: MediaProcess | None = None
+        self._media_retry_at = 0.0
+        self._by_trunk: dict[int, TrunkPhones] = {}
+        self._retired: list[TrunkPhones] = []
+        self._problems: dict[int, str] = {}
+        self._retry_at: dict[int, float] = {}
+        self._resolver = ThreadPoolExecutor(max_workers=2, thread_name_prefix="resolver")
+        self._lookups: dict[int, Future[str]] = {}
+        self._calls: dict[object, Call] = {}
+        self._lock = threading.Lock()
+
+    def update(self, trunks: Mapping[int, Trunk]) -> None:
+        """Have phones for these trunks, with their present settings."""
+        if not trunks and not self._by_trunk and not self._retired:
+            return
+        self._revive_media()
+        for key, trunk in trunks.items():
+            present = self._by_trunk.get(key)
+            if present and not present.serves(trunk):
+                self._retired.append(self._by_trunk.pop(key))
+                present = None
+            if not present:
+                self._start(trunk)
+        self._end_unused(trunks)
+
+    def _end_unused(self, trunks: Mapping[int, Trunk]) -> None:
+        """Phones that nobody wants end a while after their last call, so that what is re-sent still gets its answer."""
+        now = self._clock.monotonic()
+        wanted = [self._by_trunk[key] for key in trunks if key in self._by_trunk]
+        for phones in [*self._by_trunk.values(), *self._retired]:
+            if phones in wanted or phones.calls:
+                phones.unused_since = None
+            elif phones.unused_since is None:
+                phones.unused_since = now
+            elif now - phones.unused_since > LINGER_S:
+                self._stop(phones)
+                phones.phones.clear()
+        self._by_trunk = {key: phones for key, phones in self._by_trunk.items() if phones.phones}
+        self._retired = [phones for phones in self._retired if phones.phones]
+
+    def usable(self) -> dict[int, int]:
+        """Trunk key -> calls that its phones can take now; a trunk that cannot call is absent."""
+        if not self._media or not self._media.alive:
+            return {}
+        return {
+            key: len(phones.phones) * CHANNELS_A_PHONE - phones.calls
+            for key, phones in self._by_trunk.items()
+            if len(phones.phones) * CHANNELS_A_PHONE > phones.calls
+        }
+
+    def problems(self) -> dict[int, str]:
+        """Trunk key -> why it has no phone, a sentence for a person."""
+        return dict(self._problems)
+
+    def call(self, trunk_key: int, number: str, plan: CallPlan) -> None:
+        """Call over the least busy phone of the trunk. Raises as `Phone.call` when nothing could leave."""
+        assert self._media
+        phone = min(self._by_trunk[trunk_key].phones, key=lambda phone: len(phone.calls))
+        call = phone.call(number, plan)
+        with self._lock:
+            if not call.outcome:
+                self._calls[plan.reference] = call
+
+    def hang_up(self, reference: object) -> None:
+        """CANCEL or BYE the call of that reference, if it is under way."""
+        with self._lock:
+            call = self._calls.get(reference)
+        if call:
+            call.hangup()
+
+    def hang_up_all(self) -> None:
+        """CANCEL or BYE every call."""
+        with self._lock:
+            calls = list(self._calls.values())
+        for call in calls:
+            call.hangup()
+
+    def stop(self) -> None:
+        """End every phone and the media process. Idempotent."""
+        for phones in [*self._by_trunk.values(), *self._retired]:
+            self._stop(phones)
+        self._by_trunk.clear()
+        self._retired.clear()
+        self._resolver.shutdown(wait=False, cancel_futures=True)
+        if self._media:
+            self._media.stop()
+            self._media = None
+
+    # -- phones
+
+    def _start(self, trunk: Trunk) -> None:
+        """Resolve the host without making the other trunks wait, then start the phones."""
+        now = self._clock.monotonic()
+        if not self._media or now < self._retry_at.get(trunk.key, 0.0):
+            return
+        lookup = self._lookups.get(trunk.key)
+        if lookup is None:
+            self._lookups[trunk.key] = self._resolver.submit(resolve, trunk.host)
+            return
+        if not lookup.done():
+            return
+        del self._lookups[trunk.key]
+        phones = TrunkPhones(trunk=trunk)
+        try:
+            self._start_phones(phones, lookup.result(), self._media)
+        except (HostUnresolved, PortsExhausted, OSError) as exc:
+            self._stop(phones)
+            self._problems[trunk.key] = f"Trunk {trunk.name} cannot start: {exc}"
+            self._retry_at[trunk.key] = now + RETRY_S
+            logger.error("trunk %s cannot start: %s", trunk.name, exc)
+            return
+        self._problems.pop(trunk.key, None)
+        self._by_trunk[trunk.key] = phones
+
+    def _start_phones(self, phones: TrunkPhones, server: str, media: MediaProcess) -> None:
+        trunk = phones.trunk
+        port = trunk.port or DEFAULT_SIP_PORT
+        my_address = self._sip_address or address_towards(server, port)
+        for _ in range(phones_needed(trunk)):
+            phone = self._make_phone(trunk, server, port, my_address, media)
+            phone.start()
+            phones.phones.append(phone)
+        ports = [phone.sip.myPort for phone in phones.phones]
+        logger.info("trunk %s calls %s:%d from %s, ports %s", trunk.name, server, port, my_address, ports)
+
+    def _make_phone(self, trunk: Trunk, server: str, port: int, my_address: str, media: MediaProcess) -> Phone:
+        account = Account(
+            domain=trunk.domain or trunk.host,
+            auth_username=trunk.auth_username or trunk.username,
+            caller_id=trunk.caller_id or trunk.username or "anonymous",
+            codecs=trunk.codecs,
+        )
+        low, high = self._rtp_ports
+        return Phone(
+            server,
+            port,
+            trunk.username,
+            trunk.password,
+            my_address,
+            sipPort=self._sip_port,
+            rtpPortLow=low,
+            rtpPortHigh=high,
+            account=account,
+            media=media,
+            on_event=self._on_call_event,
+            clock=self._clock,
+        )
+
+    def _stop(self, phones: TrunkPhones) -> None:
+        for phone in phones.phones:
+            phone.stop()
+
+    def _on_call_event(self, event: CallEvent) -> None:
+        if event.outcome:
+            with self._lock:
+                self._calls.pop(event.reference, None)
+        self.on_event(event)
+
+    # -- media
+
+    def _revive_media(self) -> None:
+        if self._media and self._media.alive:
+            return
+        now = self._clock.monotonic()
+        if now < self._media_retry_at:
+            return
+        self._media_retry_at = now + RETRY_S
+        media = MediaProcess(self._on_media_event)
+        try:
+            media.start()
+        except MediaUnavailable as exc:
+            logger.error("the media process cannot start: %s", exc)
+            return
+        if self._media:
+            self._media.stop()
+        self._media = media
+        for phones in [*self._by_trunk.values(), *self._retired]:
+            for phone in phones.phones:
+                phone.media = media
+
+    def _on_media_event(self, event: MediaEvent) -> None:
+        phones = [phone for group in [*self._by_trunk.values(), *self._retired] for phone in group.phones]
+        if isinstance(event, MediaDied):
+            for phone in phones:
+                phone.media_died(event.played_frames)
+            return
+        for phone in phones:
+            if event.session_id in phone.calls:
+                phone.media_event(event)
+                return
+
+
+def phones_needed(trunk: Trunk) -> int:
+    """One phone for each 250 channels."""
+    return max(1, -(-trunk.max_channels // CHANNELS_A_PHONE))
+
+
+def resolve(host: str) -> str:
+    """The IPv4 address of a host. Raises HostUnresolved."""
+    try:
+        found = socket.getaddrinfo(host, None, socket.AF_INET, socket.SOCK_DGRAM)
+    except OSError as exc:
+        raise HostUnresolved(f"the host name {host} does not resolve to an IPv4 address") from exc
+    return str(found[0][4][0])
+
+
+def address_towards(server: str, port: int) -> str:
+    """The local address that routes to the server; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect((server, port))
+        return str(probe.getsockname()[0])
+
+
+def _sip_settings(trunk: Trunk) -> tuple[object, ...]:
+    """What a running phone cannot change."""
+    return (
+        trunk.host,
+        trunk.port,
+        trunk.transport,
+        trunk.username,
+        trunk.password,
+        trunk.auth_username,
+        trunk.domain,
+        trunk.caller_id,
+        trunk.codecs,
+    )

@@ -1,0 +1,69 @@
+"""pyVoIP's RTP client as a handle on one session of the media process: no thread and no socket of its own."""
+
+from collections.abc import Callable
+
+from pyVoIP import RTP
+
+from autodialer.media.shell import MediaProcess
+from autodialer.phone.plan import CallPlan
+
+
+class RtpClient(RTP.RTPClient):
+    """Plays one encoded sound from the media process to the callee.
+
+    `write` and `read` of stock pyVoIP move 8-bit audio through this process and so cannot keep time; they are refused.
+    """
+
+    def __init__(
+        self,
+        assoc: dict[int, RTP.PayloadType],
+        inIP: str,
+        inPort: int,
+        outIP: str,
+        outPort: int,
+        sendrecv: RTP.TransmitType,
+        dtmf: Callable[[str], None] | None = None,
+        *,
+        media: MediaProcess,
+        session_id: str,
+        plan: CallPlan,
+    ) -> None:
+        super().__init__(assoc, inIP, inPort, outIP, outPort, sendrecv, dtmf=dtmf)
+        self._media = media
+        self._session_id = session_id
+        self._plan = plan
+
+    def start(self) -> None:
+        """Send the call's sound to the callee from the next slot of the pacing grid on."""
+        codec, payload_type = next(
+            (str(kind.description), number) for number, kind in self.assoc.items() if kind is not RTP.PayloadType.EVENT
+        )
+        events = [number for number, kind in self.assoc.items() if kind is RTP.PayloadType.EVENT]
+        self._media.play(
+            self._session_id,
+            remote=(self.outIP, self.outPort),
+            codec=codec,
+            payload_type=payload_type,
+            sound_stem=self._plan.sound_stem,
+            telephone_event_pt=events[0] if events else None,
+            lead_in_ms=self._plan.lead_in_ms,
+        )
+
+    def stop(self) -> None:
+        """Send nothing more; the session's figures come back as an event."""
+        self.NSD = False
+        self._media.close(self._session_id)
+
+    def write(self, data: bytes) -> None:
+        """Refused: audio is played from an encoded sound."""
+        raise NotImplementedError("this phone plays encoded sounds (CallPlan.sound_stem), it takes no stream")
+
+    def read(self, length: int = 160, blocking: bool = True) -> bytes:
+        """Refused: what the callee says is not passed on."""
+        raise NotImplementedError("this phone does not pass the callee's audio on")
+
+    def recv(self) -> None:
+        """The media process receives."""
+
+    def trans(self) -> None:
+        """The media process sends."""

@@ -1,0 +1,336 @@
+"""One outbound call from its INVITE to the last of its transactions.
+
+The caller's side of RFC 3261 section 9 (CANCEL), section 13 (INVITE) and section 15 (BYE); `call_states` has the table.
+"""
+
+import logging
+from typing import Protocol
+
+from sipmessage.address import quote
+
+from autodialer.sip.auth import Authenticator
+from autodialer.sip.call_states import TABLE, CallState
+from autodialer.sip.dialog import Dialog
+from autodialer.sip.events import CallAnswered, CallEnded, CallFailed, CallProgress, EndedBy, Event, FailureKind
+from autodialer.sip.fields import parse_q850_cause, parse_retry_after
+from autodialer.sip.invite import InviteRequest
+from autodialer.sip.message import Request, Response
+from autodialer.sip.outgoing import OutgoingRequest
+from autodialer.sip.sdp import extract_sdp
+from autodialer.sip.stack import Stack
+from autodialer.sip.timers import Timer
+from autodialer.sip.transaction import ClientTransaction, InviteClient, NonInviteClient
+
+logger = logging.getLogger(__name__)
+
+ALLOW = "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, NOTIFY"
+"""Header line: methods that we take."""
+_NO_RESPONSE = {
+    "Timer B": (FailureKind.TIMEOUT, "the gateway did not answer at all"),
+    "Transport Err.": (FailureKind.TRANSPORT, "the gateway cannot be reached: its host or port refuses packets"),
+}
+
+
+class CallOwner(Protocol):
+    """Who keeps the calls."""
+
+    def emit(self, event: Event) -> None:
+        """Hand an event to the outside."""
+
+    def forget(self, call: "Call") -> None:
+        """The call and its transactions are gone."""
+
+
+class Call:
+    """An outbound call."""
+
+    def __init__(self, stack: Stack, owner: CallOwner, request: InviteRequest) -> None:
+        self._stack = stack
+        self._owner = owner
+        self.request = request
+        self.call_id = request.call_id
+        self.state = CallState.CALLING
+        self.local_tag = stack.token()
+        display = f"{quote(request.from_display)} " if request.from_display else ""
+        self._from = f"From: {display}<{request.from_uri}>;tag={self.local_tag}"
+        self._user_agent = f"User-Agent: {stack.config.user_agent}"
+        self._auth = Authenticator(stack, request.credentials)
+        self._auth_message: str | None = None
+        self._invite: InviteClient | None = None
+        self._cseq = 0
+        self._transactions = 0
+        self._dialogs: dict[str, Dialog] = {}
+        """By remote tag."""
+        self._dialog: Dialog | None = None
+        """The answered one."""
+        self._acks: dict[str, OutgoingRequest] = {}
+        self._byes: dict[ClientTransaction, Dialog] = {}
+        self._early_sdp: dict[str, bytes] = {}
+        self._timer: Timer | None = None
+        self._last_progress: tuple[int, bool] | None = None
+        self._rang = False
+        self._cancel_kind: FailureKind | None = None
+        self._cancel_reason: str | None = None
+        self._silence = ""
+        """What ended an INVITE without a response: Timer B or Transport Err."""
+        self._bye_cause: int | None = None
+
+    # What the owner asks for.
+
+    def start(self, now: float) -> None:
+        """Send the INVITE."""
+        logger.info("call %s: INVITE %s", self.call_id, self.request.target)
+        self._send_invite(now, None)
+
+    def cancel(self, now: float, reason: str | None) -> None:
+        """Give the call up; nothing happens once it is answered or over."""
+        if self.state in (CallState.CALLING, CallState.PROCEEDING):
+            self._cancel_kind = FailureKind.CANCELLED
+            self._cancel_reason = reason
+            self._feed("cancel", now)
+
+    def bye(self, now: float) -> None:
+        """Hang up; nothing happens unless the call is answered."""
+        self._feed("bye", now)
+
+    def abandon(self, now: float) -> None:
+        """Report the call as over without waiting for the peer any longer."""
+        if self.state is CallState.TERMINATED:
+            return
+        if self.state is CallState.CONFIRMED:
+            self._end_by_us(now, None)
+        else:
+            self._cancel_kind = self._cancel_kind or FailureKind.CANCELLED
+            self._fail_cancelled(now, None)
+        self._enter(CallState.TERMINATED, now)
+
+    # What comes from the network.
+
+    def find_dialog(self, request: Request) -> Dialog | None:
+        """The dialog whose two tags a peer's request knows."""
+        if request.to_tag != self.local_tag:
+            return None
+        return self._dialogs.get(request.from_tag or "")
+
+    def receive_bye(self, dialog: Dialog, request: Request, now: float) -> None:
+        """The peer hung up one dialog."""
+        dialog.peer_hung_up = True
+        if dialog is self._dialog:
+            self._bye_cause = parse_q850_cause(request.headers.get("reason", []))
+            self._feed("BYE", now)
+
+    def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
+        """A response to our INVITE, CANCEL or BYE."""
+        if transaction is self._invite:
+            self._feed(self._classify(response), now, response)
+        elif transaction in self._byes and response.code in (401, 407) and self._auth.learn(response) is None:
+            self._send_bye(self._byes[transaction], now)
+
+    def on_no_response(self, transaction: ClientTransaction, now: float, happening: str) -> None:
+        """Our INVITE, CANCEL or BYE got no response. The INVITE's own timer ends a CANCEL's, a BYE needs no answer."""
+        if transaction is self._invite:
+            self._silence = happening
+            self._feed("no response", now)
+
+    def on_terminated(self, transaction: ClientTransaction, now: float) -> None:
+        """One transaction less; with the last one goes the call."""
+        self._byes.pop(transaction, None)
+        self._transactions -= 1
+        if self._transactions == 0 and self.state is CallState.TERMINATED:
+            self._owner.forget(self)
+
+    def _classify(self, response: Response) -> str:
+        code = response.code
+        if code < 200:
+            return "1xx"
+        if code < 300:
+            return "2xx"
+        if code in (401, 407) and self.state in (CallState.CALLING, CallState.PROCEEDING):
+            self._auth_message = self._auth.learn(response)
+            return "final" if self._auth_message else "challenge"
+        return "final"
+
+    # The machine.
+
+    def _feed(self, happening: str, now: float, response: Response | None = None) -> None:
+        arrow = TABLE.get((self.state, happening))
+        if arrow is None:
+            return
+        actions, state = arrow
+        if state is not self.state:
+            self._enter(state, now)
+        for action in actions:
+            getattr(self, action)(now, response)
+
+    def _enter(self, state: CallState, _now: float) -> None:
+        logger.debug("call %s: %s -> %s", self.call_id, self.state, state)
+        self.state = state
+        # Every timer of a call belongs to the state that it was started in.
+        if self._timer is not None:
+            self._stack.timers.stop(self._timer)
+            self._timer = None
+
+    def _start_timer(self, when: float, happening: str) -> None:
+        if self._timer is not None:
+            self._stack.timers.stop(self._timer)
+        self._timer = self._stack.timers.start(when, lambda now: self._feed(happening, now))
+
+    # Actions.
+
+    def _send_invite(self, now: float, _response: Response | None) -> None:
+        request, stack = self.request, self._stack
+        self._cseq += 1
+        self._dialogs.clear()
+        branch = stack.new_branch()
+        outgoing = OutgoingRequest(
+            method="INVITE",
+            uri=request.target,
+            hop=request.next_hop,
+            branch=branch,
+            via=stack.via(branch),
+            routes=tuple(f"Route: <{uri}>" for uri in request.route),
+            from_=self._from,
+            to=f"To: <{request.target}>",
+            call_id=self.call_id,
+            cseq=self._cseq,
+            lines=(
+                stack.contact(request.contact_user),
+                *self._auth.lines("INVITE", request.target),
+                *(f"{name}: {value}" for name, value in request.headers),
+                ALLOW,
+                self._user_agent,
+            ),
+            body=request.sdp,
+        )
+        self._invite = InviteClient(stack, outgoing, self)
+        self._begin(self._invite, now)
+
+    def _begin(self, transaction: ClientTransaction, now: float) -> None:
+        self._transactions += 1
+        transaction.begin(now)
+
+    def _note_progress(self, now: float, response: Response | None) -> None:
+        assert response is not None
+        sdp = extract_sdp(response.content_type, response.body)
+        tag = response.to_tag
+        if tag is not None and self._invite is not None:
+            self._dialogs.setdefault(tag, Dialog(self._stack, self._invite.request, response))
+            if sdp is not None:
+                self._early_sdp.setdefault(tag, sdp)
+        self._rang = self._rang or _is_ringing(response)
+        progress = (response.code, sdp is not None)
+        if progress != self._last_progress:
+            self._last_progress = progress
+            self._owner.emit(
+                CallProgress(call_id=self.call_id, at=now, code=response.code, reason=response.reason, sdp=sdp)
+            )
+
+    def _time_ringing(self, now: float, response: Response | None) -> None:
+        assert response is not None
+        if self._timer is None or (_is_ringing(response) and not self._rang):
+            self._start_timer(now + self.request.ring_timeout_s, "ring timeout")
+
+    def _answer(self, now: float, response: Response | None) -> None:
+        assert response is not None
+        self._dialog = dialog = self._confirm(response)
+        sdp = extract_sdp(response.content_type, response.body) or self._early_sdp.get(dialog.remote_tag)
+        self._early_sdp.clear()
+        logger.info("call %s: answered", self.call_id)
+        self._owner.emit(
+            CallAnswered(call_id=self.call_id, at=now, code=response.code, reason=response.reason, sdp=sdp)
+        )
+        if dialog.peer_hung_up:
+            # Its BYE overtook the 2xx.
+            self._feed("BYE", now)
+
+    def _confirm(self, response: Response) -> Dialog:
+        """Make or confirm the dialog of a 2xx and acknowledge it (RFC 3261 section 13.2.2.4)."""
+        assert self._invite is not None
+        invite = self._invite.request
+        dialog = self._dialogs.get(response.to_tag or "")
+        if dialog is None:
+            dialog = Dialog(self._stack, invite, response)
+            self._dialogs[dialog.remote_tag] = dialog
+        else:
+            dialog.refresh(response)
+        # Credentials are those of the INVITE itself (RFC 3261 section 22.1).
+        lines = tuple(line for line in invite.lines if line.startswith(("Authorization:", "Proxy-Authorization:")))
+        ack = dialog.request("ACK", invite.cseq, lines)
+        self._acks[dialog.remote_tag] = ack
+        self._stack.send(ack.data, ack.hop)
+        return dialog
+
+    def _hang_up_late(self, now: float, response: Response | None) -> None:
+        """A 2xx that nobody waits for: sent again, of another fork, or after our CANCEL."""
+        assert response is not None
+        known = self._acks.get(response.to_tag or "")
+        if known is not None:
+            self._stack.send(known.data, known.hop)
+            return
+        dialog = self._confirm(response)
+        if not dialog.peer_hung_up:
+            self._auth.start_request()
+            self._send_bye(dialog, now)
+
+    def _send_cancel(self, now: float, _response: Response | None) -> None:
+        assert self._invite is not None
+        self._cancel_kind = self._cancel_kind or FailureKind.RING_TIMEOUT
+        self._start_timer(now + 64 * self._stack.config.t1, "give up")
+        self._begin(NonInviteClient(self._stack, self._invite.request.cancel((self._user_agent,)), self), now)
+
+    def _destroy_invite(self, now: float, _response: Response | None) -> None:
+        assert self._invite is not None
+        self._invite.terminate(now)
+
+    def _hang_up(self, now: float, _response: Response | None) -> None:
+        assert self._dialog is not None
+        self._auth.start_request()
+        self._send_bye(self._dialog, now)
+
+    def _send_bye(self, dialog: Dialog, now: float) -> None:
+        lines = (*self._auth.lines("BYE", dialog.request_uri), self._user_agent)
+        bye = NonInviteClient(self._stack, dialog.request("BYE", dialog.next_cseq(), lines), self)
+        self._byes[bye] = dialog
+        self._begin(bye, now)
+
+    def _end_by_us(self, now: float, _response: Response | None) -> None:
+        logger.info("call %s: we hung up", self.call_id)
+        self._owner.emit(CallEnded(call_id=self.call_id, at=now, by=EndedBy.US, reason_cause=None))
+
+    def _end_by_callee(self, now: float, _response: Response | None) -> None:
+        logger.info("call %s: the callee hung up", self.call_id)
+        self._owner.emit(CallEnded(call_id=self.call_id, at=now, by=EndedBy.CALLEE, reason_cause=self._bye_cause))
+
+    def _fail_final(self, now: float, response: Response | None) -> None:
+        kind = FailureKind.AUTH if self._auth_message else FailureKind.FINAL
+        self._fail(now, kind, response, self._auth_message)
+
+    def _fail_silent(self, now: float, _response: Response | None) -> None:
+        kind, message = _NO_RESPONSE[self._silence]
+        self._fail(now, kind, None, message)
+
+    def _fail_cancelled(self, now: float, response: Response | None) -> None:
+        self._fail(now, self._cancel_kind or FailureKind.CANCELLED, response, self._cancel_reason)
+
+    def _fail(self, now: float, kind: FailureKind, response: Response | None, message: str | None) -> None:
+        code = response.code if response else None
+        logger.info("call %s: not answered: %s %s", self.call_id, kind, code or "")
+        headers = response.headers if response else {}
+        self._owner.emit(
+            CallFailed(
+                call_id=self.call_id,
+                at=now,
+                kind=kind,
+                code=code,
+                reason=response.reason if response else None,
+                cancelled=kind in (FailureKind.RING_TIMEOUT, FailureKind.CANCELLED),
+                saw_18x=self._rang,
+                reason_cause=parse_q850_cause(headers.get("reason", [])),
+                retry_after_s=parse_retry_after(response.get("retry-after")) if response else None,
+                message=message,
+            )
+        )
+
+
+def _is_ringing(response: Response) -> bool:
+    return 180 <= response.code <= 189

@@ -1,0 +1,94 @@
+"""Dialogs (RFC 3261 section 12) as the caller sees them: tags, CSeq numbers, Route set, remote target."""
+
+from autodialer.sip.fields import parse_name_addr, parse_uri
+from autodialer.sip.invite import Address
+from autodialer.sip.message import Message, Request, Response
+from autodialer.sip.outgoing import OutgoingRequest
+from autodialer.sip.stack import Stack, hop_of
+
+
+class Dialog:
+    """The peer-to-peer relation that a response to our INVITE made: one for each To tag."""
+
+    def __init__(self, stack: Stack, invite: OutgoingRequest, response: Response) -> None:
+        self._stack = stack
+        self._invite = invite
+        self.remote_tag = response.to_tag or ""
+        self.local_cseq = invite.cseq
+        self.remote_cseq: int | None = None
+        """Of the last request from the peer, None before the first."""
+        self.target = invite.uri
+        """Remote target: the URI of the peer's Contact."""
+        self.confirmed = False
+        """A 2xx came."""
+        self.peer_hung_up = False
+        """The peer's BYE came."""
+        self.refresh(response)
+
+    def refresh(self, response: Response) -> None:
+        """Take To, Route set and remote target from a response that makes or confirms this dialog.
+
+        A 2xx replaces what a provisional response said (RFC 3261 section 13.2.2.4).
+        """
+        self._to = f"To: {response.headers['to'][0]}"
+        self.route_set = tuple(reversed(response.get_all("record-route")))
+        self.confirmed = self.confirmed or response.code >= 200
+        self.retarget(response)
+
+    def retarget(self, message: Message) -> None:
+        """Take a new remote target from the Contact (RFC 3261 section 12.2)."""
+        contacts = message.get_all("contact")
+        contact = parse_name_addr(contacts[0]) if contacts else None
+        if contact is not None and parse_uri(contact.uri) is not None:
+            # Headers in a URI must not appear in a Request-URI (RFC 3261 section 19.1.1).
+            self.target = contact.uri.partition("?")[0]
+
+    def accept_cseq(self, request: Request) -> bool:
+        """Whether the peer's request is in order (RFC 3261 section 12.2.2)."""
+        if self.remote_cseq is not None and request.cseq < self.remote_cseq:
+            return False
+        self.remote_cseq = request.cseq
+        return True
+
+    def next_cseq(self) -> int:
+        """The number of our next request."""
+        self.local_cseq += 1
+        return self.local_cseq
+
+    @property
+    def request_uri(self) -> str:
+        """Request-URI of our requests: the remote target, or the first hop when that routes strictly."""
+        return self._routing()[0]
+
+    def request(self, method: str, cseq: int, lines: tuple[str, ...] = ()) -> OutgoingRequest:
+        """A request within the dialog (RFC 3261 section 12.2.1.1), on a branch of its own."""
+        uri, routes, hop = self._routing()
+        branch = self._stack.new_branch()
+        return OutgoingRequest(
+            method=method,
+            uri=uri,
+            hop=hop,
+            branch=branch,
+            via=self._stack.via(branch),
+            routes=routes,
+            from_=self._invite.from_,
+            to=self._to,
+            call_id=self._invite.call_id,
+            cseq=cseq,
+            lines=lines,
+        )
+
+    def _routing(self) -> tuple[str, tuple[str, ...], Address]:
+        """Request-URI, Route header lines and the hop where the request goes."""
+        # A host name in Contact or Route would need a look-up: the gateway that took the INVITE is asked to forward.
+        if not self.route_set:
+            return self.target, (), hop_of(self.target) or self._invite.hop
+        first = parse_name_addr(self.route_set[0])
+        if first is None:
+            return self.target, (), self._invite.hop
+        hop = hop_of(first.uri) or self._invite.hop
+        parts = parse_uri(first.uri)
+        if parts is None or "lr" in parts.params:
+            return self.target, tuple(f"Route: {route}" for route in self.route_set), hop
+        routes = (*self.route_set[1:], f"<{self.target}>")
+        return first.uri.partition("?")[0], tuple(f"Route: {route}" for route in routes), hop

@@ -1,0 +1,218 @@
+"""Values of SIP header fields (RFC 3261 section 20), read tolerantly: what peers really send, not only what the grammar
+allows. Nothing here raises; what cannot be read is None or empty."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+DEFAULT_PORT = 5060
+"""RFC 3261 section 19.1.2."""
+
+
+class NameAddr(NamedTuple):
+    """A From, To, Contact, Route or Record-Route value."""
+
+    uri: str
+    params: dict[str, str]
+    """Header parameters, names in lower case, values unquoted, "" for a flag."""
+
+
+class Via(NamedTuple):
+    """One Via value."""
+
+    transport: str
+    """Upper case."""
+    host: str
+    """Lower case, without the brackets' meaning changed."""
+    port: int | None
+    params: dict[str, str]
+
+
+class UriParts(NamedTuple):
+    """What routing needs of a SIP URI."""
+
+    scheme: str
+    host: str
+    port: int | None
+    params: dict[str, str]
+
+
+def split_outside_quotes(text: str, separator: str) -> Iterator[str]:
+    """Pieces of `text` between separators that stand neither in a quoted string nor in angle brackets."""
+    if '"' not in text and "<" not in text:
+        yield from text.split(separator)
+        return
+    start = index = 0
+    quoted = bracketed = False
+    while index < len(text):
+        character = text[index]
+        if quoted:
+            if character == "\\":
+                index += 1
+            elif character == '"':
+                quoted = False
+        elif character == '"':
+            quoted = True
+        elif character == "<":
+            bracketed = True
+        elif character == ">":
+            bracketed = False
+        elif character == separator and not bracketed:
+            yield text[start:index]
+            start = index + 1
+        index += 1
+    yield text[start:]
+
+
+def split_values(values: list[str]) -> list[str]:
+    """The values of a header that may stand on several lines or, with commas, on one (RFC 3261 section 7.3.1)."""
+    if len(values) == 1 and "," not in values[0]:
+        return values
+    pieces = (piece.strip() for value in values for piece in split_outside_quotes(value, ","))
+    return [piece for piece in pieces if piece]
+
+
+def unquote(text: str) -> str:
+    """A quoted string without its quotes and escapes; anything else as it is."""
+    if len(text) < 2 or text[0] != '"' or text[-1] != '"':
+        return text
+    text = text[1:-1]
+    if "\\" not in text:
+        return text
+    result, escaped = [], False
+    for character in text:
+        if character == "\\" and not escaped:
+            escaped = True
+            continue
+        result.append(character)
+        escaped = False
+    return "".join(result)
+
+
+def parse_params(text: str) -> dict[str, str]:
+    """`;name=value;flag` as a dictionary with lower-case names; the first of equal names counts."""
+    params: dict[str, str] = {}
+    for piece in split_outside_quotes(text, ";"):
+        name, _, value = piece.partition("=")
+        name = name.strip().lower()
+        if name:
+            params.setdefault(name, unquote(value.strip()))
+    return params
+
+
+def parse_name_addr(value: str) -> NameAddr | None:
+    """A name-addr or addr-spec with its header parameters; None when there is no URI.
+
+    Without angle brackets every parameter belongs to the header, not to the URI (RFC 3261 section 20.10).
+    """
+    value = value.strip()
+    start = 0
+    if value.startswith('"'):
+        start = _end_of_quoted(value)
+        if start < 0:
+            return None
+    opening = value.find("<", start)
+    if opening < 0:
+        uri, _, params = value[start:].partition(";")
+        uri = uri.strip()
+    else:
+        closing = value.find(">", opening)
+        if closing < 0:
+            return None
+        uri, params = value[opening + 1 : closing].strip(), value[closing + 1 :]
+    if ":" not in uri or any(character.isspace() for character in uri):
+        return None
+    return NameAddr(uri, parse_params(params))
+
+
+def _end_of_quoted(value: str) -> int:
+    index = 1
+    while index < len(value):
+        if value[index] == "\\":
+            index += 1
+        elif value[index] == '"':
+            return index + 1
+        index += 1
+    return -1
+
+
+def parse_tag(value: str) -> str | None:
+    """The tag of a From or To value, None without; "" never counts as a tag."""
+    # Nearly every value is <uri>;tag=x: no need to take it apart then.
+    _, bracket, rest = value.rpartition(">")
+    if bracket and rest.startswith(";tag=") and '"' not in rest:
+        return rest[5:].partition(";")[0].strip() or None
+    parsed = parse_name_addr(value)
+    return (parsed.params.get("tag") or None) if parsed else None
+
+
+def parse_via(value: str) -> Via | None:
+    """One Via value; None when it has no transport, no host or a bad port."""
+    protocol, _, params = value.strip().partition(";")
+    head, slash, rest = protocol.rpartition("/")
+    if not slash:
+        return None
+    name_and_version = "".join(head.split()).upper()
+    transport, _, sent_by = rest.strip().partition(" ")
+    host, port = split_host_port(sent_by)
+    if name_and_version != "SIP/2.0" or not transport or not host or port == -1:
+        return None
+    return Via(transport.upper(), host.lower(), port, parse_params(params))
+
+
+def split_host_port(text: str) -> tuple[str, int | None]:
+    """Host and port of `host[:port]`; the port is None without one and -1 when it is no port."""
+    text = text.strip()
+    if text.startswith("["):
+        host, bracket, rest = text.partition("]")
+        host, port = host + bracket, rest.strip().removeprefix(":")
+    else:
+        host, _, port = text.partition(":")
+    port = port.strip()
+    if not port:
+        return host.strip(), None
+    if not (port.isascii() and port.isdigit()) or not 0 < int(port[:6]) < 65536:
+        return host.strip(), -1
+    return host.strip(), int(port)
+
+
+def parse_uri(uri: str) -> UriParts | None:
+    """Host, port and parameters of a SIP or SIPS URI; None for anything else."""
+    scheme, colon, rest = uri.partition(":")
+    scheme = scheme.strip().lower()
+    if not colon or scheme not in ("sip", "sips"):
+        return None
+    rest = rest.partition("?")[0]
+    # The user part may hold ";", so the parameters start after the last "@".
+    host_and_params = rest.rpartition("@")[2]
+    hostport, _, params = host_and_params.partition(";")
+    host, port = split_host_port(hostport)
+    if not host or port == -1:
+        return None
+    return UriParts(scheme, host.lower(), port, parse_params(params) if params else {})
+
+
+def parse_cseq(value: str) -> tuple[int, str] | None:
+    """Number (below 2**31, RFC 3261 section 8.1.1.5) and method of a CSeq value."""
+    pieces = value.split()
+    if len(pieces) != 2 or not (pieces[0].isascii() and pieces[0].isdigit()) or len(pieces[0]) > 10:
+        return None
+    number = int(pieces[0])
+    return (number, pieces[1]) if number < 2**31 else None
+
+
+def parse_q850_cause(values: list[str]) -> int | None:
+    """The Q.850 cause in the Reason headers (RFC 3326), None without one."""
+    for value in split_values(values):
+        protocol, _, params = value.partition(";")
+        cause = parse_params(params).get("cause", "")
+        if protocol.strip().upper() == "Q.850" and cause.isascii() and cause.isdigit() and len(cause) <= 3:
+            return int(cause)
+    return None
+
+
+def parse_retry_after(value: str | None) -> float | None:
+    """Seconds of a Retry-After value (RFC 3261 section 20.33), None without or when it is no number."""
+    if value is None:
+        return None
+    digits = value.partition(";")[0].partition("(")[0].strip()
+    return float(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 10 else None

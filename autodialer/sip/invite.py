@@ -1,0 +1,92 @@
+"""What the owner of the SIP core asks for: one outbound call. Checked here: no text of a user can become a header."""
+
+import re
+import uuid
+from dataclasses import dataclass, field
+
+from sipmessage import URI
+from sipmessage.grammar import TOKEN
+
+from autodialer.errors import Invalid
+
+Address = tuple[str, int]
+"""IPv4 address and port."""
+
+_IPV4 = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
+_TOKEN = re.compile(TOKEN)
+_OWN_HEADERS = frozenset(
+    (
+        *("allow", "authorization", "call-id", "contact", "content-length", "content-type", "cseq", "from"),
+        *("max-forwards", "proxy-authorization", "record-route", "route", "to", "user-agent", "via"),
+    )
+)
+
+
+def new_call_id() -> str:
+    """A Call-ID that no other call has or had, not even before a restart."""
+    return str(uuid.uuid4())
+
+
+def sip_uri(user: str, host: str, port: int | None = None) -> str:
+    """A SIP URI whose user part is escaped as RFC 3261 section 25.1 asks: `#` becomes %23."""
+    return str(URI(scheme="sip", user=user or None, host=host, port=port))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InviteRequest:
+    """One call to make. Raises Invalid when a value could not stand in a SIP message."""
+
+    target: str
+    """SIP URI that is called: the Request-URI and the To header. `sip_uri` makes one."""
+    from_uri: str
+    """SIP URI of the From header."""
+    from_display: str = ""
+    """Display name of the From header; any text without control characters."""
+    contact_user: str = ""
+    """User part of our Contact, not escaped."""
+    next_hop: Address
+    """Where the INVITE goes."""
+    route: tuple[str, ...] = ()
+    """URIs of a preloaded Route set (outbound proxy), first hop first."""
+    credentials: tuple[str, str] | None = field(default=None, repr=False)
+    """User name and password for 401 and 407, None when there are none."""
+    sdp: bytes
+    """The offer."""
+    ring_timeout_s: float = 40.0
+    """From the first 18x, or from the first other 1xx as long as no 18x comes."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """More headers of the INVITE, name and value."""
+    call_id: str = field(default_factory=new_call_id)
+    """Given to `invite`, named in every event."""
+
+    def __post_init__(self) -> None:
+        if not is_ipv4(self.next_hop[0]) or not 0 < self.next_hop[1] < 65536:
+            raise Invalid("next_hop must be an IPv4 address and a port", field="next_hop")
+        for name in ("target", "from_uri"):
+            _check_uri(name, getattr(self, name))
+        for uri in self.route:
+            _check_uri("route", uri)
+        _check_text("from_display", self.from_display)
+        _check_text("contact_user", self.contact_user)
+        _check_uri("call_id", f"sip:{self.call_id}")
+        if self.credentials is not None:
+            _check_text("credentials", self.credentials[0])
+        for header, value in self.headers:
+            if not _TOKEN.fullmatch(header) or header.lower() in _OWN_HEADERS:
+                raise Invalid(f"the header {header!r} cannot be set", field="headers")
+            _check_text("headers", value)
+
+
+def is_ipv4(host: str) -> bool:
+    """Whether `host` is a dotted IPv4 address, so that no packet to it waits for a name server."""
+    return _IPV4.fullmatch(host) is not None and all(int(octet) < 256 for octet in host.split("."))
+
+
+def _check_text(name: str, text: str) -> None:
+    if not all(character.isprintable() for character in text):
+        raise Invalid(f"{name} must not contain line breaks or control characters", field=name)
+
+
+def _check_uri(name: str, uri: str) -> None:
+    if not (uri.startswith(("sip:", "sips:")) and uri.isascii() and uri.isprintable()) or set(uri) & set(' <>",'):
+        raise Invalid(f"{name} must be a SIP URI", field=name)

@@ -1,0 +1,238 @@
+"""Session descriptions (RFC 4566, RFC 3264): our offer, and what the callee's answer lets us do."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from ipaddress import AddressValueError, IPv4Address
+
+from autodialer.sip.fields import parse_params, split_outside_quotes
+
+TELEPHONE_EVENT_PT = 101
+"""Payload type that we offer for RFC 4733 events."""
+_STATIC_CODECS = {0: "PCMU", 8: "PCMA"}
+"""RFC 3551 section 6; the only codecs that we speak."""
+_PAYLOAD_TYPES = {codec: number for number, codec in _STATIC_CODECS.items()}
+_PROFILES = ("RTP/AVP", "RTP/AVPF")
+_DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
+
+
+class AnswerFault(StrEnum):
+    """Why an answer gives no media."""
+
+    NO_SDP = "no_sdp"
+    GARBAGE = "garbage"
+    """A body that is no session description, or has no audio in it."""
+    REFUSED = "refused"
+    """Port 0."""
+    SECURE = "secure"
+    """RTP/SAVP or another profile that we did not offer."""
+    NO_COMMON_CODEC = "no_common_codec"
+    NO_ADDRESS = "no_address"
+    """No connection address, or one that is no IPv4 address."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UnusableAnswer:
+    """There will be no media."""
+
+    reason: AnswerFault
+    message: str
+    """One sentence for a person."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MediaPlan:
+    """What an answer agrees to."""
+
+    host: str
+    """IPv4 address that our RTP goes to; 0.0.0.0 when the callee holds the call or does not know it yet."""
+    port: int
+    codec: str
+    """PCMA or PCMU."""
+    payload_type: int
+    """RTP payload type of that codec."""
+    telephone_event_pt: int | None
+    """Payload type of RFC 4733 events by the answer, None when they are not agreed."""
+    direction: str
+    """As the answerer says it: sendrecv, sendonly, recvonly or inactive."""
+    ptime_ms: int | None
+    """Packet time that the answerer asks for, None when it says nothing."""
+
+    @property
+    def held(self) -> bool:
+        """There is no address to send to (RFC 3264 section 8.4)."""
+        return self.host == "0.0.0.0"
+
+
+@dataclass(kw_only=True, slots=True)
+class _Media:
+    """One m= line with the attributes below it."""
+
+    kind: str = ""
+    port: int = -1
+    profile: str = ""
+    formats: list[str] = field(default_factory=list)
+    address: str | None = None
+    attributes: list[tuple[str, str]] = field(default_factory=list)
+
+
+def build_offer(
+    host: str, port: int, codecs: Sequence[str], *, telephone_event: bool = True, session_id: int | None = None
+) -> bytes:
+    """An offer of one audio stream, `codecs` ("PCMA", "PCMU") in order of preference.
+
+    `session_id` is the number of the o= line (RFC 4566 section 5.2); None takes a random one.
+    """
+    if session_id is None:
+        session_id = secrets.randbits(53)
+    numbers = [_PAYLOAD_TYPES[codec] for codec in codecs]
+    lines = [
+        "v=0",
+        f"o=- {session_id} {session_id} IN IP4 {host}",
+        "s=-",
+        f"c=IN IP4 {host}",
+        "t=0 0",
+        "m=audio {} RTP/AVP {}".format(
+            port, " ".join(map(str, [*numbers, *([TELEPHONE_EVENT_PT] if telephone_event else [])]))
+        ),
+        *(f"a=rtpmap:{number} {codec}/8000" for number, codec in zip(numbers, codecs, strict=True)),
+    ]
+    if telephone_event:
+        lines += (f"a=rtpmap:{TELEPHONE_EVENT_PT} telephone-event/8000", f"a=fmtp:{TELEPHONE_EVENT_PT} 0-15")
+    lines += ("a=ptime:20", "a=sendrecv", "")
+    return "\r\n".join(lines).encode("ascii")
+
+
+def negotiate(answer: bytes | None, codecs: Sequence[str]) -> MediaPlan | UnusableAnswer:
+    """What `answer` agrees to of an offer of `codecs`. Never raises."""
+    if not answer or not answer.strip():
+        return UnusableAnswer(reason=AnswerFault.NO_SDP, message="the callee answered without a session description")
+    session, streams = _parse(answer)
+    if session is None:
+        return UnusableAnswer(reason=AnswerFault.GARBAGE, message="the callee's session description cannot be read")
+    audio = [media for media in streams if media.kind == "audio" and media.port >= 0]
+    if not audio:
+        return UnusableAnswer(reason=AnswerFault.GARBAGE, message="the callee's session description has no audio in it")
+    results = [_judge(session, media, codecs) for media in audio]
+    return next((result for result in results if isinstance(result, MediaPlan)), results[0])
+
+
+def _parse(data: bytes) -> tuple[_Media | None, list[_Media]]:
+    """Session level and media streams; no session level when this is no session description."""
+    lines = data.decode("utf-8", "replace").replace("\r", "\n").split("\n")
+    lines = [line.strip() for line in lines if line.strip()]
+    if not lines or lines[0].replace(" ", "") != "v=0":
+        return None, []
+    session = _Media()
+    streams: list[_Media] = []
+    for line in lines:
+        kind, equals, value = line.partition("=")
+        current = streams[-1] if streams else session
+        kind, value = kind.strip(), value.strip()
+        if not equals:
+            continue
+        if kind == "m":
+            streams.append(_parse_media(value))
+        elif kind == "c" and current.address is None:
+            current.address = _parse_connection(value)
+        elif kind == "a":
+            name, _, attribute = value.partition(":")
+            current.attributes.append((name.strip().lower(), attribute.strip()))
+    return session, streams
+
+
+def _parse_media(value: str) -> _Media:
+    pieces = value.split()
+    if len(pieces) < 3:
+        return _Media()
+    port = pieces[1].partition("/")[0]
+    return _Media(
+        kind=pieces[0].lower(),
+        port=int(port) if port.isascii() and port.isdigit() and len(port) <= 5 and int(port) < 65536 else -1,
+        profile=pieces[2].upper(),
+        formats=pieces[3:],
+    )
+
+
+def _parse_connection(value: str) -> str:
+    """The address of `IN IP4 address[/ttl]`, "" when it is not an IPv4 address."""
+    pieces = value.split()
+    if len(pieces) < 3 or pieces[1].upper() != "IP4":
+        return ""
+    try:
+        return str(IPv4Address(pieces[2].partition("/")[0]))
+    except AddressValueError:
+        return ""
+
+
+def _judge(session: _Media, media: _Media, codecs: Sequence[str]) -> MediaPlan | UnusableAnswer:
+    if media.port == 0:
+        return UnusableAnswer(reason=AnswerFault.REFUSED, message="the callee refused the audio stream (port 0)")
+    if media.profile not in _PROFILES:
+        return UnusableAnswer(reason=AnswerFault.SECURE, message=f"the callee wants {media.profile}, not plain RTP")
+    names = _codec_names(media)
+    common = [(number, name) for number, name in names if name in codecs]
+    if not common:
+        return UnusableAnswer(
+            reason=AnswerFault.NO_COMMON_CODEC, message=f"the callee took none of the codecs {', '.join(codecs)}"
+        )
+    address = media.address if media.address is not None else session.address
+    if not address:
+        return UnusableAnswer(
+            reason=AnswerFault.NO_ADDRESS, message="the callee gave no IPv4 address to send the sound to"
+        )
+    attributes = [*media.attributes, *session.attributes]
+    ptime = next((value for name, value in attributes if name == "ptime"), "").partition(".")[0]
+    return MediaPlan(
+        host=address,
+        port=media.port,
+        codec=common[0][1],
+        payload_type=common[0][0],
+        telephone_event_pt=next((number for number, name in names if name == "TELEPHONE-EVENT"), None),
+        direction=next((name for name, _ in attributes if name in _DIRECTIONS), "sendrecv"),
+        ptime_ms=int(ptime) if ptime.isascii() and ptime.isdigit() and 0 < int(ptime[:6]) <= 1000 else None,
+    )
+
+
+def _codec_names(media: _Media) -> list[tuple[int, str]]:
+    """Payload types of the m= line in order, with the upper-case names of the codecs at 8000 Hz they stand for."""
+    mapped: dict[int, str] = {}
+    for name, value in media.attributes:
+        number, _, encoding = value.partition(" ")
+        if name == "rtpmap" and number.isascii() and number.isdigit() and len(number) <= 3:
+            codec, _, rate = encoding.strip().partition("/")
+            mapped[int(number)] = codec.strip().upper() if rate.split("/")[0].strip() == "8000" else ""
+    numbers = [int(text) for text in media.formats if text.isascii() and text.isdigit() and len(text) <= 3]
+    return [(number, mapped.get(number, _STATIC_CODECS.get(number, ""))) for number in numbers if number <= 127]
+
+
+def extract_sdp(content_type: str | None, body: bytes) -> bytes | None:
+    """The session description in a message body: alone, or as a part of a multipart body (RFC 5621 section 3)."""
+    if not body.strip():
+        return None
+    if content_type is None:
+        return body if body.lstrip().startswith(b"v=0") else None
+    kind, _, params = content_type.partition(";")
+    kind = kind.strip().lower()
+    if kind == "application/sdp":
+        return body
+    if not kind.startswith("multipart/"):
+        return None
+    boundary = parse_params(params).get("boundary", "")
+    return _find_part(body.replace(b"\r\n", b"\n"), boundary.encode("utf-8", "surrogateescape")) if boundary else None
+
+
+def _find_part(body: bytes, boundary: bytes) -> bytes | None:
+    for part in (b"\n" + body).split(b"\n--" + boundary)[1:]:
+        if part.startswith(b"--"):
+            return None
+        # After the boundary come its line end, then headers up to an empty line (there may be none).
+        head, _, content = part.partition(b"\n\n")
+        for line in head.decode("latin-1").split("\n"):
+            name, _, value = line.partition(":")
+            if name.strip().lower() == "content-type" and next(split_outside_quotes(value, ";")).strip().lower() == (
+                "application/sdp"
+            ):
+                return content
+    return None

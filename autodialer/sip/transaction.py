@@ -1,0 +1,307 @@
+"""Transactions (RFC 3261 section 17, with RFC 6026): each state machine is a table, a row an arrow of the RFC's figure.
+
+Timers belong to states: entering a state starts its timers and stops all others.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import ClassVar, Protocol
+
+from autodialer.sip.invite import Address
+from autodialer.sip.message import Response
+from autodialer.sip.outgoing import OutgoingRequest
+from autodialer.sip.stack import Stack
+from autodialer.sip.timers import Timer
+
+logger = logging.getLogger(__name__)
+
+
+class State(StrEnum):
+    """States of the four transactions, named as in the RFC."""
+
+    CALLING = "Calling"
+    TRYING = "Trying"
+    PROCEEDING = "Proceeding"
+    ACCEPTED = "Accepted"
+    COMPLETED = "Completed"
+    CONFIRMED = "Confirmed"
+    TERMINATED = "Terminated"
+
+
+Arrow = tuple[tuple[str, ...], State]
+"""Actions (methods of the transaction) and the state after."""
+Table = Mapping[tuple[State, str], Arrow]
+
+
+class Transaction:
+    """What the four state machines share: the table, the timers, the one place that assigns the state."""
+
+    TABLE: ClassVar[Table]
+    TIMERS: ClassVar[Mapping[State, tuple[str, ...]]]
+    """State -> its timers."""
+    FIRST: ClassVar[State]
+
+    def __init__(self, stack: Stack, name: str, hop: Address) -> None:
+        self.stack = stack
+        self.name = name
+        """For the log: method and Call-ID."""
+        self.hop = hop
+        self.state = self.FIRST
+        self._running: dict[str, Timer] = {}
+        t1, t4 = stack.config.t1, stack.config.t4
+        self._intervals = dict.fromkeys("AEG", t1) | dict.fromkeys("KI", t4)
+        """Timer -> seconds; those not named here take 64*T1."""
+
+    def begin(self, now: float) -> None:
+        """Start the timers of the first state."""
+        self._start_timers(now)
+
+    def terminate(self, now: float) -> None:
+        """Destroy the transaction without a word (RFC 3261 section 9.1)."""
+        if self.state is not State.TERMINATED:
+            self._enter(State.TERMINATED, now)
+            self._ended(now)
+
+    def _feed(self, happening: str, now: float, response: Response | None = None) -> None:
+        arrow = self.TABLE.get((self.state, happening))
+        if arrow is None:
+            return
+        actions, state = arrow
+        if state is not self.state:
+            self._enter(state, now)
+        for action in actions:
+            getattr(self, action)(now, response)
+        if state is State.TERMINATED:
+            self._ended(now)
+
+    def _enter(self, state: State, now: float) -> None:
+        logger.debug("%s: %s -> %s", self.name, self.state, state)
+        self.state = state
+        mine = self.TIMERS.get(state, ())
+        for timer in [timer for timer in self._running if timer not in mine]:
+            self.stack.timers.stop(self._running.pop(timer))
+        self._start_timers(now)
+
+    def _start_timers(self, now: float) -> None:
+        for timer in self.TIMERS.get(self.state, ()):
+            if timer not in self._running:
+                self._start_timer(timer, now)
+
+    def _start_timer(self, name: str, base: float) -> None:
+        interval = self._intervals.get(name, 64 * self.stack.config.t1)
+        self._running[name] = self.stack.timers.start(base + interval, self._on_timer(name))
+
+    def _on_timer(self, name: str) -> Callable[[float], None]:
+        def fired(now: float) -> None:
+            due = self._running.pop(name).when
+            arrow = self.TABLE.get((self.state, f"Timer {name}"))
+            if arrow is not None and arrow[1] is self.state:
+                # A retransmission: the next interval counts from when this one was due, lest lateness add up.
+                self._intervals[name] = self._next_interval(name)
+                self._start_timer(name, due)
+            self._feed(f"Timer {name}", now)
+
+        return fired
+
+    def _next_interval(self, name: str) -> float:
+        doubled = self._intervals[name] * 2
+        if name == "A":
+            return doubled
+        # Timer E of the state Proceeding, RFC 3261 section 17.1.2.2: T2 at once.
+        t2 = self.stack.config.t2
+        return t2 if name == "E" and self.state is State.PROCEEDING else min(doubled, t2)
+
+    def _ended(self, now: float) -> None:
+        raise NotImplementedError
+
+
+class TransactionUser(Protocol):
+    """Who started a client transaction."""
+
+    def on_response(self, transaction: "ClientTransaction", response: Response, now: float) -> None:
+        """A response that the transaction does not keep to itself."""
+
+    def on_no_response(self, transaction: "ClientTransaction", now: float, happening: str) -> None:
+        """`Timer B`, `Timer F` or `Transport Err.` ended the transaction."""
+
+    def on_terminated(self, transaction: "ClientTransaction", now: float) -> None:
+        """The transaction is gone."""
+
+
+class ClientTransaction(Transaction):
+    """A request of ours and its responses."""
+
+    def __init__(self, stack: Stack, request: OutgoingRequest, user: TransactionUser) -> None:
+        super().__init__(stack, f"{request.method} {request.call_id}", request.hop)
+        self.request = request
+        self.user = user
+
+    @property
+    def waiting(self) -> bool:
+        """No final response came yet."""
+        return self.state in (State.CALLING, State.TRYING, State.PROCEEDING)
+
+    def begin(self, now: float) -> None:
+        """Send the request."""
+        self.stack.clients[self.request.branch, self.request.method] = self
+        self._send_request(now, None)
+        super().begin(now)
+
+    def receive(self, response: Response, now: float) -> None:
+        """A response whose branch and method are ours."""
+        kind = "1xx" if response.code < 200 else "2xx" if response.code < 300 else "300-699"
+        self._feed(kind, now, response)
+
+    def transport_error(self, now: float) -> None:
+        """The request could not be delivered."""
+        self._feed("Transport Err.", now)
+
+    def _send_request(self, _now: float, _response: Response | None) -> None:
+        self.stack.send(self.request.data, self.hop)
+
+    def _pass_response(self, now: float, response: Response | None) -> None:
+        if response is not None:
+            self.user.on_response(self, response, now)
+
+    def _inform_timeout(self, now: float, _response: Response | None) -> None:
+        self.user.on_no_response(self, now, "Timer B" if self.request.method == "INVITE" else "Timer F")
+
+    def _inform_error(self, now: float, _response: Response | None) -> None:
+        self.user.on_no_response(self, now, "Transport Err.")
+
+    def _ended(self, now: float) -> None:
+        self.stack.clients.pop((self.request.branch, self.request.method), None)
+        self.user.on_terminated(self, now)
+
+
+class InviteClient(ClientTransaction):
+    """RFC 3261 section 17.1.1.2, figure 5, with the state Accepted of RFC 6026 section 8.4."""
+
+    FIRST = State.CALLING
+    TABLE: ClassVar[Table] = {
+        (State.CALLING, "Timer A"): (("_send_request",), State.CALLING),
+        (State.CALLING, "Timer B"): (("_inform_timeout",), State.TERMINATED),
+        (State.CALLING, "Transport Err."): (("_inform_error",), State.TERMINATED),
+        (State.CALLING, "1xx"): (("_pass_response",), State.PROCEEDING),
+        (State.CALLING, "2xx"): (("_pass_response",), State.ACCEPTED),
+        (State.CALLING, "300-699"): (("_send_ack", "_pass_response"), State.COMPLETED),
+        (State.PROCEEDING, "1xx"): (("_pass_response",), State.PROCEEDING),
+        (State.PROCEEDING, "2xx"): (("_pass_response",), State.ACCEPTED),
+        (State.PROCEEDING, "300-699"): (("_send_ack", "_pass_response"), State.COMPLETED),
+        (State.COMPLETED, "300-699"): (("_send_ack",), State.COMPLETED),
+        (State.COMPLETED, "Timer D"): ((), State.TERMINATED),
+        (State.ACCEPTED, "2xx"): (("_pass_response",), State.ACCEPTED),
+        (State.ACCEPTED, "Timer M"): ((), State.TERMINATED),
+    }
+    TIMERS: ClassVar[Mapping[State, tuple[str, ...]]] = {
+        State.CALLING: ("A", "B"),
+        State.COMPLETED: ("D",),
+        State.ACCEPTED: ("M",),
+    }
+
+    def _send_ack(self, _now: float, response: Response | None) -> None:
+        if response is not None:
+            self.stack.send(self.request.ack_for(response.headers["to"][0]), self.hop)
+
+
+class NonInviteClient(ClientTransaction):
+    """RFC 3261 section 17.1.2.2, figure 6."""
+
+    FIRST = State.TRYING
+    TABLE: ClassVar[Table] = {
+        (State.TRYING, "Timer E"): (("_send_request",), State.TRYING),
+        (State.TRYING, "Timer F"): (("_inform_timeout",), State.TERMINATED),
+        (State.TRYING, "Transport Err."): (("_inform_error",), State.TERMINATED),
+        (State.TRYING, "1xx"): (("_pass_response",), State.PROCEEDING),
+        (State.TRYING, "2xx"): (("_pass_response",), State.COMPLETED),
+        (State.TRYING, "300-699"): (("_pass_response",), State.COMPLETED),
+        (State.PROCEEDING, "Timer E"): (("_send_request",), State.PROCEEDING),
+        (State.PROCEEDING, "Timer F"): (("_inform_timeout",), State.TERMINATED),
+        (State.PROCEEDING, "Transport Err."): (("_inform_error",), State.TERMINATED),
+        (State.PROCEEDING, "1xx"): (("_pass_response",), State.PROCEEDING),
+        (State.PROCEEDING, "2xx"): (("_pass_response",), State.COMPLETED),
+        (State.PROCEEDING, "300-699"): (("_pass_response",), State.COMPLETED),
+        (State.COMPLETED, "Timer K"): ((), State.TERMINATED),
+    }
+    TIMERS: ClassVar[Mapping[State, tuple[str, ...]]] = {
+        State.TRYING: ("E", "F"),
+        State.PROCEEDING: ("E", "F"),
+        State.COMPLETED: ("K",),
+    }
+
+
+class ServerTransaction(Transaction):
+    """A peer's request and our answer, which is sent again for every copy of the request."""
+
+    def __init__(self, stack: Stack, key: tuple[str, ...], name: str, hop: Address) -> None:
+        super().__init__(stack, name, hop)
+        self.key = key
+        self._last_response = b""
+
+    def begin(self, now: float) -> None:
+        """Remember the request, so that its copies are known."""
+        self.stack.servers[self.key] = self
+        super().begin(now)
+
+    def request_again(self, now: float) -> None:
+        """A copy of the request came."""
+        self._feed("Request", now)
+
+    def respond(self, code: int, data: bytes, now: float) -> None:
+        """Send the response `data` with status `code`."""
+        self._last_response = data
+        self._feed("1xx" if code < 200 else "2xx" if code < 300 else "300-699", now)
+
+    def _send_response(self, _now: float, _response: Response | None) -> None:
+        if self._last_response:
+            self.stack.send(self._last_response, self.hop)
+
+    def _ended(self, now: float) -> None:
+        self.stack.servers.pop(self.key, None)
+
+
+class InviteServer(ServerTransaction):
+    """RFC 3261 section 17.2.1, figure 7, with the state Accepted of RFC 6026 section 8.5."""
+
+    FIRST = State.PROCEEDING
+    TABLE: ClassVar[Table] = {
+        (State.PROCEEDING, "Request"): (("_send_response",), State.PROCEEDING),
+        (State.PROCEEDING, "1xx"): (("_send_response",), State.PROCEEDING),
+        (State.PROCEEDING, "2xx"): (("_send_response",), State.ACCEPTED),
+        (State.PROCEEDING, "300-699"): (("_send_response",), State.COMPLETED),
+        (State.COMPLETED, "Request"): (("_send_response",), State.COMPLETED),
+        (State.COMPLETED, "Timer G"): (("_send_response",), State.COMPLETED),
+        (State.COMPLETED, "Timer H"): ((), State.TERMINATED),
+        (State.COMPLETED, "ACK"): ((), State.CONFIRMED),
+        (State.CONFIRMED, "Timer I"): ((), State.TERMINATED),
+        (State.ACCEPTED, "2xx"): (("_send_response",), State.ACCEPTED),
+        (State.ACCEPTED, "Timer L"): ((), State.TERMINATED),
+    }
+    TIMERS: ClassVar[Mapping[State, tuple[str, ...]]] = {
+        State.COMPLETED: ("G", "H"),
+        State.CONFIRMED: ("I",),
+        State.ACCEPTED: ("L",),
+    }
+
+    def receive_ack(self, now: float) -> None:
+        """The ACK to our final response came."""
+        self._feed("ACK", now)
+
+
+class NonInviteServer(ServerTransaction):
+    """RFC 3261 section 17.2.2, figure 8."""
+
+    FIRST = State.TRYING
+    TABLE: ClassVar[Table] = {
+        (State.TRYING, "1xx"): (("_send_response",), State.PROCEEDING),
+        (State.TRYING, "2xx"): (("_send_response",), State.COMPLETED),
+        (State.TRYING, "300-699"): (("_send_response",), State.COMPLETED),
+        (State.PROCEEDING, "Request"): (("_send_response",), State.PROCEEDING),
+        (State.PROCEEDING, "1xx"): (("_send_response",), State.PROCEEDING),
+        (State.PROCEEDING, "2xx"): (("_send_response",), State.COMPLETED),
+        (State.PROCEEDING, "300-699"): (("_send_response",), State.COMPLETED),
+        (State.COMPLETED, "Request"): (("_send_response",), State.COMPLETED),
+        (State.COMPLETED, "Timer J"): ((), State.TERMINATED),
+    }
+    TIMERS: ClassVar[Mapping[State, tuple[str, ...]]] = {State.COMPLETED: ("J",)}

@@ -1,0 +1,38 @@
+"""The store: the only place with SQL. SQLAlchemy Core on SQLite now, PostgreSQL later with the same code."""
+
+from autodialer.store.audit import AuditEntry
+from autodialer.store.callbases import BATCH_ROWS, NewSubscriber, RejectedRow
+from autodialer.store.campaigns import CampaignRules, Counts
+from autodialer.store.columns import new_id
+from autodialer.store.dnc import DncEntry
+from autodialer.store.live import DialerSeen
+from autodialer.store.migrations import migrate
+from autodialer.store.paging import Page
+from autodialer.store.report import CampaignReport, TrunkReport
+from autodialer.store.secrets import Secrets
+from autodialer.store.store import Store
+from autodialer.store.tokens import Issued, Rotated
+from autodialer.store.trunks import TrunkFields
+from autodialer.store.users import DEFAULT_ADMIN_LOGIN
+
+__all__ = [
+    "BATCH_ROWS",
+    "DEFAULT_ADMIN_LOGIN",
+    "AuditEntry",
+    "CampaignReport",
+    "CampaignRules",
+    "Counts",
+    "DialerSeen",
+    "DncEntry",
+    "Issued",
+    "NewSubscriber",
+    "Page",
+    "RejectedRow",
+    "Rotated",
+    "Secrets",
+    "Store",
+    "TrunkFields",
+    "TrunkReport",
+    "migrate",
+    "new_id",
+]

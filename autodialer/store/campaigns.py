@@ -1,0 +1,298 @@
+"""Campaigns: what they are told, their states, their counts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypedDict, Unpack
+from uuid import UUID
+
+from sqlalchemy import Connection, Table, func, insert, select, update
+
+from autodialer.clock import Clock
+from autodialer.errors import Conflict, Invalid, NotFound
+from autodialer.model import (
+    CAMPAIGN_TRANSITIONS,
+    Campaign,
+    CampaignState,
+    JobState,
+    RetryRule,
+    SubscriberState,
+)
+from autodialer.store.columns import new_id
+from autodialer.store.engine import AnyRow, Database
+from autodialer.store.owned import owned_by
+from autodialer.store.paging import DEFAULT_LIMIT, Page, fetch_page
+from autodialer.store.rows import add_trunks, campaigns_from, retry_to, select_campaigns
+from autodialer.store.sample_call import create_sample_call
+from autodialer.store.stopping import cancel_queued
+from autodialer.store.tables import (
+    call_jobs,
+    callbases,
+    calls,
+    campaign_subscribers,
+    campaigns,
+    commands,
+    sounds,
+    trunks,
+)
+from autodialer.store.transitions import is_one_of
+
+ENDED = (CampaignState.FINISHED, CampaignState.STOPPED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """How far a campaign is, in subscribers."""
+
+    total: int
+    pending: int
+    in_progress: int
+    reached: int
+    exhausted: int
+    excluded: int
+
+
+class CampaignRules(TypedDict, total=False):
+    """What a user may say of a campaign; the meanings are those of autodialer.model.Campaign."""
+
+    caller_id: str | None
+    max_channels: int
+    cps: float
+    ring_timeout_s: float
+    max_call_s: float
+    lead_in_ms: int
+    max_attempts: int
+    min_played_s: float | None
+    retry: Mapping[str, RetryRule]
+
+
+DEFAULTS: CampaignRules = {
+    "caller_id": None,
+    "max_channels": 10,
+    "cps": 1.0,
+    "ring_timeout_s": 40.0,
+    "max_call_s": 600.0,
+    "lead_in_ms": 0,
+    "max_attempts": 3,
+    "min_played_s": None,
+    "retry": {},
+}
+
+
+class Campaigns:
+    """The campaigns."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def create(
+        self,
+        owner_key: int,
+        *,
+        name: str,
+        trunk_keys: Sequence[int],
+        sound_key: int,
+        callbase_key: int,
+        **rules: Unpack[CampaignRules],
+    ) -> Campaign:
+        """A new campaign in state `draft`. Raises Invalid when what it needs has been deleted."""
+        values: dict[str, Any] = {**DEFAULTS, **rules}
+        values["retry"] = retry_to(values["retry"])
+        values |= {"id": new_id(), "owner_key": owner_key, "created_at": self._clock.utcnow()}
+        values |= {"name": name, "sound_key": sound_key, "callbase_key": callbase_key}
+        with self._database.write() as connection:
+            missing = _what_is_missing(connection, trunk_keys, sound_key, callbase_key)
+            if missing is not None:
+                raise Invalid("There is no such object any more.", field=missing)
+            key = connection.execute(insert(campaigns).values(values).returning(campaigns.c.key)).scalar_one()
+            add_trunks(connection, key, trunk_keys)
+            return _fetch(connection, campaigns.c.key == key, None)
+
+    def create_sample_call(
+        self,
+        owner_key: int,
+        *,
+        trunk_key: int,
+        sound_key: int,
+        number: str,
+        caller_id: str | None = None,
+        ring_timeout_s: float = 40.0,
+        max_call_s: float = 600.0,
+    ) -> UUID:
+        """Queue one call to `number`, dialled as written, at once; returns the public id of the call."""
+        return create_sample_call(
+            self._database,
+            self._clock,
+            owner_key,
+            trunk_key=trunk_key,
+            sound_key=sound_key,
+            number=number,
+            caller_id=caller_id,
+            ring_timeout_s=ring_timeout_s,
+            max_call_s=max_call_s,
+        )
+
+    def get(self, campaign_id: UUID, owner_key: int | None) -> Campaign:
+        """Raises NotFound."""
+        with self._database.read() as connection:
+            return _fetch(connection, campaigns.c.id == campaign_id, owner_key)
+
+    def by_key(self, key: int) -> Campaign:
+        """Raises NotFound."""
+        with self._database.read() as connection:
+            return _fetch(connection, campaigns.c.key == key, None)
+
+    def page(self, owner_key: int | None, *, limit: int = DEFAULT_LIMIT, after: str | None = None) -> Page[Campaign]:
+        """The campaigns a user sees."""
+        query = owned_by(select_campaigns().where(~campaigns.c.hidden), campaigns, owner_key)
+        with self._database.read() as connection:
+            rows, cursor = fetch_page(connection, query, campaigns.c.key, lambda row: row, limit=limit, after=after)
+            return campaigns_from(connection, rows), cursor
+
+    def update(
+        self, campaign_id: UUID, owner_key: int | None, *, max_channels: int | None = None, cps: float | None = None
+    ) -> Campaign:
+        """Change the limits; a running campaign takes them at once. Raises NotFound, Conflict once it has ended."""
+        given = {"max_channels": max_channels, "cps": cps}
+        values = {name: value for name, value in given.items() if value is not None}
+        with self._database.write() as connection:
+            campaign = _fetch(connection, campaigns.c.id == campaign_id, owner_key)
+            if campaign.state in ENDED:
+                raise Conflict(f"The campaign is {campaign.state} and cannot be changed.")
+            if values:
+                connection.execute(update(campaigns).where(campaigns.c.key == campaign.key).values(values))
+            return _fetch(connection, campaigns.c.key == campaign.key, None)
+
+    def start(self, campaign_id: UUID, owner_key: int | None) -> Campaign:
+        """From draft to running. Raises NotFound, Conflict."""
+        with self._database.write() as connection:
+            campaign = _fetch(connection, campaigns.c.id == campaign_id, owner_key)
+            _check_state(campaign, "started", CampaignState.DRAFT)
+            missing = _what_is_missing(connection, campaign.trunk_keys, campaign.sound_key, campaign.callbase_key)
+            if missing is not None:
+                raise Conflict("What it needs has been deleted; make a new campaign.", field=missing)
+            return self._move(connection, campaign, CampaignState.RUNNING, started_at=self._clock.utcnow())
+
+    def pause(self, campaign_id: UUID, owner_key: int | None) -> Campaign:
+        """No new calls; live ones end by themselves. Raises NotFound, Conflict."""
+        with self._database.write() as connection:
+            campaign = _fetch(connection, campaigns.c.id == campaign_id, owner_key)
+            _check_state(campaign, "paused", CampaignState.RUNNING)
+            return self._move(connection, campaign, CampaignState.PAUSED)
+
+    def resume(self, campaign_id: UUID, owner_key: int | None) -> Campaign:
+        """From paused to running. Raises NotFound, Conflict."""
+        with self._database.write() as connection:
+            campaign = _fetch(connection, campaigns.c.id == campaign_id, owner_key)
+            _check_state(campaign, "resumed", CampaignState.PAUSED)
+            return self._move(connection, campaign, CampaignState.RUNNING)
+
+    def stop(self, campaign_id: UUID, owner_key: int | None, *, hangup: bool) -> Campaign:
+        """For good: what is queued is cancelled. Live calls end by themselves, or at once with `hangup`.
+
+        Raises NotFound, Conflict.
+        """
+        now = self._clock.utcnow()
+        with self._database.write() as connection:
+            campaign = _fetch(connection, campaigns.c.id == campaign_id, owner_key)
+            _check_state(campaign, "stopped", CampaignState.RUNNING, CampaignState.PAUSED)
+            stopped = self._move(
+                connection, campaign, CampaignState.STOPPED, finished_at=now, final_total=_total(connection, campaign)
+            )
+            if hangup:
+                command = {"kind": "hangup_campaign", "campaign_key": campaign.key, "created_at": now}
+                connection.execute(insert(commands).values(command))
+        # Nothing of a stopped campaign is claimed, so the jobs need not go in the same transaction.
+        cancel_queued(self._database, campaign.key)
+        return stopped
+
+    def counts(self, campaign_key: int) -> Counts:
+        """The subscribers by state. Raises NotFound."""
+        by_state = (
+            select(campaign_subscribers.c.state, func.count())
+            .where(campaign_subscribers.c.campaign_key == campaign_key)
+            .group_by(campaign_subscribers.c.state)
+        )
+        with self._database.read() as connection:
+            campaign = _fetch(connection, campaigns.c.key == campaign_key, None)
+            found: dict[str, int] = {row[0]: row[1] for row in connection.execute(by_state)}
+            total = _total(connection, campaign)
+        begun = {
+            state.value: found.get(state.value, 0) for state in SubscriberState if state is not SubscriberState.PENDING
+        }
+        return Counts(total=total, pending=max(0, total - sum(begun.values())), **begun)
+
+    def dispositions(self, campaign_key: int) -> dict[str, int]:
+        """How many calls ended how; only what occurred."""
+        query = (
+            select(calls.c.disposition, func.count())
+            .where(calls.c.campaign_key == campaign_key)
+            .group_by(calls.c.disposition)
+        )
+        with self._database.read() as connection:
+            return {row[0]: row[1] for row in connection.execute(query)}
+
+    def active_calls(self, campaign_key: int) -> int:
+        """Calls under way."""
+        query = select(func.count()).where(
+            call_jobs.c.campaign_key == campaign_key, is_one_of(call_jobs.c.state, JobState.DIALING)
+        )
+        with self._database.read() as connection:
+            return connection.execute(query).scalar_one()
+
+    def next_due(self, campaign_key: int) -> datetime | None:
+        """When the earliest queued job may be dialled; None when nothing is queued."""
+        query = (
+            select(call_jobs.c.not_before)
+            .where(call_jobs.c.campaign_key == campaign_key, is_one_of(call_jobs.c.state, JobState.QUEUED))
+            .order_by(call_jobs.c.not_before)
+            .limit(1)
+        )
+        with self._database.read() as connection:
+            return connection.execute(query).scalar_one_or_none()
+
+    def _move(self, connection: Connection, campaign: Campaign, state: CampaignState, **values: Any) -> Campaign:
+        change = update(campaigns).where(campaigns.c.key == campaign.key).values(state=state.value, **values)
+        connection.execute(change)
+        return _fetch(connection, campaigns.c.key == campaign.key, None)
+
+
+def _fetch(connection: Connection, condition: Any, owner_key: int | None) -> Campaign:
+    rows = connection.execute(owned_by(select_campaigns().where(condition), campaigns, owner_key)).all()
+    if not rows:
+        raise NotFound
+    return campaigns_from(connection, rows)[0]
+
+
+def _check_state(campaign: Campaign, deed: str, *allowed: CampaignState) -> None:
+    if campaign.state not in allowed:
+        words = " or ".join(allowed)
+        hint = "" if CAMPAIGN_TRANSITIONS[campaign.state] else "; make a new one"
+        raise Conflict(f"The campaign is {campaign.state}; only one that is {words} can be {deed}{hint}.")
+
+
+def _what_is_missing(
+    connection: Connection, trunk_keys: Sequence[int], sound_key: int, callbase_key: int
+) -> str | None:
+    """The API's name of the field whose object is not there (any more); None when all are."""
+    needed: list[tuple[str, Table, Sequence[int]]] = [
+        ("trunk_ids", trunks, trunk_keys),
+        ("sound_id", sounds, [sound_key]),
+        ("callbase_id", callbases, [callbase_key]),
+    ]
+    for field, table, keys in needed:
+        there = select(func.count()).where(table.c.key.in_(list(keys)), table.c.deleted_at.is_(None))
+        if not keys or connection.execute(there).scalar_one() != len(set(keys)):
+            return field
+    return None
+
+
+def _total(connection: Connection, campaign: Campaign) -> int:
+    """Subscribers of the campaign: those of its callbase, as long as it has not ended."""
+    query = select(campaigns.c.final_total, callbases.c.imported).join(
+        callbases, callbases.c.key == campaigns.c.callbase_key
+    )
+    row: AnyRow = connection.execute(query.where(campaigns.c.key == campaign.key)).one()
+    total: int = row.imported if row.final_total is None else row.final_total
+    return total

@@ -1,0 +1,95 @@
+"""Column types of the tables, and the comments that SQLite keeps in its schema."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import uuid_utils.compat
+from sqlalchemy import BigInteger, Dialect, Integer, LargeBinary, Text, TypeDecorator
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.schema import CreateColumn, CreateTable
+from sqlalchemy.sql.compiler import DDLCompiler
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND = timedelta(milliseconds=1)
+
+Key = BigInteger().with_variant(Integer, "sqlite")
+"""Integer keys. SQLite makes only `INTEGER PRIMARY KEY` an alias of its rowid."""
+
+
+def new_id() -> UUID:
+    """A public id: UUID version 7 (RFC 9562 section 5.7), so that ids made later sort later."""
+    return uuid_utils.compat.uuid7()
+
+
+def to_milliseconds(at: datetime) -> int:
+    """Milliseconds since the epoch of an aware time, rounded down."""
+    return (at - EPOCH) // MILLISECOND
+
+
+class PublicId(TypeDecorator[UUID]):
+    """A UUID as its 16 bytes."""
+
+    impl = LargeBinary(16)
+    cache_ok = True
+
+    def process_bind_param(self, value: UUID | None, dialect: Dialect) -> bytes | None:
+        """To the database."""
+        return None if value is None else value.bytes
+
+    def process_result_value(self, value: bytes | None, dialect: Dialect) -> UUID | None:
+        """From the database."""
+        return None if value is None else UUID(bytes=bytes(value))
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware time as integer milliseconds since the epoch, UTC."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        """To the database. A naive time is a bug and raises TypeError."""
+        return None if value is None else to_milliseconds(value)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
+        """From the database."""
+        return None if value is None else EPOCH + value * MILLISECOND
+
+
+class JsonObject(TypeDecorator[Mapping[str, Any]]):
+    """A small JSON object as compact text; an empty one is stored as NULL and read as `{}`."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Mapping[str, Any] | None, dialect: Dialect) -> str | None:
+        """To the database."""
+        return json.dumps(dict(value), ensure_ascii=False, separators=(",", ":")) if value else None
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Mapping[str, Any]:
+        """From the database."""
+        return json.loads(value) if value else {}
+
+
+@compiles(CreateColumn, "sqlite")
+def _with_comment(element: CreateColumn, compiler: DDLCompiler, **options: Any) -> str:
+    """SQLite has no COMMENT ON, but keeps the text of CREATE TABLE: the comment goes on the line above the column."""
+    column: str | None = compiler.visit_create_column(element, **options)  # type: ignore[no-untyped-call]
+    comment = element.element.comment
+    if column is None or not comment:
+        return column or ""
+    lines = "".join(f"-- {line}\n\t" for line in comment.splitlines())
+    return f"{lines}{column}"
+
+
+@compiles(CreateTable, "sqlite")
+def _with_table_comment(element: CreateTable, compiler: DDLCompiler, **options: Any) -> str:
+    """As `_with_comment`, for the table; the clean-up of SQLAlchemy's trailing blanks comes along."""
+    text: str = compiler.visit_create_table(element, **options)  # type: ignore[no-untyped-call]
+    text = text.strip().replace(", \n", ",\n").replace("\n\n", "\n").replace("\t", "    ")
+    text = text.replace("\n)\n WITHOUT", "\n) WITHOUT")
+    comment = element.element.comment
+    return text.replace(" (\n", f" (\n    -- {comment}\n", 1) if comment else text

@@ -1,0 +1,42 @@
+"""Commands: what the API asks of the dialer, which looks here at least every 100 ms."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import delete, insert, select, update
+
+from autodialer.clock import Clock
+from autodialer.model import Command
+from autodialer.store.engine import Database
+from autodialer.store.tables import commands
+
+KEPT = timedelta(days=1)
+"""Taken commands stay so long, for whoever wants to know why a call ended."""
+_NEW = select(commands).where(commands.c.taken_at.is_(None)).order_by(commands.c.key)
+
+
+class Commands:
+    """The commands."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def add(self, kind: str, *, campaign_key: int | None = None, call_id: UUID | None = None) -> None:
+        """Ask the dialer for something: `hangup_campaign` or `hangup_call`."""
+        values = {"kind": kind, "campaign_key": campaign_key, "call_id": call_id, "created_at": self._clock.utcnow()}
+        with self._database.write() as connection:
+            connection.execute(insert(commands).values(values))
+
+    def take_new(self) -> list[Command]:
+        """Take the commands that nobody has taken yet, oldest first. One cheap read when there are none."""
+        with self._database.read() as connection:
+            if connection.execute(_NEW.limit(1)).first() is None:
+                return []
+        now = self._clock.utcnow()
+        with self._database.write() as connection:
+            rows = connection.execute(_NEW).all()
+            taken = update(commands).where(commands.c.key.in_([row.key for row in rows])).values(taken_at=now)
+            connection.execute(taken)
+            connection.execute(delete(commands).where(commands.c.taken_at < now - KEPT))
+        return [Command(key=row.key, kind=row.kind, campaign_key=row.campaign_key, call_id=row.call_id) for row in rows]

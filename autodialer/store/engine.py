@@ -1,0 +1,129 @@
+"""The connection to the database: many readers, one writer a process, and what SQLite must be told for that."""
+
+import logging
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+from sqlalchemy import Connection, Engine, Row, Table, create_engine, event, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionLeft
+from sqlalchemy.pool import QueuePool
+
+from autodialer.errors import SettingsError, Unavailable
+
+AnyRow = Row[*tuple[Any, ...]]
+"""A row whose columns are known by name."""
+
+logger = logging.getLogger(__name__)
+
+SYNCHRONOUS = ("NORMAL", "FULL")
+READERS = 8
+MOST_READERS = 24
+BEGIN = "autodialer_begin"
+"""Execution option: the statement that starts a transaction."""
+
+
+class Database:
+    """One database, used by one process.
+
+    In WAL mode readers and the writer do not wait for each other. A write transaction starts with BEGIN IMMEDIATE: one
+    that starts as a reader and then writes would fail at once, without the busy timeout, when another process wrote
+    in between.
+    """
+
+    def __init__(self, url: str, *, synchronous: str = "NORMAL", busy_timeout_s: float = 10.0) -> None:
+        self._engine = make_engine(url, synchronous=synchronous, busy_timeout_s=busy_timeout_s)
+        self._writer = self._engine.execution_options(**{BEGIN: "BEGIN IMMEDIATE"})
+        self._write_lock = threading.Lock()
+        self.dialect: str = self._engine.dialect.name
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection that sees one state of the database throughout. Raises Unavailable."""
+        with _dead_database_as_unavailable(), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A write transaction: committed at the end, rolled back by an exception. Raises Unavailable.
+
+        Threads of this process queue for it here; other processes are waited for up to the busy timeout.
+        """
+        with _dead_database_as_unavailable(), self._write_lock, self._writer.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+
+def make_engine(url: str, *, synchronous: str, busy_timeout_s: float, foreign_keys: bool = True) -> Engine:
+    """An engine whose connections are set up. Raises SettingsError for a database that is not supported."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
+        raise SettingsError(f"DIALER_DATABASE_URL takes sqlite:///path/to/a/file for now; it is {parsed!r}")
+    if synchronous not in SYNCHRONOUS:
+        raise SettingsError(f"synchronous is one of {SYNCHRONOUS}, not {synchronous!r}")
+    engine = create_engine(
+        parsed,
+        hide_parameters=True,
+        poolclass=QueuePool,
+        pool_size=READERS,
+        max_overflow=MOST_READERS - READERS,
+        connect_args={"timeout": busy_timeout_s, "check_same_thread": False},
+    )
+    on = "ON" if foreign_keys else "OFF"
+    pragmas = (f"PRAGMA foreign_keys = {on}", f"PRAGMA synchronous = {synchronous}", "PRAGMA temp_store = MEMORY")
+
+    def set_up(connection: sqlite3.Connection, _record: Any) -> None:
+        # Without this the driver begins transactions by itself: late, deferred, and not at all before DDL.
+        connection.isolation_level = None
+        for pragma in pragmas:
+            connection.execute(pragma)
+
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql(connection.get_execution_options().get(BEGIN, "BEGIN"))
+
+    event.listen(engine, "connect", set_up)
+    event.listen(engine, "begin", begin)
+    return engine
+
+
+def create_file(url: str) -> None:
+    """Make the database file, readable by its owner only; SQLite gives the -wal and -shm beside it the same mode."""
+    path = Path(make_url(url).database or "")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    os.chmod(path, 0o600)
+
+
+def insert_into(dialect: str, table: Table) -> sqlite.Insert:
+    """An INSERT that has `on_conflict_do_nothing` and `on_conflict_do_update`; PostgreSQL's has the same methods."""
+    return cast(sqlite.Insert, {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[dialect](table))
+
+
+def is_duplicate(error: IntegrityError, *columns: str) -> bool:
+    """Whether a UNIQUE constraint over just these columns (`users.login`) refused the row."""
+    return f"UNIQUE constraint failed: {', '.join(columns)}" in str(error.orig)
+
+
+def ping(database: Database) -> None:
+    """Raises Unavailable when the database does not answer."""
+    with database.read() as connection:
+        connection.execute(text("SELECT 1"))
+
+
+@contextmanager
+def _dead_database_as_unavailable() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, NoConnectionLeft) as exc:
+        logger.error("the database refuses: %s", exc)
+        raise Unavailable("The database is locked or its disk is full; try again in a moment.") from exc

@@ -1,0 +1,259 @@
+"""From a finished or interrupted call to its CDR, its job and its subscriber, within one transaction."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, and_, bindparam, insert, select, update
+
+from autodialer.model import (
+    CallOutcome,
+    Campaign,
+    CampaignState,
+    ClaimedJob,
+    Disposition,
+    JobResult,
+    JobState,
+    NextStep,
+    SubscriberState,
+)
+from autodialer.store.callbases import BATCH_ROWS
+from autodialer.store.columns import new_id
+from autodialer.store.engine import AnyRow
+from autodialer.store.rows import campaigns_from, select_campaigns
+from autodialer.store.stopping import STOPPED
+from autodialer.store.tables import call_jobs, calls, campaign_subscribers, campaigns, subscribers
+from autodialer.store.transitions import is_one_of
+
+logger = logging.getLogger(__name__)
+
+INTERRUPTED_MESSAGE = "The dialer stopped during this call, so how it ended is not known; the phone may have rung."
+OUTCOME_COLUMNS = (
+    "sip_code",
+    "sip_reason",
+    "q850_cause",
+    "retry_after_s",
+    "invited_at",
+    "ringing_at",
+    "answered_at",
+    "ended_at",
+    "pdd_s",
+    "duration_s",
+    "billsec_s",
+    "played_s",
+    "played_share",
+    "digits",
+    "message",
+)
+"""Fields of CallOutcome whose columns have the same name and value."""
+
+_OF_JOB = call_jobs.c.key == bindparam("of_job")
+_OF_SUBSCRIBER = and_(
+    campaign_subscribers.c.campaign_key == bindparam("of_campaign"),
+    campaign_subscribers.c.subscriber_key == bindparam("of_subscriber"),
+)
+_MOVE_JOB = update(call_jobs).where(_OF_JOB).values(state=bindparam("to_state"))
+_QUEUE_AGAIN = (
+    update(call_jobs)
+    .where(_OF_JOB)
+    .values(
+        state=JobState.QUEUED.value,
+        call_id=bindparam("next_call_id"),
+        not_before=bindparam("at"),
+        trunk_key=None,
+        claimed_by=None,
+        claimed_at=None,
+    )
+)
+_MOVE_SUBSCRIBER = (
+    update(campaign_subscribers)
+    .where(_OF_SUBSCRIBER)
+    .values(
+        state=bindparam("to_state"),
+        reason=bindparam("why"),
+        attempts=campaign_subscribers.c.attempts + bindparam("counted"),
+        retries_used=bindparam("used"),
+    )
+)
+
+
+_DIALING_OF = (
+    select(call_jobs.c.key, call_jobs.c.call_id, campaigns.c.state, campaigns.c.hidden)
+    .join(campaigns, campaigns.c.key == call_jobs.c.campaign_key)
+    .where(
+        call_jobs.c.key.in_(bindparam("keys", expanding=True)),
+        is_one_of(call_jobs.c.state, JobState.DIALING),
+    )
+)
+
+
+def record(connection: Connection, results: Sequence[JobResult], now: datetime) -> None:
+    """Store finished calls; those whose job does not dial that call any more are dropped."""
+    rows = connection.execute(_DIALING_OF, {"keys": [result.job.key for result in results]})
+    dialing = {(row.key, row.call_id): row for row in rows}
+    accepted = []
+    for result in results:
+        row = dialing.pop((result.job.key, result.job.call_id), None)
+        if row is None:
+            logger.warning("%s: no job dials this call any more, its outcome is dropped", result.job.call_id)
+        else:
+            accepted.append((result, _goes_on(row, result)))
+    _store(connection, accepted, now)
+
+
+def release(connection: Connection, jobs: Sequence[ClaimedJob], not_before: datetime) -> None:
+    """Put claimed jobs back whose call never left; those of a stopped campaign are cancelled."""
+    rows = connection.execute(_DIALING_OF, {"keys": [job.key for job in jobs]})
+    dialing = {(row.key, row.call_id): row for row in rows}
+    for job in jobs:
+        row = dialing.get((job.key, job.call_id))
+        if row is None:
+            continue
+        connection.execute(_QUEUE_AGAIN, {"of_job": job.key, "next_call_id": job.call_id, "at": not_before})
+        if row.state != CampaignState.STOPPED:
+            continue
+        connection.execute(_MOVE_JOB, {"of_job": job.key, "to_state": JobState.CANCELLED.value})
+        ended = {"to_state": SubscriberState.EXHAUSTED.value, "why": STOPPED, "counted": 0, "used": job.retries_used}
+        connection.execute(
+            _MOVE_SUBSCRIBER, {"of_campaign": job.campaign_key, "of_subscriber": job.subscriber_key, **ended}
+        )
+
+
+def recover_batch(
+    connection: Connection,
+    claimed_by: str | None,
+    now: datetime,
+    decide: Callable[[Campaign, ClaimedJob], NextStep],
+) -> int:
+    """Interrupt up to 500 jobs that are being dialled by nobody; returns how many."""
+    rows = connection.execute(_abandoned(claimed_by)).all()
+    if not rows:
+        return 0
+    connection.execute(
+        update(call_jobs).where(call_jobs.c.key.in_([row.key for row in rows])).values(state=JobState.INTERRUPTED.value)
+    )
+    found = connection.execute(select_campaigns().where(campaigns.c.key.in_({row.campaign_key for row in rows}))).all()
+    by_key = {campaign.key: campaign for campaign in campaigns_from(connection, found)}
+    accepted = []
+    for row in rows:
+        job = _claimed_from(row)
+        campaign = by_key[job.campaign_key]
+        outcome = CallOutcome(
+            disposition=Disposition.INTERRUPTED,
+            invited_at=row.claimed_at,
+            ended_at=max(now, row.claimed_at),
+            message=INTERRUPTED_MESSAGE,
+        )
+        result = JobResult(job=job, outcome=outcome, next_step=decide(campaign, job))
+        accepted.append((result, campaign.state is not CampaignState.STOPPED))
+        logger.info("%s: interrupted, claimed by %s", job.call_id, row.claimed_by)
+    _store(connection, accepted, now)
+    return len(rows)
+
+
+def _abandoned(claimed_by: str | None) -> Any:
+    query = (
+        select(call_jobs, subscribers.c.number, campaign_subscribers.c.attempts, campaign_subscribers.c.retries_used)
+        .join(subscribers, subscribers.c.key == call_jobs.c.subscriber_key)
+        .join(
+            campaign_subscribers,
+            and_(
+                campaign_subscribers.c.campaign_key == call_jobs.c.campaign_key,
+                campaign_subscribers.c.subscriber_key == call_jobs.c.subscriber_key,
+            ),
+        )
+        .where(is_one_of(call_jobs.c.state, JobState.DIALING))
+        .limit(BATCH_ROWS)
+    )
+    return query if claimed_by is None else query.where(call_jobs.c.claimed_by == claimed_by)
+
+
+def _claimed_from(row: AnyRow) -> ClaimedJob:
+    return ClaimedJob(
+        key=row.key,
+        call_id=row.call_id,
+        campaign_key=row.campaign_key,
+        trunk_key=row.trunk_key,
+        subscriber_key=row.subscriber_key,
+        number=row.number or "",
+        attempt=row.attempts + 1,
+        retries_used=row.retries_used,
+        claimed_at=row.claimed_at,
+    )
+
+
+def _goes_on(row: AnyRow, result: JobResult) -> bool:
+    """Whether a next attempt, if the policy wants one, may be queued."""
+    if row.state == CampaignState.STOPPED:
+        return False
+    return not (row.hidden and result.outcome.disposition is Disposition.CANCELLED)
+
+
+def _store(connection: Connection, accepted: Sequence[tuple[JobResult, bool]], now: datetime) -> None:
+    if not accepted:
+        return
+    ended: list[dict[str, Any]] = []
+    again: list[dict[str, Any]] = []
+    cancelled: list[dict[str, Any]] = []
+    records, people = [], []
+    for result, goes_on in accepted:
+        step, of_job = result.next_step, {"of_job": result.job.key}
+        ends = step.job_state is not JobState.DONE and not (step.job_state is JobState.QUEUED and goes_on)
+        if ends:
+            cancelled.append(of_job)
+        elif step.job_state is JobState.DONE:
+            ended.append({**of_job, "to_state": JobState.DONE.value})
+        else:
+            again.append({**of_job, "next_call_id": new_id(), "at": step.not_before or now})
+        records.append(_call_values(result, ends=ends))
+        people.append(_subscriber_values(result, ends=ends))
+    connection.execute(insert(calls), records)
+    if ended:
+        connection.execute(_MOVE_JOB, ended)
+    if again:
+        connection.execute(_QUEUE_AGAIN, again)
+    for state in (JobState.QUEUED, JobState.CANCELLED) if cancelled else ():
+        connection.execute(_MOVE_JOB, [{**of_job, "to_state": state.value} for of_job in cancelled])
+    connection.execute(_MOVE_SUBSCRIBER, people)
+
+
+def _call_values(result: JobResult, *, ends: bool) -> dict[str, Any]:
+    job, outcome, step = result.job, result.outcome, result.next_step
+    rtp = outcome.rtp
+    return {name: getattr(outcome, name) for name in OUTCOME_COLUMNS} | {
+        "id": job.call_id,
+        "campaign_key": job.campaign_key,
+        "subscriber_key": job.subscriber_key,
+        "trunk_key": job.trunk_key,
+        "number": job.number,
+        "attempt": job.attempt,
+        "disposition": outcome.disposition.value,
+        "cause": outcome.cause.value if outcome.cause else None,
+        "ended_by": outcome.ended_by.value if outcome.ended_by else None,
+        "rtp_sent": rtp.sent if rtp else None,
+        "rtp_received": rtp.received if rtp else None,
+        "rtp_lost": rtp.lost if rtp else None,
+        "rtp_jitter_ms": rtp.jitter_ms if rtp else None,
+        "rtp_one_way_audio": rtp.one_way_audio if rtp else None,
+        "next_at": None if ends else step.not_before,
+        "next_rule": STOPPED if ends else step.rule,
+    }
+
+
+def _subscriber_values(result: JobResult, *, ends: bool) -> dict[str, Any]:
+    step, job = result.next_step, result.job
+    retried = step.job_state is JobState.QUEUED and step.counts_as_attempt and not ends
+    over = ends or step.subscriber_state is not SubscriberState.IN_PROGRESS
+    return {
+        "of_campaign": job.campaign_key,
+        "of_subscriber": job.subscriber_key,
+        "to_state": (SubscriberState.EXHAUSTED if ends else step.subscriber_state).value,
+        "why": (STOPPED if ends else step.rule) if over else None,
+        "counted": int(step.counts_as_attempt),
+        "used": _with_one_more(job.retries_used, step.rule) if retried else job.retries_used,
+    }
+
+
+def _with_one_more(used: Mapping[str, int], rule: str) -> dict[str, int]:
+    return {**used, rule: used.get(rule, 0) + 1}

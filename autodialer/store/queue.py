@@ -1,0 +1,299 @@
+"""The queue of call jobs, as the dialer works on it. Every method is one transaction, and one commit."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Connection, and_, bindparam, exists, func, insert, select, update
+
+from autodialer.model import (
+    Campaign,
+    CampaignState,
+    ClaimedJob,
+    ClaimRequest,
+    JobResult,
+    JobState,
+    NextStep,
+    SubscriberState,
+)
+from autodialer.store import outcomes
+from autodialer.store.columns import new_id
+from autodialer.store.engine import AnyRow, Database
+from autodialer.store.rows import campaigns_from, select_campaigns
+from autodialer.store.tables import (
+    LIVE_JOB_STATES,
+    call_jobs,
+    callbases,
+    campaign_subscribers,
+    campaigns,
+    dnc,
+    subscribers,
+)
+from autodialer.store.transitions import CallbaseState, is_one_of
+
+RUNNING = is_one_of(campaigns.c.state, CampaignState.RUNNING)
+_RUNNING_OF = select(campaigns.c.key).where(RUNNING, campaigns.c.key.in_(bindparam("keys", expanding=True)))
+READY = is_one_of(callbases.c.state, CallbaseState.READY)
+EXCLUDED_DNC = "dnc"
+EXCLUDED_ERASED = "erased"
+
+
+class Queue:
+    """The call jobs of all campaigns."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def running_campaigns(self) -> list[Campaign]:
+        """Campaigns in state `running`, sample calls too, oldest first."""
+        with self._database.read() as connection:
+            rows = connection.execute(select_campaigns().where(RUNNING).order_by(campaigns.c.key)).all()
+            return campaigns_from(connection, rows) if rows else []
+
+    def enqueue_due(self, now: datetime, batch: int = 500) -> int:
+        """Make jobs of the next subscribers of every running campaign that has few due; returns how many jobs.
+
+        Nobody is walked over and nobody twice: the position moves in the same transaction. Without anything to do this
+        takes one cheap read.
+        """
+        with self._database.read() as connection:
+            hungry = connection.execute(_HUNGRY, {"now": now, "enough": batch // 2}).all()
+        made = 0
+        for campaign in hungry:
+            with self._database.write() as connection:
+                made += _enqueue(connection, campaign.key, now, batch)
+        return made
+
+    def claim(self, requests: Sequence[ClaimRequest], claimed_by: str, now: datetime) -> list[ClaimedJob]:
+        """Make due jobs ours, at most `limit` a request; once this returns, their claims are committed.
+
+        Jobs of campaigns that do not run are left alone. Numbers on the DNC list are excluded in this very transaction.
+        """
+        requests = [request for request in requests if request.limit > 0]
+        if not requests:
+            return []
+        claimed: list[ClaimedJob] = []
+        with self._database.write() as connection:
+            asked = {"keys": list({request.campaign_key for request in requests})}
+            running = set(connection.execute(_RUNNING_OF, asked).scalars())
+            for request in requests:
+                if request.campaign_key in running:
+                    claimed += _claim(connection, request, claimed_by, now)
+        return claimed
+
+    def record(self, results: Sequence[JobResult], now: datetime) -> None:
+        """Store calls that have ended, with what follows from them.
+
+        A job of a stopped campaign that would be queued again is cancelled instead; so is a sample call that was
+        cancelled. A result whose job does not dial that call (any more) is logged and dropped, so that recording once
+        more after an error does no harm.
+        """
+        with self._database.write() as connection:
+            outcomes.record(connection, results, now)
+
+    def release(self, jobs: Sequence[ClaimedJob], not_before: datetime) -> None:
+        """Give back claimed jobs whose INVITE could not leave: no call was made, no attempt is counted."""
+        with self._database.write() as connection:
+            outcomes.release(connection, jobs, not_before)
+
+    def recover(self, claimed_by: str | None, now: datetime, decide: Callable[[Campaign, ClaimedJob], NextStep]) -> int:
+        """Turn every job with a committed claim and no outcome into `interrupted`, with a call row; returns how many.
+
+        `claimed_by` is the instance of a dialer that is known to be dead; None: all, for a dialer that starts and is
+        the only one. `decide` says what becomes of each job.
+        """
+        recovered = 0
+        while True:
+            with self._database.write() as connection:
+                done = outcomes.recover_batch(connection, claimed_by, now, decide)
+            recovered += done
+            if not done:
+                return recovered
+
+    def finish_campaigns(self, now: datetime) -> list[UUID]:
+        """Finish running campaigns whose callbase is walked through and whose last job has ended; returns their ids."""
+        with self._database.read() as connection:
+            if not connection.execute(_OVER).all():
+                return []
+        total = select(callbases.c.imported).where(callbases.c.key == campaigns.c.callbase_key).scalar_subquery()
+        with self._database.write() as connection:
+            keys = connection.execute(_OVER).scalars().all()
+            finish = update(campaigns).where(campaigns.c.key.in_(keys))
+            finish = finish.values(state=CampaignState.FINISHED.value, finished_at=now, final_total=total)
+            return list(connection.execute(finish.returning(campaigns.c.id)).scalars())
+
+    def dialing_counts(self) -> dict[tuple[int, int], int]:
+        """Calls under way by (campaign key, trunk key)."""
+        by = (call_jobs.c.campaign_key, call_jobs.c.trunk_key)
+        query = select(*by, func.count()).where(is_one_of(call_jobs.c.state, JobState.DIALING)).group_by(*by)
+        with self._database.read() as connection:
+            return {(row[0], row[1]): row[2] for row in connection.execute(query)}
+
+
+_AHEAD = and_(
+    subscribers.c.callbase_key == campaigns.c.callbase_key, subscribers.c.key > campaigns.c.next_subscriber_key
+)
+"""Subscribers that the campaign's walk has not come to."""
+
+_ENOUGH_DUE = (
+    select(call_jobs.c.key)
+    .where(
+        call_jobs.c.campaign_key == campaigns.c.key,
+        is_one_of(call_jobs.c.state, JobState.QUEUED),
+        call_jobs.c.not_before <= bindparam("now"),
+    )
+    .limit(1)
+    .offset(bindparam("enough"))
+    .correlate(campaigns)
+    .scalar_subquery()
+)
+_HUNGRY = (
+    select(campaigns.c.key)
+    .join(callbases, callbases.c.key == campaigns.c.callbase_key)
+    .where(RUNNING, READY, _ENOUGH_DUE.is_(None), exists().where(_AHEAD))
+)
+
+_LIVE_JOB = exists().where(call_jobs.c.campaign_key == campaigns.c.key, is_one_of(call_jobs.c.state, *LIVE_JOB_STATES))
+_OVER = (
+    select(campaigns.c.key)
+    .join(callbases, callbases.c.key == campaigns.c.callbase_key)
+    .where(
+        RUNNING,
+        is_one_of(callbases.c.state, CallbaseState.READY, CallbaseState.FAILED),
+        ~exists().where(_AHEAD),
+        ~_LIVE_JOB,
+    )
+)
+"""Campaigns with nothing left to do."""
+
+
+def _enqueue(connection: Connection, campaign_key: int, now: datetime, batch: int) -> int:
+    ahead = (
+        select(subscribers.c.key)
+        .join(campaigns, campaigns.c.callbase_key == subscribers.c.callbase_key)
+        .where(campaigns.c.key == campaign_key, RUNNING, _AHEAD)
+        .order_by(subscribers.c.key)
+        .limit(batch)
+    )
+    keys = connection.execute(ahead).scalars().all()
+    if not keys:
+        return 0
+    both = [{"campaign_key": campaign_key, "subscriber_key": key} for key in keys]
+    connection.execute(insert(campaign_subscribers), both)
+    connection.execute(insert(call_jobs), [{**row, "call_id": new_id(), "not_before": now} for row in both])
+    moved = update(campaigns).where(campaigns.c.key == campaign_key).values(next_subscriber_key=keys[-1])
+    connection.execute(moved)
+    return len(keys)
+
+
+_CANDIDATES = (
+    select(
+        call_jobs.c.key,
+        call_jobs.c.call_id,
+        call_jobs.c.subscriber_key,
+        subscribers.c.number,
+        campaign_subscribers.c.attempts,
+        campaign_subscribers.c.retries_used,
+        exists().where(dnc.c.number == subscribers.c.number).label("on_dnc"),
+    )
+    .join(
+        campaign_subscribers,
+        and_(
+            campaign_subscribers.c.campaign_key == call_jobs.c.campaign_key,
+            campaign_subscribers.c.subscriber_key == call_jobs.c.subscriber_key,
+        ),
+    )
+    .join(subscribers, subscribers.c.key == call_jobs.c.subscriber_key)
+    .where(
+        call_jobs.c.campaign_key == bindparam("campaign"),
+        is_one_of(call_jobs.c.state, JobState.QUEUED),
+        call_jobs.c.not_before <= bindparam("now"),
+    )
+    .order_by(call_jobs.c.not_before, call_jobs.c.key)
+    .limit(bindparam("most"))
+)
+
+
+_TAKE = (
+    update(call_jobs)
+    .where(call_jobs.c.key.in_(bindparam("keys", expanding=True)))
+    .values(
+        state=JobState.DIALING.value,
+        trunk_key=bindparam("on_trunk"),
+        claimed_by=bindparam("by"),
+        claimed_at=bindparam("at"),
+    )
+)
+_BEGIN_SUBSCRIBERS = (
+    update(campaign_subscribers)
+    .where(
+        campaign_subscribers.c.campaign_key == bindparam("of_campaign"),
+        campaign_subscribers.c.subscriber_key.in_(bindparam("of_subscribers", expanding=True)),
+        is_one_of(campaign_subscribers.c.state, SubscriberState.PENDING),
+    )
+    .values(state=SubscriberState.IN_PROGRESS.value)
+)
+
+
+def _claim(connection: Connection, request: ClaimRequest, claimed_by: str, now: datetime) -> list[ClaimedJob]:
+    free: list[AnyRow] = []
+    while len(free) < request.limit:
+        # Excluded rows are no longer queued, and the free ones are claimed at once: no row is seen twice.
+        wanted = {"campaign": request.campaign_key, "now": now, "most": request.limit - len(free)}
+        rows = connection.execute(_CANDIDATES, wanted).all()
+        if not rows:
+            break
+        barred = [row for row in rows if row.on_dnc or row.number is None]
+        if barred:
+            _exclude(connection, request.campaign_key, barred)
+        fresh = [row for row in rows if not (row.on_dnc or row.number is None)]
+        if fresh:
+            _take(connection, request, fresh, claimed_by, now)
+        free += fresh
+        if not barred:
+            break
+    return [
+        ClaimedJob(
+            key=row.key,
+            call_id=row.call_id,
+            campaign_key=request.campaign_key,
+            trunk_key=request.trunk_key,
+            subscriber_key=row.subscriber_key,
+            number=row.number,
+            attempt=row.attempts + 1,
+            retries_used=row.retries_used,
+            claimed_at=now,
+        )
+        for row in free
+    ]
+
+
+def _take(
+    connection: Connection, request: ClaimRequest, rows: Sequence[AnyRow], claimed_by: str, now: datetime
+) -> None:
+    connection.execute(
+        _TAKE,
+        {
+            "keys": [row.key for row in rows],
+            "on_trunk": request.trunk_key,
+            "by": claimed_by,
+            "at": now,
+        },
+    )
+    begun = {"of_campaign": request.campaign_key, "of_subscribers": [row.subscriber_key for row in rows]}
+    connection.execute(_BEGIN_SUBSCRIBERS, begun)
+
+
+def _exclude(connection: Connection, campaign_key: int, rows: Sequence[AnyRow]) -> None:
+    cancel = update(call_jobs).where(call_jobs.c.key.in_([row.key for row in rows]))
+    connection.execute(cancel.values(state=JobState.CANCELLED.value))
+    of_subscriber = and_(
+        campaign_subscribers.c.campaign_key == campaign_key,
+        campaign_subscribers.c.subscriber_key == bindparam("of_subscriber"),
+    )
+    connection.execute(
+        update(campaign_subscribers)
+        .where(of_subscriber)
+        .values(state=SubscriberState.EXCLUDED.value, reason=bindparam("why")),
+        [{"of_subscriber": row.subscriber_key, "why": EXCLUDED_DNC if row.on_dnc else EXCLUDED_ERASED} for row in rows],
+    )

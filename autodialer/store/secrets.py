@@ -1,0 +1,90 @@
+"""Secrets at rest: trunk passwords encrypted with a key file, user passwords hashed."""
+
+import os
+from pathlib import Path
+from secrets import token_bytes
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from autodialer.errors import SettingsError
+
+KEY_FILE = "secrets.key"
+KEY_BYTES = 32
+NONCE_BYTES = 12
+FORMAT = b"\x01"
+"""First byte of what `encrypt` makes: AES-256-GCM, then the nonce, then the ciphertext with its tag."""
+
+
+class Secrets:
+    """Encrypts and hashes. The key file is made on first use; who has it and the database has the passwords."""
+
+    def __init__(self, keys_folder: Path, *, hasher: PasswordHasher | None = None) -> None:
+        self._path = keys_folder / KEY_FILE
+        self._cipher = AESGCM(load_key(self._path))
+        self._hasher = hasher or PasswordHasher()
+        self._hash_of_nobody = self._hasher.hash(token_bytes(16))
+
+    def encrypt(self, plain: str, *, context: bytes) -> bytes | None:
+        """None for an empty text. `context` names the place; a ciphertext moved elsewhere does not decrypt."""
+        if not plain:
+            return None
+        nonce = token_bytes(NONCE_BYTES)
+        return FORMAT + nonce + self._cipher.encrypt(nonce, plain.encode(), context)
+
+    def decrypt(self, stored: bytes | None, *, context: bytes) -> str:
+        """The text that `encrypt` was given. Raises SettingsError when the key file is not the one it was made with."""
+        if not stored:
+            return ""
+        nonce, sealed = stored[1 : 1 + NONCE_BYTES], stored[1 + NONCE_BYTES :]
+        try:
+            return self._cipher.decrypt(nonce, sealed, context).decode()
+        except InvalidTag as exc:
+            message = f"the passwords of the trunks cannot be read: {self._path} is not the key of this database"
+            raise SettingsError(message) from exc
+
+    def hash_password(self, password: str) -> str:
+        """argon2id with its parameters and salt (RFC 9106). Takes tens of milliseconds on purpose."""
+        return self._hasher.hash(password)
+
+    def password_fits(self, password_hash: str | None, password: str) -> bool:
+        """Whether the password is right. None, for a login that nobody has, takes as long as any other and is False."""
+        try:
+            right = self._hasher.verify(password_hash or self._hash_of_nobody, password)
+        except (VerificationError, InvalidHashError):
+            return False
+        return right and password_hash is not None
+
+    def is_outdated(self, password_hash: str) -> bool:
+        """Whether the hash was made with other parameters than today's."""
+        return self._hasher.check_needs_rehash(password_hash)
+
+
+def load_key(path: Path) -> bytes:
+    """The key in a file, which is made (mode 0600) when there is none; processes that start together get the same."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not path.exists():
+        _create_key(path)
+    key = path.read_bytes()
+    if len(key) != KEY_BYTES:
+        raise SettingsError(f"{path} is not a key: it has {len(key)} bytes, not {KEY_BYTES}")
+    return key
+
+
+def _create_key(path: Path) -> None:
+    # Written in full under another name, then linked: nobody ever reads half a key, and the first one wins.
+    draft = path.with_name(f"{path.name}.{os.getpid()}.{token_bytes(4).hex()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        os.write(descriptor, token_bytes(KEY_BYTES))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()

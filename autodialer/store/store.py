@@ -1,0 +1,61 @@
+"""The Store: one object with a part for each kind of thing. The only way to the database."""
+
+from autodialer.clock import Clock
+from autodialer.store.audit import Audit
+from autodialer.store.callbases import Callbases
+from autodialer.store.calls import Calls
+from autodialer.store.campaigns import Campaigns
+from autodialer.store.commands import Commands
+from autodialer.store.dnc import Dnc
+from autodialer.store.engine import Database, ping
+from autodialer.store.idempotency import Idempotency
+from autodialer.store.live import Live
+from autodialer.store.queue import Queue
+from autodialer.store.secrets import Secrets
+from autodialer.store.sounds import Sounds
+from autodialer.store.subscribers import Subscribers
+from autodialer.store.tokens import Tokens
+from autodialer.store.trunks import Trunks
+from autodialer.store.users import Users
+
+
+class Store:
+    """A database that `migrate` has prepared. All of it may be used from several threads; not across a fork.
+
+    `synchronous` is FULL where a commit must survive a power loss (the dialer's claims), else NORMAL.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        secrets: Secrets,
+        synchronous: str = "NORMAL",
+        clock: Clock | None = None,
+        busy_timeout_s: float = 10.0,
+    ) -> None:
+        clock = clock or Clock()
+        database = Database(url, synchronous=synchronous, busy_timeout_s=busy_timeout_s)
+        self._database = database
+        self.users = Users(database, secrets, clock)
+        self.tokens = Tokens(database, clock)
+        self.trunks = Trunks(database, secrets, clock)
+        self.sounds = Sounds(database, clock)
+        self.callbases = Callbases(database, clock)
+        self.subscribers = Subscribers(database, clock)
+        self.campaigns = Campaigns(database, clock)
+        self.queue = Queue(database)
+        self.calls = Calls(database)
+        self.dnc = Dnc(database, clock)
+        self.commands = Commands(database, clock)
+        self.live = Live(database, clock)
+        self.idempotency = Idempotency(database, clock)
+        self.audit = Audit(database, clock)
+
+    def ping(self) -> None:
+        """Raises Unavailable when the database does not answer."""
+        ping(self._database)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._database.close()

@@ -1,0 +1,47 @@
+"""The tables. What is here and what the migrations make is compared by a test.
+
+Keys are the database's integers and stay inside; `id` is the public UUID. Times are milliseconds since the epoch, UTC.
+The keys of what a user makes are never given to another object (AUTOINCREMENT), because live state is kept by key.
+"""
+
+from autodialer.store.tables.accounts import audit, idempotency_keys, refresh_tokens, token_families, users
+from autodialer.store.tables.dialing import (
+    COMMAND_KINDS,
+    LIVE_JOB_STATES,
+    call_jobs,
+    calls,
+    campaign_subscribers,
+    campaign_trunks,
+    campaigns,
+    commands,
+    dialers,
+    dnc,
+    trunk_status,
+)
+from autodialer.store.tables.objects import callbases, rejected_rows, sounds, subscribers, trunks
+from autodialer.store.tables.shapes import metadata
+
+__all__ = [
+    "COMMAND_KINDS",
+    "LIVE_JOB_STATES",
+    "audit",
+    "call_jobs",
+    "callbases",
+    "calls",
+    "campaign_subscribers",
+    "campaign_trunks",
+    "campaigns",
+    "commands",
+    "dialers",
+    "dnc",
+    "idempotency_keys",
+    "metadata",
+    "refresh_tokens",
+    "rejected_rows",
+    "sounds",
+    "subscribers",
+    "token_families",
+    "trunk_status",
+    "trunks",
+    "users",
+]

@@ -1,0 +1,115 @@
+"""What a user sets up, but campaigns."""
+
+from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, Table, UniqueConstraint
+
+from autodialer.store.columns import JsonObject, Key
+from autodialer.store.tables.shapes import (
+    at,
+    count,
+    flag,
+    integer,
+    metadata,
+    own_key,
+    public_id,
+    refers,
+    seconds,
+    state_of,
+    words,
+)
+from autodialer.store.transitions import CALLBASES
+
+trunks = Table(
+    "trunks",
+    metadata,
+    own_key(),
+    public_id(),
+    refers("owner_key", "users.key"),
+    words("name"),
+    words("host"),
+    Column("port", Integer, comment="NULL: the default of the transport"),
+    words("transport"),
+    words("username"),
+    Column("password", LargeBinary, comment="AES-256-GCM; NULL: none, or the trunk is deleted"),
+    words("auth_username", nullable=True, comment="NULL: username"),
+    words("domain", nullable=True, comment="NULL: host"),
+    words("caller_id", nullable=True, comment="NULL: username"),
+    words("number_format", comment="template over {e164} and {national}"),
+    integer("max_channels"),
+    Column("cps", Float, nullable=False),
+    words("codecs", comment="in the order of the offer, with commas between"),
+    flag("hidden", "made by a sample call of the prototype; no list shows it"),
+    at("created_at", nullable=False),
+    at("deleted_at", comment="the row stays for the calls that went through it"),
+    Index(None, "owner_key"),
+    sqlite_autoincrement=True,
+)
+
+sounds = Table(
+    "sounds",
+    metadata,
+    own_key(),
+    public_id(),
+    refers("owner_key", "users.key"),
+    words("name"),
+    seconds("duration_s"),
+    Column("peak_dbfs", Float, nullable=False),
+    Column("loudness_lufs", Float),
+    integer("sample_rate", comment="Hz, of the file as it came"),
+    integer("channels", comment="of the file as it came"),
+    words("path", comment="relative to the data folder; .alaw and .ulaw beside it"),
+    words("original_path"),
+    at("created_at", nullable=False),
+    at("deleted_at", comment="the row stays for the campaigns that played it"),
+    Index(None, "owner_key"),
+    sqlite_autoincrement=True,
+)
+
+callbases = Table(
+    "callbases",
+    metadata,
+    own_key(),
+    public_id(),
+    refers("owner_key", "users.key"),
+    words("name"),
+    words("region", comment="ISO 3166 country, or raw: numbers are dialled as written"),
+    words("timezone", nullable=True),
+    state_of(CALLBASES, "importing"),
+    count("rows", "of the file, without its header"),
+    count("rows_done"),
+    count("imported", "exactly the number of its rows in subscribers"),
+    count("duplicates"),
+    count("rejected"),
+    words("error", nullable=True),
+    flag("hidden", "behind a sample call; no list shows it"),
+    at("created_at", nullable=False),
+    at("deleted_at", comment="the row stays for the campaigns that called it, its subscribers are erased"),
+    CALLBASES.check(),
+    Index(None, "owner_key"),
+    sqlite_autoincrement=True,
+)
+
+subscribers = Table(
+    "subscribers",
+    metadata,
+    own_key(),
+    public_id(),
+    Column("callbase_key", Key, ForeignKey("callbases.key"), nullable=False),
+    words("number", nullable=True, comment="E.164 with the plus, or as written in a raw callbase; NULL: erased"),
+    words("name", nullable=True),
+    words("comment", nullable=True),
+    words("timezone", nullable=True),
+    Column("extra", JsonObject, comment="JSON: the columns that have no field of their own"),
+    UniqueConstraint("callbase_key", "number"),
+    Index(None, "callbase_key"),
+)
+
+rejected_rows = Table(
+    "rejected_rows",
+    metadata,
+    own_key(),
+    refers("callbase_key", "callbases.key"),
+    integer("row", comment="of the file, as a spreadsheet counts"),
+    words("value"),
+    words("reason"),
+    Index(None, "callbase_key"),
+)

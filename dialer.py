@@ -1,0 +1,329 @@
+"""The pool: phones, queue, outcomes. `python dialer.py` runs dialing alone; `main.py` runs it beside the API.
+
+One main thread walks the queue: it claims what pacing allows (committed before the INVITE leaves), hands each job to a
+phone, takes the outcomes that the phones report, asks the retry policy what follows, and records it in one transaction.
+A call costs no thread: each phone has one for its SIP socket and timers, and the media process sends the sound.
+"""
+
+import logging
+import os
+import queue
+import signal
+import sys
+import threading
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from types import FrameType
+
+from autodialer.campaign.breaker import BreakerState
+from autodialer.campaign.numbers import dial_string
+from autodialer.campaign.retry import CANCELLED_DELAY_S, decide_next
+from autodialer.campaign.scheduler import Scheduler
+from autodialer.clock import Clock
+from autodialer.config import Settings, load_settings
+from autodialer.errors import AlreadyRunning, MediaUnavailable, PortsExhausted, SettingsError, Unavailable
+from autodialer.model import (
+    CallOutcome,
+    Campaign,
+    ClaimedJob,
+    Command,
+    Disposition,
+    JobResult,
+    NextStep,
+    Sound,
+    Trunk,
+)
+from autodialer.phone.plan import CallEvent, CallPlan, Progress
+from autodialer.phone.pool import PhonePool
+from autodialer.store import Secrets, Store, migrate, new_id
+from autodialer.supervisor import EXIT_CONFIG, DataFolderLock, watch_parent
+
+logger = logging.getLogger(__name__)
+
+TICK_S = 0.01
+"""How often pacing is looked at."""
+LOOK_S = 0.1
+"""How often commands, campaigns and changed limits are read."""
+REPORT_S = 1.0
+"""How often live state is written."""
+HANG_UP_S = 1.5
+"""How long hung-up calls get to end before the phones close: a dialer whose parent died is gone within 2 s."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveCall:
+    """A job that is being dialled, with the rules that held when it was claimed."""
+
+    job: ClaimedJob
+    campaign: Campaign
+
+
+class Dialer:
+    """Works through the queue until it is told to drain and every call has ended."""
+
+    def __init__(
+        self, store: Store, phones: PhonePool, *, sounds_folder: os.PathLike[str], drain_s: float, clock: Clock
+    ) -> None:
+        self._store = store
+        self._phones = phones
+        self._data_folder = os.fspath(sounds_folder)
+        self._drain_s = drain_s
+        self._clock = clock
+        self._instance = str(new_id())
+        self._scheduler = Scheduler()
+        self._campaigns: dict[int, Campaign] = {}
+        self._trunks: dict[int, Trunk] = {}
+        self._sounds: dict[int, Sound] = {}
+        self._live: dict[object, LiveCall] = {}
+        self._dry: set[int] = set()
+        self._unrecorded: list[JobResult] = []
+        self._unstarted: list[ClaimedJob] = []
+        self._events: queue.SimpleQueue[CallEvent] = queue.SimpleQueue()
+        self._next_look = self._next_report = 0.0
+        self._asked_to_end = threading.Event()
+        self._asked_to_hurry = threading.Event()
+        self._drain_deadline: float | None = None
+        self._hung_up_at: float | None = None
+        phones.on_event = self._events.put
+
+    def drain(self) -> None:
+        """Start no new call; live ones get the drain time. Called a second time: hang up at once. Safe in a signal."""
+        if self._asked_to_end.is_set():
+            self._asked_to_hurry.set()
+        self._asked_to_end.set()
+
+    def hurry(self) -> None:
+        """Start no new call and hang up what is up: the parent died."""
+        self._asked_to_hurry.set()
+        self._asked_to_end.set()
+
+    def run(self) -> None:
+        """Dial until drained."""
+        interrupted = self._store.queue.recover(None, self._clock.utcnow(), self._after_interruption)
+        if interrupted:
+            logger.warning("%d calls were cut off by the end of an earlier dialer and are now interrupted", interrupted)
+        while not self._has_ended():
+            self._take_events()
+            try:
+                self._step(self._clock.monotonic())
+            except Unavailable as exc:
+                logger.error("The database is not available, trying again: %s", exc)
+                self._asked_to_end.wait(LOOK_S)
+            self._tend_drain(self._clock.monotonic())
+        self._phones.stop()
+        self._store.live.goodbye(self._instance)
+
+    def _step(self, now: float) -> None:
+        self._record()
+        if now >= self._next_look:
+            self._next_look = now + LOOK_S
+            self._look()
+        if not self._asked_to_end.is_set():
+            self._dial(now)
+        if now >= self._next_report:
+            self._next_report = now + REPORT_S
+            self._report(now)
+
+    # -- what the phones tell
+
+    def _take_events(self) -> None:
+        """Wait a tick for what the phones tell, then take all there is."""
+        try:
+            self._take_event(self._events.get(timeout=TICK_S))
+            while True:
+                self._take_event(self._events.get_nowait())
+        except queue.Empty:
+            pass
+
+    def _take_event(self, event: CallEvent) -> None:
+        live = self._live.get(event.reference)
+        if live is None:
+            return
+        changed = False
+        if event.progress is Progress.HEARD:
+            self._scheduler.heard(live.job)
+        elif event.progress is Progress.RANG:
+            changed = self._scheduler.rang(live.job)
+        if event.outcome:
+            changed = self._end_call(live, event.outcome)
+        if changed:
+            self._next_report = 0.0
+
+    def _end_call(self, live: LiveCall, outcome: CallOutcome) -> bool:
+        del self._live[live.job.call_id]
+        campaign = self._campaigns.get(live.job.campaign_key, live.campaign)
+        step = decide_next(
+            campaign,
+            live.job,
+            outcome.disposition,
+            played_s=outcome.played_s,
+            answered=outcome.answered_at is not None,
+            now=self._clock.utcnow(),
+        )
+        self._unrecorded.append(JobResult(job=live.job, outcome=outcome, next_step=step))
+        logger.info("call %s to %s ended: %s", live.job.call_id, live.job.number, describe(outcome))
+        return self._scheduler.ended(live.job, outcome, self._clock.monotonic())
+
+    def _record(self) -> None:
+        """Write what ended; when the database fails it is kept and tried again."""
+        if self._unrecorded:
+            self._store.queue.record(self._unrecorded, self._clock.utcnow())
+            self._unrecorded.clear()
+        if self._unstarted:
+            not_before = self._clock.utcnow() + timedelta(seconds=CANCELLED_DELAY_S)
+            self._store.queue.release(self._unstarted, not_before)
+            self._unstarted.clear()
+
+    # -- what the API asks, and what runs
+
+    def _look(self) -> None:
+        for command in self._store.commands.take_new():
+            self._obey(command)
+        campaigns = self._store.queue.running_campaigns()
+        self._campaigns = {campaign.key: campaign for campaign in campaigns}
+        keys = {key for campaign in campaigns for key in campaign.trunk_keys}
+        keys |= {live.job.trunk_key for live in self._live.values()}
+        self._trunks = self._store.trunks.by_keys(sorted(keys)) if keys else {}
+        new_sounds = {campaign.sound_key for campaign in campaigns} - self._sounds.keys()
+        if new_sounds:
+            self._sounds |= self._store.sounds.by_keys(sorted(new_sounds))
+        self._scheduler.update(campaigns, self._trunks)
+        self._phones.update(self._trunks)
+        self._dry.clear()
+        if campaigns and not self._asked_to_end.is_set():
+            self._store.queue.enqueue_due(self._clock.utcnow())
+
+    def _obey(self, command: Command) -> None:
+        for live in list(self._live.values()):
+            of_campaign = command.kind == "hangup_campaign" and live.job.campaign_key == command.campaign_key
+            if of_campaign or (command.kind == "hangup_call" and live.job.call_id == command.call_id):
+                self._phones.hang_up(live.job.call_id)
+
+    # -- dialing
+
+    def _dial(self, now: float) -> None:
+        requests = self._scheduler.requests(now, self._phones.usable(), skip=self._dry)
+        if not requests:
+            return
+        jobs = self._store.queue.claim(requests, self._instance, self._clock.utcnow())
+        claimed: dict[int, int] = {}
+        for job in jobs:
+            claimed[job.campaign_key] = claimed.get(job.campaign_key, 0) + 1
+            self._start_call(job, now)
+        # A campaign with nothing due is not asked again before the next look.
+        self._dry |= {request.campaign_key for request in requests if not claimed.get(request.campaign_key)}
+
+    def _start_call(self, job: ClaimedJob, now: float) -> None:
+        campaign = self._campaigns[job.campaign_key]
+        sound = self._sounds[campaign.sound_key]
+        trunk = self._trunks[job.trunk_key]
+        plan = CallPlan(
+            reference=job.call_id,
+            sound_stem=os.path.join(self._data_folder, sound.path.removesuffix(".wav")),
+            sound_s=sound.duration_s,
+            lead_in_ms=campaign.lead_in_ms,
+            ring_timeout_s=campaign.ring_timeout_s,
+            max_call_s=campaign.max_call_s,
+            caller_id=campaign.caller_id,
+        )
+        self._live[job.call_id] = LiveCall(job=job, campaign=campaign)
+        self._scheduler.started(job, now)
+        try:
+            self._phones.call(trunk.key, dial_string(job.number, trunk.number_format), plan)
+            logger.info(
+                "call %s to %s starts on trunk %s, attempt %d", job.call_id, job.number, trunk.name, job.attempt
+            )
+        except (PortsExhausted, MediaUnavailable) as exc:
+            # Nothing has left this machine, so the number has not been called.
+            logger.error("call %s to %s could not start and goes back to the queue: %s", job.call_id, job.number, exc)
+            del self._live[job.call_id]
+            self._scheduler.unstarted(job)
+            self._unstarted.append(job)
+
+    def _after_interruption(self, campaign: Campaign, job: ClaimedJob) -> NextStep:
+        now = self._clock.utcnow()
+        return decide_next(campaign, job, Disposition.INTERRUPTED, played_s=0.0, answered=False, now=now)
+
+    # -- what people see, and the end
+
+    def _report(self, now: float) -> None:
+        utcnow = self._clock.utcnow()
+        problems = self._phones.problems()
+        statuses = [
+            replace(status, breaker_state=BreakerState.RESTING.value, breaker_cause=problems[status.trunk_key])
+            if status.trunk_key in problems
+            else status
+            for status in self._scheduler.statuses(now, utcnow)
+        ]
+        self._store.live.heartbeat(self._instance, os.getpid())
+        self._store.live.write_trunks(statuses)
+        for campaign_id in self._store.queue.finish_campaigns(utcnow):
+            logger.info("campaign %s is finished", campaign_id)
+
+    def _tend_drain(self, now: float) -> None:
+        if not self._asked_to_end.is_set() or self._hung_up_at is not None:
+            return
+        if self._drain_deadline is None:
+            self._drain_deadline = now + self._drain_s
+            logger.info("draining: %d calls get %.0f s to finish", len(self._live), self._drain_s)
+        if self._asked_to_hurry.is_set() or now >= self._drain_deadline:
+            self._phones.hang_up_all()
+            self._hung_up_at = now
+
+    def _has_ended(self) -> bool:
+        if not self._asked_to_end.is_set():
+            return False
+        if not self._live and not self._unrecorded and not self._unstarted:
+            return True
+        return self._hung_up_at is not None and self._clock.monotonic() - self._hung_up_at > HANG_UP_S
+
+
+def describe(outcome: CallOutcome) -> str:
+    """One outcome in the words of a log line."""
+    code = f" ({outcome.sip_code} {outcome.sip_reason or ''})".rstrip() if outcome.sip_code else ""
+    cause = f", {outcome.cause}" if outcome.cause else ""
+    return f"{outcome.disposition}{cause}{code}, {outcome.billsec_s:.1f} s, played {outcome.played_s:.2f} s"
+
+
+def run_dialer(settings: Settings) -> None:
+    """Dial for this data folder until a signal or the parent's end. Raises AlreadyRunning for a second dialer."""
+    lock = DataFolderLock(settings.data)
+    lock.acquire()
+    try:
+        migrate(settings.url)
+        clock = Clock()
+        store = Store(settings.url, secrets=Secrets(settings.keys), synchronous="FULL")
+        phones = PhonePool(
+            sip_address=settings.sip_address, sip_port=settings.sip_port, rtp_ports=settings.rtp_ports, clock=clock
+        )
+        dialer = Dialer(store, phones, sounds_folder=settings.data, drain_s=settings.drain_s, clock=clock)
+
+        def on_signal(_signum: int, _frame: FrameType | None) -> None:
+            dialer.drain()
+
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(signum, on_signal)
+        watch_parent(dialer.hurry)
+        try:
+            dialer.run()
+        finally:
+            phones.stop()
+            store.close()
+    finally:
+        lock.release()
+
+
+def main() -> int:
+    """Run dialing alone; its exit status."""
+    try:
+        settings = load_settings()
+        logging.basicConfig(level=settings.log, format="%(asctime)s %(levelname)-7s dialer %(name)s: %(message)s")
+        run_dialer(settings)
+    except (SettingsError, AlreadyRunning) as exc:
+        sys.stderr.write(f"{exc}\n")
+        return EXIT_CONFIG
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

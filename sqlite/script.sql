@@ -1,0 +1,482 @@
+-- The database of the dialer, with sample data: sqlite3 db.sqlite3 < script.sql
+-- Generated from the migrations by `make script`; do not edit.
+--
+-- Keys are integers and stay inside the service; id is the public UUID (version 7) as its 16 bytes.
+-- Times (..._at) are milliseconds since 1970-01-01 UTC, spans (..._s) are seconds.
+
+PRAGMA journal_mode = WAL;
+PRAGMA foreign_keys = ON;
+BEGIN;
+
+CREATE TABLE alembic_version (
+    version_num VARCHAR(32) NOT NULL,
+    CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+);
+
+CREATE TABLE users (
+    "key" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    id BLOB NOT NULL,
+    login TEXT NOT NULL,
+    name TEXT NOT NULL,
+    -- user sees his own objects, admin sees all
+    role TEXT NOT NULL,
+    -- argon2id; NULL: cannot log in until a password is set
+    password_hash TEXT,
+    comment TEXT,
+    created_at BIGINT NOT NULL,
+    CONSTRAINT users_role_known CHECK (role IN ('user', 'admin')),
+    CONSTRAINT users_id_once UNIQUE (id),
+    CONSTRAINT users_login_once UNIQUE (login)
+);
+
+CREATE TABLE audit (
+    "key" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    at BIGINT NOT NULL,
+    -- NULL: the service itself, or nobody known
+    user_key INTEGER,
+    action TEXT NOT NULL,
+    object_kind TEXT,
+    object_id BLOB,
+    details TEXT,
+    -- of the client
+    address TEXT,
+    CONSTRAINT audit_user_key_there FOREIGN KEY(user_key) REFERENCES users ("key")
+);
+CREATE INDEX audit_user_key ON audit (user_key);
+
+CREATE TABLE idempotency_keys (
+    "key" INTEGER NOT NULL,
+    user_key INTEGER NOT NULL,
+    operation TEXT NOT NULL,
+    -- as the client sent it
+    idempotency_key TEXT NOT NULL,
+    -- of the request that made the object
+    fingerprint TEXT NOT NULL,
+    response_id BLOB NOT NULL,
+    created_at BIGINT NOT NULL,
+    CONSTRAINT idempotency_keys_key PRIMARY KEY ("key"),
+    CONSTRAINT idempotency_keys_user_key_there FOREIGN KEY(user_key) REFERENCES users ("key") ON DELETE CASCADE,
+    CONSTRAINT idempotency_keys_user_key_operation_idempotency_key_once UNIQUE (user_key, operation, idempotency_key)
+);
+CREATE INDEX idempotency_keys_created_at ON idempotency_keys (created_at);
+
+CREATE TABLE token_families (
+    -- one log-in: the access tokens and the chain of refresh tokens that came of it
+    "key" INTEGER NOT NULL,
+    id BLOB NOT NULL,
+    user_key INTEGER NOT NULL,
+    created_at BIGINT NOT NULL,
+    -- of its newest refresh token
+    expires_at BIGINT NOT NULL,
+    -- NULL: its access tokens are good
+    revoked_at BIGINT,
+    CONSTRAINT token_families_key PRIMARY KEY ("key"),
+    CONSTRAINT token_families_user_key_there FOREIGN KEY(user_key) REFERENCES users ("key") ON DELETE CASCADE,
+    CONSTRAINT token_families_id_once UNIQUE (id)
+);
+CREATE INDEX token_families_expires_at ON token_families (expires_at);
+CREATE INDEX token_families_user_key ON token_families (user_key);
+
+CREATE TABLE refresh_tokens (
+    "key" INTEGER NOT NULL,
+    family_key INTEGER NOT NULL,
+    -- SHA-256; the token itself is not kept
+    token_hash BLOB NOT NULL,
+    created_at BIGINT NOT NULL,
+    -- a second use revokes the family
+    used_at BIGINT,
+    CONSTRAINT refresh_tokens_key PRIMARY KEY ("key"),
+    CONSTRAINT refresh_tokens_family_key_there FOREIGN KEY(family_key) REFERENCES token_families ("key") ON DELETE CASCADE,
+    CONSTRAINT refresh_tokens_token_hash_once UNIQUE (token_hash)
+);
+CREATE INDEX refresh_tokens_family_key ON refresh_tokens (family_key);
+
+CREATE TABLE callbases (
+    "key" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    id BLOB NOT NULL,
+    owner_key INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    -- ISO 3166 country, or raw: numbers are dialled as written
+    region TEXT NOT NULL,
+    timezone TEXT,
+    -- importing -> ready | failed
+    -- ready (final)
+    -- failed (final)
+    state TEXT DEFAULT 'importing' NOT NULL,
+    -- of the file, without its header
+    rows INTEGER DEFAULT 0 NOT NULL,
+    rows_done INTEGER DEFAULT 0 NOT NULL,
+    -- exactly the number of its rows in subscribers
+    imported INTEGER DEFAULT 0 NOT NULL,
+    duplicates INTEGER DEFAULT 0 NOT NULL,
+    rejected INTEGER DEFAULT 0 NOT NULL,
+    error TEXT,
+    -- behind a sample call; no list shows it
+    hidden BOOLEAN DEFAULT 0 NOT NULL,
+    created_at BIGINT NOT NULL,
+    -- the row stays for the campaigns that called it, its subscribers are erased
+    deleted_at BIGINT,
+    CONSTRAINT callbases_state_known CHECK (state IN ('importing', 'ready', 'failed')),
+    CONSTRAINT callbases_owner_key_there FOREIGN KEY(owner_key) REFERENCES users ("key"),
+    CONSTRAINT callbases_id_once UNIQUE (id)
+);
+CREATE INDEX callbases_owner_key ON callbases (owner_key);
+CREATE TRIGGER callbases_state BEFORE UPDATE OF state ON callbases
+WHEN NOT (
+    NEW.state = OLD.state
+    OR OLD.state = 'importing' AND NEW.state IN ('ready', 'failed')
+)
+BEGIN
+    SELECT RAISE(ABORT, 'callbases.state: there is no such transition');
+END;
+
+CREATE TABLE dnc (
+    "key" INTEGER NOT NULL,
+    owner_key INTEGER NOT NULL,
+    -- never dialled, whoever entered it
+    number TEXT NOT NULL,
+    source TEXT NOT NULL,
+    comment TEXT,
+    created_at BIGINT NOT NULL,
+    CONSTRAINT dnc_key PRIMARY KEY ("key"),
+    CONSTRAINT dnc_owner_key_there FOREIGN KEY(owner_key) REFERENCES users ("key"),
+    CONSTRAINT dnc_number_owner_key_once UNIQUE (number, owner_key)
+);
+CREATE INDEX dnc_owner_key ON dnc (owner_key);
+
+CREATE TABLE sounds (
+    "key" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    id BLOB NOT NULL,
+    owner_key INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    duration_s FLOAT NOT NULL,
+    peak_dbfs FLOAT NOT NULL,
+    loudness_lufs FLOAT,
+    -- Hz, of the file as it came
+    sample_rate INTEGER NOT NULL,
+    -- of the file as it came
+    channels INTEGER NOT NULL,
+    -- relative to the data folder; .alaw and .ulaw beside it
+    path TEXT NOT NULL,
+    original_path TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    -- the row stays for the campaigns that played it
+    deleted_at BIGINT,
+    CONSTRAINT sounds_owner_key_there FOREIGN KEY(owner_key) REFERENCES users ("key"),
+    CONSTRAINT sounds_id_once UNIQUE (id)
+);
+CREATE INDEX sounds_owner_key ON sounds (owner_key);
+
+CREATE TABLE trunks (
+    "key" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    id BLOB NOT NULL,
+    owner_key INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    host TEXT NOT NULL,
+    -- NULL: the default of the transport
+    port INTEGER,
+    transport TEXT NOT NULL,
+    username TEXT NOT NULL,
+    -- AES-256-GCM; NULL: none, or the trunk is deleted
+    password BLOB,
+    -- NULL: username
+    auth_username TEXT,
+    -- NULL: host
+    domain TEXT,
+    -- NULL: username
+    caller_id TEXT,
+    -- template over {e164} and {national}
+    number_format TEXT NOT NULL,
+    max_channels INTEGER NOT NULL,
+    cps FLOAT NOT NULL,
+    -- in the order of the offer, with commas between
+    codecs TEXT NOT NULL,
+    -- made by a sample call of the prototype; no list shows it
+    hidden BOOLEAN DEFAULT 0 NOT NULL,
+    created_at BIGINT NOT NULL,
+    -- the row stays for the calls that went through it
+    deleted_at BIGINT,
+    CONSTRAINT trunks_owner_key_there FOREIGN KEY(owner_key) REFERENCES users ("key"),
+    CONSTRAINT trunks_id_once UNIQUE (id)
+);
+CREATE INDEX trunks_owner_key ON trunks (owner_key);
+
+CREATE TABLE rejected_rows (
+    "key" INTEGER NOT NULL,
+    callbase_key INTEGER NOT NULL,
+    -- of the file, as a spreadsheet counts
+    "row" INTEGER NOT NULL,
+    value TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    CONSTRAINT rejected_rows_key PRIMARY KEY ("key"),
+    CONSTRAINT rejected_rows_callbase_key_there FOREIGN KEY(callbase_key) REFERENCES callbases ("key")
+);
+CREATE INDEX rejected_rows_callbase_key ON rejected_rows (callbase_key);
+
+CREATE TABLE subscribers (
+    "key" INTEGER NOT NULL,
+    id BLOB NOT NULL,
+    callbase_key INTEGER NOT NULL,
+    -- E.164 with the plus, or as written in a raw callbase; NULL: erased
+    number TEXT,
+    name TEXT,
+    comment TEXT,
+    timezone TEXT,
+    -- JSON: the columns that have no field of their own
+    extra TEXT,
+    CONSTRAINT subscribers_key PRIMARY KEY ("key"),
+    CONSTRAINT subscribers_callbase_key_there FOREIGN KEY(callbase_key) REFERENCES callbases ("key"),
+    CONSTRAINT subscribers_callbase_key_number_once UNIQUE (callbase_key, number),
+    CONSTRAINT subscribers_id_once UNIQUE (id)
+);
+CREATE INDEX subscribers_callbase_key ON subscribers (callbase_key);
+
+CREATE TABLE dialers (
+    instance TEXT NOT NULL,
+    pid INTEGER NOT NULL,
+    started_at BIGINT NOT NULL,
+    seen_at BIGINT NOT NULL,
+    CONSTRAINT dialers_key PRIMARY KEY (instance)
+);
+
+CREATE TABLE campaigns (
+    "key" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    id BLOB NOT NULL,
+    owner_key INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    -- draft -> running
+    -- running -> paused | finished | stopped
+    -- paused -> running | stopped
+    -- finished (final)
+    -- stopped (final)
+    state TEXT DEFAULT 'draft' NOT NULL,
+    sound_key INTEGER NOT NULL,
+    callbase_key INTEGER NOT NULL,
+    -- NULL: the trunk's
+    caller_id TEXT,
+    max_channels INTEGER NOT NULL,
+    cps FLOAT NOT NULL,
+    ring_timeout_s FLOAT NOT NULL,
+    max_call_s FLOAT NOT NULL,
+    lead_in_ms INTEGER NOT NULL,
+    max_attempts INTEGER NOT NULL,
+    min_played_s FLOAT,
+    -- JSON: {"busy": {"after_s": 300, "times": 3}, ...}
+    retry TEXT,
+    -- behind a sample call; no list shows it
+    hidden BOOLEAN DEFAULT 0 NOT NULL,
+    -- how far the callbase has been walked: subscribers up to this key are in campaign_subscribers
+    next_subscriber_key INTEGER DEFAULT 0 NOT NULL,
+    created_at BIGINT NOT NULL,
+    started_at BIGINT,
+    -- also when it was stopped
+    finished_at BIGINT,
+    -- subscribers of the callbase when the campaign ended; NULL: it has not
+    final_total INTEGER,
+    CONSTRAINT campaigns_state_known CHECK (state IN ('draft', 'running', 'paused', 'finished', 'stopped')),
+    CONSTRAINT campaigns_callbase_key_there FOREIGN KEY(callbase_key) REFERENCES callbases ("key"),
+    CONSTRAINT campaigns_owner_key_there FOREIGN KEY(owner_key) REFERENCES users ("key"),
+    CONSTRAINT campaigns_sound_key_there FOREIGN KEY(sound_key) REFERENCES sounds ("key"),
+    CONSTRAINT campaigns_id_once UNIQUE (id)
+);
+CREATE INDEX campaigns_callbase_key ON campaigns (callbase_key);
+CREATE INDEX campaigns_owner_key ON campaigns (owner_key);
+CREATE INDEX campaigns_running ON campaigns ("key") WHERE state = 'running';
+CREATE INDEX campaigns_sound_key ON campaigns (sound_key);
+CREATE TRIGGER campaigns_state BEFORE UPDATE OF state ON campaigns
+WHEN NOT (
+    NEW.state = OLD.state
+    OR OLD.state = 'draft' AND NEW.state IN ('running')
+    OR OLD.state = 'running' AND NEW.state IN ('paused', 'finished', 'stopped')
+    OR OLD.state = 'paused' AND NEW.state IN ('running', 'stopped')
+)
+BEGIN
+    SELECT RAISE(ABORT, 'campaigns.state: there is no such transition');
+END;
+
+CREATE TABLE trunk_status (
+    -- live state, written by the dialer at most once a second
+    trunk_key INTEGER NOT NULL,
+    -- closed, resting or probing
+    breaker_state TEXT NOT NULL,
+    breaker_until BIGINT,
+    breaker_cause TEXT,
+    -- off: the trunk does not register
+    registration_state TEXT NOT NULL,
+    registration_since BIGINT,
+    registration_error TEXT,
+    active_calls INTEGER DEFAULT 0 NOT NULL,
+    written_at BIGINT NOT NULL,
+    CONSTRAINT trunk_status_key PRIMARY KEY (trunk_key),
+    CONSTRAINT trunk_status_trunk_key_there FOREIGN KEY(trunk_key) REFERENCES trunks ("key") ON DELETE CASCADE
+);
+
+CREATE TABLE calls (
+    -- the CDR: one row a finished call
+    "key" INTEGER NOT NULL,
+    id BLOB NOT NULL,
+    campaign_key INTEGER NOT NULL,
+    subscriber_key INTEGER NOT NULL,
+    trunk_key INTEGER,
+    -- of the subscriber at the time
+    number TEXT NOT NULL,
+    -- 1 for the first call; a cancelled call does not count
+    attempt INTEGER NOT NULL,
+    disposition TEXT NOT NULL,
+    cause TEXT,
+    sip_code INTEGER,
+    sip_reason TEXT,
+    q850_cause INTEGER,
+    retry_after_s FLOAT,
+    invited_at BIGINT NOT NULL,
+    ringing_at BIGINT,
+    answered_at BIGINT,
+    ended_at BIGINT NOT NULL,
+    -- INVITE to first 18x
+    pdd_s FLOAT,
+    -- INVITE to end
+    duration_s FLOAT NOT NULL,
+    -- answer to end
+    billsec_s FLOAT NOT NULL,
+    -- how much of the sound left as RTP
+    played_s FLOAT NOT NULL,
+    played_share FLOAT NOT NULL,
+    digits TEXT NOT NULL,
+    -- NULL unless answered
+    ended_by TEXT,
+    -- NULL: there was no RTP session
+    rtp_sent INTEGER,
+    rtp_received INTEGER,
+    rtp_lost INTEGER,
+    rtp_jitter_ms FLOAT,
+    rtp_one_way_audio BOOLEAN,
+    message TEXT,
+    -- NULL: no further attempt
+    next_at BIGINT,
+    -- the rule that made the next attempt, or ended them
+    next_rule TEXT NOT NULL,
+    CONSTRAINT calls_key PRIMARY KEY ("key"),
+    CONSTRAINT calls_cause_known CHECK (cause IN ('auth_failed', 'forbidden', 'media_failed', 'no_response', 'redirected', 'transport_error', 'protocol_error', 'trunk_limit')),
+    CONSTRAINT calls_disposition_known CHECK (disposition IN ('answered', 'machine', 'busy', 'no_answer', 'rejected', 'invalid_number', 'congestion', 'failed', 'cancelled', 'interrupted')),
+    CONSTRAINT calls_ended_by_known CHECK (ended_by IN ('callee', 'us')),
+    CONSTRAINT calls_campaign_key_there FOREIGN KEY(campaign_key) REFERENCES campaigns ("key"),
+    CONSTRAINT calls_trunk_key_there FOREIGN KEY(trunk_key) REFERENCES trunks ("key"),
+    CONSTRAINT calls_id_once UNIQUE (id)
+);
+CREATE INDEX calls_campaign_key ON calls (campaign_key);
+CREATE INDEX calls_campaign_key_disposition ON calls (campaign_key, disposition);
+
+CREATE TABLE campaign_subscribers (
+    -- a subscriber within a campaign, from the moment the campaign's walk came to it
+    campaign_key INTEGER NOT NULL,
+    subscriber_key INTEGER NOT NULL,
+    -- pending -> in_progress | excluded
+    -- in_progress -> reached | exhausted | excluded
+    -- reached (final)
+    -- exhausted (final)
+    -- excluded (final)
+    state TEXT DEFAULT 'pending' NOT NULL,
+    -- the rule that ended the attempts, or why excluded: dnc
+    reason TEXT,
+    -- its rows in calls but the cancelled ones
+    attempts INTEGER DEFAULT 0 NOT NULL,
+    -- JSON: {"busy": 1}
+    retries_used TEXT,
+    CONSTRAINT campaign_subscribers_key PRIMARY KEY (campaign_key, subscriber_key),
+    CONSTRAINT campaign_subscribers_state_known CHECK (state IN ('pending', 'in_progress', 'reached', 'exhausted', 'excluded')),
+    CONSTRAINT campaign_subscribers_campaign_key_there FOREIGN KEY(campaign_key) REFERENCES campaigns ("key")
+) WITHOUT ROWID;
+CREATE INDEX campaign_subscribers_campaign_key_state_attempts ON campaign_subscribers (campaign_key, state, attempts);
+CREATE TRIGGER campaign_subscribers_state BEFORE UPDATE OF state ON campaign_subscribers
+WHEN NOT (
+    NEW.state = OLD.state
+    OR OLD.state = 'pending' AND NEW.state IN ('in_progress', 'excluded')
+    OR OLD.state = 'in_progress' AND NEW.state IN ('reached', 'exhausted', 'excluded')
+)
+BEGIN
+    SELECT RAISE(ABORT, 'campaign_subscribers.state: there is no such transition');
+END;
+
+CREATE TABLE campaign_trunks (
+    campaign_key INTEGER NOT NULL,
+    -- 0 is preferred
+    position INTEGER NOT NULL,
+    trunk_key INTEGER NOT NULL,
+    CONSTRAINT campaign_trunks_key PRIMARY KEY (campaign_key, position),
+    CONSTRAINT campaign_trunks_campaign_key_there FOREIGN KEY(campaign_key) REFERENCES campaigns ("key") ON DELETE CASCADE,
+    CONSTRAINT campaign_trunks_trunk_key_there FOREIGN KEY(trunk_key) REFERENCES trunks ("key")
+) WITHOUT ROWID;
+CREATE INDEX campaign_trunks_trunk_key ON campaign_trunks (trunk_key);
+
+CREATE TABLE commands (
+    -- what the API asks of the dialer
+    "key" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,
+    campaign_key INTEGER,
+    call_id BLOB,
+    created_at BIGINT NOT NULL,
+    -- NULL: the dialer has not seen it
+    taken_at BIGINT,
+    CONSTRAINT commands_kind_known CHECK (kind IN ('hangup_campaign', 'hangup_call')),
+    CONSTRAINT commands_campaign_key_there FOREIGN KEY(campaign_key) REFERENCES campaigns ("key")
+);
+CREATE INDEX commands_new ON commands ("key") WHERE taken_at IS NULL;
+
+CREATE TABLE call_jobs (
+    "key" INTEGER NOT NULL,
+    -- public id of the call it will make or made last
+    call_id BLOB NOT NULL,
+    campaign_key INTEGER NOT NULL,
+    subscriber_key INTEGER NOT NULL,
+    trunk_key INTEGER,
+    -- queued -> dialing | cancelled
+    -- dialing -> queued | interrupted | done
+    -- interrupted -> queued | done
+    -- done (final)
+    -- cancelled (final)
+    state TEXT DEFAULT 'queued' NOT NULL,
+    -- not to be claimed earlier
+    not_before BIGINT NOT NULL,
+    -- instance of the dialer
+    claimed_by TEXT,
+    -- committed before the INVITE leaves
+    claimed_at BIGINT,
+    CONSTRAINT call_jobs_key PRIMARY KEY ("key"),
+    CONSTRAINT call_jobs_state_known CHECK (state IN ('queued', 'dialing', 'interrupted', 'done', 'cancelled')),
+    CONSTRAINT call_jobs_campaign_key_subscriber_key_there FOREIGN KEY(campaign_key, subscriber_key) REFERENCES campaign_subscribers (campaign_key, subscriber_key),
+    CONSTRAINT call_jobs_trunk_key_there FOREIGN KEY(trunk_key) REFERENCES trunks ("key"),
+    CONSTRAINT call_jobs_call_id_once UNIQUE (call_id)
+);
+CREATE INDEX call_jobs_dialing ON call_jobs (campaign_key, trunk_key) WHERE state = 'dialing';
+CREATE INDEX call_jobs_due ON call_jobs (campaign_key, not_before) WHERE state = 'queued';
+CREATE UNIQUE INDEX call_jobs_one_live ON call_jobs (campaign_key, subscriber_key) WHERE state IN ('queued', 'dialing', 'interrupted');
+CREATE TRIGGER call_jobs_state BEFORE UPDATE OF state ON call_jobs
+WHEN NOT (
+    NEW.state = OLD.state
+    OR OLD.state = 'queued' AND NEW.state IN ('dialing', 'cancelled')
+    OR OLD.state = 'dialing' AND NEW.state IN ('queued', 'interrupted', 'done')
+    OR OLD.state = 'interrupted' AND NEW.state IN ('queued', 'done')
+)
+BEGIN
+    SELECT RAISE(ABORT, 'call_jobs.state: there is no such transition');
+END;
+
+-- The migration that this schema corresponds to.
+INSERT INTO alembic_version VALUES ('0003');
+
+-- Three sample users. None can log in until `python main.py set-password LOGIN`.
+INSERT INTO users ("key", id, login, name, role, password_hash, comment, created_at) VALUES
+    (1, X'019b5000000070008000000000000001', 'anna', 'Anna', 'user', NULL, 'sample', 1767225600000),
+    (2, X'019b5000000070008000000000000002', 'boris', 'Boris', 'user', NULL, 'sample', 1767225600000),
+    (3, X'019b5000000070008000000000000003', 'vera', 'Vera', 'user', NULL, 'sample', 1767225600000);
+
+-- Three sample subscribers. Their numbers are of a range that Ofcom keeps for drama: they belong to nobody.
+INSERT INTO callbases ("key", id, owner_key, name, region, timezone, state, rows, rows_done, imported, created_at)
+VALUES
+    (1, X'019b5000000070008000000000000011', 1, 'sample', 'GB', 'Europe/London', 'ready', 3, 3, 3, 1767225600000);
+INSERT INTO subscribers ("key", id, callbase_key, number, name, comment) VALUES
+    (1, X'019b5000000070008000000000000021', 1, '+442079460101', 'Alice Sample', 'belongs to nobody'),
+    (2, X'019b5000000070008000000000000022', 1, '+442079460102', 'Bob Sample', 'belongs to nobody'),
+    (3, X'019b5000000070008000000000000023', 1, '+442079460103', 'Carol Sample', 'belongs to nobody');
+
+COMMIT;

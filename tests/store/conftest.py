@@ -1,0 +1,53 @@
+"""One contract, every database: what takes `store` runs once for each entry of DATABASES."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from argon2 import PasswordHasher
+
+from autodialer.store import Secrets, Store, migrate
+from tests.store.world import NOW, StandingClock, World
+
+DATABASES = ["sqlite"]
+"""A server's URL joins here: it needs a way to make an empty database for each test in `store_url`."""
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database, made once by the migrations and copied for each test."""
+    path = tmp_path_factory.mktemp("migrated") / "db.sqlite3"
+    migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(params=DATABASES)
+def store_url(request: pytest.FixtureRequest, tmp_path: Path, migrated_sqlite: Path) -> str:
+    assert request.param == "sqlite"
+    path = tmp_path / "db.sqlite3"
+    shutil.copy(migrated_sqlite, path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def clock() -> StandingClock:
+    return StandingClock(NOW)
+
+
+@pytest.fixture
+def secrets(tmp_path: Path) -> Secrets:
+    return Secrets(tmp_path / "keys", hasher=PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+
+
+@pytest.fixture
+def store(store_url: str, secrets: Secrets, clock: StandingClock) -> Iterator[Store]:
+    opened = Store(store_url, secrets=secrets, clock=clock)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def world(store: Store, clock: StandingClock) -> World:
+    """A user with a trunk, a sound, and ways to make the rest."""
+    return World(store, clock)

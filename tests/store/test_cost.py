@@ -1,0 +1,92 @@
+"""What the hot statements cost: the plans that SQLite makes of them, and times with room to spare."""
+
+import sqlite3
+import time
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import event
+
+from autodialer.model import Disposition
+from autodialer.store import NewSubscriber
+from tests.store.world import NOW, World, number
+
+
+@pytest.fixture
+def plans(world: World, store_url: str) -> Iterator[list[str]]:
+    """The plan of each statement that runs from here on."""
+    found: list[str] = []
+    explainer = sqlite3.connect(store_url.removeprefix("sqlite:///"))
+
+    def explain(_c: object, _cursor: object, statement: str, parameters: object, _x: object, many: bool) -> None:
+        if statement.startswith(("SELECT", "UPDATE", "DELETE")):
+            first = parameters[0] if many else parameters  # type: ignore[index]
+            rows = explainer.execute(f"EXPLAIN QUERY PLAN {statement}", first).fetchall()
+            found.extend(row[3] for row in rows)
+
+    engine = world.store._database._engine
+    event.listen(engine, "before_cursor_execute", explain)
+    yield found
+    event.remove(engine, "before_cursor_execute", explain)
+    explainer.close()
+
+
+def test_no_statement_of_the_dialer_scans_a_big_table(world: World, plans: list[str]) -> None:
+    campaign = world.running(5)
+    plans.clear()
+    jobs = world.claim(campaign, 2)
+    world.record(*[world.result(job, Disposition.BUSY, world.again("busy")) for job in jobs])
+    world.store.queue.finish_campaigns(NOW)
+    world.store.queue.dialing_counts()
+    world.store.queue.running_campaigns()
+    world.store.commands.take_new()
+    scans = [step for step in plans if step.startswith("SCAN")]
+    assert set(scans) <= {
+        "SCAN campaigns USING INDEX campaigns_running",
+        "SCAN campaigns USING COVERING INDEX campaigns_running",
+        "SCAN call_jobs USING INDEX call_jobs_dialing",
+        "SCAN commands USING INDEX commands_new",
+        "SCAN CONSTANT ROW",
+    }
+    assert any("call_jobs_due" in step for step in plans)
+    assert not [step for step in plans if "TEMP B-TREE" in step]
+
+
+def test_no_list_and_no_count_scans_or_sorts(world: World, plans: list[str]) -> None:
+    campaign = world.running(5)
+    session = world.store.tokens.new_family(world.user.key)
+    plans.clear()
+    world.store.calls.page(campaign.key, limit=2)
+    world.store.calls.page(campaign.key, disposition="busy", limit=2)
+    world.store.subscribers.page(campaign.callbase_id, world.user.key, limit=2)
+    world.store.campaigns.counts(campaign.key)
+    world.store.campaigns.dispositions(campaign.key)
+    world.store.campaigns.active_calls(campaign.key)
+    world.store.campaigns.next_due(campaign.key)
+    world.store.tokens.family_alive(session.family_id)
+    world.store.dnc.contains(number(1))
+    assert not [step for step in plans if "SCAN" in step or "TEMP B-TREE" in step]
+
+
+def test_ten_thousand_subscribers_are_inserted_in_well_under_two_seconds(world: World) -> None:
+    made = world.store.callbases.create(world.user.key, name="c", region="GB")
+    batches = [
+        [NewSubscriber(number=number(first + n), name="x") for n in range(500)] for first in range(0, 10000, 500)
+    ]
+    began = time.process_time()
+    for batch in batches:
+        world.store.callbases.add_rows(made.key, batch)
+    assert time.process_time() - began < 1.5
+
+
+def test_a_job_costs_little(world: World) -> None:
+    campaign = world.running(300)
+    world.store.queue.enqueue_due(NOW, batch=300)
+    world.record(*[world.result(job, Disposition.ANSWERED) for job in world.claim(campaign, 1)])
+    began = time.process_time()
+    done = 0
+    while jobs := world.claim(campaign, 5):
+        world.record(*[world.result(job, Disposition.ANSWERED) for job in jobs])
+        done += len(jobs)
+    assert done == 299
+    assert (time.process_time() - began) / done < 0.0015

@@ -1,0 +1,161 @@
+"""The migrations, the tables and sqlite/script.sql say the same."""
+
+import os
+import re
+import sqlite3
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from argon2 import PasswordHasher
+
+from autodialer.errors import SettingsError
+from autodialer.store import Secrets, Store, migrate
+from autodialer.store.engine import make_engine
+from autodialer.store.script import script
+from autodialer.store.tables import metadata
+from autodialer.store.transitions import STATE_COLUMNS
+
+ROOT = Path(__file__).resolve().parents[2]
+FAST = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+
+
+def schema(path: Path) -> dict[str, str]:
+    connection = sqlite3.connect(path)
+    rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+    connection.close()
+    return dict(rows)
+
+
+def test_the_migrations_make_just_the_tables_of_the_code(tmp_path: Path) -> None:
+    migrate(url := f"sqlite:///{tmp_path / 'db.sqlite3'}")
+    engine = make_engine(url, synchronous="NORMAL", busy_timeout_s=1.0)
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    engine.dispose()
+
+
+def test_the_migrations_and_the_tables_have_the_same_comments_and_checks(tmp_path: Path) -> None:
+    migrate(f"sqlite:///{tmp_path / 'migrated.sqlite3'}")
+    engine = make_engine(f"sqlite:///{tmp_path / 'made.sqlite3'}", synchronous="NORMAL", busy_timeout_s=1.0)
+    metadata.create_all(engine)
+    engine.dispose()
+    migrated, made = schema(tmp_path / "migrated.sqlite3"), schema(tmp_path / "made.sqlite3")
+    for name, sql in made.items():
+        # Constraints come in another order.
+        assert sorted(re.split(r",?\n", sql)) == sorted(re.split(r",?\n", migrated[name])), name
+
+
+def test_the_triggers_are_those_of_the_transition_tables(tmp_path: Path) -> None:
+    migrate(f"sqlite:///{tmp_path / 'db.sqlite3'}")
+    found = schema(tmp_path / "db.sqlite3")
+    assert {name: sql for name, sql in found.items() if sql.startswith("CREATE TRIGGER")} == {
+        f"{column.table}_state": column.trigger("sqlite") for column in STATE_COLUMNS
+    }
+
+
+def test_the_script_in_the_repository_is_the_generated_one() -> None:
+    assert (ROOT / "sqlite/script.sql").read_text() == script(), "run `make script`"
+
+
+def test_a_database_made_with_the_script_starts(tmp_path: Path) -> None:
+    path = tmp_path / "db.sqlite3"
+    connection = sqlite3.connect(path)
+    connection.executescript(script())
+    connection.close()
+    migrate(f"sqlite:///{path}")
+    store = Store(f"sqlite:///{path}", secrets=Secrets(tmp_path / "keys", hasher=FAST))
+    users, _ = store.users.page()
+    assert [(user.login, user.can_log_in) for user in users] == [("anna", False), ("boris", False), ("vera", False)]
+    assert store.users.verify("anna", "") is None
+    generated = store.users.ensure_admin(None, None)
+    assert generated and store.users.verify("admin", generated)
+    [callbase], _ = store.callbases.page(None)
+    subscribers, _ = store.subscribers.page(callbase.id, users[0].key)
+    assert len(subscribers) == callbase.imported == 3
+    assert all(subscriber.number.startswith("+442079460") for subscriber in subscribers)
+    assert all(found.id.version == 7 for found in [*users, callbase, *subscribers])
+    store.users.set_password(users[0].key, "anna's password")
+    assert store.users.verify("anna", "anna's password")
+    store.close()
+
+
+def test_the_script_says_every_state_with_its_transitions() -> None:
+    text = script()
+    for column in STATE_COLUMNS:
+        for line in column.comment().splitlines():
+            assert f"    -- {line}\n" in text
+
+
+def test_migrating_again_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "db.sqlite3"
+    migrate(f"sqlite:///{path}")
+    before = schema(path)
+    migrate(f"sqlite:///{path}")
+    assert schema(path) == before
+
+
+def test_only_the_owner_may_read_the_database(tmp_path: Path, secrets: Secrets) -> None:
+    path = tmp_path / "new" / "db.sqlite3"
+    migrate(url := f"sqlite:///{path}")
+    store = Store(url, secrets=secrets)
+    store.users.create(login="olga", password=None)
+    modes = {entry.name: stat.S_IMODE(entry.stat().st_mode) for entry in path.parent.iterdir()}
+    assert modes == {"db.sqlite3": 0o600, "db.sqlite3-wal": 0o600, "db.sqlite3-shm": 0o600}
+    store.close()
+
+
+def test_two_processes_that_start_together_both_find_the_tables(tmp_path: Path) -> None:
+    code = f"from autodialer.store import migrate; migrate('sqlite:///{tmp_path / 'db.sqlite3'}')"
+    children = [subprocess.Popen([sys.executable, "-c", code], cwd=ROOT) for _ in range(2)]
+    assert [child.wait(60) for child in children] == [0, 0]
+
+
+def test_a_database_of_a_newer_version_is_refused_with_a_reason(tmp_path: Path) -> None:
+    path = tmp_path / "db.sqlite3"
+    migrate(f"sqlite:///{path}")
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.commit()
+    connection.close()
+    with pytest.raises(SettingsError, match="newer version"):
+        migrate(f"sqlite:///{path}")
+
+
+def test_a_file_that_is_no_database_is_refused_with_a_reason(tmp_path: Path) -> None:
+    path = tmp_path / "db.sqlite3"
+    path.write_text("not a database " * 100)
+    with pytest.raises(SettingsError, match="not a database"):
+        migrate(f"sqlite:///{path}")
+
+
+@pytest.mark.parametrize("url", ["postgresql://127.0.0.1/db", "sqlite://", "sqlite:///:memory:"])
+def test_a_database_that_is_not_supported_is_refused(url: str) -> None:
+    with pytest.raises(SettingsError, match="DIALER_DATABASE_URL"):
+        migrate(url)
+
+
+def test_a_new_migration_is_written_from_what_the_tables_have_become(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "repository"
+    subprocess.run(["cp", "-r", ROOT / "autodialer", copy], check=True)
+    package = tmp_path / "autodialer"
+    os.rename(copy, package)
+    accounts = package / "store/tables/accounts.py"
+    more = 'words("name"),\n    words("nickname", nullable=True),'
+    accounts.write_text(accounts.read_text().replace('words("name"),', more, 1))
+    made = subprocess.run(
+        [sys.executable, "-m", "autodialer.store.migrations", "nicknames"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    newest = max((package / "store/migrations/versions").glob("v*.py"))
+    assert str(newest) in made.stderr
+    assert "nickname" in newest.read_text() and "nicknames" in newest.name

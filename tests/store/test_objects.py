@@ -1,0 +1,304 @@
+"""Trunks, sounds, callbases, subscribers, DNC: owners, lists, deletion."""
+
+from collections.abc import Callable
+from uuid import uuid4
+
+import pytest
+
+from autodialer.errors import Conflict, Invalid, NotFound, SettingsError
+from autodialer.store import NewSubscriber, RejectedRow, Secrets, Store
+from autodialer.store.paging import decode_cursor, encode_cursor
+from tests.store.world import StandingClock, World, number
+
+
+def test_a_trunk_is_read_back_as_it_was_made(world: World) -> None:
+    made = world.store.trunks.create(
+        world.user.key,
+        name="t",
+        host="sip.example.org",
+        port=5080,
+        username="u",
+        password="p",
+        codecs=("PCMU",),
+        cps=0.5,
+    )
+    assert world.store.trunks.get(made.id, world.user.key) == made
+    assert (made.password, made.codecs, made.cps, made.number_format, made.max_channels) == (
+        "p",
+        ("PCMU",),
+        0.5,
+        "{e164}",
+        10,
+    )
+
+
+def test_a_trunk_changes_only_in_what_is_given(world: World) -> None:
+    trunks = world.store.trunks
+    changed = trunks.update(world.trunk.id, world.user.key, host="192.0.2.1", port=5062)
+    assert (changed.host, changed.port, changed.password, changed.name) == ("192.0.2.1", 5062, "s3cret", "trunk")
+    assert trunks.update(world.trunk.id, world.user.key, password="", port=None).password == ""
+    assert trunks.get(world.trunk.id, None).port is None
+
+
+def test_a_trunk_whose_key_file_was_lost_says_so(world: World, store_url: str, tmp_path: object) -> None:
+    other = Store(store_url, secrets=Secrets(tmp_path / "other keys"))  # type: ignore[operator]
+    with pytest.raises(SettingsError, match=r"secrets\.key is not the key of this database"):
+        other.trunks.get(world.trunk.id, None)
+    other.close()
+
+
+def test_an_encrypted_password_moved_to_another_row_does_not_decrypt(secrets: Secrets) -> None:
+    sealed = secrets.encrypt("password", context=b"here")
+    assert secrets.decrypt(sealed, context=b"here") == "password"
+    assert secrets.encrypt("password", context=b"here") != sealed
+    with pytest.raises(SettingsError):
+        secrets.decrypt(sealed, context=b"there")
+
+
+@pytest.mark.parametrize("part", ["trunks", "sounds", "callbases", "campaigns"])
+def test_what_belongs_to_others_is_not_found_but_for_an_admin(world: World, part: str) -> None:
+    made = {
+        "trunks": lambda: world.trunk,
+        "sounds": lambda: world.sound,
+        "callbases": world.callbase,
+        "campaigns": lambda: world.draft(world.callbase()),
+    }[part]()
+    objects = getattr(world.store, part)
+    assert objects.get(made.id, world.user.key) == objects.get(made.id, None)
+    for stranger in (lambda: objects.get(made.id, world.other.key), lambda: objects.get(uuid4(), None)):
+        with pytest.raises(NotFound):
+            stranger()
+    assert objects.page(world.other.key) == ([], None)
+    assert [item.id for item in objects.page(None)[0]] == [item.id for item in objects.page(world.user.key)[0]]
+    if part != "campaigns":
+        with pytest.raises(NotFound):
+            objects.delete(made.id, world.other.key)
+
+
+@pytest.mark.parametrize("part", ["trunks", "sounds", "callbases"])
+def test_what_a_live_campaign_needs_cannot_be_deleted(world: World, part: str) -> None:
+    callbase = world.callbase()
+    campaign = world.store.campaigns.start(world.draft(callbase).id, None)
+    made = {"trunks": world.trunk, "sounds": world.sound, "callbases": callbase}[part]
+    objects = getattr(world.store, part)
+    with pytest.raises(Conflict, match="'campaign' still needs it"):
+        objects.delete(made.id, None)
+    world.store.campaigns.pause(campaign.id, None)
+    with pytest.raises(Conflict):
+        objects.delete(made.id, None)
+    world.store.campaigns.stop(campaign.id, None, hangup=False)
+    objects.delete(made.id, None)
+    with pytest.raises(NotFound):
+        objects.get(made.id, None)
+    assert objects.page(None) == ([], None)
+    assert world.store.campaigns.get(campaign.id, None).id == campaign.id
+
+
+@pytest.mark.parametrize("field", ["trunk_ids", "sound_id", "callbase_id"])
+def test_a_draft_whose_needs_were_deleted_does_not_start(world: World, field: str) -> None:
+    callbase = world.callbase()
+    campaign = world.draft(callbase)
+    delete: dict[str, Callable[[], object]] = {
+        "trunk_ids": lambda: world.store.trunks.delete(world.trunk.id, None),
+        "sound_id": lambda: world.store.sounds.delete(world.sound.id, None),
+        "callbase_id": lambda: world.store.callbases.delete(callbase.id, None),
+    }
+    delete[field]()
+    with pytest.raises(Conflict) as refused:
+        world.store.campaigns.start(campaign.id, None)
+    assert refused.value.field == field
+    with pytest.raises(Invalid) as invalid:
+        world.draft(callbase)
+    assert invalid.value.field == field
+
+
+def test_a_deleted_trunk_keeps_no_password_and_its_calls_keep_its_name(world: World) -> None:
+    campaign = world.running(1)
+    [job] = world.claim(campaign)
+    world.store.campaigns.stop(campaign.id, None, hangup=False)
+    world.store.trunks.delete(world.trunk.id, None)
+    assert world.store.trunks.by_key(world.trunk.key).password == ""
+    assert world.store.calls.get(job.call_id, None).trunk_id == world.trunk.id
+
+
+def test_hidden_things_are_in_no_list(world: World) -> None:
+    hidden = world.store.trunks.create(world.user.key, name="h", host="h", hidden=True)
+    world.store.campaigns.create_sample_call(
+        world.user.key, trunk_key=hidden.key, sound_key=world.sound.key, number="100"
+    )
+    assert [trunk.id for trunk in world.store.trunks.page(None)[0]] == [world.trunk.id]
+    assert world.store.callbases.page(None) == ([], None)
+    assert world.store.campaigns.page(None) == ([], None)
+    assert world.store.subscribers.owned(None, limit=10) == []
+
+
+def test_a_list_comes_in_pages_of_any_size(world: World) -> None:
+    made = [world.trunk] + [world.store.trunks.create(world.user.key, name=f"{n}", host="h") for n in range(6)]
+    for limit in range(1, 9):
+        seen, cursor = world.store.trunks.page(world.user.key, limit=limit)
+        while cursor is not None:
+            items, cursor = world.store.trunks.page(world.user.key, limit=limit, after=cursor)
+            assert items
+            seen += items
+        assert seen == made
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "====", "\u0430", "a" * 100, encode_cursor(1)[:-1] + "!"])
+def test_a_cursor_that_nobody_gave_is_invalid(cursor: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        decode_cursor(cursor)
+    assert caught.value.field == "after"
+
+
+@pytest.mark.parametrize("key", [0, 1, 10**15])
+def test_a_cursor_gives_its_key_back(key: int) -> None:
+    assert decode_cursor(encode_cursor(key)) == key
+
+
+def test_an_import_counts_what_it_took_and_what_not(world: World) -> None:
+    callbases = world.store.callbases
+    made = callbases.create(world.user.key, name="c", region="GB", timezone="Europe/London")
+    assert made.state == "importing"
+    one = NewSubscriber(number=number(1), name="Алиса", extra={"город": "Тверь"})
+    assert callbases.add_rows(made.key, [one, NewSubscriber(number=number(2)), NewSubscriber(number=number(1))]) == 2
+    assert callbases.add_rows(made.key, [NewSubscriber(number=number(2)), NewSubscriber(number=number(3))]) == 1
+    assert callbases.add_rows(made.key, []) == 0
+    callbases.add_rejected(made.key, [RejectedRow(row=4, value="abc", reason="not a number")])
+    callbases.add_rejected(made.key, [])
+    callbases.progress(made.key, rows=6, rows_done=5)
+    assert callbases.by_key(made.key).rows_done == 5
+    ready = callbases.finish(made.key, rows=6)
+    assert (ready.state, ready.rows, ready.rows_done, ready.imported, ready.duplicates, ready.rejected) == (
+        "ready",
+        6,
+        6,
+        3,
+        2,
+        1,
+    )
+    found, _ = world.store.subscribers.page(made.id, world.user.key)
+    assert [subscriber.number for subscriber in found] == [number(1), number(2), number(3)]
+    assert (found[0].name, found[0].extra, found[1].extra) == ("Алиса", {"город": "Тверь"}, {})
+    assert world.store.subscribers.by_id(found[0].id, world.user.key) == found[0]
+    assert callbases.rejected(made.id, world.user.key) == (
+        [RejectedRow(row=4, value="abc", reason="not a number")],
+        None,
+    )
+    for refused in (lambda: callbases.rejected(made.id, world.other.key), lambda: callbases.by_key(99)):
+        with pytest.raises(NotFound):
+            refused()
+    with pytest.raises(NotFound):
+        world.store.subscribers.by_id(found[0].id, world.other.key)
+
+
+def test_the_same_number_may_be_in_two_callbases(world: World) -> None:
+    assert world.callbase(2).imported == world.callbase(2).imported == 2
+    assert len(world.store.subscribers.owned(world.user.key, limit=10)) == 4
+    assert len(world.store.subscribers.owned(None, limit=3)) == 3
+    assert world.store.subscribers.owned(world.other.key, limit=10) == []
+
+
+def test_a_batch_is_at_most_five_hundred_rows(world: World) -> None:
+    with pytest.raises(ValueError, match="500"):
+        world.store.callbases.add_rows(1, [NewSubscriber(number="1")] * 501)
+
+
+def test_a_failed_import_keeps_its_rejected_rows_and_no_subscriber(world: World) -> None:
+    callbases = world.store.callbases
+    made = callbases.create(world.user.key, name="c", region="GB")
+    callbases.add_rows(made.key, [NewSubscriber(number=number(1))])
+    callbases.add_rejected(made.key, [RejectedRow(row=1, value="x", reason="why")])
+    callbases.fail(made.key, "the file ends in the middle of a row")
+    failed = callbases.get(made.id, world.user.key)
+    assert (failed.state, failed.error, failed.imported) == ("failed", "the file ends in the middle of a row", 0)
+    assert world.store.subscribers.page(made.id, None) == ([], None)
+    assert len(callbases.rejected(made.id, None)[0]) == 1
+    with pytest.raises(Conflict):
+        callbases.finish(made.key, rows=1)
+
+
+def test_an_import_that_died_with_its_process_has_failed(world: World) -> None:
+    made = world.store.callbases.create(world.user.key, name="c", region="GB")
+    world.store.callbases.add_rows(made.key, [NewSubscriber(number=number(1))])
+    ready = world.callbase()
+    assert world.store.callbases.fail_unfinished() == 1
+    assert world.store.callbases.by_key(made.key).state == "failed"
+    assert world.store.callbases.by_key(ready.key) == ready
+
+
+def test_deleting_a_callbase_that_is_being_imported_cancels_the_import(world: World) -> None:
+    made = world.store.callbases.create(world.user.key, name="c", region="GB")
+    world.store.callbases.add_rows(made.key, [NewSubscriber(number=number(1))])
+    world.store.callbases.delete(made.id, world.user.key)
+    with pytest.raises(Conflict):
+        world.store.callbases.add_rows(made.key, [NewSubscriber(number=number(2))])
+    with pytest.raises(NotFound):
+        world.store.callbases.by_key(made.key)
+    assert world.store.subscribers.owned(None, limit=10) == []
+
+
+def test_a_discarded_callbase_leaves_nothing(world: World) -> None:
+    made = world.callbase(1100)
+    world.store.callbases.discard(made.key)
+    assert world.store.subscribers.owned(None, limit=10) == []
+    with pytest.raises(NotFound):
+        world.store.callbases.by_key(made.key)
+
+
+def test_deleting_a_called_callbase_erases_its_people_and_keeps_the_counts(world: World) -> None:
+    campaign = world.running(3)
+    [job, *_] = world.claim(campaign, 1)
+    world.store.campaigns.stop(campaign.id, None, hangup=False)
+    [person, *_], _ = world.store.subscribers.page(campaign.callbase_id, None)
+    before = world.store.campaigns.counts(campaign.key)
+    world.store.callbases.delete(campaign.callbase_id, world.user.key)
+    assert world.store.subscribers.by_id(person.id, None).number == ""
+    assert world.store.campaigns.counts(campaign.key) == before
+    assert world.store.calls.get(job.call_id, None).subscriber_id == person.id
+    assert world.store.campaigns.get(campaign.id, None).callbase_id == campaign.callbase_id
+    world.store.callbases.purge_deleted()
+    assert world.store.subscribers.by_id(person.id, None).id == person.id
+
+
+def test_a_deletion_that_a_crash_cut_short_is_ended_later(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    callbase = world.callbase(3)
+    monkeypatch.setattr(world.store.callbases, "_clear", lambda _key: None)
+    world.store.callbases.delete(callbase.id, None)
+    assert world.store.callbases.page(None) == ([], None)
+    monkeypatch.undo()
+    world.store.callbases.purge_deleted()
+    with pytest.raises(NotFound):
+        world.store.callbases.by_key(callbase.key)
+
+
+def test_one_subscriber_is_added_to_a_ready_callbase_once(world: World) -> None:
+    callbase = world.callbase(1)
+    added = world.store.subscribers.add(callbase.id, world.user.key, NewSubscriber(number=number(7), name="Eve"))
+    assert (added.number, added.name) == (number(7), "Eve")
+    assert world.store.callbases.by_key(callbase.key).imported == 2
+    with pytest.raises(Conflict) as caught:
+        world.store.subscribers.add(callbase.id, world.user.key, NewSubscriber(number=number(7)))
+    assert caught.value.field == "number"
+    importing = world.store.callbases.create(world.user.key, name="c", region="GB")
+    with pytest.raises(Conflict, match="importing"):
+        world.store.subscribers.add(importing.id, world.user.key, NewSubscriber(number=number(8)))
+    with pytest.raises(NotFound):
+        world.store.subscribers.add(callbase.id, world.other.key, NewSubscriber(number=number(8)))
+
+
+def test_everybody_keeps_his_own_dnc_entries_and_all_are_obeyed(world: World, clock: StandingClock) -> None:
+    dnc = world.store.dnc
+    entry = dnc.add(world.user.key, number(1), source="import", comment="asked by letter")
+    assert (entry.source, entry.comment, entry.created_at) == ("import", "asked by letter", clock.now)
+    clock.move(seconds=1)
+    assert dnc.add(world.user.key, number(1)) == entry
+    dnc.add(world.other.key, number(1))
+    dnc.add(world.other.key, number(2))
+    assert dnc.contains(number(1)) and dnc.contains(number(2)) and not dnc.contains(number(3))
+    assert [len(dnc.page(owner)[0]) for owner in (world.user.key, world.other.key, None)] == [1, 2, 3]
+    dnc.remove(world.user.key, number(1))
+    assert dnc.contains(number(1))
+    with pytest.raises(NotFound):
+        dnc.remove(world.user.key, number(2))
+    dnc.remove(None, number(1))
+    assert not dnc.contains(number(1))

@@ -1,0 +1,306 @@
+"""The queue: what is enqueued, claimed, recorded and finished."""
+
+from dataclasses import replace
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from sqlalchemy.exc import IntegrityError
+
+from autodialer.errors import NotFound
+from autodialer.model import (
+    CallOutcome,
+    Cause,
+    ClaimRequest,
+    Disposition,
+    EndedBy,
+    JobState,
+    NextStep,
+    RtpStats,
+    SubscriberState,
+)
+from autodialer.store import NewSubscriber
+from tests.store.world import EXHAUSTED, NOW, StandingClock, World, number
+
+
+def test_every_subscriber_is_enqueued_once_and_in_order(world: World) -> None:
+    campaign = world.running(7)
+    seen: list[str] = []
+    while jobs := world.claim(campaign, 3):
+        seen += [job.number for job in jobs]
+        world.record(*[world.result(job, Disposition.ANSWERED) for job in jobs])
+    assert seen == [number(index) for index in range(7)]
+
+
+def test_only_as_many_jobs_are_made_as_are_needed(world: World) -> None:
+    campaign = world.running(100)
+    assert world.store.queue.enqueue_due(NOW, batch=20) == 20
+    assert world.store.queue.enqueue_due(NOW, batch=20) == 0, "enough are due"
+    request = ClaimRequest(campaign_key=campaign.key, trunk_key=world.trunk.key, limit=10)
+    world.store.queue.claim([request], "dialer-1", NOW)
+    assert world.store.queue.enqueue_due(NOW, batch=20) == 20
+
+
+def test_jobs_that_wait_for_a_retry_do_not_hold_up_new_numbers(world: World) -> None:
+    campaign = world.running(30)
+    world.store.queue.enqueue_due(NOW, batch=10)
+    request = ClaimRequest(campaign_key=campaign.key, trunk_key=world.trunk.key, limit=10)
+    jobs = world.store.queue.claim([request], "dialer-1", NOW)
+    world.record(*[world.result(job, Disposition.BUSY, world.again("busy")) for job in jobs])
+    assert world.store.queue.enqueue_due(NOW, batch=10) == 10
+
+
+def test_nothing_is_enqueued_for_a_campaign_that_does_not_run_or_whose_callbase_is_being_imported(world: World) -> None:
+    world.draft(world.callbase())
+    paused = world.running()
+    world.store.campaigns.pause(paused.id, None)
+    importing = world.store.callbases.create(world.user.key, name="c", region="GB")
+    world.store.callbases.add_rows(importing.key, [NewSubscriber(number=number(1))])
+    early = world.store.campaigns.start(world.draft(importing).id, None)
+    assert world.store.queue.enqueue_due(NOW) == 0
+    assert world.store.queue.finish_campaigns(NOW) == []
+    world.store.callbases.finish(importing.key, rows=1)
+    assert [job.number for job in world.claim(early)] == [number(1)]
+
+
+def test_a_subscriber_added_to_a_running_campaign_is_dialled(world: World) -> None:
+    campaign = world.running(1)
+    [first] = world.claim(campaign)
+    world.store.subscribers.add(campaign.callbase_id, None, NewSubscriber(number=number(5)))
+    assert world.states(campaign) == {"total": 2, "pending": 1, "in_progress": 1}
+    assert [job.number for job in world.claim(campaign)] == [number(5)]
+    assert first.number == number(0)
+
+
+def test_a_claim_takes_no_more_than_its_limit_and_never_a_job_twice(world: World) -> None:
+    campaign = world.running(5)
+    first, second, rest = world.claim(campaign, 2), world.claim(campaign, 2), world.claim(campaign, 9)
+    assert [len(jobs) for jobs in (first, second, rest)] == [2, 2, 1]
+    assert len({job.key for job in first + second + rest}) == 5
+    assert world.claim(campaign, 9) == []
+    assert world.store.queue.dialing_counts() == {(campaign.key, world.trunk.key): 5}
+
+
+def test_several_requests_are_claimed_together(world: World) -> None:
+    one, two = world.running(5), world.running(5)
+    second = world.store.trunks.create(world.user.key, name="second", host="h")
+    world.store.queue.enqueue_due(NOW)
+    jobs = world.store.queue.claim(
+        [
+            ClaimRequest(campaign_key=one.key, trunk_key=world.trunk.key, limit=2),
+            ClaimRequest(campaign_key=one.key, trunk_key=second.key, limit=2),
+            ClaimRequest(campaign_key=two.key, trunk_key=second.key, limit=1),
+            ClaimRequest(campaign_key=two.key, trunk_key=world.trunk.key, limit=0),
+        ],
+        "dialer-1",
+        NOW,
+    )
+    assert len({job.key for job in jobs}) == 5
+    assert world.store.queue.dialing_counts() == {
+        (one.key, world.trunk.key): 2,
+        (one.key, second.key): 2,
+        (two.key, second.key): 1,
+    }
+    assert world.store.queue.claim([], "dialer-1", NOW) == []
+
+
+def test_a_claimed_job_says_whom_to_call_and_how_often_he_was_called(world: World, clock: StandingClock) -> None:
+    campaign = world.running(1)
+    [job] = world.claim(campaign)
+    assert (job.number, job.attempt, job.retries_used, job.claimed_at) == (number(0), 1, {}, NOW)
+    assert world.store.calls.get(job.call_id, world.user.key).state is JobState.DIALING
+    world.record(world.result(job, Disposition.BUSY, world.again("busy", after_s=60)))
+    assert world.claim(campaign) == [], "not before its time"
+    clock.move(seconds=60)
+    [second] = world.claim(campaign)
+    assert (second.key, second.attempt, second.retries_used) == (job.key, 2, {"busy": 1})
+    assert second.call_id != job.call_id
+    world.record(world.result(second, Disposition.NO_ANSWER, world.again("no_answer", after_s=0)))
+    [third] = world.claim(campaign)
+    assert (third.attempt, third.retries_used) == (3, {"busy": 1, "no_answer": 1})
+
+
+def test_a_paused_campaign_is_not_claimed_and_goes_on_after_a_resume(world: World) -> None:
+    campaign = world.running(3)
+    [live] = world.claim(campaign, 1)
+    world.store.campaigns.pause(campaign.id, None)
+    assert world.claim(campaign) == []
+    world.record(world.result(live, Disposition.BUSY, world.again("busy", after_s=0)))
+    assert world.claim(campaign) == []
+    world.store.campaigns.resume(campaign.id, None)
+    assert len(world.claim(campaign)) == 3
+
+
+def test_a_number_on_the_dnc_list_is_excluded_in_the_claim_and_leaves_no_call(world: World) -> None:
+    campaign = world.running(5)
+    world.store.queue.enqueue_due(NOW)
+    world.store.dnc.add(world.other.key, number(0))
+    world.store.dnc.add(world.user.key, number(2))
+    assert [job.number for job in world.claim(campaign, 2)] == [number(1), number(3)], "the limit is filled"
+    assert [job.number for job in world.claim(campaign)] == [number(4)]
+    assert world.states(campaign) == {"total": 5, "in_progress": 3, "excluded": 2}
+    assert world.store.calls.page(campaign.key) == ([], None)
+    assert world.store.campaigns.next_due(campaign.key) is None
+
+
+def test_a_number_put_on_the_dnc_list_between_two_attempts_is_excluded(world: World, clock: StandingClock) -> None:
+    campaign = world.running(1)
+    [job] = world.claim(campaign)
+    world.record(world.result(job, Disposition.BUSY, world.again("busy")))
+    world.store.dnc.add(world.user.key, number(0))
+    clock.move(minutes=5)
+    assert world.claim(campaign) == []
+    assert world.states(campaign) == {"total": 1, "excluded": 1}
+    assert world.store.queue.finish_campaigns(clock.now) == [campaign.id]
+
+
+def test_a_campaign_of_nothing_but_dnc_numbers_ends(world: World) -> None:
+    campaign = world.running(3)
+    for index in range(3):
+        world.store.dnc.add(world.user.key, number(index))
+    assert world.claim(campaign, 1) == []
+    assert world.store.queue.finish_campaigns(NOW) == [campaign.id]
+
+
+def test_a_cancelled_call_is_recorded_and_costs_no_attempt(world: World, clock: StandingClock) -> None:
+    campaign = world.running(1)
+    [job] = world.claim(campaign)
+    world.record(world.result(job, Disposition.CANCELLED, world.again("cancelled", after_s=5, counts=False)))
+    clock.move(seconds=5)
+    [again] = world.claim(campaign)
+    assert (again.attempt, again.retries_used) == (1, {})
+    [call], _ = world.store.calls.page(campaign.key)
+    assert call.outcome is not None and call.outcome.disposition is Disposition.CANCELLED
+    assert (call.next_rule, call.next_at) == ("cancelled", NOW + timedelta(seconds=5))
+
+
+def test_every_field_of_an_outcome_comes_back(world: World) -> None:
+    campaign = world.running(1)
+    [job] = world.claim(campaign)
+    outcome = CallOutcome(
+        disposition=Disposition.FAILED,
+        cause=Cause.MEDIA_FAILED,
+        sip_code=200,
+        sip_reason="Хорошо",
+        q850_cause=16,
+        retry_after_s=2.5,
+        invited_at=NOW,
+        ringing_at=NOW + timedelta(milliseconds=250),
+        answered_at=NOW + timedelta(seconds=3),
+        ended_at=NOW + timedelta(seconds=7.125),
+        pdd_s=0.25,
+        duration_s=7.125,
+        billsec_s=4.125,
+        played_s=3.98,
+        played_share=0.995,
+        digits="1#",
+        ended_by=EndedBy.US,
+        rtp=RtpStats(sent=199, received=180, lost=2, jitter_ms=1.5, one_way_audio=True),
+        message="The media process died.",
+    )
+    world.record(replace(world.result(job, Disposition.FAILED, EXHAUSTED), outcome=outcome))
+    call = world.store.calls.get(job.call_id, world.user.key)
+    assert call.outcome == outcome
+    assert (call.campaign_id, call.trunk_id, call.number, call.attempt) == (campaign.id, world.trunk.id, number(0), 1)
+    assert (call.state, call.next_at, call.next_rule) == (JobState.DONE, None, "max_attempts")
+    [person], _ = world.store.subscribers.page(campaign.callbase_id, None)
+    assert call.subscriber_id == person.id
+    with pytest.raises(NotFound):
+        world.store.calls.get(job.call_id, world.other.key)
+    with pytest.raises(NotFound):
+        world.store.calls.get(uuid4(), None)
+
+
+def test_recording_the_same_call_again_does_no_harm(world: World) -> None:
+    campaign = world.running(1)
+    [job] = world.claim(campaign)
+    result = world.result(job, Disposition.BUSY, world.again("busy"))
+    world.record(result)
+    world.record(result)
+    world.record(result, result)
+    assert world.store.campaigns.dispositions(campaign.key) == {"busy": 1}
+
+
+def test_one_call_given_twice_in_a_batch_is_recorded_once(world: World) -> None:
+    campaign = world.running(1)
+    [job] = world.claim(campaign)
+    world.record(world.result(job, Disposition.ANSWERED), world.result(job, Disposition.BUSY, EXHAUSTED))
+    assert world.store.campaigns.dispositions(campaign.key) == {"answered": 1}
+
+
+def test_a_batch_is_recorded_whole_or_not_at_all(world: World) -> None:
+    campaign = world.running(2)
+    first, second = world.claim(campaign)
+    illegal = NextStep(job_state=JobState.DONE, subscriber_state=SubscriberState.PENDING, rule="x")
+    with pytest.raises(IntegrityError, match="no such transition"):
+        world.record(world.result(first, Disposition.ANSWERED), world.result(second, Disposition.BUSY, illegal))
+    assert world.store.calls.page(campaign.key) == ([], None)
+    assert world.store.campaigns.active_calls(campaign.key) == 2
+
+
+def test_a_campaign_finishes_when_nobody_is_left_and_no_call_is_under_way(world: World, clock: StandingClock) -> None:
+    campaign = world.running(2)
+    assert world.store.queue.finish_campaigns(NOW) == [], "not walked yet"
+    first, second = world.claim(campaign)
+    world.record(world.result(first, Disposition.ANSWERED))
+    assert world.store.queue.finish_campaigns(NOW) == [], "a call is under way"
+    world.record(world.result(second, Disposition.BUSY, world.again("busy")))
+    assert world.store.queue.finish_campaigns(NOW) == [], "a retry is due"
+    clock.move(minutes=1)
+    [again] = world.claim(campaign)
+    world.record(world.result(again, Disposition.BUSY, EXHAUSTED))
+    assert world.store.queue.finish_campaigns(clock.now) == [campaign.id]
+    assert world.store.campaigns.get(campaign.id, None).finished_at == clock.now
+    assert world.store.queue.running_campaigns() == []
+    assert world.store.queue.finish_campaigns(clock.now) == []
+
+
+def test_an_empty_campaign_and_one_on_a_failed_import_finish(world: World) -> None:
+    empty = world.running(0)
+    importing = world.store.callbases.create(world.user.key, name="c", region="GB")
+    failing = world.store.campaigns.start(world.draft(importing).id, None)
+    world.store.callbases.fail(importing.key, "not a table")
+    assert world.store.queue.finish_campaigns(NOW) == [empty.id, failing.id]
+
+
+def test_the_calls_of_a_campaign_are_listed_by_disposition_and_page(world: World) -> None:
+    campaign = world.running(6)
+    jobs = world.claim(campaign)
+    for index, job in enumerate(jobs):
+        world.record(world.result(job, Disposition.ANSWERED if index % 2 else Disposition.BUSY, EXHAUSTED))
+    everything, _ = world.store.calls.page(campaign.key)
+    assert [call.id for call in everything] == [job.call_id for job in jobs]
+    busy, cursor = world.store.calls.page(campaign.key, disposition=Disposition.BUSY, limit=2)
+    rest, end = world.store.calls.page(campaign.key, disposition="busy", limit=2, after=cursor)
+    assert [call.id for call in busy + rest] == [job.call_id for job in jobs[::2]] and end is None
+    assert world.store.calls.page(world.running(1).key) == ([], None)
+
+
+def test_the_report_adds_up(world: World) -> None:
+    campaign = world.running(10)
+    assert world.store.calls.report(campaign.key).asr is None
+    jobs = world.claim(campaign)
+    for index, job in enumerate(jobs[:8]):
+        known = {"pdd_s": float(index + 1), "billsec_s": 10.0 + index, "played_share": 0.5}
+        world.record(world.result(job, Disposition.ANSWERED, **known))
+    world.record(world.result(jobs[8], Disposition.FAILED, EXHAUSTED, pdd_s=9.0))
+    world.record(world.result(jobs[9], Disposition.BUSY, EXHAUSTED, pdd_s=10.0))
+    report = world.store.calls.report(campaign.key)
+    assert (report.calls, report.answered, report.asr, report.acd_s, report.billsec_s) == (10, 8, 0.8, 13.5, 108.0)
+    assert report.played_share_mean == 0.5
+    assert report.pdd_s == {"p50": 5.0, "p90": 9.0, "p95": 10.0, "p99": 10.0}
+    assert report.dispositions == {"answered": 8, "busy": 1, "failed": 1}
+    assert report.attempts_to_reach == {1: 8}
+    [trunk] = report.by_trunk
+    assert (trunk.trunk_id, trunk.name, trunk.calls, trunk.asr) == (world.trunk.id, "trunk", 10, 0.8)
+    assert trunk.dispositions == report.dispositions
+
+
+def test_the_report_counts_the_attempts_that_it_took(world: World, clock: StandingClock) -> None:
+    campaign = world.running(2)
+    first, second = world.claim(campaign)
+    world.record(world.result(first, Disposition.ANSWERED), world.result(second, Disposition.BUSY, world.again("busy")))
+    clock.move(minutes=1)
+    [again] = world.claim(campaign)
+    world.record(world.result(again, Disposition.ANSWERED))
+    assert world.store.calls.report(campaign.key).attempts_to_reach == {1: 1, 2: 1}
