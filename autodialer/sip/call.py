@@ -137,6 +137,8 @@ class Call:
         self._byes.pop(transaction, None)
         self._transactions -= 1
         if self._transactions == 0 and self.state is CallState.TERMINATED:
+            # Lets go of the transaction that knows this call: both are freed at once, without the garbage collector.
+            self._invite = None
             self._owner.forget(self)
 
     def _classify(self, response: Response) -> str:

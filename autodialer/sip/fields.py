@@ -2,6 +2,7 @@
 allows. Nothing here raises; what cannot be read is None or empty."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 DEFAULT_PORT = 5060
@@ -119,7 +120,7 @@ def parse_name_addr(value: str) -> NameAddr | None:
         if closing < 0:
             return None
         uri, params = value[opening + 1 : closing].strip(), value[closing + 1 :]
-    if ":" not in uri or any(character.isspace() for character in uri):
+    if ":" not in uri or len(uri.split()) != 1:
         return None
     return NameAddr(uri, parse_params(params))
 
@@ -175,8 +176,9 @@ def split_host_port(text: str) -> tuple[str, int | None]:
     return host.strip(), int(port)
 
 
+@lru_cache(maxsize=1024)
 def parse_uri(uri: str) -> UriParts | None:
-    """Host, port and parameters of a SIP or SIPS URI; None for anything else."""
+    """Host, port and parameters of a SIP or SIPS URI; None for anything else. Not to be changed: they are kept."""
     scheme, colon, rest = uri.partition(":")
     scheme = scheme.strip().lower()
     if not colon or scheme not in ("sip", "sips"):

@@ -3,6 +3,7 @@
 import re
 import uuid
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from sipmessage import URI
 from sipmessage.grammar import TOKEN
@@ -27,6 +28,7 @@ def new_call_id() -> str:
     return str(uuid.uuid4())
 
 
+@lru_cache(maxsize=1024)
 def sip_uri(user: str, host: str, port: int | None = None) -> str:
     """A SIP URI whose user part is escaped as RFC 3261 section 25.1 asks: `#` becomes %23."""
     return str(URI(scheme="sip", user=user or None, host=host, port=port))

@@ -180,10 +180,12 @@ class SipLoop:
             self._guard(partial(command, self._core, time.monotonic()))
 
     def _receive(self) -> None:
-        for _ in range(_BATCH):
+        for count in range(_BATCH):
             try:
                 data, address = self._socket.recvfrom(_DATAGRAM)
             except BlockingIOError:
+                if count:
+                    return
                 break
             except OSError:
                 # An earlier packet was refused. Linux says which below; elsewhere the timers notice.

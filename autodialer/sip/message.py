@@ -178,7 +178,7 @@ def _check_headers(headers: dict[str, list[str]]) -> tuple[int, str] | None:
         values = headers.get(name)
         if values is None or len(values) != 1 or not values[0]:
             return None
-    if not headers.get("via") or any(character.isspace() for character in headers["call-id"][0]):
+    if not headers.get("via") or len(headers["call-id"][0].split()) != 1:
         return None
     return parse_cseq(headers["cseq"][0])
 

@@ -1,13 +1,16 @@
 """What the core answers to requests, whom it believes, and that nothing stays behind."""
 
+import gc
 import logging
 import random
 
 import pytest
 
 from autodialer.errors import Conflict, Invalid
+from autodialer.sip.call import Call
 from autodialer.sip.events import CallFailed
 from autodialer.sip.invite import InviteRequest, new_call_id, sip_uri
+from autodialer.sip.transaction import Transaction
 from tests.sip.stepping import ANSWER, GATEWAY, Sent, Steps, in_dialog, response
 
 STRANGER = ("198.51.100.66", 5060)
@@ -229,6 +232,21 @@ def test_a_thousand_calls_of_every_kind_leave_nothing_behind(steps: Steps) -> No
     assert steps.core.remembered == 0
     assert steps.names.count("CallFailed") + steps.names.count("CallEnded") == 1000
     assert steps.core.get_timer() is None
+
+
+def test_a_finished_call_is_freed_without_the_garbage_collector(steps: Steps) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        for number in range(20):
+            steps.answer(steps.invite(call_id=f"c{number}"))
+            steps.core.bye(f"c{number}", steps.now)
+            steps.reply(steps.take_one(), "200 OK")
+        assert sum(isinstance(each, Call) for each in gc.get_objects()) == 20
+        steps.advance(64.5)
+        assert not [each for each in gc.get_objects() if isinstance(each, Call | Transaction)]
+    finally:
+        gc.enable()
 
 
 def test_a_call_id_cannot_be_used_twice_while_it_is_remembered(steps: Steps) -> None:

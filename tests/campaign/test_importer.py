@@ -1,0 +1,90 @@
+"""A callbase from an uploaded table: who becomes a subscriber, who is a duplicate, who is rejected and why."""
+
+from pathlib import Path
+
+import pytest
+
+from autodialer.campaign.importer import import_callbase, inspect
+from autodialer.errors import Invalid, NotFound
+from autodialer.model import Callbase
+from autodialer.store import Store
+
+
+@pytest.fixture
+def owner(store: Store) -> int:
+    return store.users.create(login="anna", password=None).key
+
+
+def imported(store: Store, owner: int, file: Path, content: str, region: str = "RU") -> Callbase:
+    file.write_text(content)
+    plan = inspect(file)
+    callbase = store.callbases.create(owner, name="patients", region=region)
+    return import_callbase(store, callbase, plan)
+
+
+def test_rows_become_subscribers_duplicates_once_and_rejected_rows_with_reasons(
+    store: Store, owner: int, tmp_path: Path
+) -> None:
+    text = (
+        "name;phone;comment;timezone;flat\nАнна;8 916 123-45-67;first;Europe/Moscow;5\n;;;;\n"
+        "Boris;+7 916 123 45 67;the same;;\nVera;112;;;\nGleb;7,91612E+10;;;\nDina;89161234568;;Mars/Olympus;\n"
+        "Egor;9161234569;;;7\n"
+    )
+    callbase = imported(store, owner, tmp_path / "base.csv", text)
+    assert (callbase.state, callbase.rows, callbase.imported) == ("ready", 6, 2)
+    assert (callbase.duplicates, callbase.rejected) == (1, 3)
+    subscribers, _ = store.subscribers.page(callbase.id, owner, limit=10, after=None)
+    assert [(s.number, s.name, s.comment, s.timezone, s.extra) for s in subscribers] == [
+        ("+79161234567", "Анна", "first", "Europe/Moscow", {"flat": "5"}),
+        ("+79161234569", "Egor", None, None, {"flat": "7"}),
+    ]
+    rejected, _ = store.callbases.rejected(callbase.id, owner, limit=10, after=None)
+    assert [(row.row, row.value) for row in rejected] == [(5, "112"), (6, "7,91612E+10"), (7, "89161234568")]
+    assert "too short" in rejected[0].reason
+    assert "scientific" in rejected[1].reason
+    assert "Mars/Olympus" in rejected[2].reason
+
+
+def test_a_table_of_which_hardly_a_row_can_be_dialled_is_refused_and_nothing_is_kept(
+    store: Store, owner: int, tmp_path: Path
+) -> None:
+    rows = ["number"] + [f"flat {number}" for number in range(999)] + ["89161234567"]
+    with pytest.raises(Invalid, match="only 1 hold a phone number of region RU") as caught:
+        imported(store, owner, tmp_path / "base.csv", "\n".join(rows))
+    assert caught.value.field == "file"
+    assert len(caught.value.details) == 5
+    callbases, _ = store.callbases.page(owner, limit=10, after=None)
+    assert callbases == []
+
+
+def test_one_bad_row_in_a_short_list_is_only_rejected(store: Store, owner: int, tmp_path: Path) -> None:
+    assert imported(store, owner, tmp_path / "base.txt", "89161234567\nno number\n").rejected == 1
+
+
+def test_a_raw_callbase_keeps_extensions_as_written(store: Store, owner: int, tmp_path: Path) -> None:
+    callbase = imported(store, owner, tmp_path / "base.txt", "101\n*43#\n2 02\n", region="raw")
+    subscribers, _ = store.subscribers.page(callbase.id, owner, limit=10, after=None)
+    assert [subscriber.number for subscriber in subscribers] == ["101", "*43#", "202"]
+
+
+def test_an_unassigned_number_is_imported_and_flagged(store: Store, owner: int, tmp_path: Path) -> None:
+    callbase = imported(store, owner, tmp_path / "base.txt", "+7 000 000-00-01\n")
+    subscribers, _ = store.subscribers.page(callbase.id, owner, limit=10, after=None)
+    assert subscribers[0].extra == {"flag": "unassigned"}
+
+
+def test_more_than_one_batch_is_imported_whole(store: Store, owner: int, tmp_path: Path) -> None:
+    told: list[int] = []
+    file = tmp_path / "base.csv"
+    file.write_text("\n".join(f"+7000{number:07d}" for number in range(1, 1202)))
+    callbase = store.callbases.create(owner, name="b", region="RU")
+    done = import_callbase(store, callbase, inspect(file), on_progress=told.append)
+    assert (done.rows, done.rows_done, done.imported) == (1201, 1201, 1201)
+    assert told == [500, 1000, 1201]
+
+
+def test_a_stranger_does_not_see_the_callbase(store: Store, owner: int, tmp_path: Path) -> None:
+    callbase = imported(store, owner, tmp_path / "base.txt", "89161234567\n")
+    stranger = store.users.create(login="boris", password=None).key
+    with pytest.raises(NotFound):
+        store.callbases.get(callbase.id, stranger)

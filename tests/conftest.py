@@ -1,0 +1,32 @@
+"""Fixtures of all tests."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from autodialer.config import Settings
+from autodialer.store import Secrets, Store, migrate
+from tests.peers.requirements import require_peers
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A test that needs a foreign program fails without it; it never skips."""
+    require_peers(item)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings with a data folder of their own."""
+    data = tmp_path / "data"
+    data.mkdir()
+    return Settings(data=data)
+
+
+@pytest.fixture
+def store(settings: Settings) -> Iterator[Store]:
+    """An empty store in that folder."""
+    migrate(settings.url)
+    opened = Store(settings.url, secrets=Secrets(settings.keys))
+    yield opened
+    opened.close()

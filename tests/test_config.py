@@ -1,0 +1,65 @@
+"""Settings: defaults, files, and errors that name the variable and what it takes."""
+
+from pathlib import Path
+
+import pytest
+
+from autodialer.config import WHAT_IT_TAKES, Settings, load_settings
+from autodialer.errors import SettingsError
+
+
+@pytest.fixture(autouse=True)
+def _empty_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in WHAT_IT_TAKES:
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_defaults_are_those_of_the_documentation() -> None:
+    settings = load_settings()
+    assert settings.http == "127.0.0.1:8080"
+    assert settings.base_url == "http://127.0.0.1:8080"
+    assert (settings.sip_port, settings.rtp_ports, settings.drain_s) == (5060, (10000, 19999), 30.0)
+    assert settings.data.is_dir()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("DIALER_HTTP", "8080"),
+        ("DIALER_HTTP", "127.0.0.1:99999"),
+        ("DIALER_SIP_ADDRESS", "::1"),
+        ("DIALER_SIP_PORT", "80"),
+        ("DIALER_RTP_PORTS", "10000"),
+        ("DIALER_RTP_PORTS", "20000-10000"),
+        ("DIALER_DRAIN_S", "soon"),
+        ("DIALER_LOG", "LOUD"),
+        ("DIALER_ADMIN_PASSWORD", "short"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_the_variable_and_what_it_takes(
+    variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert f"{variable} takes {WHAT_IT_TAKES[variable]}" in str(caught.value)
+    assert (value in str(caught.value)) is (variable != "DIALER_ADMIN_PASSWORD")
+
+
+def test_a_data_folder_that_cannot_be_made_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("DIALER_DATA", str(tmp_path / "file" / "data"))
+    with pytest.raises(SettingsError, match="DIALER_DATA"):
+        load_settings()
+
+
+def test_a_dotenv_file_is_read_and_the_environment_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text("DIALER_SIP_PORT=6000\nDIALER_DRAIN_S=5\nJWT_KEY=abc\n")
+    monkeypatch.setenv("DIALER_SIP_PORT", "7000")
+    settings = load_settings()
+    assert (settings.sip_port, settings.drain_s, settings.jwt_key) == (7000, 5.0, "abc")
+
+
+def test_secrets_are_not_shown() -> None:
+    assert "hunter22" not in repr(Settings(admin_password="hunter22", data=Path()))
