@@ -192,6 +192,12 @@ def response(
     return "\r\n".join(lines) + "\r\n\r\n" + body
 
 
+def early(invite: Sent, tag: str) -> Sent:
+    """The INVITE with the callee's tag in To: what `in_dialog` makes a request of the early dialog from."""
+    text = invite.data.decode().replace(f"To: {invite['To']}", f"To: {invite['To']};tag={tag}")
+    return Sent(invite.at, text.encode(), invite.to)
+
+
 def in_dialog(
     ack: Sent, method: str, cseq: int = 1, *, branch: str = "z9hG4bKpeer", headers: tuple[str, ...] = (), **tags: str
 ) -> str:

@@ -3,7 +3,8 @@
 import pytest
 
 from autodialer.sip.events import CallAnswered, CallEnded, CallFailed, CallProgress, EndedBy
-from tests.sip.stepping import ANSWER, GATEWAY, Steps, in_dialog, response
+from autodialer.sip.invite import InviteRequest
+from tests.sip.stepping import ANSWER, GATEWAY, Steps, early, in_dialog, response
 
 
 @pytest.fixture
@@ -79,6 +80,20 @@ def test_a_lost_bye_is_sent_again_at_half_a_second_and_one_and_a_half(steps: Ste
     steps.reply(bye, "200 OK")
     assert steps.advance(60.0) == []
     steps.finish()
+
+
+def test_timers_that_are_served_late_do_not_add_up(steps: Steps) -> None:
+    steps.answer(steps.invite())
+    steps.core.bye("call-1", steps.now)
+    steps.core.handle_timer(100.8)
+    assert steps.core.get_timer() == 101.5
+
+
+def test_a_bye_that_is_being_worked_on_is_sent_again_every_t2(steps: Steps) -> None:
+    steps.answer(steps.invite())
+    steps.core.bye("call-1", steps.now)
+    steps.reply(steps.take_one(), "100 Trying")
+    assert [sent.at - 100 for sent in steps.advance(10.0)] == [0.5, 4.5, 8.5]
 
 
 @pytest.mark.parametrize("status", ["481 Gone", "408 Timeout", "500 Error"])
@@ -243,21 +258,20 @@ def test_equal_provisional_responses_are_reported_once(steps: Steps) -> None:
 def test_a_bye_that_overtakes_the_200_ends_the_call_after_its_ack(steps: Steps) -> None:
     invite = steps.invite()
     steps.reply(invite, "180 Ringing")
-    ringing = steps.core
-    assert ringing.live_calls == 1
-    request = in_dialog(steps_ack_like(invite), "BYE")
+    request = in_dialog(early(invite, "callee"), "BYE")
     assert steps.receive(request)[0].code == 200
     assert [sent.method for sent in steps.reply(invite, "200 OK", body=ANSWER)] == ["ACK"]
     assert steps.names == ["CallAnswered", "CallEnded"]
     steps.finish()
 
 
-def steps_ack_like(invite):  # type: ignore[no-untyped-def]
-    """The INVITE with the callee's tag: what a request of the early dialog is made from."""
-    from tests.sip.stepping import Sent
-
-    text = invite.data.decode().replace(f"To: {invite['To']}", f"To: {invite['To']};tag=callee")
-    return Sent(invite.at, text.encode(), invite.to)
+def test_a_fork_that_hung_up_before_its_200_gets_an_ack_and_no_bye(steps: Steps) -> None:
+    invite = steps.invite()
+    steps.reply(invite, "180 Ringing", tag="b")
+    steps.receive(in_dialog(early(invite, "b"), "BYE"))
+    steps.answer(invite, tag="a")
+    assert [sent.method for sent in steps.reply(invite, "200 OK", tag="b", body=ANSWER)] == ["ACK"]
+    assert steps.names == ["CallAnswered"]
 
 
 def test_a_200_from_another_address_of_the_gateway_is_taken(steps: Steps) -> None:
@@ -295,8 +309,6 @@ def test_after_a_shutdown_live_calls_are_ended_and_new_ones_fail_at_once(steps: 
     steps.reply(cancel, "200 OK")
     steps.reply(ringing, "487 Cancelled")
     assert steps.core.settled
-    from autodialer.sip.invite import InviteRequest
-
     late = InviteRequest(target="sip:a@b", from_uri="sip:c@d", next_hop=GATEWAY, sdp=b"")
     assert steps.core.invite(late, steps.now) == late.call_id
     assert steps.take() == []

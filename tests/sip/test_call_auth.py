@@ -7,7 +7,7 @@ import re
 import pytest
 
 from autodialer.sip.events import CallFailed, FailureKind
-from tests.sip.stepping import ANSWER, Sent, Steps
+from tests.sip.stepping import ANSWER, Sent, Steps, early, in_dialog
 
 SECRET = ("alice", "wonder land")
 CHALLENGE = 'WWW-Authenticate: Digest realm="gw", nonce="n1", qop="auth", algorithm=MD5'
@@ -169,6 +169,14 @@ def test_the_challenged_invite_sent_again_is_only_acknowledged(steps: Steps) -> 
     assert ack.method == "ACK" and ack["CSeq"] == "1 ACK"
     steps.answer(again)
     assert steps.names == ["CallAnswered"]
+
+
+def test_the_challengers_dialog_ends_with_its_challenge(steps: Steps) -> None:
+    invite = steps.invite(credentials=SECRET)
+    steps.reply(invite, "183 Progress", tag="challenger")
+    again = challenged(steps, invite, CHALLENGE)
+    (answer,) = steps.receive(in_dialog(early(again, "challenger"), "OPTIONS"))
+    assert answer.code == 481
 
 
 def test_the_log_never_shows_credentials(steps: Steps, caplog: pytest.LogCaptureFixture) -> None:

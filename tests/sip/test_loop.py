@@ -150,6 +150,13 @@ def test_a_closed_port_fails_fast_and_disturbs_no_other_call(
     assert events.empty()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says where a packet was refused")
+def test_a_refusal_is_noticed_before_anything_else_is_sent(loop: SipLoop, events: "queue.Queue[Event]") -> None:
+    make_call(loop, (HOST, closed_port()))
+    event = events.get(timeout=0.4)
+    assert isinstance(event, CallFailed) and event.kind is FailureKind.TRANSPORT
+
+
 def test_an_unroutable_hop_fails_fast(loop: SipLoop, events: "queue.Queue[Event]") -> None:
     make_call(loop, ("255.255.255.255", 5060))
     event = events.get(timeout=5)

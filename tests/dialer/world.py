@@ -1,0 +1,187 @@
+"""A campaign ready to be dialled and the dialer that dials it, as processes of their own."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import soundfile
+
+from autodialer.config import Settings
+from autodialer.media.sound import import_sound
+from autodialer.model import CallRecord, Campaign, CampaignState, Disposition, RetryRule
+from autodialer.store import NewSubscriber, Secrets, Store, migrate
+from tests.peers.ports import free_ports, wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+NO_RETRIES: Mapping[str, RetryRule] = {
+    name: RetryRule(after_s=1, times=0) for name in ("busy", "no_answer", "congestion", "failed", "rejected")
+}
+
+
+@dataclass(kw_only=True)
+class World:
+    """One data folder with an owner and a sound."""
+
+    settings: Settings
+    store: Store
+    owner: int
+    sound: int
+
+    @classmethod
+    def make(cls, folder: Path, *, sound_s: float = 1.0) -> Self:
+        """An empty data folder with a tone of `sound_s` seconds."""
+        settings = Settings(data=folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        migrate(settings.url)
+        store = Store(settings.url, secrets=Secrets(settings.keys))
+        owner = store.users.create(login="owner", password=None).key
+        tone = 0.3 * np.sin(2 * np.pi * 440 * np.arange(int(sound_s * 8000)) / 8000)
+        soundfile.write(folder / "tone.wav", tone, 8000)
+        info = import_sound(folder / "tone.wav", folder / "sounds" / "tone")
+        sound = store.sounds.create(
+            owner,
+            name="tone",
+            duration_s=info.duration_s,
+            peak_dbfs=info.peak_dbfs,
+            loudness_lufs=None,
+            sample_rate=8000,
+            channels=1,
+            path="sounds/tone.wav",
+            original_path="tone.wav",
+        )
+        return cls(settings=settings, store=store, owner=owner, sound=sound.key)
+
+    def campaign(
+        self,
+        gateway: tuple[str, int],
+        numbers: Sequence[str],
+        *,
+        cps: float = 20.0,
+        max_channels: int = 50,
+        ring_timeout_s: float = 3.0,
+        max_attempts: int = 3,
+        retry: Mapping[str, RetryRule] = NO_RETRIES,
+        password: str = "secret",
+    ) -> Campaign:
+        """A running campaign over these numbers."""
+        trunk = self.store.trunks.create(
+            self.owner,
+            name="provider",
+            host=gateway[0],
+            port=gateway[1],
+            username="user",
+            password=password,
+            max_channels=max_channels,
+            cps=cps,
+        )
+        callbase = self.store.callbases.create(self.owner, name="base", region="raw")
+        for start in range(0, len(numbers), 500):
+            rows = [NewSubscriber(number=number) for number in numbers[start : start + 500]]
+            self.store.callbases.add_rows(callbase.key, rows)
+        self.store.callbases.finish(callbase.key, rows=len(numbers))
+        campaign = self.store.campaigns.create(
+            self.owner,
+            name="campaign",
+            trunk_keys=[trunk.key],
+            sound_key=self.sound,
+            callbase_key=callbase.key,
+            cps=cps,
+            max_channels=max_channels,
+            ring_timeout_s=ring_timeout_s,
+            max_attempts=max_attempts,
+            retry=retry,
+        )
+        return self.store.campaigns.start(campaign.id, self.owner)
+
+    def dialer(self) -> "DialerProcess":
+        """`python dialer.py` on this data folder; a context manager."""
+        return DialerProcess(self.settings)
+
+    def wait_finished(self, campaign: Campaign, timeout_s: float) -> None:
+        """Return once the campaign is finished."""
+
+        def finished() -> bool:
+            return self.store.campaigns.by_key(campaign.key).state is CampaignState.FINISHED
+
+        wait_until(finished, what="the end of the campaign", timeout_s=timeout_s, poll_s=0.1)
+
+    def records(self, campaign: Campaign) -> dict[str, list[CallRecord]]:
+        """Number -> its calls in order."""
+        by_number: dict[str, list[CallRecord]] = {}
+        after = None
+        while True:
+            page, after = self.store.calls.page(campaign.key, limit=1000, after=after)
+            for record in page:
+                by_number.setdefault(record.number, []).append(record)
+            if after is None:
+                return by_number
+
+    def dispositions(self, campaign: Campaign) -> dict[str, Disposition]:
+        """Number -> disposition of its only call."""
+        records = self.records(campaign)
+        assert all(len(calls) == 1 for calls in records.values())
+        return {number: calls[0].outcome.disposition for number, calls in records.items() if calls[0].outcome}
+
+
+class DialerProcess:
+    """`python dialer.py`; a context manager. Its standard input is a pipe of ours, as under the supervisor."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.log = settings.data / "dialer.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        ports = free_ports(4)
+        low = 33000 + (ports[0] % 1000) * 20
+        environment = {
+            **os.environ,
+            "DIALER_DATA": str(self._settings.data),
+            "DIALER_SIP_PORT": str(ports[0]),
+            "DIALER_RTP_PORTS": f"{low}-{low + 2000}",
+            "DIALER_DRAIN_S": "5",
+            "DIALER_SUPERVISED": "1",
+        }
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, str(ROOT / "dialer.py")], stdin=subprocess.PIPE, stderr=log, env=environment, cwd=ROOT
+            )
+        return self
+
+    @property
+    def running(self) -> subprocess.Popen[bytes]:
+        assert self.process
+        return self.process
+
+    def media_pid(self) -> int:
+        """The process id of the dialer's media process."""
+        children: list[int] = []
+
+        def found() -> bool:
+            tasks = Path(f"/proc/{self.running.pid}/task").glob("*/children")
+            children[:] = [int(pid) for task in tasks for pid in task.read_text().split()]
+            return bool(children)
+
+        wait_until(found, what="the media process")
+        return children[0]
+
+    def kill_all(self) -> None:
+        """kill -9 of the dialer and its media process at once."""
+        media = self.media_pid()
+        for pid in (self.running.pid, media):
+            os.kill(pid, signal.SIGKILL)
+        self.running.wait()
+
+    def __exit__(self, *_: object) -> None:
+        process = self.running
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        if process.stdin:
+            process.stdin.close()
