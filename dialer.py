@@ -20,7 +20,7 @@ from autodialer.campaign.numbers import dial_string
 from autodialer.campaign.retry import CANCELLED_DELAY_S, decide_next
 from autodialer.campaign.scheduler import Scheduler
 from autodialer.clock import Clock
-from autodialer.config import Settings, load_settings
+from autodialer.config import Settings, load_settings, set_up_logging
 from autodialer.errors import AlreadyRunning, MediaUnavailable, PortsExhausted, SettingsError, Unavailable
 from autodialer.model import (
     CallOutcome,
@@ -317,7 +317,7 @@ def main() -> int:
     """Run dialing alone; its exit status."""
     try:
         settings = load_settings()
-        logging.basicConfig(level=settings.log, format="%(asctime)s %(levelname)-7s dialer %(name)s: %(message)s")
+        set_up_logging(settings, "dialer")
         run_dialer(settings)
     except (SettingsError, AlreadyRunning) as exc:
         sys.stderr.write(f"{exc}\n")

@@ -87,6 +87,10 @@ class Events:
         if self._waiting.qsize() < BACKLOG:
             self._waiting.put({"event": "progress", "played": played})
 
+    def tell_problem(self, session: str, message: str) -> None:
+        """Have the dialer log what went wrong with one session."""
+        self._waiting.put({"event": "problem", "session": session, "message": message})
+
     def write(self) -> None:
         """The writing thread: write what is told until the dialer is gone."""
         with contextlib.suppress(OSError):
@@ -200,7 +204,7 @@ class MediaLoop:
         remote: Address = (command["remote"][0], command["remote"][1])
         reachable = is_address(remote)
         if not reachable:
-            sys.stderr.write(f"media: {remote} is no IPv4 address and port to send to\n")
+            self._events.tell_problem(line.name, f"{remote} is no IPv4 address and port to send to")
         line.session.play(
             remote=remote,
             codec=command["codec"],
@@ -244,28 +248,29 @@ class Sounds:
         self._kept: OrderedDict[str, bytes] = OrderedDict()
 
     def load(self, stem: str, codec: str) -> bytes:
-        """The codes of a sound; none when its file cannot be read, which is told on standard error."""
+        """The codes of a sound. Raises OSError when its file cannot be read."""
         path = stem + g711.EXTENSION[codec]
         if path not in self._kept:
-            try:
-                with open(path, "rb") as file:
-                    self._kept[path] = file.read()
-            except OSError as exc:
-                sys.stderr.write(f"media: the sound cannot be read: {exc}\n")
-                return b""
+            with open(path, "rb") as file:
+                self._kept[path] = file.read()
         self._kept.move_to_end(path)
         while len(self._kept) > SOUNDS_KEPT:
             self._kept.popitem(last=False)
         return self._kept[path]
 
 
-def read_control(control: BinaryIO, loop: MediaLoop) -> None:
+def read_control(control: BinaryIO, loop: MediaLoop, events: Events) -> None:
     """The control thread: hand each command to the loop, end the process with the pipe."""
     sounds = Sounds()
     for text in control:
         command: Command = json.loads(text)
         if command["op"] == "play":
-            command["codes"] = sounds.load(command["sound"], command["codec"]) if command["sound"] else b""
+            command["codes"] = b""
+            try:
+                if command["sound"]:
+                    command["codes"] = sounds.load(command["sound"], command["codec"])
+            except OSError as exc:
+                events.tell_problem(command["session"], f"the sound cannot be read: {exc}")
         loop.post(command)
     os._exit(0)
 
@@ -294,7 +299,7 @@ def main() -> None:
     events = Events(sys.stdout.buffer)
     loop = MediaLoop(events)
     threading.Thread(target=events.write, name="events", daemon=True).start()
-    threading.Thread(target=read_control, args=(sys.stdin.buffer, loop), name="control", daemon=True).start()
+    threading.Thread(target=read_control, args=(sys.stdin.buffer, loop, events), name="control", daemon=True).start()
     gc.collect()
     gc.freeze()
     with contextlib.suppress(KeyboardInterrupt):

@@ -127,7 +127,7 @@ class MediaProcess:
         process, self._process = self._process, None
         if not process:
             return
-        assert process.stdout and self._reader and self._writer
+        assert self._reader and self._writer
         self._commands.put(None)
         try:
             process.wait(END_S)
@@ -138,7 +138,6 @@ class MediaProcess:
         self._writer.join()
         if threading.current_thread() is not self._reader:
             self._reader.join(END_S)
-            process.stdout.close()
 
     def open(self, session_id: str, host: str, port: int) -> None:
         """Bind a UDP port for a session. Raises PortTaken, or MediaUnavailable when the process does not answer."""
@@ -216,9 +215,10 @@ class MediaProcess:
 
     def _read(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout
-        for line in process.stdout:
-            if line.endswith(b"\n"):  # else killed in the middle of it
-                self._take(json.loads(line))
+        with process.stdout as messages:
+            for line in messages:
+                if line.endswith(b"\n"):  # else killed in the middle of it
+                    self._take(json.loads(line))
         with self._lock:
             self._listening = False
             for reply in self._replies.values():
@@ -248,6 +248,8 @@ class MediaProcess:
             self._tell(SoundFinished(session_id=session_id))
         elif event == "digit":
             self._tell(DigitReceived(session_id=session_id, digit=message["digit"]))
+        elif event == "problem":
+            logger.warning("media session %s: %s", session_id, message["message"])
         elif event == "closed":
             with self._lock:
                 self._played.pop(session_id, None)

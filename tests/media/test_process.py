@@ -1,0 +1,440 @@
+"""The media process over real sockets: it plays, counts, and never outlives its dialer."""
+
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from autodialer.errors import MediaUnavailable
+from autodialer.media import rtp
+from autodialer.media.shell import (
+    DigitReceived,
+    MediaDied,
+    MediaEvent,
+    PortTaken,
+    SessionClosed,
+    SessionStats,
+    SoundFinished,
+)
+from tests.media.processes import FRAME, Callee, Events, Media, callees, sound_of
+from tests.peers.ports import LOCALHOST, free_ports, is_bound, wait_until
+
+pytestmark = pytest.mark.loopback
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def media() -> Iterator[Media]:
+    with Media() as process:
+        yield process
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("media ")]
+
+
+@pytest.fixture
+def callee() -> Iterator[Callee]:
+    with Callee() as one:
+        yield one
+
+
+def test_the_sound_arrives_whole_and_in_order_from_the_port_that_was_opened(
+    media: Media, callee: Callee, tmp_path: Path
+) -> None:
+    stem = sound_of(tmp_path, frames=29.5)
+    port = media.open_any("a")
+    media.play_to("a", callee.address, stem)
+    media.events.wait(SoundFinished, "a")
+    stats = media.close_and_wait("a")
+    assert callee.heard == stem.with_suffix(".alaw").read_bytes() + b"\xd5" * 80
+    assert callee.senders == {(LOCALHOST, port)}
+    assert [packet.marker for packet in callee.packets] == [True] + [False] * 29
+    assert stats == SessionStats(sent=30, played_frames=30)
+
+
+def test_packets_leave_at_a_steady_50_a_second(media: Media, callee: Callee, tmp_path: Path) -> None:
+    stem = sound_of(tmp_path, frames=100)
+    media.open_any("a")
+    media.play_to("a", callee.address, stem)
+    media.events.wait(SoundFinished, "a")
+    times = (callee.read(), callee.arrived_at)[1]
+    assert times[-1] - times[0] == pytest.approx(99 * 0.02, abs=0.03)
+
+
+def test_a_call_that_ends_early_played_what_the_callee_got(media: Media, callee: Callee, tmp_path: Path) -> None:
+    media.open_any("a")
+    media.play_to("a", callee.address, sound_of(tmp_path, frames=500), lead_in_ms=100)
+    wait_until(lambda: len(callee.read()) >= 20, what="20 packets")
+    stats = media.close_and_wait("a")
+    assert len(callee.read()) == stats.sent == stats.played_frames + 5
+    time.sleep(0.1)
+    assert len(callee.read()) == stats.sent, "nothing is sent after SessionClosed"
+    assert media.events.of(SoundFinished) == []
+
+
+def test_mu_law_is_played_from_its_own_file_under_the_payload_type_agreed_on(
+    media: Media, callee: Callee, tmp_path: Path
+) -> None:
+    stem = sound_of(tmp_path, frames=3)
+    stem.with_suffix(".ulaw").write_bytes(b"\x11" * (2 * FRAME + 1))
+    media.open_any("a")
+    media.play_to("a", callee.address, stem, codec="PCMU", payload_type=0, lead_in_ms=20)
+    media.events.wait(SoundFinished, "a")
+    assert callee.heard == b"\xff" * FRAME + b"\x11" * (2 * FRAME + 1) + b"\xff" * (FRAME - 1)
+    assert {packet.payload_type for packet in callee.packets} == {0}
+
+
+def test_a_hundred_calls_at_once_lose_not_a_packet(media: Media, tmp_path: Path) -> None:
+    stem = sound_of(tmp_path, frames=60)
+    with callees(100) as everybody:
+        for number, one in enumerate(everybody):
+            media.open_any(f"call {number}")
+            media.play_to(f"call {number}", one.address, stem)
+        media.events.wait(SoundFinished, count=100)
+        for number in range(100):
+            media.close(f"call {number}")
+        closed = media.events.wait(SessionClosed, count=100)
+        codes = stem.with_suffix(".alaw").read_bytes()
+        assert all(one.heard == codes for one in everybody)
+    assert [event.stats.played_frames for event in closed] == [60] * 100
+    assert len({one.packets[0].ssrc for one in everybody}) == 100
+
+
+def test_a_port_that_somebody_has_is_told_and_another_can_be_tried(media: Media) -> None:
+    port = free_ports(2, even=True)[0]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind((LOCALHOST, port))
+        with pytest.raises(PortTaken, match=str(port)):
+            media.open("a", LOCALHOST, port)
+    media.open("a", LOCALHOST, port)
+    with pytest.raises(PortTaken):
+        media.open("b", LOCALHOST, port)
+    media.open_any("b")
+
+
+@pytest.mark.parametrize(("host", "port"), [("192.0.2.1", 4000), (LOCALHOST, 70000), (LOCALHOST, -1)])
+def test_an_address_that_cannot_be_bound_is_told(media: Media, host: str, port: int) -> None:
+    with pytest.raises(PortTaken):
+        media.open("a", host, port)
+    media.open_any("a")
+
+
+def test_a_session_is_opened_once(media: Media) -> None:
+    media.open_any("a")
+    with pytest.raises(PortTaken, match="open already"):
+        media.open_any("a")
+    media.close_and_wait("a")
+    media.open_any("a")
+
+
+def test_the_port_is_free_once_the_session_is_closed(media: Media) -> None:
+    port = media.open_any("a")
+    assert is_bound(LOCALHOST, port)
+    assert media.close_and_wait("a") == SessionStats()
+    assert not is_bound(LOCALHOST, port)
+
+
+def test_closing_is_answered_once_however_often_it_is_asked(media: Media, callee: Callee, tmp_path: Path) -> None:
+    media.open_any("a")
+    media.play_to("a", callee.address, sound_of(tmp_path, frames=100))
+    for _ in range(3):
+        media.close("a")
+    media.close("never opened")
+    media.play_to("a", callee.address, None)
+    media.open_any("b")  # what was asked before has been done once this is answered
+    media.close_and_wait("b")
+    assert [event.session_id for event in media.events.of(SessionClosed)] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("remote", "ending"),
+    [
+        pytest.param((LOCALHOST, 9), ".gone", id="a sound that is not there"),
+        pytest.param(("callee.invalid", 4000), ".alaw", id="a host name"),
+        pytest.param((LOCALHOST, 0), ".alaw", id="port 0"),
+        pytest.param((LOCALHOST, 99999), ".alaw", id="a port that is none"),
+    ],
+)
+def test_what_cannot_be_played_is_finished_at_once_and_the_other_calls_go_on(
+    media: Media,
+    callee: Callee,
+    tmp_path: Path,
+    remote: tuple[str, int],
+    ending: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    stem = sound_of(tmp_path, frames=30)
+    media.open_any("good")
+    media.play_to("good", callee.address, stem)
+    media.open_any("bad")
+    media.play_to("bad", remote, stem if ending == ".alaw" else tmp_path / "nowhere")
+    media.events.wait(SoundFinished, "bad")
+    assert media.close_and_wait("bad") == SessionStats()
+    media.events.wait(SoundFinished, "good")
+    assert callee.heard == stem.with_suffix(".alaw").read_bytes()
+    assert "media session bad: " in caplog.text
+
+
+def test_an_unreachable_callee_does_not_stop_the_others(media: Media, callee: Callee, tmp_path: Path) -> None:
+    stem = sound_of(tmp_path, frames=30)
+    with Callee() as gone:
+        nobody = gone.address  # its port is closed now: the kernel answers by ICMP
+    for name, remote in (("deaf", nobody), ("good", callee.address)):
+        media.open_any(name)
+        media.play_to(name, remote, stem)
+    media.events.wait(SoundFinished, count=2)
+    assert callee.heard == stem.with_suffix(".alaw").read_bytes()
+    assert media.close_and_wait("deaf").received == 0
+
+
+def test_what_the_callee_sends_is_counted_from_the_answer_on(media: Media, callee: Callee, tmp_path: Path) -> None:
+    port = media.open_any("a")
+    callee.send(rtp.pack(8, 1, 160, 5, bytes(FRAME)), port)
+    time.sleep(0.05)
+    media.play_to("a", callee.address, sound_of(tmp_path, frames=20))
+    wait_until(lambda: bool(callee.read()), what="our first packet")
+    for number in (10, 11, 12, 14):
+        callee.send(rtp.pack(8, number, number * 160, 5, bytes(FRAME)), port)
+    media.events.wait(SoundFinished)
+    stats = media.close_and_wait("a")
+    assert (stats.received, stats.lost, stats.discarded) == (4, 1, 0)
+    assert stats.jitter_ms is not None
+
+
+def test_garbage_at_the_port_is_counted_and_the_sound_goes_on(media: Media, callee: Callee, tmp_path: Path) -> None:
+    stem = sound_of(tmp_path, frames=30)
+    port = media.open_any("a")
+    media.play_to("a", callee.address, stem)
+    garbage = [
+        b"",
+        b"\0",
+        b"\x90" + bytes(11) + b"\xff\xff",
+        b"INVITE sip:a SIP/2.0\r\n\r\n",
+        b"\x00" + os.urandom(60_000),
+        b"\xff" * 12,
+    ]
+    for data in garbage:
+        callee.send(data, port)
+    media.events.wait(SoundFinished)
+    stats = media.close_and_wait("a")
+    assert (stats.discarded, stats.received) == (len(garbage), 0)
+    assert callee.heard == stem.with_suffix(".alaw").read_bytes()
+
+
+def key_press(event: int, number: int) -> bytes:
+    return rtp.pack(101, number, number * 1000, 5, struct.pack("!BBH", event, 10, 160), marker=True)
+
+
+def test_keys_that_the_callee_presses_are_told_in_order(media: Media, callee: Callee) -> None:
+    port = media.open_any("a")
+    media.play_to("a", callee.address, None)
+    media.open_any("b")  # answered once the play before it has been read
+    media.close_and_wait("b")
+    for number, event in enumerate([1, 10, 11, 15]):
+        for _ in range(3):
+            callee.send(key_press(event, number), port)
+    digits = media.events.wait(DigitReceived, "a", count=4)
+    assert [event.digit for event in digits] == ["1", "*", "#", "D"]
+
+
+def test_a_dialer_that_does_not_listen_is_not_heard_in_a_call(callee: Callee, tmp_path: Path) -> None:
+    """What it is told (far more than the pipe holds) waits, and the packets leave on time."""
+    heard, listen = Events(), threading.Event()
+
+    def deaf(event: MediaEvent) -> None:
+        listen.wait(30)
+        heard(event)
+
+    presses = 4000
+    with Media(deaf) as media:
+        stem = sound_of(tmp_path, frames=150)
+        port = media.open_any("a")
+        media.play_to("a", callee.address, stem)
+        wait_until(lambda: bool(callee.read()), what="the first packet")
+        for number in range(presses):
+            callee.send(key_press(number % 16, number), port)
+            if number % 50 == 0:
+                time.sleep(0.005)
+        wait_until(lambda: len(callee.read()) == 150, what="the whole sound")
+        assert callee.arrived_at[-1] - callee.arrived_at[0] < 150 * 0.02 + 0.1
+        assert heard.all == []
+        listen.set()
+        heard.wait(SoundFinished)
+        media.close("a")
+        heard.wait(SessionClosed)
+    assert len(heard.of(DigitReceived)) > presses / 2
+
+
+def test_an_event_that_its_taker_fails_on_does_not_end_the_reading(
+    callee: Callee, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    events = Events()
+
+    def faulty(event: MediaEvent) -> None:
+        events(event)
+        raise RuntimeError("the taker's own fault")
+
+    with Media(faulty) as media:
+        for name in ("a", "b"):
+            media.open_any(name)
+            media.play_to(name, callee.address, sound_of(tmp_path, frames=2))
+            events.wait(SoundFinished, name)
+        media.close("a")
+        events.wait(SessionClosed, "a")
+    assert "an event of the media process was not taken" in caplog.text
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="POSIX signals")
+def test_a_stall_is_made_up_without_a_burst_and_without_a_loss(media: Media, callee: Callee, tmp_path: Path) -> None:
+    stem = sound_of(tmp_path, frames=60)
+    media.open_any("a")
+    media.play_to("a", callee.address, stem)
+    wait_until(lambda: len(callee.read()) >= 20, what="20 packets")
+    assert media.pid
+    os.kill(media.pid, signal.SIGSTOP)
+    time.sleep(0.4)
+    os.kill(media.pid, signal.SIGCONT)
+    media.events.wait(SoundFinished)
+    assert callee.heard == stem.with_suffix(".alaw").read_bytes()
+    times = callee.arrived_at
+    assert max(late - early for early, late in pairwise(times)) > 0.3
+    # A machine under load may be late by a packet, never by the 20 of the stall.
+    assert max(sum(start <= at < start + 0.03 for at in times) for start in times) <= 4
+
+
+def test_a_killed_process_is_told_once_with_its_sessions(media: Media, callee: Callee, tmp_path: Path) -> None:
+    media.open_any("playing")
+    media.open_any("waiting")
+    media.play_to("playing", callee.address, sound_of(tmp_path, frames=500))
+    wait_until(lambda: len(callee.read()) >= 60, what="60 packets")
+    assert media.pid and media.alive
+    os.kill(media.pid, signal.SIGKILL)
+    (died,) = media.events.wait(MediaDied)
+    assert set(died.played_frames) == {"playing", "waiting"}
+    assert len(callee.read()) - 60 < died.played_frames["playing"] <= len(callee.read())
+    assert died.played_frames["waiting"] == 0
+    assert not media.alive
+
+
+def test_after_its_death_nothing_blocks_and_a_new_process_takes_over(
+    media: Media, callee: Callee, tmp_path: Path
+) -> None:
+    port = media.open_any("a")
+    assert media.pid
+    os.kill(media.pid, signal.SIGKILL)
+    media.events.wait(MediaDied)
+    with pytest.raises(MediaUnavailable):
+        media.open_any("b")
+    media.play_to("a", callee.address, sound_of(tmp_path, frames=3))
+    media.close("a")
+    media.stop()
+    with Media() as successor:
+        successor.open("a", LOCALHOST, port)
+        successor.play_to("a", callee.address, tmp_path / "sound")
+        successor.events.wait(SoundFinished)
+    assert len(callee.read()) == 3
+    assert media.events.of(MediaDied) == [MediaDied(played_frames={"a": 0})]
+
+
+def test_a_process_that_hangs_holds_up_nobody(callee: Callee, tmp_path: Path) -> None:
+    media = Media()
+    media.start()
+    stem = sound_of(tmp_path, frames=3)
+    media.open_any("a")
+    assert media.pid
+    pid = media.pid
+    os.kill(pid, signal.SIGSTOP)
+    begin = time.monotonic()
+    for _ in range(2000):  # more than the pipe holds
+        media.play_to("a", callee.address, stem)
+    assert time.monotonic() - begin < 1.0
+    with pytest.raises(MediaUnavailable):
+        media.open_any("b")
+    assert time.monotonic() - begin < 4.0
+    media.stop()
+    assert time.monotonic() - begin < 8.0
+    assert not Path(f"/proc/{pid}").exists()
+    assert media.events.of(MediaDied) == []
+
+
+def test_stopping_is_quick_leaves_nothing_and_can_be_repeated(callee: Callee, tmp_path: Path) -> None:
+    port = free_ports(2, even=True)[0]
+    descriptors = len(os.listdir("/proc/self/fd"))
+    media = Media()
+    media.start()
+    media.open("a", LOCALHOST, port)
+    media.play_to("a", callee.address, sound_of(tmp_path, frames=500))
+    wait_until(lambda: bool(callee.read()), what="the first packet")
+    begin = time.monotonic()
+    media.stop()
+    media.stop()
+    assert time.monotonic() - begin < 2.0
+    assert not media.alive and not is_bound(LOCALHOST, port)
+    assert media.events.of(MediaDied) == []
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+
+
+def test_before_the_start_it_is_not_alive_and_opens_nothing() -> None:
+    media = Media()
+    assert not media.alive and media.pid is None
+    with pytest.raises(MediaUnavailable):
+        media.open_any("a")
+    media.stop()
+
+
+def test_the_process_ends_with_its_control_pipe() -> None:
+    command = [sys.executable, "-m", "autodialer.media.shell.child"]
+    child = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert child.stdin and child.stdout
+        child.stdin.close()
+        assert child.wait(10) == 0
+    finally:
+        child.kill()
+        child.wait()
+        child.stdout.close()
+
+
+ORPHAN = """
+import sys, time
+from tests.media.processes import Media
+media = Media()
+media.start()
+media.open("a", "127.0.0.1", int(sys.argv[1]))
+media.play_to("a", ("127.0.0.1", int(sys.argv[2])), sys.argv[3])
+print(media.pid, flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_process_whose_dialer_is_killed_stops_sending_and_ends(callee: Callee, tmp_path: Path) -> None:
+    stem = sound_of(tmp_path, frames=1000)
+    port = free_ports(2, even=True)[0]
+    arguments = [str(port), str(callee.address[1]), str(stem)]
+    dialer = subprocess.Popen([sys.executable, "-c", ORPHAN, *arguments], cwd=ROOT, stdout=subprocess.PIPE)
+    try:
+        assert dialer.stdout
+        pid = int(dialer.stdout.readline())
+        wait_until(lambda: len(callee.read()) >= 5, what="packets of the call")
+        dialer.kill()
+        dialer.wait()
+        wait_until(lambda: not is_bound(LOCALHOST, port), what="the end of the sending", timeout_s=2)
+        wait_until(lambda: _has_ended(pid), what="the end of the process", timeout_s=2)
+    finally:
+        dialer.kill()
+        dialer.wait()
+        dialer.stdout.close()
+
+
+def _has_ended(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True

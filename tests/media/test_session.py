@@ -1,0 +1,180 @@
+"""What one call sends and counts; no socket, no clock."""
+
+import random
+
+import pytest
+
+from autodialer.media import rtp
+from autodialer.media.rtp import RtpPacket
+from autodialer.media.session import FRAME, Session, SessionStats
+
+REMOTE = ("192.0.2.1", 4000)
+SOUND = bytes(n % 251 for n in range(3 * FRAME))
+
+
+def playing(
+    codes: bytes = SOUND, *, codec: str = "PCMA", payload_type: int = 8, lead_in_ms: int = 0, seed: int | None = 1
+) -> Session:
+    session = Session(random.Random(seed) if seed is not None else None)
+    session.play(
+        remote=REMOTE,
+        codec=codec,
+        payload_type=payload_type,
+        codes=codes,
+        telephone_event_pt=101,
+        lead_in_ms=lead_in_ms,
+    )
+    return session
+
+
+def send_all(session: Session, *, left: bool = True) -> list[RtpPacket]:
+    packets = []
+    while session.playing:
+        packet = rtp.parse(session.next_packet())
+        assert packet is not None
+        packets.append(packet)
+        session.count_sent(left=left)
+    return packets
+
+
+def test_the_first_packet_carries_the_first_160_codes_and_the_marker() -> None:
+    first, *rest = send_all(playing())
+    assert (first.payload, first.marker, first.payload_type) == (SOUND[:160], True, 8)
+    assert not any(packet.marker for packet in rest)
+
+
+def test_the_packets_together_are_the_sound() -> None:
+    assert b"".join(packet.payload for packet in send_all(playing())) == SOUND
+
+
+@pytest.mark.parametrize(("codec", "silence"), [("PCMA", 0xD5), ("PCMU", 0xFF)])
+def test_a_last_part_of_a_packet_is_filled_with_the_silence_of_the_codec(codec: str, silence: int) -> None:
+    packets = send_all(playing(SOUND[:161], codec=codec))
+    assert [len(packet.payload) for packet in packets] == [160, 160]
+    assert packets[1].payload == SOUND[160:161] + bytes([silence]) * 159
+
+
+def test_sequence_and_timestamp_go_on_packet_by_packet_and_the_source_stays() -> None:
+    packets = send_all(playing())
+    first = packets[0]
+    for number, packet in enumerate(packets):
+        assert packet.sequence == (first.sequence + number) % 2**16
+        assert packet.timestamp == (first.timestamp + 160 * number) % 2**32
+        assert packet.ssrc == first.ssrc
+
+
+class Top(random.Random):
+    """Draws the largest number there is."""
+
+    def getrandbits(self, k: int, /) -> int:
+        return 2**k - 1
+
+
+def test_sequence_and_timestamp_wrap_around() -> None:
+    session = Session(Top())
+    session.play(remote=REMOTE, codec="PCMA", payload_type=8, codes=SOUND, telephone_event_pt=None, lead_in_ms=0)
+    packets = send_all(session)
+    assert [packet.sequence for packet in packets] == [65535, 0, 1]
+    assert [packet.timestamp for packet in packets] == [2**32 - 1, 159, 319]
+
+
+def test_every_call_starts_with_numbers_of_its_own() -> None:
+    firsts = [send_all(playing(seed=None))[0] for _ in range(20)]
+    assert len({packet.ssrc for packet in firsts}) == 20
+    assert len({packet.timestamp for packet in firsts}) == 20
+    assert len({packet.sequence for packet in firsts}) > 15
+
+
+@pytest.mark.parametrize(("lead_in_ms", "frames"), [(0, 0), (1, 1), (20, 1), (300, 15), (310, 16)])
+def test_silence_leads_in_and_is_not_counted_as_played(lead_in_ms: int, frames: int) -> None:
+    session = playing(lead_in_ms=lead_in_ms)
+    packets = send_all(session)
+    assert [packet.payload for packet in packets[:frames]] == [b"\xd5" * 160] * frames
+    assert b"".join(packet.payload for packet in packets[frames:]) == SOUND
+    assert packets[0].marker
+    assert session.stats() == SessionStats(sent=frames + 3, played_frames=3)
+
+
+def test_a_packet_counts_only_once_it_has_left() -> None:
+    session = playing()
+    session.next_packet()
+    assert session.stats().played_frames == 0
+    session.count_sent(left=True)
+    assert session.stats() == SessionStats(sent=1, played_frames=1)
+
+
+def test_a_packet_that_cannot_leave_is_not_counted_and_leaves_a_gap_in_the_numbers() -> None:
+    session = playing()
+    lost = rtp.parse(session.next_packet())
+    session.count_sent(left=False)
+    packets = send_all(session)
+    assert lost is not None and packets[0].sequence == (lost.sequence + 1) % 2**16
+    assert packets[0].payload == SOUND[160:320]
+    assert packets[0].marker, "the marker goes on the first packet that leaves"
+    assert session.stats() == SessionStats(sent=2, played_frames=2)
+
+
+def test_a_dead_network_ends_the_sound_with_nothing_played() -> None:
+    session = playing()
+    assert len(send_all(session, left=False)) == 3
+    assert session.stats() == SessionStats(sent=0, played_frames=0)
+
+
+def test_before_the_answer_and_without_a_sound_nothing_is_sent() -> None:
+    assert not Session().playing
+    assert not playing(b"", lead_in_ms=500).playing
+
+
+def incoming(
+    sequence: int, payload_type: int = 8, payload: bytes = b"\xd5" * 160, *, timestamp: int | None = None
+) -> bytes:
+    return rtp.pack(payload_type, sequence, sequence * 160 if timestamp is None else timestamp, 99, payload)
+
+
+def test_what_comes_before_the_answer_is_early_media_and_not_counted() -> None:
+    session = Session()
+    assert session.receive(incoming(1), 0.0) is None
+    assert session.stats().received == 0
+
+
+def test_received_lost_and_jitter_are_told_after_the_answer() -> None:
+    session = playing()
+    for number in (1, 2, 4):
+        session.receive(incoming(number), number * 0.02)
+    stats = session.stats()
+    assert (stats.received, stats.lost, stats.discarded) == (3, 1, 0)
+    assert stats.jitter_ms == pytest.approx(0, abs=1e-6)
+
+
+def test_a_call_that_hears_nothing_back_can_be_told_by_received_being_zero() -> None:
+    session = playing()
+    send_all(session)
+    stats = session.stats()
+    assert (stats.received, stats.lost, stats.jitter_ms) == (0, None, None)
+
+
+def test_garbage_is_counted_and_changes_nothing_else() -> None:
+    session = playing()
+    source = random.Random(7)
+    garbage = [b"", b"\0", b"\r\n", b"INVITE sip:x SIP/2.0\r\n", source.randbytes(1400)[1:], bytes(2000)]
+    for data in garbage:
+        assert session.receive(data, 0.0) is None
+    stats = session.stats()
+    assert stats.received + stats.discarded == len(garbage) and stats.discarded >= 5
+
+
+def test_a_key_press_is_told_once_and_is_no_jitter() -> None:
+    session = playing()
+    session.receive(incoming(1), 0.02)
+    digits = [session.receive(incoming(n, 101, bytes([5, 10, 0, 160]), timestamp=160), n * 0.02) for n in (2, 3, 4)]
+    session.receive(incoming(5), 0.1)
+    stats = session.stats()
+    assert digits == ["5", None, None]
+    assert (stats.received, stats.lost) == (5, 0)
+    assert stats.jitter_ms == pytest.approx(0, abs=1e-6)
+
+
+def test_events_of_a_payload_type_nobody_agreed_on_are_no_digits() -> None:
+    session = Session()
+    session.play(remote=REMOTE, codec="PCMA", payload_type=8, codes=SOUND, telephone_event_pt=None, lead_in_ms=0)
+    assert session.receive(incoming(1, 101, bytes([5, 10, 0, 160])), 0.0) is None

@@ -1,0 +1,1 @@
+"""Peers nobody here wrote, as test fixtures: they judge our SIP and RTP on the wire."""

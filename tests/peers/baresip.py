@@ -1,0 +1,146 @@
+"""baresip as a callee that answers by itself and records what it hears."""
+
+import re
+from pathlib import Path
+from typing import Self
+
+from tests.peers.ports import LOCALHOST, free_port, free_ports, is_bound, wait_until
+from tests.peers.process import Process
+
+Address = tuple[str, int]
+
+_MODULE_FOLDERS = ("/usr/lib/baresip/modules", "/usr/local/lib/baresip/modules", "/usr/lib64/baresip/modules")
+
+# snd_path is relative to the working folder: baresip cuts a recording's whole path after 127 characters.
+_CONFIG = """poll_method epoll
+sip_listen {host}:{port}
+call_local_timeout 120
+call_max_calls 100
+audio_player aubridge,{name}
+audio_source aubridge,{name}
+audio_alert aubridge,alert
+ausrc_format s16
+auplay_format s16
+auenc_format s16
+audec_format s16
+audio_buffer 20-160
+rtp_ports {first_rtp}-{last_rtp}
+rtcp_mux no
+net_interface {host}
+jitter_buffer_delay 1-10
+rtp_stats yes
+module_path {modules}
+module g711.so
+module aubridge.so
+module sndfile.so
+module_tmp account.so
+module_app menu.so
+snd_path recordings
+"""
+
+
+class Baresip:
+    """baresip at `address`, which answers calls to sip:`user`@`address`; a context manager.
+
+    It records what it hears into a WAV a call (`recordings`; named by the second, so no two calls in one) and sends
+    back what it hears, so that RTP flows both ways. Unlike SIPp it minds tags, Request-URI and ACK: a 200 without a
+    right ACK is sent again, and the call cut after 32 s.
+    """
+
+    def __init__(
+        self,
+        *,
+        folder: Path,
+        host: str = LOCALHOST,
+        user: str = "callee",
+        codecs: tuple[str, ...] = ("PCMA", "PCMU"),
+        limit_s: int = 120,
+        registrar: Address | None = None,
+        password: str = "",
+    ) -> None:
+        self.user = user
+        self.address: Address = (host, free_port(host))
+        self.rtp_ports = free_ports(20, host=host, even=True)
+        self.folder = folder / f"baresip-{self.address[1]}"
+        self._limit_s = limit_s
+        self._process: Process | None = None
+        domain = f"{host}:{self.address[1]}" if registrar is None else f"{registrar[0]}:{registrar[1]}"
+        interval = 0 if registrar is None else 60
+        names = ",".join(f"{codec}/8000/1" for codec in codecs)
+        self._account = (
+            f"<sip:{user}@{domain};transport=udp>;auth_pass={password};regint={interval};"
+            f"answermode=auto;audio_codecs={names};medianat=;mediaenc=\n"
+        )
+
+    @property
+    def uri(self) -> str:
+        """What to call."""
+        return f"sip:{self.user}@{self.address[0]}:{self.address[1]}"
+
+    def __enter__(self) -> Self:
+        (self.folder / "recordings").mkdir(parents=True)
+        modules = next((path for path in _MODULE_FOLDERS if Path(path).is_dir()), _MODULE_FOLDERS[0])
+        config = _CONFIG.format(
+            host=self.address[0],
+            port=self.address[1],
+            name="ear",
+            first_rtp=self.rtp_ports[0],
+            last_rtp=self.rtp_ports[-1],
+            modules=modules,
+        )
+        (self.folder / "config").write_text(config)
+        (self.folder / "accounts").write_text(self._account)
+        (self.folder / "contacts").write_text("")
+        self._process = Process(
+            "stdbuf",
+            ["-oL", "baresip", "-4", "-v", "-f", str(self.folder.resolve()), "-t", str(self._limit_s)],
+            output=self.folder / "baresip.log",
+            limit_s=self._limit_s + 10,
+            cwd=self.folder,
+        )
+        try:
+            ready = "baresip is ready"
+            self._process.wait_ready(lambda: is_bound(*self.address) and ready in self.log, what="its port to open")
+        except BaseException:
+            self._process.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None:
+            self._process.stop()
+
+    @property
+    def log(self) -> str:
+        """All that baresip wrote, without its colours."""
+        return re.sub(r"\x1b\[[\d;]*m", "", (self.folder / "baresip.log").read_text(errors="replace"))
+
+    @property
+    def established(self) -> int:
+        """How many calls it holds to be established: it got the ACK for each, or is still waiting for it."""
+        return len(re.findall(r"^.*: Call established: ", self.log, re.MULTILINE))
+
+    @property
+    def closed(self) -> list[str]:
+        """The reason of the end of each call that has ended, in baresip's words."""
+        return [str(reason) for reason in re.findall(r"session closed: (.*)$", self.log, re.MULTILINE)]
+
+    @property
+    def received_packets(self) -> list[int]:
+        """How many RTP packets each ended call brought."""
+        return [int(count) for count in re.findall(r"^packets:\s+\d+\s+(\d+)", self.log, re.MULTILINE)]
+
+    @property
+    def recordings(self) -> list[Path]:
+        """What it heard, a WAV a call in order of time; complete once the call is closed."""
+        return sorted((self.folder / "recordings").glob("dump-*-dec.wav"))
+
+    def wait_established(self, *, count: int = 1, timeout_s: float = 10.0) -> None:
+        """Return once so many calls were established."""
+        wait_until(lambda: self.established >= count, what=f"{count} calls established at baresip", timeout_s=timeout_s)
+
+    def wait_closed(self, *, count: int = 1, timeout_s: float = 10.0) -> None:
+        """Return once so many calls have ended and their recordings are complete."""
+        done = "audio: destroyed"
+        what = f"{count} calls closed at baresip"
+        wait_until(lambda: len(self.closed) >= count and self.log.count(done) >= count, what=what, timeout_s=timeout_s)

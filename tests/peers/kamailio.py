@@ -1,0 +1,213 @@
+"""Kamailio as a strict proxy between a caller and a callee: digest, Record-Route and loose routing, all logged."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Self
+
+from tests.peers.ports import LOCALHOST, free_port, is_bound, wait_until
+from tests.peers.process import Process
+
+Address = tuple[str, int]
+Hash = Literal["MD5", "SHA-256"]
+
+_CONFIG = """#!KAMAILIO
+debug=1
+log_stderror=yes
+log_name="kamailio"
+disable_tcp=yes
+enable_tls=no
+enable_sctp=0
+children=2
+auto_aliases=no
+dns=no
+rev_dns=no
+sip_warning=0
+server_signature=yes
+listen=udp:{host}:{port}
+
+loadmodule "tm.so"
+loadmodule "sl.so"
+loadmodule "rr.so"
+loadmodule "pv.so"
+loadmodule "maxfwd.so"
+loadmodule "textops.so"
+loadmodule "siputils.so"
+loadmodule "xlog.so"
+loadmodule "auth.so"
+
+modparam("rr", "enable_full_lr", 1)
+modparam("auth", "algorithm", "{algorithm}")
+modparam("auth", "secret", "{realm}-nonce")
+modparam("auth", "nonce_expire", 300)
+
+request_route {{
+    if (!mf_process_maxfwd_header("10")) {{
+        sl_send_reply("483", "Too Many Hops");
+        exit;
+    }}
+    xlog("L_ALERT", "peer event=received method=$rm uri=$ru call-id=$ci cseq=$cs\\n");
+    if (is_method("CANCEL")) {{
+        if (t_check_trans()) {{
+            xlog("L_ALERT", "peer event=cancel_matched method=$rm uri=$ru call-id=$ci cseq=$cs\\n");
+            t_relay();
+        }} else {{
+            xlog("L_ALERT", "peer event=cancel_unmatched method=$rm uri=$ru call-id=$ci cseq=$cs\\n");
+            sl_send_reply("481", "Call/Transaction Does Not Exist");
+        }}
+        exit;
+    }}
+    if (has_totag()) {{
+        route(IN_DIALOG);
+        exit;
+    }}
+    if (is_method("OPTIONS")) {{
+        sl_send_reply("200", "OK");
+        exit;
+    }}
+    if (!is_method("INVITE")) {{
+        sl_send_reply("405", "Method Not Allowed");
+        exit;
+    }}
+    t_check_trans();
+{authenticate}
+    record_route();
+{target}
+    xlog("L_ALERT", "peer event=relayed method=$rm uri=$ru call-id=$ci cseq=$cs\\n");
+    if (!t_relay()) {{
+        sl_reply_error();
+    }}
+}}
+
+route[IN_DIALOG] {{
+    if (loose_route()) {{
+        xlog("L_ALERT", "peer event=loose_route method=$rm uri=$ru call-id=$ci cseq=$cs\\n");
+        t_relay();
+        exit;
+    }}
+    if (is_method("ACK") && t_check_trans()) {{
+        xlog("L_ALERT", "peer event=ack_of_final method=$rm uri=$ru call-id=$ci cseq=$cs\\n");
+        t_relay();
+        exit;
+    }}
+    xlog("L_ALERT", "peer event=no_route method=$rm uri=$ru call-id=$ci cseq=$cs\\n");
+    if (!is_method("ACK")) {{
+        sl_send_reply("404", "Not here");
+    }}
+}}
+"""
+
+_AUTHENTICATE = """
+    if (!{check}("{realm}", "{password}", "0") || $au != "{username}") {{
+        xlog("L_ALERT", "peer event=challenged method=$rm uri=$ru call-id=$ci cseq=$cs\\n");
+        {challenge}("{realm}", "{flags}");
+        exit;
+    }}
+    xlog("L_ALERT", "peer event=authenticated method=$rm uri=$ru call-id=$ci cseq=$cs\\n");
+    consume_credentials();
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProxyEvent:
+    """A line of the proxy's log."""
+
+    event: str
+    """received, challenged, authenticated, relayed, loose_route, no_route, ack_of_final, cancel_matched or
+    cancel_unmatched."""
+    method: str
+    uri: str
+    """The Request-URI after what the event says was done."""
+    call_id: str
+    cseq: int
+
+
+class Kamailio:
+    """Kamailio at `address` in front of a callee; a context manager.
+
+    With a password it asks for one by 401 or 407, MD5 or SHA-256, with qop=auth or without. What it lets through goes
+    to `callee` with Record-Route and the user part `callee_user` (None leaves the number as dialled).
+    """
+
+    def __init__(
+        self,
+        callee: Address,
+        *,
+        folder: Path,
+        host: str = LOCALHOST,
+        callee_user: str | None = None,
+        username: str = "user",
+        password: str | None = None,
+        realm: str = "kamailio",
+        code: Literal[401, 407] = 407,
+        algorithm: Hash = "MD5",
+        qop: bool = True,
+        limit_s: int = 180,
+    ) -> None:
+        self.address: Address = (host, free_port(host))
+        self.folder = folder / f"kamailio-{self.address[1]}"
+        self._limit_s = limit_s
+        self._process: Process | None = None
+        named = "proxy" if code == 407 else "www"
+        authenticate = _AUTHENTICATE.format(
+            check=f"pv_{named}_authenticate",
+            challenge=f"{named}_challenge",
+            realm=realm,
+            username=username,
+            password=password,
+            flags=1 if qop else 0,
+        )
+        user = f'    $rU = "{callee_user}";\n' if callee_user else ""
+        self.config = _CONFIG.format(
+            host=host,
+            port=self.address[1],
+            algorithm=algorithm,
+            realm=realm,
+            authenticate=authenticate if password is not None else "",
+            target=f'{user}    $rd = "{callee[0]}";\n    $rp = "{callee[1]}";',
+        )
+
+    def __enter__(self) -> Self:
+        self.folder.mkdir(parents=True)
+        (self.folder / "kamailio.cfg").write_text(self.config)
+        arguments = ["-f", "kamailio.cfg", "-DD", "-E", "-m", "16", "-M", "4", "-Y", str(self.folder.resolve())]
+        self._process = Process(
+            "kamailio",
+            [*arguments, "-P", str(self.folder.resolve() / "kamailio.pid")],
+            output=self.folder / "kamailio.log",
+            limit_s=self._limit_s,
+            cwd=self.folder,
+        )
+        try:
+            self._process.wait_ready(lambda: is_bound(*self.address), what="its port to open")
+        except BaseException:
+            self._process.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None:
+            self._process.stop()
+
+    @property
+    def log(self) -> str:
+        """All that Kamailio wrote, for people."""
+        return (self.folder / "kamailio.log").read_text(errors="replace")
+
+    @property
+    def events(self) -> list[ProxyEvent]:
+        """What became of every request so far, in order."""
+        pattern = re.compile(r"peer event=(\S+) method=(\S+) uri=(\S+) call-id=(\S+) cseq=(\d+)")
+        return [
+            ProxyEvent(event=hit[1], method=hit[2], uri=hit[3], call_id=hit[4], cseq=int(hit[5]))
+            for hit in pattern.finditer(self.log)
+        ]
+
+    def count(self, event: str, method: str) -> int:
+        """How often this became of a request of this method."""
+        return sum(entry.event == event and entry.method == method for entry in self.events)
+
+    def wait_for(self, event: str, method: str, *, count: int = 1, timeout_s: float = 10.0) -> None:
+        """Return once the log has so many such events."""
+        what = f"{count} {event} of {method} at Kamailio"
+        wait_until(lambda: self.count(event, method) >= count, what=what, timeout_s=timeout_s, poll_s=0.02)

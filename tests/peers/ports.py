@@ -1,0 +1,105 @@
+"""Ports and addresses of 127.0.0.0/8 for tests, so that two runs side by side never meet.
+
+A port handed out is held by an abstract Unix socket named after it for as long as this process lives: the kernel lets
+one process have the name, and takes it back when the process dies however it dies.
+"""
+
+import contextlib
+import itertools
+import random
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+LOCALHOST = "127.0.0.1"
+FIRST_PORT, LAST_PORT = 20000, 31999
+"""Above the dialer's own RTP ports (10000-19999), below the ephemeral ports of Linux (32768-60999)."""
+
+_holds: dict[int, socket.socket] = {}
+_hosts: Iterator[int] | None = None
+
+
+class NoFreePort(RuntimeError):
+    """No port is free in the range that tests use."""
+
+
+def free_port(host: str = LOCALHOST) -> int:
+    """A port free for UDP and TCP, held for this process until it ends."""
+    return free_ports(1, host=host)[0]
+
+
+def free_ports(count: int, *, host: str = LOCALHOST, even: bool = False) -> range:
+    """`count` ports in a row, free for UDP and TCP, held for this process until it ends.
+
+    `even` starts them at an even number, as RTP wants (RFC 3550 section 11). Raises NoFreePort.
+    """
+    starts = list(range(FIRST_PORT, LAST_PORT - count + 2, 2 if even else 1))
+    offset = random.randrange(len(starts))
+    for start in itertools.chain(starts[offset:], starts[:offset]):
+        wanted = range(start, start + count)
+        if _take(wanted, host):
+            return wanted
+    raise NoFreePort(f"no {count} ports in a row are free in {FIRST_PORT}-{LAST_PORT}")
+
+
+def other_host() -> str:
+    """An address of 127.0.0.0/8 other than 127.0.0.1, not given out before in this process."""
+    global _hosts
+    if _hosts is None:
+        _hosts = itertools.count(random.randrange(256, 200 * 65536))
+    number = next(_hosts)
+    return f"127.{1 + number // 65536 % 250}.{number // 256 % 256}.{1 + number % 254}"
+
+
+@contextlib.contextmanager
+def silent_host(host: str = LOCALHOST) -> Iterator[tuple[str, int]]:
+    """The address of a gateway that takes every datagram in and never answers."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind((host, free_port(host)))
+        yield silent.getsockname()
+
+
+def _take(ports: range, host: str) -> bool:
+    with contextlib.ExitStack() as stack:
+        taken: dict[int, socket.socket] = {}
+        for port in ports:
+            if port in _holds or not _can_bind(host, port):
+                return False
+            hold = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+            try:
+                hold.bind(f"\0autodialer-test-port-{port}")
+            except OSError:
+                return False
+            taken[port] = hold
+        stack.pop_all()
+        _holds.update(taken)
+    return True
+
+
+def _can_bind(host: str, port: int) -> bool:
+    for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+        with socket.socket(socket.AF_INET, kind) as probe:
+            try:
+                probe.bind((host, port))
+            except OSError:
+                return False
+    return True
+
+
+def is_bound(host: str, port: int, *, tcp: bool = False) -> bool:
+    """Whether any process has the port open at this address or at all addresses, as the kernel's tables say."""
+    suffix = f":{port:04X}"
+    addresses = {"00000000", socket.inet_aton(host)[::-1].hex().upper()}
+    lines = Path("/proc/net/tcp" if tcp else "/proc/net/udp").read_text().splitlines()[1:]
+    local = [line.split()[1] for line in lines if not tcp or line.split()[3] == "0A"]
+    return any(entry.endswith(suffix) and entry[:8] in addresses for entry in local)
+
+
+def wait_until(condition: Callable[[], bool], *, what: str, timeout_s: float = 10.0, poll_s: float = 0.01) -> None:
+    """Return as soon as the condition holds; raise TimeoutError naming `what` after `timeout_s`."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {timeout_s} s in vain for {what}")
+        time.sleep(poll_s)
