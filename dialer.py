@@ -21,10 +21,19 @@ from autodialer.campaign.retry import CANCELLED_DELAY_S, decide_next
 from autodialer.campaign.scheduler import Scheduler
 from autodialer.clock import Clock
 from autodialer.config import Settings, load_settings, set_up_logging
-from autodialer.errors import AlreadyRunning, MediaUnavailable, PortsExhausted, SettingsError, Unavailable
+from autodialer.errors import (
+    AlreadyRunning,
+    Invalid,
+    MediaUnavailable,
+    PhoneClosed,
+    PortsExhausted,
+    SettingsError,
+    Unavailable,
+)
 from autodialer.model import (
     CallOutcome,
     Campaign,
+    Cause,
     ClaimedJob,
     Command,
     Disposition,
@@ -230,15 +239,26 @@ class Dialer:
         self._scheduler.started(job, now)
         try:
             self._phones.call(trunk.key, dial_string(job.number, trunk.number_format), plan)
-            logger.info(
-                "call %s to %s starts on trunk %s, attempt %d", job.call_id, job.number, trunk.name, job.attempt
-            )
-        except (PortsExhausted, MediaUnavailable) as exc:
+        except Invalid as exc:
+            logger.error("call %s to %s cannot be made: %s", job.call_id, job.number, exc)
+            self._end_call(self._live[job.call_id], self._not_callable(str(exc)))
+        except (PortsExhausted, MediaUnavailable, PhoneClosed) as exc:
             # Nothing has left this machine, so the number has not been called.
             logger.error("call %s to %s could not start and goes back to the queue: %s", job.call_id, job.number, exc)
             del self._live[job.call_id]
             self._scheduler.unstarted(job)
             self._unstarted.append(job)
+        else:
+            logger.info(
+                "call %s to %s starts on trunk %s, attempt %d", job.call_id, job.number, trunk.name, job.attempt
+            )
+
+    def _not_callable(self, message: str) -> CallOutcome:
+        """The outcome of a call that cannot be written as a SIP request: trying again would not help."""
+        now = self._clock.utcnow()
+        return CallOutcome(
+            disposition=Disposition.FAILED, cause=Cause.PROTOCOL_ERROR, invited_at=now, ended_at=now, message=message
+        )
 
     def _after_interruption(self, campaign: Campaign, job: ClaimedJob) -> NextStep:
         now = self._clock.utcnow()

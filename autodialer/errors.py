@@ -46,6 +46,12 @@ class MediaUnavailable(DialerError):
     code = "media_unavailable"
 
 
+class PhoneClosed(DialerError):
+    """The phone has been stopped and makes no more calls."""
+
+    code = "phone_closed"
+
+
 class HostUnresolved(DialerError):
     """The host name does not resolve to an IPv4 address."""
 

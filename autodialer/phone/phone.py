@@ -8,7 +8,7 @@ from pyVoIP.VoIP import CallState, VoIPPhone
 from pyVoIP.VoIP.status import PhoneStatus
 
 from autodialer.clock import Clock
-from autodialer.errors import PortsExhausted
+from autodialer.errors import PhoneClosed, PortsExhausted
 from autodialer.media.shell import DigitReceived, MediaProcess, PortTaken, SessionClosed, SoundFinished
 from autodialer.phone.call import Call
 from autodialer.phone.compatible import check_pyvoip
@@ -88,7 +88,7 @@ class Phone(VoIPPhone):
     def call(self, number: str, plan: CallPlan | None = None) -> Call:
         """Call `number` (dialled as it stands) and return at once.
 
-        Raises PortsExhausted or MediaUnavailable when nothing could leave, Invalid for a number or caller ID that could
+        Raises PortsExhausted, MediaUnavailable or PhoneClosed when nothing could leave, Invalid for a number or caller ID that could
         not stand in a SIP message.
         """
         plan = plan or CallPlan()
@@ -113,7 +113,10 @@ class Phone(VoIPPhone):
             on_event=self._on_call_event,
         )
         self.calls[call_id] = call
-        self.sip.run(lambda user_agent, now: call.place(user_agent, invite, now, self._clock.utcnow()))
+        if not self.sip.run(lambda user_agent, now: call.place(user_agent, invite, now, self._clock.utcnow())):
+            self.media.close(call_id)
+            self.forget(call)
+            raise PhoneClosed
         return call
 
     def _open_media(self, call_id: str) -> int:

@@ -80,10 +80,9 @@ class SipClient(SIP.SIPClient):
             call_id=call_id,
         )
 
-    def run(self, fn: Callable[[UserAgent, float], object]) -> None:
-        """Run `fn` with the SIP core and the monotonic time in the loop thread."""
-        if self.loop:
-            self.loop.run(fn)
+    def run(self, fn: Callable[[UserAgent, float], object]) -> bool:
+        """Run `fn` with the SIP core and the monotonic time in the loop thread; False when the loop has ended."""
+        return self.loop is not None and self.loop.run(fn)
 
     def run_later(self, delay_s: float, fn: Callable[[], object]) -> None:
         """Run `fn` in the loop thread after a while."""

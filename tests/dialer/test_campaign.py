@@ -58,21 +58,21 @@ def test_two_hundred_numbers_at_twenty_a_second_end_with_a_right_row_each(tmp_pa
     assert "Traceback" not in (tmp_path / "data" / "dialer.log").read_text()
 
 
-def test_kill_9_of_dialer_and_media_loses_no_number_and_calls_none_twice(tmp_path: Path) -> None:
+def test_kill_9_of_everything_loses_no_number_and_calls_none_twice(tmp_path: Path) -> None:
     world = World.make(tmp_path / "data")
     dialled = numbers(200)
     # A call cut off by the kill never reaches its last INVITE; SIPp goes on until it is stopped.
     with SippGateway(by_number(max_call_s=5), calls=1000, timeout_s=110) as gateway:
         campaign = world.campaign(gateway.address, dialled)
         for kill_after in (25, 90):
-            with world.dialer() as dialer:
+            with world.service() as service:
                 wait_until(
                     lambda: gateway.count("INVITE") >= kill_after,  # noqa: B023 -- called before the next turn
                     what="calls in the air",
                     timeout_s=30,
                 )
-                dialer.kill_all()
-        with world.dialer():
+                service.kill_all(processes=4)
+        with world.service():
             world.wait_finished(campaign, timeout_s=60)
         invites = gateway.invites_by_number
     dispositions = world.dispositions(campaign)

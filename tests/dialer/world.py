@@ -103,6 +103,10 @@ class World:
         """`python dialer.py` on this data folder; a context manager."""
         return DialerProcess(self.settings)
 
+    def service(self) -> "DialerProcess":
+        """`python main.py`, the whole service, on this data folder; a context manager."""
+        return DialerProcess(self.settings, program="main.py")
+
     def wait_finished(self, campaign: Campaign, timeout_s: float) -> None:
         """Return once the campaign is finished."""
 
@@ -132,8 +136,9 @@ class World:
 class DialerProcess:
     """`python dialer.py`; a context manager. Its standard input is a pipe of ours, as under the supervisor."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, program: str = "dialer.py") -> None:
         self._settings = settings
+        self._program = program
         self.log = settings.data / "dialer.log"
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -146,12 +151,12 @@ class DialerProcess:
             "DIALER_SIP_PORT": str(ports[0]),
             "DIALER_RTP_PORTS": f"{low}-{low + 2000}",
             "DIALER_DRAIN_S": "5",
+            "DIALER_HTTP": f"127.0.0.1:{free_ports(1)[0]}",
             "DIALER_SUPERVISED": "1",
         }
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, str(ROOT / "dialer.py")], stdin=subprocess.PIPE, stderr=log, env=environment, cwd=ROOT
-            )
+            command = [sys.executable, str(ROOT / self._program)]
+            self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=log, env=environment, cwd=ROOT)
         return self
 
     @property
@@ -159,22 +164,18 @@ class DialerProcess:
         assert self.process
         return self.process
 
-    def media_pid(self) -> int:
-        """The process id of the dialer's media process."""
-        children: list[int] = []
+    def descendants(self) -> list[int]:
+        """The process ids of the dialer, of what it started, and so on."""
+        found = [self.running.pid]
+        for pid in found:
+            for tasks in Path(f"/proc/{pid}/task").glob("*/children"):
+                found += [int(child) for child in tasks.read_text().split()]
+        return found
 
-        def found() -> bool:
-            tasks = Path(f"/proc/{self.running.pid}/task").glob("*/children")
-            children[:] = [int(pid) for task in tasks for pid in task.read_text().split()]
-            return bool(children)
-
-        wait_until(found, what="the media process")
-        return children[0]
-
-    def kill_all(self) -> None:
-        """kill -9 of the dialer and its media process at once."""
-        media = self.media_pid()
-        for pid in (self.running.pid, media):
+    def kill_all(self, processes: int) -> None:
+        """kill -9 of all at once, once so many processes run."""
+        wait_until(lambda: len(self.descendants()) == processes, what=f"{processes} processes")
+        for pid in self.descendants():
             os.kill(pid, signal.SIGKILL)
         self.running.wait()
 

@@ -122,7 +122,7 @@ class MediaProcess:
         logger.info("media started, pid %s", self._process.pid)
 
     def stop(self) -> None:
-        """End the process and wait for it, 2 s at most. Idempotent; open sessions are dropped without a word."""
+        """End the process, by force after 2 s, and wait for it. Idempotent; open sessions are dropped silently."""
         self._stopping = True
         process, self._process = self._process, None
         if not process:
