@@ -7,7 +7,7 @@ TESTS ?= tests
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run demo test check format migration sample-sound script
+.PHONY: help setup setup-dev run demo test check format migration diagrams sample-sound script
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -43,6 +43,7 @@ check: $(VENV)/.setup-dev  ## lint, types, layers, docs; no tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python docs/check.py
+	$(BIN)/python docs/diagrams.py --check
 
 format: $(VENV)/.setup-dev  ## format the code
 	$(BIN)/ruff check --fix .
@@ -51,6 +52,9 @@ format: $(VENV)/.setup-dev  ## format the code
 migration: $(VENV)/.setup-dev  ## a new migration from the tables: make migration NAME=what-changes
 	@test -n "$(NAME)" || { echo "name it: make migration NAME=what-changes"; exit 2; }
 	$(BIN)/python -m autodialer.store.migrations "$(NAME)"
+
+diagrams: setup  ## docs/states.md from the state tables in the code
+	@$(BIN)/python docs/diagrams.py
 
 script: setup  ## sqlite/script.sql from the migrations
 	$(BIN)/python -m autodialer.store.script > sqlite/script.sql.new && mv sqlite/script.sql.new sqlite/script.sql

@@ -88,8 +88,8 @@ class Phone(VoIPPhone):
     def call(self, number: str, plan: CallPlan | None = None) -> Call:
         """Call `number` (dialled as it stands) and return at once.
 
-        Raises PortsExhausted, MediaUnavailable or PhoneClosed when nothing could leave, Invalid for a number or caller ID that could
-        not stand in a SIP message.
+        Raises PortsExhausted, MediaUnavailable or PhoneClosed when nothing could leave, Invalid for a number or caller
+        ID that could not stand in a SIP message.
         """
         plan = plan or CallPlan()
         call_id = new_call_id()
