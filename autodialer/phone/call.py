@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 from pyVoIP import RTP, SIP
 from pyVoIP.VoIP import CallState, VoIPCall
 
-from autodialer.errors import DialerError
 from autodialer.media.shell import SessionStats
 from autodialer.model import CallOutcome
-from autodialer.phone.outcome import CallTimes, make_outcome, not_placed
+from autodialer.phone.outcome import CallTimes, make_outcome
 from autodialer.phone.plan import CallEvent, CallPlan, Progress
 from autodialer.phone.rtp_client import RtpClient
 from autodialer.sip.events import CallAnswered, CallEnded, CallFailed, CallProgress, Event
@@ -73,11 +72,7 @@ class Call(VoIPCall):
     def place(self, user_agent: UserAgent, invite: InviteRequest, now: float, utcnow: datetime) -> None:
         """Let the INVITE leave; in the loop thread."""
         self._times = CallTimes(invited=now, invited_at=utcnow)
-        try:
-            user_agent.invite(invite, now)
-        except DialerError as exc:
-            # The phone is closing: nothing has left.
-            self._ended(not_placed(self.call_id, now, str(exc)))
+        user_agent.invite(invite, now)
 
     def take(self, event: Event) -> None:
         """Carry on with what the SIP core tells."""

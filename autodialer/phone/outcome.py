@@ -68,22 +68,6 @@ def make_outcome(
     )
 
 
-def not_placed(call_id: str, at: float, message: str) -> CallFailed:
-    """The end of a call whose INVITE never left."""
-    return CallFailed(
-        call_id=call_id,
-        at=at,
-        kind=FailureKind.CANCELLED,
-        code=None,
-        reason=None,
-        cancelled=True,
-        saw_18x=False,
-        reason_cause=None,
-        retry_after_s=None,
-        message=message,
-    )
-
-
 def _judge(
     event: CallFailed | CallEnded, unusable: UnusableAnswer | None, *, media_died: bool
 ) -> tuple[Disposition, Cause | None, str | None]:

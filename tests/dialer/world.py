@@ -99,6 +99,10 @@ class World:
         )
         return self.store.campaigns.start(campaign.id, self.owner)
 
+    def add_subscriber(self, campaign: Campaign, number: str) -> None:
+        """One more row in the campaign's callbase."""
+        self.store.subscribers.add(campaign.callbase_id, self.owner, NewSubscriber(number=number))
+
     def dialer(self) -> "DialerProcess":
         """`python dialer.py` on this data folder; a context manager."""
         return DialerProcess(self.settings)
