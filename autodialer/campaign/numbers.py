@@ -100,10 +100,24 @@ def _normalise_e164(text: str, region: str) -> Number:
         raise Invalid("has an extension, which cannot be dialled; use a callbase with region raw", field="number")
     possible = phonenumbers.is_possible_number_with_reason(parsed)
     if possible != ValidationResult.IS_POSSIBLE:
+        parsed = _international_without_plus(text, region) or parsed
+        possible = phonenumbers.is_possible_number_with_reason(parsed)
+    if possible != ValidationResult.IS_POSSIBLE:
         raise Invalid(_length_reason(possible, parsed, region), field="number")
     e164 = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
     flag = None if phonenumbers.is_valid_number(parsed) else FLAG_UNASSIGNED
     return Number(number=e164, flag=flag)
+
+
+def _international_without_plus(text: str, region: str) -> PhoneNumber | None:
+    """A number with the region's country code but no plus, which the library understands in assigned ranges only."""
+    digits = phonenumbers.normalize_digits_only(text)
+    if not digits.startswith(str(phonenumbers.country_code_for_region(region))):
+        return None
+    try:
+        return phonenumbers.parse(f"+{digits}", region)
+    except NumberParseException:
+        return None
 
 
 def _parse_reason(exc: NumberParseException) -> str:

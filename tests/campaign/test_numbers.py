@@ -46,6 +46,7 @@ def test_what_cannot_be_dialled_is_refused_with_its_reason(text: str, region: st
 
 def test_a_possible_number_of_an_unassigned_range_is_taken_and_flagged() -> None:
     assert normalise("+7 000 000 00 01", "RU").flag == "unassigned"
+    assert normalise("70000000001", "RU") == normalise("+70000000001", "RU")
     assert normalise("+7 916 123 45 67", "RU").flag is None
 
 

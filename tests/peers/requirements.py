@@ -23,6 +23,7 @@ DEBIAN_PACKAGES: dict[str, str] = {
     "sox": "sox",
     "timeout": "coreutils",
     "stdbuf": "coreutils",
+    "chromium": "chromium",
 }
 """Program -> Debian package. baresip-core brings every baresip module used here (g711, aubridge, aufile, sndfile)."""
 
@@ -55,6 +56,8 @@ def explain_missing(names: Sequence[str]) -> str:
 def require_peers(item: pytest.Item) -> None:
     """Fail, never skip, a test whose `peer` marker names a program that is not installed."""
     names = [str(name) for marker in item.iter_markers("peer") for name in marker.args]
+    if item.get_closest_marker("browser"):
+        names.append("chromium")
     missing = missing_programs(names)
     if missing:
         pytest.fail(f"this test needs programs that are not installed; {explain_missing(missing)}", pytrace=False)

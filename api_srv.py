@@ -1,0 +1,396 @@
+"""What the API does: one method an operation. No HTTP in here: plain values come in, the JSON's values go out.
+
+Every method that changes something writes to the audit. Methods that make something take `once`, the client's
+Idempotency-Key: a repeated call with the same key gives the object of the first one.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import UUID
+
+from autodialer import report
+from autodialer.campaign.background_import import Imports
+from autodialer.campaign.checks import check_timezone, sample_number
+from autodialer.campaign.numbers import check_number_format, check_region, normalise
+from autodialer.clock import Clock
+from autodialer.config import Settings
+from autodialer.errors import Conflict, Invalid, NotFound
+from autodialer.model import Campaign, JobState, RetryRule, Role, TrunkStatus
+from autodialer.store import NewSubscriber, Store
+from autodialer.web import present
+from autodialer.web.caller import Caller
+from autodialer.web.hosts import check_host
+from autodialer.web.idempotency import Once
+from autodialer.web.limiter import GuessLimiter
+from autodialer.web.oauth import OAuthAnswer, Passwords, TokenEndpoint
+from autodialer.web.sound_files import SoundFiles
+from autodialer.web.tokens import AccessTokens, SigningKey
+from autodialer.web.uploads import Upload
+
+Json = dict[str, Any]
+Form = Sequence[tuple[str, str]]
+T = TypeVar("T")
+
+
+class Api:
+    """The operations, on one store and one data folder."""
+
+    def __init__(self, settings: Settings, store: Store, clock: Clock | None = None) -> None:
+        self._store = store
+        self._clock = clock or Clock()
+        key = SigningKey.load(settings.keys)
+        self.tokens = AccessTokens(store, key, issuer=settings.base_url, clock=self._clock)
+        self._passwords = Passwords(store, GuessLimiter(self._clock))
+        self._token_endpoint = TokenEndpoint(store, self.tokens, self._passwords)
+        self._imports = Imports(store)
+        self._sound_files = SoundFiles(settings, store)
+        self._once = Once(store).make
+
+    def close(self) -> None:
+        """End what goes on in the background."""
+        self._imports.stop()
+
+    # -- auth
+
+    def issue_token(self, form: Form, authorization: str, address: str | None) -> OAuthAnswer:
+        """The OAuth 2.0 token endpoint. Raises TooManyRequests."""
+        return self._token_endpoint.issue(form, authorization, address)
+
+    def revoke_token(self, form: Form, authorization: str) -> OAuthAnswer:
+        """RFC 7009: end a session."""
+        return self._token_endpoint.revoke(form, authorization)
+
+    def log_in(self, login: str, password: str, address: str | None) -> Json:
+        """As the prototype's clients log in; fails by `status` only."""
+        return self._token_endpoint.log_in(login, password, address)
+
+    # -- users
+
+    def read_me(self, caller: Caller) -> Json:
+        """Who asks."""
+        return present.user(caller.user)
+
+    def change_password(self, caller: Caller, password: str, new_password: str) -> None:
+        """A new password for whoever knows the old one; all his sessions end. Raises Invalid, TooManyRequests."""
+        if self._passwords.verify(caller.user.login, password, caller.address) is None:
+            raise Invalid("password is not the one you have now.", field="password")
+        self._store.users.set_password(caller.user.key, new_password)
+        self._audit(caller, "users.change_password", caller.user.id)
+
+    def list_users(self, limit: int, after: str | None) -> Json:
+        """All users."""
+        return present.page(self._store.users.page(limit=limit, after=after), present.user)
+
+    def create_user(self, caller: Caller, fields: Json, once: str | None) -> Json:
+        """A user with a password. Raises Conflict when the login is taken."""
+
+        def create() -> UUID:
+            values = {**fields, "role": Role(fields.get("role", Role.USER))}
+            user = self._store.users.create(**values)
+            self._audit(caller, "users.create", user.id, login=user.login, role=user.role.value)
+            return user.id
+
+        return self.read_user(self._once(caller, "create_user", once, fields, create))
+
+    def read_user(self, user_id: UUID) -> Json:
+        """One user."""
+        return present.user(self._store.users.by_id(user_id))
+
+    def change_user(self, caller: Caller, user_id: UUID, fields: Json) -> Json:
+        """Change what is given; a new password ends the user's sessions."""
+        values = {name: value for name, value in fields.items() if name != "password"}
+        if "role" in values:
+            values["role"] = Role(values["role"])
+        user = self._store.users.update(user_id, **values)
+        if "password" in fields:
+            self._store.users.set_password(user.key, fields["password"])
+        self._audit(caller, "users.change", user_id, fields=sorted(fields))
+        return self.read_user(user_id)
+
+    def list_audit(self, limit: int, after: str | None) -> Json:
+        """Who did what, newest first."""
+        return present.page(self._store.audit.page(limit=limit, after=after), present.audit_entry)
+
+    # -- trunks
+
+    def list_trunks(self, caller: Caller, limit: int, after: str | None) -> Json:
+        """The trunks of the caller."""
+        live = self._live_trunks()
+        found = self._store.trunks.page(caller.owner_key, limit=limit, after=after)
+        return present.page(found, lambda trunk: present.trunk(trunk, live.get(trunk.key)))
+
+    def create_trunk(self, caller: Caller, fields: Json, once: str | None) -> Json:
+        """A trunk whose host has an address. Raises Invalid, HostUnresolved."""
+
+        def create() -> UUID:
+            trunk = self._store.trunks.create(caller.user.key, **_trunk_fields(fields))
+            self._audit(caller, "trunks.create", trunk.id, name=trunk.name, host=trunk.host)
+            return trunk.id
+
+        return self.read_trunk(caller, self._once(caller, "create_trunk", once, fields, create))
+
+    def read_trunk(self, caller: Caller, trunk_id: UUID) -> Json:
+        """One trunk."""
+        trunk = self._store.trunks.get(trunk_id, caller.owner_key)
+        return present.trunk(trunk, self._live_trunks().get(trunk.key))
+
+    def change_trunk(self, caller: Caller, trunk_id: UUID, fields: Json) -> Json:
+        """Change what is given."""
+        self._store.trunks.get(trunk_id, caller.owner_key)
+        self._store.trunks.update(trunk_id, caller.owner_key, **_trunk_fields(fields))
+        self._audit(caller, "trunks.change", trunk_id, fields=sorted(fields))
+        return self.read_trunk(caller, trunk_id)
+
+    def delete_trunk(self, caller: Caller, trunk_id: UUID) -> None:
+        """Raises Conflict while a campaign needs it."""
+        self._store.trunks.delete(trunk_id, caller.owner_key)
+        self._audit(caller, "trunks.delete", trunk_id)
+
+    # -- sounds
+
+    def list_sounds(self, caller: Caller, limit: int, after: str | None) -> Json:
+        """The sounds of the caller."""
+        return present.page(self._store.sounds.page(caller.owner_key, limit=limit, after=after), present.sound)
+
+    def create_sound(self, caller: Caller, upload: Upload, name: str | None, once: str | None) -> Json:
+        """Import a recording: files first, then the row; all of it or nothing."""
+
+        def create() -> UUID:
+            sound = self._sound_files.import_upload(caller.user.key, upload, _name(name, upload))
+            self._audit(caller, "sounds.create", sound.id, name=sound.name)
+            return sound.id
+
+        asked = {"name": name, "file": upload.digest}
+        return self.read_sound(caller, self._once(caller, "create_sound", once, asked, create))
+
+    def read_sound(self, caller: Caller, sound_id: UUID) -> Json:
+        """One sound."""
+        return present.sound(self._store.sounds.get(sound_id, caller.owner_key))
+
+    def read_sound_audio(self, caller: Caller, sound_id: UUID) -> Path:
+        """The WAV that is heard. Raises NotFound."""
+        return self._sound_files.audio(self._store.sounds.get(sound_id, caller.owner_key))
+
+    def delete_sound(self, caller: Caller, sound_id: UUID) -> None:
+        """Raises Conflict while a campaign needs it."""
+        self._sound_files.remove(self._store.sounds.delete(sound_id, caller.owner_key))
+        self._audit(caller, "sounds.delete", sound_id)
+
+    # -- callbases
+
+    def list_callbases(self, caller: Caller, limit: int, after: str | None) -> Json:
+        """The callbases of the caller."""
+        return present.page(self._store.callbases.page(caller.owner_key, limit=limit, after=after), present.callbase)
+
+    def create_callbase(self, caller: Caller, upload: Upload, fields: Json, once: str | None) -> Json:
+        """Import a file of numbers. A large one is still `importing` when this returns."""
+        name = _name(fields.get("name"), upload)
+        region, timezone = check_region(fields["region"]), check_timezone(fields.get("timezone"))
+
+        def create() -> UUID:
+            callbase = self._imports.import_file(
+                upload.take(),
+                lambda: self._store.callbases.create(caller.user.key, name=name, region=region, timezone=timezone),
+            )
+            self._audit(caller, "callbases.create", callbase.id, name=name, file=upload.filename)
+            return callbase.id
+
+        asked = {"name": name, "region": region, "timezone": timezone, "file": upload.digest}
+        return self.read_callbase(caller, self._once(caller, "create_callbase", once, asked, create))
+
+    def read_callbase(self, caller: Caller, callbase_id: UUID) -> Json:
+        """One callbase."""
+        return present.callbase(self._store.callbases.get(callbase_id, caller.owner_key))
+
+    def delete_callbase(self, caller: Caller, callbase_id: UUID) -> None:
+        """With its subscribers; an import of it ends. Raises Conflict while a campaign needs it."""
+        self._store.callbases.delete(callbase_id, caller.owner_key)
+        self._audit(caller, "callbases.delete", callbase_id)
+
+    def list_subscribers(self, caller: Caller, callbase_id: UUID, limit: int, after: str | None) -> Json:
+        """The subscribers of a callbase."""
+        found = self._store.subscribers.page(callbase_id, caller.owner_key, limit=limit, after=after)
+        return present.page(found, present.subscriber)
+
+    def create_subscriber(self, caller: Caller, callbase_id: UUID, fields: Json, once: str | None) -> Json:
+        """Add one; a running campaign calls him too. Raises Invalid, Conflict."""
+        callbase = self._store.callbases.get(callbase_id, caller.owner_key)
+
+        def create() -> UUID:
+            number = normalise(fields["number"], callbase.region)
+            extra = {**fields.get("extra", {}), **({"flag": number.flag} if number.flag else {})}
+            new = NewSubscriber(
+                number=number.number,
+                name=fields.get("name"),
+                comment=fields.get("comment"),
+                timezone=check_timezone(fields.get("timezone")),
+                extra=extra,
+            )
+            subscriber = self._store.subscribers.add(callbase_id, caller.owner_key, new)
+            self._audit(caller, "subscribers.create", subscriber.id, callbase_id=str(callbase_id))
+            return subscriber.id
+
+        asked = {"callbase_id": str(callbase_id), **fields}
+        subscriber_id = self._once(caller, "create_subscriber", once, asked, create)
+        return present.subscriber(self._store.subscribers.by_id(subscriber_id, caller.owner_key))
+
+    def list_rejected(self, caller: Caller, callbase_id: UUID, limit: int, after: str | None) -> Json:
+        """The rows that were not imported."""
+        found = self._store.callbases.rejected(callbase_id, caller.owner_key, limit=limit, after=after)
+        return present.page(found, present.rejected_row)
+
+    # -- campaigns
+
+    def list_campaigns(self, caller: Caller, limit: int, after: str | None) -> Json:
+        """The campaigns of the caller."""
+        found = self._store.campaigns.page(caller.owner_key, limit=limit, after=after)
+        return present.page(found, self._present_campaign)
+
+    def create_campaign(self, caller: Caller, fields: Json, once: str | None) -> Json:
+        """A draft. Raises Invalid that names the field whose object there is not."""
+
+        def create() -> UUID:
+            campaign = self._store.campaigns.create(caller.user.key, **self._campaign_fields(caller, fields))
+            self._audit(caller, "campaigns.create", campaign.id, name=campaign.name)
+            return campaign.id
+
+        return self.read_campaign(caller, self._once(caller, "create_campaign", once, fields, create))
+
+    def read_campaign(self, caller: Caller, campaign_id: UUID) -> Json:
+        """One campaign."""
+        return self._present_campaign(self._store.campaigns.get(campaign_id, caller.owner_key))
+
+    def change_campaign(self, caller: Caller, campaign_id: UUID, fields: Json) -> Json:
+        """Change the limits. Raises Conflict once it has ended."""
+        self._store.campaigns.update(campaign_id, caller.owner_key, **fields)
+        return self._changed_campaign(caller, campaign_id, "campaigns.change", **fields)
+
+    def start_campaign(self, caller: Caller, campaign_id: UUID) -> Json:
+        """Raises Conflict unless it is a draft whose callbase can be dialled."""
+        campaign = self._store.campaigns.get(campaign_id, caller.owner_key)
+        callbase = self._store.callbases.by_key(campaign.callbase_key)
+        if callbase.state == "failed":
+            raise Conflict(f"The import of its callbase failed: {callbase.error}", field="callbase_id")
+        self._store.campaigns.start(campaign_id, caller.owner_key)
+        return self._changed_campaign(caller, campaign_id, "campaigns.start")
+
+    def pause_campaign(self, caller: Caller, campaign_id: UUID) -> Json:
+        """Raises Conflict unless it runs."""
+        self._store.campaigns.pause(campaign_id, caller.owner_key)
+        return self._changed_campaign(caller, campaign_id, "campaigns.pause")
+
+    def resume_campaign(self, caller: Caller, campaign_id: UUID) -> Json:
+        """Raises Conflict unless it is paused."""
+        self._store.campaigns.resume(campaign_id, caller.owner_key)
+        return self._changed_campaign(caller, campaign_id, "campaigns.resume")
+
+    def stop_campaign(self, caller: Caller, campaign_id: UUID, *, hangup: bool) -> Json:
+        """Raises Conflict unless it runs or is paused."""
+        self._store.campaigns.stop(campaign_id, caller.owner_key, hangup=hangup)
+        return self._changed_campaign(caller, campaign_id, "campaigns.stop", hangup=hangup)
+
+    def read_why(self, caller: Caller, campaign_id: UUID) -> Json:
+        """Whether it dials, and why not."""
+        campaign = self._store.campaigns.get(campaign_id, caller.owner_key)
+        why = report.explain(self._store, campaign, self._clock.utcnow())
+        return present.why(dialing=why.dialing, reasons=why.reasons)
+
+    def list_calls(
+        self, caller: Caller, campaign_id: UUID, disposition: str | None, limit: int, after: str | None
+    ) -> Json:
+        """The finished calls of a campaign."""
+        campaign = self._store.campaigns.get(campaign_id, caller.owner_key)
+        found = self._store.calls.page(campaign.key, disposition=disposition, limit=limit, after=after)
+        return present.page(found, present.call)
+
+    def read_report(self, caller: Caller, campaign_id: UUID) -> Json:
+        """What became of a campaign."""
+        campaign = self._store.campaigns.get(campaign_id, caller.owner_key)
+        counts, figures = self._store.campaigns.counts(campaign.key), self._store.calls.report(campaign.key)
+        return present.report(campaign, counts, figures)
+
+    # -- calls
+
+    def read_call(self, caller: Caller, call_id: UUID) -> Json:
+        """One call."""
+        return present.call(self._store.calls.get(call_id, caller.owner_key))
+
+    def hang_up_call(self, caller: Caller, call_id: UUID) -> Json:
+        """Ask the dialer to end a call. Raises Conflict when it is not under way."""
+        call = self._store.calls.get(call_id, caller.owner_key)
+        if call.state is not JobState.DIALING:
+            raise Conflict(f"The call is {call.state}; only one that is dialing can be hung up.")
+        self._store.commands.add("hangup_call", call_id=call_id)
+        self._audit(caller, "calls.hangup", call_id)
+        return present.call(call)
+
+    def create_sample_call(self, caller: Caller, fields: Json, once: str | None) -> Json:
+        """Queue one call to one number."""
+
+        def create() -> UUID:
+            trunk = _owned(self._store.trunks.get, fields["trunk_id"], caller, "trunk_id")
+            sound = _owned(self._store.sounds.get, fields["sound_id"], caller, "sound_id")
+            number = sample_number(fields["number"], raw=fields.get("raw", False))
+            call_id = self._store.campaigns.create_sample_call(
+                caller.user.key, trunk_key=trunk.key, sound_key=sound.key, number=number
+            )
+            self._audit(caller, "calls.sample", call_id, number=number)
+            return call_id
+
+        return {"id": str(self._once(caller, "create_sample_call", once, fields, create))}
+
+    # -- parts of the above
+
+    def _audit(self, caller: Caller, action: str, object_id: UUID, **details: object) -> None:
+        kind = action.partition(".")[0]
+        self._store.audit.append(
+            caller.user.key, action, object_kind=kind, object_id=object_id, details=details, address=caller.address
+        )
+
+    def _changed_campaign(self, caller: Caller, campaign_id: UUID, action: str, **details: object) -> Json:
+        self._audit(caller, action, campaign_id, **details)
+        return self.read_campaign(caller, campaign_id)
+
+    def _live_trunks(self) -> dict[int, TrunkStatus]:
+        """What the dialer says; nothing while there is none, for what it said last may be long over."""
+        return self._store.live.trunks() if self._store.live.dialer() else {}
+
+    def _present_campaign(self, campaign: Campaign) -> Json:
+        return present.campaign(campaign, report.progress_of(self._store, campaign, self._clock.utcnow()))
+
+    def _campaign_fields(self, caller: Caller, fields: Json) -> Json:
+        values = {name: value for name, value in fields.items() if name not in ("trunk_ids", "sound_id", "callbase_id")}
+        trunks = [_owned(self._store.trunks.get, trunk_id, caller, "trunk_ids") for trunk_id in fields["trunk_ids"]]
+        callbase = _owned(self._store.callbases.get, fields["callbase_id"], caller, "callbase_id")
+        if callbase.state == "failed":
+            raise Invalid(f"callbase_id: the import of {callbase.name} failed: {callbase.error}", field="callbase_id")
+        values["trunk_keys"] = [trunk.key for trunk in trunks]
+        values["sound_key"] = _owned(self._store.sounds.get, fields["sound_id"], caller, "sound_id").key
+        values["callbase_key"] = callbase.key
+        if "retry" in fields:
+            values["retry"] = {name: RetryRule(**rule) for name, rule in fields["retry"].items()}
+        return {**values, "name": values["name"].strip()}
+
+
+def _owned(get: Callable[[UUID, int | None], T], object_id: UUID, caller: Caller, field: str) -> T:
+    """An object that a field names. Raises Invalid, for the path of the request is there."""
+    try:
+        return get(object_id, caller.owner_key)
+    except NotFound as exc:
+        raise Invalid(f"{field}: there is no {object_id}, or it is not yours.", field=field) from exc
+
+
+def _trunk_fields(fields: Json) -> Json:
+    values = {name: value for name, value in fields.items() if name != "caller_id_header"}
+    if "host" in values:
+        values["host"] = check_host(values["host"])
+    if "number_format" in values:
+        values["number_format"] = check_number_format(values["number_format"])
+    if "name" in values:
+        values["name"] = values["name"].strip()
+    return values
+
+
+def _name(name: str | None, upload: Upload) -> str:
+    return (name or "").strip() or Path(upload.filename).stem.strip() or "unnamed"

@@ -1,0 +1,160 @@
+"""What people ask of a campaign: how far it is, when it ends, and why it does not dial."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from autodialer.model import Callbase, Campaign, CampaignState, Trunk, TrunkStatus
+from autodialer.store import Counts, Store
+
+RESTING = "resting"
+PROBING = "probing"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """A campaign as it stands."""
+
+    counts: Counts
+    dispositions: Mapping[str, int]
+    active_calls: int
+    next_due: datetime | None
+    """When the earliest queued call may start; None when none is queued."""
+    eta_s: float | None
+    """Seconds to the end at the pace so far, retries included; 0 once ended, None while there is nothing to go by."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reason:
+    """Why a campaign does not dial, or dials less than it could."""
+
+    code: str
+    """A word for programs."""
+    message: str
+    """A sentence for people."""
+    until: datetime | None = None
+    """When it ends by itself; None where it does not, or nobody knows."""
+    blocks: bool = True
+    """False: calls go on all the same."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Why:
+    """Whether a campaign dials."""
+
+    dialing: bool
+    """Calls are under way or may start now."""
+    reasons: Sequence[Reason]
+
+
+def progress_of(store: Store, campaign: Campaign, now: datetime) -> Progress:
+    """Read how far a campaign is."""
+    counts = store.campaigns.counts(campaign.key)
+    next_due = store.campaigns.next_due(campaign.key) if campaign.state is CampaignState.RUNNING else None
+    return Progress(
+        counts=counts,
+        dispositions=store.campaigns.dispositions(campaign.key),
+        active_calls=store.campaigns.active_calls(campaign.key),
+        next_due=next_due,
+        eta_s=estimate_eta_s(campaign, counts, next_due, now),
+    )
+
+
+def estimate_eta_s(campaign: Campaign, counts: Counts, next_due: datetime | None, now: datetime) -> float | None:
+    """Progress.eta_s."""
+    if campaign.state in (CampaignState.FINISHED, CampaignState.STOPPED):
+        return 0.0
+    done = counts.reached + counts.exhausted + counts.excluded
+    if campaign.state is not CampaignState.RUNNING or campaign.started_at is None or done == 0:
+        return None
+    elapsed_s = (now - campaign.started_at).total_seconds()
+    at_this_pace = elapsed_s * (counts.total - done) / done
+    until_due = (next_due - now).total_seconds() if next_due else 0.0
+    return round(max(at_this_pace, until_due, 0.0), 1)
+
+
+def explain(store: Store, campaign: Campaign, now: datetime) -> Why:
+    """Why the campaign dials or does not, from what is known now."""
+    if campaign.state is not CampaignState.RUNNING:
+        return Why(dialing=False, reasons=[NOT_RUNNING[campaign.state]])
+    dialer = store.live.dialer()
+    if dialer is None:
+        return Why(dialing=False, reasons=[DIALER_DOWN])
+    progress = progress_of(store, campaign, now)
+    statuses = store.live.trunks()
+    reasons = [
+        *_of_callbase(store.callbases.by_key(campaign.callbase_key), progress),
+        *_of_trunks(campaign, store.trunks.by_keys(campaign.trunk_keys), statuses, now),
+        *_of_queue(progress, now),
+    ]
+    blocked = any(reason.blocks for reason in reasons)
+    return Why(dialing=progress.active_calls > 0 or not blocked, reasons=reasons)
+
+
+NOT_RUNNING: Mapping[CampaignState, Reason] = {
+    CampaignState.DRAFT: Reason(code="draft", message="The campaign has not been started; start it."),
+    CampaignState.PAUSED: Reason(code="paused", message="The campaign is paused; resume it."),
+    CampaignState.FINISHED: Reason(code="finished", message="Every subscriber has been dealt with."),
+    CampaignState.STOPPED: Reason(code="stopped", message="The campaign was stopped for good; make a new one."),
+}
+DIALER_DOWN = Reason(
+    code="dialer_down", message="No dialer process is running; see the service's log, or start it with python main.py."
+)
+
+
+def _of_callbase(callbase: Callbase, progress: Progress) -> list[Reason]:
+    if callbase.state == "importing":
+        message = f"The callbase is still being imported ({callbase.rows_done} rows so far); dialing starts when it is."
+        return [Reason(code="callbase_importing", message=message)]
+    if callbase.state == "failed":
+        return [Reason(code="callbase_failed", message=f"The import of the callbase failed: {callbase.error}")]
+    if progress.counts.total == 0:
+        return [Reason(code="callbase_empty", message="The callbase has no subscribers; add some.")]
+    return []
+
+
+def _of_trunks(
+    campaign: Campaign, trunks: Mapping[int, Trunk], statuses: Mapping[int, TrunkStatus], now: datetime
+) -> list[Reason]:
+    """A resting trunk blocks only when no other is left."""
+    found = [(trunks[key], statuses[key]) for key in campaign.trunk_keys if key in statuses and key in trunks]
+    resting = [(trunk, status) for trunk, status in found if status.breaker_state == RESTING and _lasts(status, now)]
+    probing = [(trunk, status) for trunk, status in found if status.breaker_state == PROBING]
+    all_rest = len(resting) == len(campaign.trunk_keys)
+    return [
+        Reason(
+            code="trunk_resting",
+            message=f"Trunk {trunk.name} rests because it failed by itself: {_cause(status)}",
+            until=status.breaker_until,
+            blocks=all_rest,
+        )
+        for trunk, status in resting
+    ] + [
+        Reason(
+            code="trunk_probing",
+            message=f"Trunk {trunk.name} failed and is tried with one call: {_cause(status)}",
+            blocks=False,
+        )
+        for trunk, status in probing
+    ]
+
+
+def _cause(status: TrunkStatus) -> str:
+    return status.breaker_cause or "no cause is known."
+
+
+def _lasts(status: TrunkStatus, now: datetime) -> bool:
+    return status.breaker_until is None or status.breaker_until > now
+
+
+def _of_queue(progress: Progress, now: datetime) -> list[Reason]:
+    counts = progress.counts
+    if counts.pending or not counts.in_progress:
+        return []
+    if progress.next_due is not None and progress.next_due > now:
+        message = f"All that are left ({counts.in_progress}) wait for their next attempt."
+        return [Reason(code="waiting_for_retry", message=message, until=progress.next_due)]
+    if progress.next_due is None:
+        message = f"The last {counts.in_progress} calls are under way; there is no other number left."
+        return [Reason(code="all_in_progress", message=message, blocks=False)]
+    return []

@@ -1,0 +1,113 @@
+"""The Bottle application around the routes: errors, headers, documentation, health."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import bottle
+from bottle import response
+
+from autodialer.clock import Clock
+from autodialer.config import Settings
+from autodialer.errors import Unavailable
+from autodialer.store import Store
+from autodialer.web.contract import ContractPlugin
+from autodialer.web.errors import answer_for
+from autodialer.web.guard import ErrorsPlugin, GuardPlugin
+from autodialer.web.pages import front_page
+from autodialer.web.tokens import AccessTokens
+
+DOCUMENTATION = "/api/doc/"
+JSON_POLICY = "default-src 'none'; frame-ancestors 'none'"
+PAGE_POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+)
+"""Swagger UI's page starts itself by a script of its own, hence 'unsafe-inline'."""
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+class App(bottle.Bottle):  # type: ignore[misc]
+    """Bottle, but every error is JSON and every answer has the security headers."""
+
+    def __init__(self, check_signature: Callable[[str], None]) -> None:
+        super().__init__()
+        self.catchall = False
+        self.check_signature = check_signature
+        """Raises Unauthorized for an Authorization header that cannot be good, without asking the store."""
+        self.at_close: list[Callable[[], None]] = []
+
+    def close(self) -> None:
+        """End what the application does in the background."""
+        for end in self.at_close:
+            end()
+        super().close()
+
+    def default_error_handler(self, error: bottle.HTTPError) -> str:
+        """For what no handler saw: unknown paths and methods."""
+        answer = answer_for(error)
+        response.content_type = "application/json"
+        for name, value in answer.headers.items():
+            response.set_header(name, value)
+        return json.dumps(answer.body)
+
+    def wsgi(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """The WSGI entry."""
+
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            return start_response(status, _with_security(headers, environ), exc_info)
+
+        try:
+            answer: Iterable[bytes] = super().wsgi(environ, start)
+        except Exception as exc:  # noqa: BLE001 -- the last line: never HTML, never an exception's text
+            failed = answer_for(exc)
+            data = json.dumps(failed.body).encode()
+            start(
+                "500 Internal Server Error", [("Content-Type", "application/json"), ("Content-Length", str(len(data)))]
+            )
+            return [data]
+        return answer
+
+
+def _with_security(headers: list[tuple[str, str]], environ: Mapping[str, Any]) -> list[tuple[str, str]]:
+    given = {name.lower(): value for name, value in headers}
+    page = given.get("content-type", "").startswith("text/html")
+    added = {**HEADERS, "Content-Security-Policy": PAGE_POLICY if page else JSON_POLICY}
+    if not environ.get("PATH_INFO", "").startswith(DOCUMENTATION):
+        added["Cache-Control"] = "no-store"
+    return headers + [(name, value) for name, value in added.items() if name.lower() not in given]
+
+
+def make_app(settings: Settings, store: Store, tokens: AccessTokens, *, validate_responses: bool) -> App:
+    """The application without its routes. The first plugin is the outermost."""
+    app = App(tokens.check_signature)
+    app.install(ErrorsPlugin())
+    app.install(GuardPlugin(tokens))
+    app.install(ContractPlugin(uploads_folder=settings.data / "uploads", validate_responses=validate_responses))
+    app.get(DOCUMENTATION.rstrip("/"), callback=_redirect_to_documentation)
+    app.get("/healthz", callback=lambda: _health(store))
+    app.get("/", callback=lambda: front_page(store.live.dialer(), Clock().utcnow()))
+    return app
+
+
+def _redirect_to_documentation() -> bottle.HTTPResponse:
+    return bottle.HTTPResponse("", 308, {"Location": DOCUMENTATION})
+
+
+def _health(store: Store) -> dict[str, Any]:
+    """503 when the database does not answer; a missing dialer is told, but the API works without it."""
+    try:
+        store.ping()
+        dialer = store.live.dialer()
+    except Unavailable:
+        response.status = 503
+        return {"status": "unavailable", "database": "unavailable", "dialer": "unknown"}
+    return {
+        "status": "ok" if dialer else "degraded",
+        "database": "ok",
+        "dialer": "running" if dialer else "not running",
+    }

@@ -1,0 +1,81 @@
+"""What stands around every handler: errors become answers, tokens are checked, uploads are removed."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import bottle
+from bottle import request
+
+from autodialer.errors import Forbidden
+from autodialer.model import Role
+from autodialer.web.errors import ErrorAnswer, answer_for
+from autodialer.web.routing import Access, Endpoint, ErrorStyle, address, authorization
+from autodialer.web.tokens import AccessTokens, bearer_token
+
+MALFORMED = (400, 413, 415, 422)
+
+
+class ErrorsPlugin:
+    """The outermost plugin: whatever is raised inside becomes an answer of one form, and no upload stays behind."""
+
+    name = "errors"
+    api = 2
+
+    def apply(self, callback: Callable[..., Any], route: bottle.Route) -> Callable[..., Any]:
+        """Bottle's hook."""
+        endpoint: Endpoint | None = getattr(route.callback, "endpoint", None)
+        style = endpoint.errors if endpoint else ErrorStyle.API
+
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return callback(*args, **kwargs)
+            except bottle.HTTPResponse as exc:
+                if not isinstance(exc, bottle.HTTPError):
+                    raise
+                return respond(answer_for(exc), style)
+            except Exception as exc:  # noqa: BLE001 -- the one place where everything is mapped
+                return respond(answer_for(exc), style)
+            finally:
+                upload = getattr(request, "upload", None)
+                if upload is not None:
+                    upload.close()
+
+        return guarded
+
+
+class GuardPlugin:
+    """Checks the access token before anything of the body is read."""
+
+    name = "guard"
+    api = 2
+
+    def __init__(self, tokens: AccessTokens) -> None:
+        self._tokens = tokens
+
+    def apply(self, callback: Callable[..., Any], route: bottle.Route) -> Callable[..., Any]:
+        """Bottle's hook."""
+        endpoint: Endpoint | None = getattr(route.callback, "endpoint", None)
+        if endpoint is None or endpoint.access is Access.OPEN:
+            return callback
+
+        def checked(*args: Any, **kwargs: Any) -> Any:
+            request.caller = self._tokens.check(bearer_token(authorization()), address=address())
+            if endpoint.access is Access.ADMIN and request.caller.user.role is not Role.ADMIN:
+                raise Forbidden("Only an admin may do this.")
+            return callback(*args, **kwargs)
+
+        return checked
+
+
+def respond(answer: ErrorAnswer, style: ErrorStyle = ErrorStyle.API) -> bottle.HTTPResponse:
+    """The answer as its clients read it."""
+    status, value = answer.status, answer.body
+    if style is ErrorStyle.PROTOTYPE:
+        status, value = 200, {"status": "fail", "text": answer.message, "acc_token": None, "expired": None}
+    elif style is ErrorStyle.OAUTH:
+        if status in MALFORMED:
+            status, value = 400, {**value, "error": "invalid_request"}
+        value = {**value, "error_description": answer.message}
+    headers = {"Content-Type": "application/json", **answer.headers}
+    return bottle.HTTPResponse(json.dumps(value), status, headers)

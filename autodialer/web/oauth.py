@@ -1,0 +1,228 @@
+"""The token endpoint (RFC 6749, RFC 7009): oauthlib asks, this answers from the store."""
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from oauthlib.common import Request
+from oauthlib.oauth2 import LegacyApplicationServer, RequestValidator
+from oauthlib.oauth2.rfc6749.errors import InvalidClientError, UnsupportedGrantTypeError
+
+from autodialer.model import User
+from autodialer.store import Store
+from autodialer.web.limiter import GuessLimiter
+from autodialer.web.tokens import CLIENT_ID, LIFETIME_S, AccessTokens, scopes_of
+
+SCOPES = ("dialer", "admin")
+GRANTS = ("password", "refresh_token")
+ENDPOINT = "/srv1/auth/token"
+ADDRESS = "X-Client-Address"
+"""Header by which the client's address reaches the validator; no header of the client's gets there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OAuthAnswer:
+    """What the endpoint answers."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: dict[str, Any]
+
+
+class Passwords:
+    """Logging in by password, with the brake on guessing and the audit."""
+
+    def __init__(self, store: Store, limiter: GuessLimiter) -> None:
+        self._store = store
+        self._limiter = limiter
+
+    def verify(self, login: str, password: str, address: str | None) -> User | None:
+        """The user, None when login or password are wrong. Raises TooManyRequests."""
+        self._limiter.check(login, address)
+        user = self._store.users.verify(login, password)
+        if user is None:
+            self._limiter.failed(login, address)
+            self._store.audit.append(None, "auth.refused", details={"login": login[:64]}, address=address)
+            return None
+        self._limiter.succeeded(login, address)
+        return user
+
+
+class TokenEndpoint:
+    """The token and the revocation endpoint."""
+
+    def __init__(self, store: Store, tokens: AccessTokens, passwords: Passwords) -> None:
+        self._store = store
+        self._tokens = tokens
+        self._passwords = passwords
+        validator = _Validator(store, tokens, passwords)
+        self._server = LegacyApplicationServer(
+            validator,
+            token_generator=self._make_access_token,
+            refresh_token_generator=_refresh_token_of,
+            token_expires_in=LIFETIME_S,
+        )
+
+    def issue(self, form: Sequence[tuple[str, str]], authorization: str, address: str | None) -> OAuthAnswer:
+        """Answer a token request. Raises TooManyRequests."""
+        if dict(form).get("grant_type") not in (None, "", *GRANTS):
+            return _answer({}, UnsupportedGrantTypeError().json, 400)
+        known = _headers_for_oauthlib(authorization) | {ADDRESS: address or ""}
+        return _answer(*self._server.create_token_response(ENDPOINT, "POST", urlencode(form), known))
+
+    def revoke(self, form: Sequence[tuple[str, str]], authorization: str) -> OAuthAnswer:
+        """Answer a revocation request."""
+        known = _headers_for_oauthlib(authorization)
+        return _answer(*self._server.create_revocation_response(ENDPOINT, "POST", urlencode(form), known))
+
+    def log_in(self, login: str, password: str, address: str | None) -> dict[str, Any]:
+        """The prototype's way to log in. Raises TooManyRequests."""
+        user = self._passwords.verify(login, password, address)
+        if user is None:
+            return {"status": "fail", "text": "Wrong login or password.", "acc_token": None, "expired": None}
+        token = self._tokens.issue(user, self._store.tokens.new_family(user.key).family_id)
+        self._store.audit.append(user.key, "auth.login", address=address)
+        return {
+            "status": "success",
+            "text": "Logged in.",
+            "acc_token": token.text,
+            "expired": float(token.expires_at),
+        }
+
+    def _make_access_token(self, request: Any) -> str:
+        user, family_id, _refresh_token = request.session
+        return self._tokens.issue(user, family_id).text
+
+
+def _refresh_token_of(request: Any) -> str:
+    token: str = request.session[2]
+    return token
+
+
+def _headers_for_oauthlib(authorization: str) -> dict[str, str]:
+    return {"Authorization": authorization, "Content-Type": "application/x-www-form-urlencoded"}
+
+
+def _answer(headers: Mapping[str, str], body: str | None, status: int) -> OAuthAnswer:
+    value = json.loads(body) if body else {}
+    if status >= 400:
+        message = value.get("error_description") or "The request is not what RFC 6749 asks for."
+        value = {"error": value.get("error", "invalid_request"), "error_description": message}
+        value |= {"message": message, "details": []}
+    kept = {name: text for name, text in headers.items() if name.lower() in ("cache-control", "www-authenticate")}
+    return OAuthAnswer(status=status, headers={"Cache-Control": "no-store", "Pragma": "no-cache", **kept}, body=value)
+
+
+class _Client:
+    """Whoever asks: there are no registered clients."""
+
+    client_id = CLIENT_ID
+
+
+class _Validator(RequestValidator):  # type: ignore[misc,unused-ignore]
+    """oauthlib's questions. `request.session` is (user, session id, refresh token) once a session is there."""
+
+    def __init__(self, store: Store, tokens: AccessTokens, passwords: Passwords) -> None:
+        super().__init__()
+        self._store = store
+        self._tokens = tokens
+        self._passwords = passwords
+
+    def client_authentication_required(self, request: Request, *args: Any, **kwargs: Any) -> bool:
+        """Never; but a client that does authenticate is one we do not know."""
+        if _names_client(request.headers.get("Authorization", "")):
+            raise InvalidClientError(
+                description="There are no registered clients; leave client id and secret empty.", request=request
+            )
+        return False
+
+    def authenticate_client_id(self, client_id: str, request: Any, *args: Any, **kwargs: Any) -> bool:
+        """Anybody. What is set here cannot be taken from the form, where oauthlib looks for missing attributes."""
+        request.session = request.user = None
+        request.client = _Client()
+        request.client_id = CLIENT_ID
+        return True
+
+    def validate_grant_type(
+        self, client_id: str, grant_type: str, client: Any, request: Any, *_: Any, **__: Any
+    ) -> bool:
+        """Password and refresh token."""
+        return grant_type in GRANTS
+
+    def validate_user(self, username: str, password: str, client: Any, request: Any, *_: Any, **__: Any) -> bool:
+        """Login and password; starts a session unless the scope is wrong, which oauthlib looks at next."""
+        user = self._passwords.verify(username, password, request.headers[ADDRESS] or None)
+        if user is None:
+            return False
+        request.user = user
+        if _is_known(request.scope):
+            issued = self._store.tokens.new_family(user.key)
+            request.session = (user, issued.family_id, issued.refresh_token)
+            self._store.audit.append(user.key, "auth.login", address=request.headers[ADDRESS] or None)
+        return True
+
+    def validate_refresh_token(self, refresh_token: str, client: Any, request: Any, *_: Any, **__: Any) -> bool:
+        """Uses it up, unless the scope is wrong, which oauthlib looks at next."""
+        if not _is_known(request.scope):
+            return True
+        rotated = self._store.tokens.rotate(refresh_token)
+        if rotated is None:
+            return False
+        request.user = rotated.user
+        request.session = (rotated.user, rotated.family_id, rotated.refresh_token)
+        return True
+
+    def get_original_scopes(self, refresh_token: str, request: Any, *args: Any, **kwargs: Any) -> list[str]:
+        """All that the role allows; a narrower wish is not kept (RFC 6749 section 3.3 leaves that to us)."""
+        request.scope = None if _is_known(request.scope) else request.scope
+        return list(scopes_of(request.session[0])) if request.session else []
+
+    def get_default_scopes(self, client_id: str, request: Any, *args: Any, **kwargs: Any) -> list[str]:
+        """All that the role allows."""
+        return list(scopes_of(request.user))
+
+    def validate_scopes(self, client_id: str, scopes: list[str], client: Any, request: Any, *_: Any, **__: Any) -> bool:
+        """Known words; whatever was asked for, the answer says what was given: all that the role allows."""
+        if not _is_known(request.scope):
+            return False
+        request.scopes = list(scopes_of(request.user))
+        return True
+
+    def rotate_refresh_token(self, request: Any) -> bool:
+        """Always."""
+        return True
+
+    def save_token(self, token: Any, request: Any, *args: Any, **kwargs: Any) -> None:
+        """The session is in the store already; access tokens are not kept."""
+
+    def save_bearer_token(self, token: Any, request: Any, *args: Any, **kwargs: Any) -> None:
+        """The session is in the store already; access tokens are not kept."""
+
+    def revoke_token(self, token: str, token_type_hint: str | None, request: Any, *args: Any, **kwargs: Any) -> None:
+        """End the session of a refresh or access token; anything else is no error (RFC 7009 section 2.2)."""
+        family_id: UUID | None = self._tokens.family_of(token)
+        if family_id is not None:
+            self._store.tokens.revoke_family(family_id)
+        else:
+            self._store.tokens.revoke(token)
+
+
+def _is_known(scope: str | None) -> bool:
+    """No or empty scope is all that the role allows."""
+    return all(word in SCOPES for word in (scope or "").split())
+
+
+def _names_client(authorization: str) -> bool:
+    """Whether a Basic header holds anything; Swagger UI sends an empty one."""
+    scheme, _, encoded = authorization.partition(" ")
+    if scheme.lower() != "basic":
+        return False
+    try:
+        return base64.b64decode(encoded.strip(), validate=True).strip(b": ") != b""
+    except (binascii.Error, ValueError):
+        return True

@@ -1,0 +1,107 @@
+"""waitress, set up for this API, with an end in good order."""
+
+import logging
+import socket
+import tempfile
+import threading
+import time
+from typing import Any
+
+from waitress import wasyncore
+from waitress.server import TcpWSGIServer, create_server
+
+from autodialer.config import Settings
+from autodialer.errors import SettingsError
+from autodialer.web.app import App
+from autodialer.web.limits import UPLOADS, LingeringChannel, parser_class
+from autodialer.web.uploads import most_body_bytes, sweep
+
+logger = logging.getLogger(__name__)
+
+THREADS = 8
+MOST_HEADER_BYTES = 32_768
+POLL_S = 0.5
+FINISH_S = 5.0
+"""How long requests under way may take to finish once the server ends."""
+
+
+class ApiServer:
+    """The API on its TCP port. It listens as soon as it is made; `run` serves."""
+
+    def __init__(self, settings: Settings, app: App, stopping: threading.Event | None = None) -> None:
+        """`stopping`, once set, ends `run`. Raises SettingsError when the address cannot be listened on."""
+        uploads = settings.data / "uploads"
+        uploads.mkdir(parents=True, exist_ok=True, mode=0o700)
+        sweep(uploads)
+        # Where waitress keeps large bodies: beside the data, not on a /tmp that may be small or in memory.
+        tempfile.tempdir = str(uploads)
+        self._map: dict[int, Any] = {}
+        self._stopping = stopping or threading.Event()
+        proxy = {"trusted_proxy": settings.trusted_proxy, "trusted_proxy_count": 1} if settings.trusted_proxy else {}
+        headers = (
+            {"trusted_proxy_headers": {"x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"}} if proxy else {}
+        )
+        listener = _listen(settings)
+        try:
+            self._server = create_server(
+                app,
+                map=self._map,
+                sockets=[listener],
+                threads=THREADS,
+                ident=None,
+                max_request_body_size=most_body_bytes(max(UPLOADS.values())) + 1,
+                max_request_header_size=MOST_HEADER_BYTES,
+                clear_untrusted_proxy_headers=True,
+                expose_tracebacks=False,
+                asyncore_use_poll=True,
+                **proxy,
+                **headers,
+            )
+        except BaseException:
+            listener.close()
+            raise
+        channel = type("Channel", (LingeringChannel,), {"parser_class": parser_class(app.check_signature)})
+        for listener in self._listeners():
+            listener.channel_class = channel
+
+    def run(self) -> None:
+        """Serve until `stop`. What is under way then gets some seconds to finish."""
+        while not self._stopping.is_set():
+            self._poll(POLL_S)
+        for listener in self._listeners():
+            listener.del_channel()
+            listener.socket.close()
+        deadline = time.monotonic() + FINISH_S
+        while self._is_busy() and time.monotonic() < deadline:
+            self._poll(0.05)
+        self._server.task_dispatcher.shutdown(timeout=1)
+        wasyncore.close_all(self._map)
+
+    def stop(self) -> None:
+        """Make `run` return; from any thread."""
+        self._stopping.set()
+        self._server.pull_trigger()
+
+    def _poll(self, timeout_s: float) -> None:
+        wasyncore.loop(timeout=timeout_s, use_poll=True, map=self._map, count=1)
+
+    def _listeners(self) -> list[TcpWSGIServer]:
+        return [item for item in self._map.values() if isinstance(item, TcpWSGIServer)]
+
+    def _is_busy(self) -> bool:
+        channels = [item for item in self._map.values() if isinstance(item, LingeringChannel)]
+        return any(channel.requests or channel.total_outbufs_len for channel in channels)
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """IPv4 only. Raises SettingsError."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((settings.http_host, settings.http_port))
+        listener.listen()
+    except (OSError, UnicodeError) as exc:
+        listener.close()
+        message = f"DIALER_HTTP: {settings.http} cannot be listened on; another program has it, or it is not here."
+        raise SettingsError(message) from exc
+    return listener

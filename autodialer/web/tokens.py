@@ -1,0 +1,178 @@
+"""Access tokens: JWTs (RFC 9068) signed with Ed25519, good for ten minutes and as long as their session lives."""
+
+import base64
+import hashlib
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import jwt
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from autodialer.clock import Clock
+from autodialer.errors import NotFound, SettingsError, Unauthorized
+from autodialer.model import Role, User
+from autodialer.store import Store, new_id
+from autodialer.web.caller import Caller
+from autodialer.web.errors import INVALID_TOKEN
+
+LIFETIME_S = 600
+AUDIENCE = "dialer"
+CLIENT_ID = "dialer"
+"""There are no registered clients; RFC 9068 wants the claim all the same."""
+ALGORITHM = "EdDSA"
+TYPE = "at+jwt"
+KEY_FILE = "access-tokens.pem"
+REQUIRED = ("iss", "aud", "exp", "iat", "sub", "jti", "client_id", "fam")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SigningKey:
+    """The key pair of this service."""
+
+    private: Ed25519PrivateKey = field(repr=False)
+    kid: str
+
+    @classmethod
+    def load(cls, folder: Path) -> "SigningKey":
+        """Read the key from the folder; the first start makes it, mode 0600. Raises SettingsError."""
+        path = folder / KEY_FILE
+        if not path.exists():
+            _make_key(path)
+        try:
+            private = serialization.load_pem_private_key(path.read_bytes(), password=None)
+        except (OSError, ValueError) as exc:
+            raise SettingsError(
+                f"{path} cannot be read as a private key; move it away to have a new one made."
+            ) from exc
+        if not isinstance(private, Ed25519PrivateKey):
+            raise SettingsError(f"{path} is not an Ed25519 key; move it away to have a new one made.")
+        raw = private.public_key().public_bytes_raw()
+        kid = base64.urlsafe_b64encode(hashlib.sha256(raw).digest()[:12]).decode()
+        return cls(private=private, kid=kid)
+
+
+def _make_key(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    pem = Ed25519PrivateKey.generate().private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    fresh = path.with_name(f"{path.name}.{new_id()}")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(pem)
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        # A link, not a rename: of two processes that start at once the first one's key stays.
+        os.link(fresh, path)
+    except FileExistsError:
+        pass
+    finally:
+        fresh.unlink()
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccessToken:
+    """A signed access token."""
+
+    text: str = field(repr=False)
+    expires_at: int
+    """UNIX time, seconds."""
+
+
+class AccessTokens:
+    """Issues and checks the access tokens of one service."""
+
+    def __init__(self, store: Store, key: SigningKey, *, issuer: str, clock: Clock) -> None:
+        self._store = store
+        self._key = key
+        self._issuer = issuer
+        self._clock = clock
+
+    def issue(self, user: User, family_id: UUID) -> AccessToken:
+        """A token for a session of this user."""
+        now = int(self._clock.utcnow().timestamp())
+        claims = {
+            "iss": self._issuer,
+            "aud": AUDIENCE,
+            "exp": now + LIFETIME_S,
+            "iat": now,
+            "sub": str(user.id),
+            "jti": str(new_id()),
+            "client_id": CLIENT_ID,
+            "fam": str(family_id),
+            "scope": " ".join(scopes_of(user)),
+        }
+        headers = {"kid": self._key.kid, "typ": TYPE}
+        text = jwt.encode(claims, self._key.private, algorithm=ALGORITHM, headers=headers)
+        return AccessToken(text=text, expires_at=now + LIFETIME_S)
+
+    def check(self, text: str, *, address: str | None) -> Caller:
+        """Whose token it is. Raises Unauthorized for any that is not good, without telling a forger what is wrong."""
+        claims = self._claims(text)
+        if claims["exp"] <= self._clock.utcnow().timestamp():
+            raise refused("The access token has expired; renew it with your refresh token at POST /srv1/auth/token.")
+        family_id = UUID(claims["fam"])
+        if not self._store.tokens.family_alive(family_id):
+            raise refused("The session of this access token has ended; log in again at POST /srv1/auth/token.")
+        try:
+            user = self._store.users.by_id(UUID(claims["sub"]))
+        except NotFound as exc:
+            raise refused() from exc
+        return Caller(user=user, family_id=family_id, address=address)
+
+    def check_signature(self, authorization: str) -> None:
+        """A quick look at an Authorization header, without the store. Raises Unauthorized for what cannot be good."""
+        self._claims(bearer_token(authorization))
+
+    def family_of(self, text: str) -> UUID | None:
+        """The session of a token of ours, expired or not; None for anything else."""
+        try:
+            return UUID(self._claims(text)["fam"])
+        except Unauthorized:
+            return None
+
+    def _claims(self, text: str) -> dict[str, Any]:
+        # The times are checked against our clock, by the caller.
+        options: Any = {"require": list(REQUIRED), "verify_exp": False, "verify_iat": False, "verify_nbf": False}
+        try:
+            header = jwt.get_unverified_header(text)
+            if header.get("kid") != self._key.kid or header.get("typ") != TYPE:
+                raise refused()
+            claims: dict[str, Any] = jwt.decode(
+                text,
+                self._key.private.public_key(),
+                algorithms=[ALGORITHM],
+                audience=AUDIENCE,
+                issuer=self._issuer,
+                options=options,
+            )
+            UUID(claims["fam"]), UUID(claims["sub"]), int(claims["exp"])
+        except (jwt.PyJWTError, ValueError, TypeError, AttributeError) as exc:
+            raise refused() from exc
+        return claims
+
+
+def bearer_token(authorization: str) -> str:
+    """The token of an Authorization header. Raises Unauthorized."""
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthorized(
+            "Send an access token as Authorization: Bearer <token>; "
+            "POST /srv1/auth/token gives one for login and password."
+        )
+    return token.strip()
+
+
+def scopes_of(user: User) -> tuple[str, ...]:
+    """All that the role allows."""
+    return ("dialer", "admin") if user.role is Role.ADMIN else ("dialer",)
+
+
+def refused(message: str | None = None) -> Unauthorized:
+    """The exception for a token that is no good."""
+    return Unauthorized(message, details=[{"reason": INVALID_TOKEN}])

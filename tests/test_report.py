@@ -1,0 +1,157 @@
+"""Why a campaign does not dial, and when it will be over."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from autodialer.clock import Clock
+from autodialer.config import Settings
+from autodialer.model import Campaign, CampaignState, Disposition, TrunkStatus
+from autodialer.report import estimate_eta_s, explain
+from autodialer.store import Counts, NewSubscriber, Secrets, Store, migrate
+from tests.web.dialing import DONE, again, answered, claim, failed, record
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+class At(Clock):
+    """Stands at NOW."""
+
+    def utcnow(self) -> datetime:
+        return NOW
+
+
+@pytest.fixture
+def store(settings: Settings):  # type: ignore[no-untyped-def]
+    migrate(settings.url)
+    opened = Store(settings.url, secrets=Secrets(settings.keys), clock=At())
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def campaign(store: Store) -> Campaign:
+    """A campaign of two numbers on two trunks, running under a live dialer."""
+    owner = store.users.create(login="anna", password=None).key
+    trunks = [store.trunks.create(owner, name=name, host="127.0.0.1").key for name in ("first", "second")]
+    sound = store.sounds.create(
+        owner,
+        name="s",
+        duration_s=10,
+        peak_dbfs=-1,
+        loudness_lufs=None,
+        sample_rate=8000,
+        channels=1,
+        path="sounds/s.wav",
+        original_path="sounds/s.original",
+    )
+    callbase = store.callbases.create(owner, name="c", region="RU")
+    numbers = [NewSubscriber(number=f"+7916000000{index}") for index in range(2)]
+    store.callbases.add_rows(callbase.key, numbers)
+    store.callbases.finish(callbase.key, rows=2)
+    made = store.campaigns.create(owner, name="x", trunk_keys=trunks, sound_key=sound.key, callbase_key=callbase.key)
+    store.live.heartbeat("test", 1)
+    return store.campaigns.start(made.id, None)
+
+
+def codes(store: Store, campaign: Campaign) -> tuple[bool, list[str]]:
+    why = explain(store, store.campaigns.by_key(campaign.key), NOW)
+    assert all(reason.message.endswith((".", "it.", "one.")) for reason in why.reasons)
+    return why.dialing, [reason.code for reason in why.reasons]
+
+
+def rest(store: Store, key: int, until: datetime | None) -> None:
+    status = TrunkStatus(trunk_key=key, breaker_state="resting", breaker_until=until, breaker_cause="It refuses us.")
+    store.live.write_trunks([status])
+
+
+def test_a_campaign_that_dials_has_no_reason_not_to(store: Store, campaign: Campaign) -> None:
+    assert codes(store, campaign) == (True, [])
+
+
+def test_a_state_other_than_running_is_the_only_reason(store: Store, campaign: Campaign) -> None:
+    store.campaigns.pause(campaign.id, None)
+    assert codes(store, campaign) == (False, ["paused"])
+    store.campaigns.stop(campaign.id, None, hangup=False)
+    assert codes(store, campaign) == (False, ["stopped"])
+    assert [
+        explain(store, replace(campaign, state=state), NOW).reasons[0].code
+        for state in CampaignState
+        if state != "running"
+    ] == [
+        "draft",
+        "paused",
+        "finished",
+        "stopped",
+    ]
+
+
+def test_without_a_dialer_nothing_dials(store: Store, campaign: Campaign) -> None:
+    store.live.goodbye("test")
+    assert codes(store, campaign) == (False, ["dialer_down"])
+
+
+def test_one_resting_trunk_is_told_and_two_stop_the_campaign(store: Store, campaign: Campaign) -> None:
+    first, second = campaign.trunk_keys
+    rest(store, first, NOW + timedelta(seconds=30))
+    assert codes(store, campaign) == (True, ["trunk_resting"])
+    rest(store, second, NOW + timedelta(seconds=60))
+    why = explain(store, campaign, NOW)
+    assert not why.dialing
+    assert [reason.until for reason in why.reasons] == [NOW + timedelta(seconds=30), NOW + timedelta(seconds=60)]
+    assert "first" in why.reasons[0].message
+    assert "It refuses us." in why.reasons[0].message
+
+
+def test_a_rest_that_is_over_is_no_reason_and_a_probe_is_told(store: Store, campaign: Campaign) -> None:
+    rest(store, campaign.trunk_keys[0], NOW)
+    assert codes(store, campaign) == (True, [])
+    store.live.write_trunks([TrunkStatus(trunk_key=campaign.trunk_keys[0], breaker_state="probing")])
+    assert codes(store, campaign) == (True, ["trunk_probing"])
+
+
+def test_when_all_wait_for_a_retry_the_next_one_is_told(store: Store, campaign: Campaign) -> None:
+    jobs = claim(store, NOW)
+    assert codes(store, campaign) == (True, ["all_in_progress"])
+    for index, job in enumerate(jobs):
+        step = again(NOW + timedelta(seconds=300 + index))
+        record(store, NOW, job, failed(NOW, Disposition.BUSY, 486), step)
+    why = explain(store, campaign, NOW)
+    assert not why.dialing
+    assert [(reason.code, reason.until) for reason in why.reasons] == [
+        ("waiting_for_retry", NOW + timedelta(seconds=300))
+    ]
+
+
+def test_a_callbase_that_is_not_ready_or_empty_is_told(store: Store, campaign: Campaign) -> None:
+    owner = campaign.owner_key
+    rules = {"trunk_keys": list(campaign.trunk_keys), "sound_key": campaign.sound_key}
+    callbase = store.callbases.create(owner, name="slow", region="RU")
+    other = store.campaigns.create(owner, name="y", callbase_key=callbase.key, **rules)  # type: ignore[arg-type]
+    store.campaigns.start(other.id, None)
+    store.callbases.progress(callbase.key, rows=500, rows_done=500)
+    assert codes(store, other) == (False, ["callbase_importing"])
+    store.callbases.finish(callbase.key, rows=500)
+    assert codes(store, other) == (False, ["callbase_empty"])
+
+
+def counts(total: int, reached: int) -> Counts:
+    left = total - reached
+    return Counts(total=total, pending=left, in_progress=0, reached=reached, exhausted=0, excluded=0)
+
+
+def test_the_estimate_goes_by_the_pace_so_far_and_by_the_next_retry(store: Store, campaign: Campaign) -> None:
+    campaign = replace(campaign, started_at=NOW - timedelta(seconds=100))
+    assert estimate_eta_s(campaign, counts(10, 0), None, NOW) is None
+    assert estimate_eta_s(campaign, counts(10, 5), None, NOW) == 100
+    assert estimate_eta_s(campaign, counts(10, 10), None, NOW) == 0
+    assert estimate_eta_s(campaign, counts(10, 9), NOW + timedelta(seconds=300), NOW) == 300
+    assert estimate_eta_s(replace(campaign, state=CampaignState.PAUSED), counts(10, 5), None, NOW) is None
+    assert estimate_eta_s(replace(campaign, state=CampaignState.FINISHED), counts(10, 5), None, NOW) == 0
+
+
+def test_a_finished_call_is_counted(store: Store, campaign: Campaign) -> None:
+    record(store, NOW, claim(store, NOW, limit=1)[0], answered(NOW), DONE)
+    assert store.campaigns.counts(campaign.key).reached == 1
+    assert store.calls.report(campaign.key).answered == 1

@@ -1,0 +1,115 @@
+"""The contract, the routes, api_srv.py, the console client and docs/api.md know the same operations, both ways."""
+
+import inspect
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from swagger_spec_validator.validator20 import validate_spec
+
+import api_client
+import main
+from api_srv import Api
+from autodialer.model import DEFAULT_RETRY, Disposition, Role, Trunk, User
+from autodialer.store import campaigns, trunks
+from autodialer.web.contract import BASE_PATH, load_contract, operations
+from autodialer.web.routing import Access
+from autodialer.web.tokens import scopes_of
+
+ROOT = Path(__file__).resolve().parent.parent
+OPERATIONS = [(method, BASE_PATH + path, operation) for method, path, operation in operations()]
+
+
+def test_the_contract_is_valid_swagger_2() -> None:
+    validate_spec(load_contract())
+
+
+def test_every_operation_has_a_route_and_every_route_an_operation() -> None:
+    routes = {
+        (endpoint.method, re.sub(r"<(\w+)>", r"{\1}", endpoint.path)): endpoint.handler.__name__
+        for endpoint in main.routes.endpoints
+    }
+    contract = {(method, path): operation["operationId"] for method, path, operation in OPERATIONS}
+    assert routes == contract
+
+
+def test_every_operation_is_a_method_of_api_srv_and_the_other_way_round() -> None:
+    methods = {name for name, _ in inspect.getmembers(Api, inspect.isfunction) if not name.startswith("_")}
+    assert methods - {"close"} == {operation["operationId"] for _, _, operation in OPERATIONS}
+
+
+def test_a_route_is_open_only_where_the_contract_says_so() -> None:
+    open_routes = {endpoint.handler.__name__ for endpoint in main.routes.endpoints if endpoint.access is Access.OPEN}
+    open_operations = {operation["operationId"] for _, _, operation in OPERATIONS if operation.get("security") == []}
+    assert open_routes == open_operations == {"issue_token", "revoke_token", "log_in"}
+
+
+def test_the_operations_of_admins_say_so() -> None:
+    marked = {endpoint.handler.__name__ for endpoint in main.routes.endpoints if endpoint.access is Access.ADMIN}
+    said = {operation["operationId"] for _, _, operation in OPERATIONS if "(admins)" in operation["summary"]}
+    assert marked == said
+
+
+def test_every_operation_has_a_command_of_the_console_client_and_the_other_way_round() -> None:
+    parser = api_client.build_parser(api_client.load_operations())
+    [commands] = [action for action in parser._actions if hasattr(action, "choices") and action.choices]
+    names = [operation["operationId"] for _, _, operation in OPERATIONS]
+    expected = {api_client.NAMES.get(name, name.replace("_", "-")) for name in names}
+    assert set(commands.choices) - {api_client.CHECK} == expected
+
+
+def headings() -> Iterator[str]:
+    for line in (ROOT / "docs/api.md").read_text(encoding="utf-8").splitlines():
+        if line.startswith("### "):
+            yield line.removeprefix("### ")
+
+
+def test_every_operation_has_a_heading_in_the_documentation_and_the_other_way_round() -> None:
+    assert sorted(headings()) == sorted(f"{method} {path}" for method, path, _ in OPERATIONS)
+
+
+@pytest.mark.parametrize("operation_id", [operation["operationId"] for _, _, operation in OPERATIONS])
+def test_every_operation_is_asked_in_some_test(operation_id: str) -> None:
+    method, path = next((m, p) for m, p, operation in OPERATIONS if operation["operationId"] == operation_id)
+    tested = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "tests/web").glob("test_*.py"))
+    last = [part for part in path.split("/") if not part.startswith("{")][-1]
+    assert last in tested, f"{method} {path}"
+
+
+def test_the_words_of_the_contract_are_the_words_of_the_model() -> None:
+    definitions = load_contract()["definitions"]
+    assert set(definitions["Retry"]["properties"]) == set(DEFAULT_RETRY)
+    [calls] = [operation for _, _, operation in OPERATIONS if operation["operationId"] == "list_calls"]
+    [words] = [one["enum"] for one in calls["parameters"] if one.get("name") == "disposition"]
+    assert set(words) == {disposition.value for disposition in Disposition}
+    fields = set(definitions["NewTrunk"]["properties"]) - {"caller_id_header"}
+    assert fields <= set(Trunk.__dataclass_fields__)
+
+
+def test_the_defaults_of_the_contract_are_the_defaults_of_the_store() -> None:
+    definitions = load_contract()["definitions"]
+    for name, field in definitions["NewTrunk"]["properties"].items():
+        if "default" in field and name != "caller_id_header":
+            assert trunks.DEFAULTS[name] == field["default"], name  # type: ignore[literal-required]
+    for name, field in definitions["NewCampaign"]["properties"].items():
+        if "default" in field:
+            assert campaigns.DEFAULTS[name] == field["default"], name  # type: ignore[literal-required]
+
+
+def test_the_scopes_of_the_contract_are_those_that_are_given() -> None:
+    known = set(load_contract()["securityDefinitions"]["oauth2"]["scopes"])
+    for role in Role:
+        user = User(
+            key=1,
+            id=uuid4(),
+            login="x",
+            name="x",
+            role=role,
+            comment=None,
+            can_log_in=True,
+            created_at=datetime.now(UTC),
+        )
+        assert set(scopes_of(user)) <= known

@@ -1,0 +1,124 @@
+"""An application on a small database, quick to make: cheap password hashes, a clock that stands still."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from argon2 import PasswordHasher
+
+import main
+from autodialer.clock import Clock
+from autodialer.config import Settings
+from autodialer.model import Role
+from autodialer.store import Secrets, Store, migrate
+from autodialer.web.app import App
+from tests.web.client import Client, wav
+
+PASSWORD = "correct horse"
+
+
+class StandingClock(Clock):
+    """Stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+        self.ticks = 1000.0
+
+    def utcnow(self) -> datetime:
+        """Where it stands."""
+        return self.now
+
+    def monotonic(self) -> float:
+        """Where it stands."""
+        return self.ticks
+
+    def move(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += timedelta(seconds=seconds)
+        self.ticks += seconds
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated database, made once."""
+    path = tmp_path_factory.mktemp("database") / "db.sqlite3"
+    migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def clock() -> StandingClock:
+    """The time in the store and in the API."""
+    return StandingClock()
+
+
+@pytest.fixture
+def store(settings: Settings, empty_database: Path, clock: StandingClock) -> Iterator[Store]:
+    """A store with an admin `admin` and the users `anna` and `boris`."""
+    shutil.copy(empty_database, settings.data / "db.sqlite3")
+    hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    opened = Store(settings.url, secrets=Secrets(settings.keys, hasher=hasher), clock=clock)
+    opened.users.create(login="admin", password=PASSWORD, role=Role.ADMIN)
+    for login in ("anna", "boris"):
+        opened.users.create(login=login, password=PASSWORD)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def app(settings: Settings, store: Store, clock: StandingClock) -> Iterator[App]:
+    """The application, held to its contract in what it answers too."""
+    made = main.build_app(settings, store, clock=clock, validate_responses=True)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def client(app: App) -> Client:
+    """Nobody yet."""
+    return Client(app)
+
+
+@pytest.fixture
+def log_in(app: App) -> Callable[[str], Client]:
+    """Makes clients that are logged in."""
+
+    def make(login: str) -> Client:
+        made = Client(app)
+        assert made.log_in(login, PASSWORD).status == 200
+        return made
+
+    return make
+
+
+@pytest.fixture
+def anna(log_in: Callable[[str], Client]) -> Client:
+    """A user."""
+    return log_in("anna")
+
+
+@pytest.fixture
+def boris(log_in: Callable[[str], Client]) -> Client:
+    """Another user."""
+    return log_in("boris")
+
+
+@pytest.fixture
+def admin(log_in: Callable[[str], Client]) -> Client:
+    """An admin."""
+    return log_in("admin")
+
+
+@pytest.fixture
+def objects(anna: Client) -> dict[str, Any]:
+    """Anna's trunk, sound, callbase of three numbers, and a draft campaign of them."""
+    trunk = anna.post("/srv1/trunks", json={"name": "trunk", "host": "127.0.0.1", "port": 5999}).json()
+    sound = anna.post("/srv1/sounds", files={"file": ("hello.wav", wav())}).json()
+    numbers = b"+79160000001\n+79160000002\n+79160000003\n"
+    callbase = anna.post("/srv1/callbases", files={"file": ("base.csv", numbers)}, data={"region": "RU"}).json()
+    fields = {"name": "campaign", "trunk_ids": [trunk["id"]], "sound_id": sound["id"], "callbase_id": callbase["id"]}
+    campaign = anna.post("/srv1/campaigns", json=fields).json()
+    return {"trunk": trunk, "sound": sound, "callbase": callbase, "campaign": campaign, "fields": fields}

@@ -1,0 +1,106 @@
+"""Small parts on their own: hosts, the brake on guessing, JSON and forms, sentences about broken contracts."""
+
+import socket
+import threading
+from typing import Any
+
+import pytest
+
+from autodialer.errors import HostUnresolved, Invalid, TooManyRequests, Unauthorized, UserError
+from autodialer.web import hosts
+from autodialer.web.body import parse_form, parse_json
+from autodialer.web.limiter import FORGOTTEN_S, FREE_FAILURES, LONGEST_WAIT_S, MOST_KEPT, GuessLimiter
+from autodialer.web.routing import Routes
+from autodialer.web.tokens import bearer_token
+from tests.web.conftest import StandingClock
+
+
+@pytest.mark.parametrize(
+    ("host", "stored"),
+    [(" 192.0.2.1 ", "192.0.2.1"), ("SIP.Provider.Example.", "sip.provider.example"), ("_sip.x", "_sip.x")],
+)
+def test_a_host_is_stored_in_one_spelling(monkeypatch: pytest.MonkeyPatch, host: str, stored: str) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_a, **_k: [object()])
+    assert hosts.check_host(host) == stored
+
+
+def test_a_name_without_an_address_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_args: Any, **_kwargs: Any) -> None:
+        raise socket.gaierror
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    with pytest.raises(HostUnresolved, match=r"host: sip\.x has no IPv4 address; check the spelling"):
+        hosts.check_host("sip.x")
+
+
+def test_a_resolver_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    release = threading.Event()
+
+    def hang(*_args: Any, **_kwargs: Any) -> list[object]:
+        release.wait(10)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    with pytest.raises(HostUnresolved, match="did not resolve within"):
+        hosts.check_host("sip.x", timeout_s=0.01)
+    release.set()
+
+
+def test_ipv6_is_refused_by_name() -> None:
+    with pytest.raises(Invalid, match="IPv6"):
+        hosts.check_host("2001:db8::1")
+
+
+def test_the_limiter_forgets_after_an_hour_and_keeps_only_so_many(clock: StandingClock) -> None:
+    limiter = GuessLimiter(clock)
+    for _ in range(40):
+        limiter.failed("anna", "192.0.2.1")
+    with pytest.raises(TooManyRequests) as caught:
+        limiter.check("Anna ", "192.0.2.1")
+    assert caught.value.details == [{"retry_after_s": LONGEST_WAIT_S + 1}]
+    limiter.check("anna", "192.0.2.2")
+    clock.move(FORGOTTEN_S + 1)
+    limiter.failed("anna", "192.0.2.1")
+    limiter.check("anna", "192.0.2.1")
+    for index in range(MOST_KEPT + 10):
+        limiter.failed(f"login {index}", None)
+    assert len(limiter._failures) == MOST_KEPT
+
+
+def test_a_success_forgets_the_failures(clock: StandingClock) -> None:
+    limiter = GuessLimiter(clock)
+    for _ in range(FREE_FAILURES - 1):
+        limiter.failed("anna", None)
+    limiter.succeeded("anna", None)
+    limiter.failed("anna", None)
+    limiter.check("anna", None)
+
+
+@pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", "Basic x", "token"])
+def test_an_authorization_header_without_a_bearer_token_is_refused(header: str) -> None:
+    with pytest.raises(Unauthorized):
+        bearer_token(header)
+
+
+def test_the_scheme_of_the_header_may_be_written_in_any_case() -> None:
+    assert bearer_token("bearer x") == "x"
+
+
+def test_json_with_a_byte_order_mark_is_read() -> None:
+    assert parse_json(b'\xef\xbb\xbf{"a": 1}') == {"a": 1}
+
+
+def test_a_number_too_long_to_convert_is_refused() -> None:
+    with pytest.raises(UserError):
+        parse_json(b'{"port": ' + b"9" * 10_000 + b"}")
+
+
+@pytest.mark.parametrize("data", [b"\xff", b"a=%ff", b"&".join(b"a=1" for _ in range(101))])
+def test_a_form_that_is_no_utf_8_or_endless_is_refused(data: bytes) -> None:
+    with pytest.raises(UserError):
+        parse_form(data)
+
+
+def test_a_route_that_does_not_say_who_may_call_it_is_a_mistake() -> None:
+    with pytest.raises(TypeError, match="who may call it"):
+        Routes().get("/x")(lambda: None)
