@@ -87,7 +87,8 @@ class Dialer:
         self._dry: set[int] = set()
         self._unrecorded: list[JobResult] = []
         self._unstarted: list[ClaimedJob] = []
-        self._events: queue.SimpleQueue[CallEvent] = queue.SimpleQueue()
+        # Not SimpleQueue: its get(timeout) waits for ever when the timeout passes between two looks (CPython 3.11).
+        self._events: queue.Queue[CallEvent] = queue.Queue()
         self._next_look = self._next_report = 0.0
         self._asked_to_end = threading.Event()
         self._asked_to_hurry = threading.Event()
