@@ -9,6 +9,8 @@ from autodialer.config import Settings
 from autodialer.store import Secrets, Store, migrate
 from tests.peers.requirements import require_peers
 
+pytest_plugins = ["tests.peers.fixtures"]
+
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """A test that needs a foreign program fails without it; it never skips."""

@@ -1,0 +1,122 @@
+"""One real phone with a real media process, and what it reports."""
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from autodialer.media.shell import MediaDied, MediaEvent, MediaProcess
+from autodialer.media.sound import import_sound
+from autodialer.model import CallOutcome
+from autodialer.phone.call import Call
+from autodialer.phone.phone import Phone
+from autodialer.phone.plan import Account, CallEvent, CallPlan
+from tests.peers.ports import free_port, wait_until
+from tests.peers.sox import make_sweep
+
+Address = tuple[str, int]
+LOCALHOST = "127.0.0.1"
+
+
+@dataclass(kw_only=True)
+class Desk:
+    """A phone at work; a context manager. It checks at the end that nothing was left behind."""
+
+    phone: Phone
+    media: MediaProcess
+    stem: Path
+    """The imported sound without .wav, .alaw, .ulaw."""
+    sound_s: float
+    events: list[CallEvent] = field(default_factory=list)
+
+    @classmethod
+    def make(
+        cls,
+        gateway: Address,
+        folder: Path,
+        *,
+        sound: Path | None = None,
+        sound_s: float = 1.0,
+        codecs: Sequence[str] = ("PCMA", "PCMU"),
+        username: str = "user",
+        password: str = "secret",
+    ) -> Self:
+        """A phone for `gateway` with a sound: a sweep, or the file given."""
+        if sound is None:
+            sound = folder / "sweep.wav"
+            make_sweep(sound, seconds=sound_s)
+        info = import_sound(sound, folder / "sound")
+        events: list[CallEvent] = []
+        desks: list[Desk] = []
+
+        def on_media(event: MediaEvent) -> None:
+            if isinstance(event, MediaDied):
+                desks[0].phone.media_died(event.played_frames)
+            else:
+                desks[0].phone.media_event(event)
+
+        media = MediaProcess(on_media)
+        account = Account(domain=gateway[0], auth_username=username, caller_id="74950000000", codecs=tuple(codecs))
+        phone = Phone(
+            *gateway,
+            username,
+            password,
+            LOCALHOST,
+            sipPort=free_port(),
+            rtpPortLow=33000,
+            rtpPortHigh=60000,
+            account=account,
+            media=media,
+            on_event=events.append,
+        )
+        desk = cls(phone=phone, media=media, stem=folder / "sound", sound_s=info.duration_s, events=events)
+        desks.append(desk)
+        return desk
+
+    def __enter__(self) -> Self:
+        self.media.start()
+        self.phone.start()
+        self._threads = threading.active_count()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.phone.stop()
+        self.media.stop()
+
+    def call(self, number: str = "79160000000", *, ring_timeout_s: float = 20.0, max_call_s: float = 60.0) -> Call:
+        """Call and return at once."""
+        plan = CallPlan(
+            reference=number,
+            sound_stem=str(self.stem),
+            sound_s=self.sound_s,
+            ring_timeout_s=ring_timeout_s,
+            max_call_s=max_call_s,
+        )
+        started = time.monotonic()
+        call = self.phone.call(number, plan)
+        assert time.monotonic() - started < 0.5
+        return call
+
+    def outcome(self, call: Call, *, timeout_s: float = 40.0) -> CallOutcome:
+        """How the call ended; everything it held has been given back, and no error was logged."""
+        wait_until(lambda: call.outcome is not None, what="the outcome", timeout_s=timeout_s)
+        assert call.outcome
+        wait_until(lambda: not self.phone.calls and not self.phone.assignedPorts, what="the port to be given back")
+        told = [event.outcome for event in self.events if event.outcome and event.reference == call.plan.reference]
+        assert told == [call.outcome]
+        assert threading.active_count() <= self._threads
+        return call.outcome
+
+
+class NoErrors(logging.Handler):
+    """Collects what is logged as an error."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
