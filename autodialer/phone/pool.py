@@ -108,6 +108,16 @@ class PhonePool:
         """Trunk key -> why it has no phone, a sentence for a person."""
         return dict(self._problems)
 
+    @property
+    def media_pid(self) -> int | None:
+        """Process id of the media process, None while there is none."""
+        return self._media.pid if self._media else None
+
+    def sip_ports(self, trunk_key: int) -> list[int]:
+        """The UDP ports of the trunk's phones."""
+        phones = self._by_trunk.get(trunk_key)
+        return [phone.sip.myPort for phone in phones.phones] if phones else []
+
     def call(self, trunk_key: int, number: str, plan: CallPlan) -> None:
         """Call over the least busy phone of the trunk. Raises as `Phone.call` when nothing could leave."""
         assert self._media
