@@ -23,6 +23,8 @@ class Kind(StrEnum):
     """Rings, then 603."""
     UNKNOWN = "unknown"
     """404."""
+    INCOMPATIBLE = "incompatible"
+    """488: no codec in common."""
     OVERLOAD = "overload"
     """503: the carrier's own fault."""
 
@@ -36,10 +38,20 @@ DISPOSITIONS = {
     Kind.UNAVAILABLE: "no_answer",
     Kind.DECLINE: "rejected",
     Kind.UNKNOWN: "invalid_number",
+    Kind.INCOMPATIBLE: "failed",
     Kind.OVERLOAD: "congestion",
 }
 """What the record of such a call must say."""
-FINAL_CODES = {Kind.BUSY: 486, Kind.UNAVAILABLE: 480, Kind.DECLINE: 603, Kind.UNKNOWN: 404, Kind.OVERLOAD: 503}
+FINAL_CODES = {
+    Kind.BUSY: 486,
+    Kind.UNAVAILABLE: 480,
+    Kind.DECLINE: 603,
+    Kind.UNKNOWN: 404,
+    Kind.INCOMPATIBLE: 488,
+    Kind.OVERLOAD: 503,
+}
+AT_ONCE = frozenset({Kind.BUSY, Kind.UNKNOWN, Kind.INCOMPATIBLE, Kind.OVERLOAD})
+"""Refused without ringing."""
 OVERLOADED = frozenset({17, 58})
 """Far apart, so that the dialer does not rest the trunk."""
 
@@ -72,6 +84,8 @@ def behaviour_of(number: str) -> Behaviour:
         return Behaviour(kind=Kind.UNAVAILABLE, ring_s=2.0)
     if digits < 90:
         return Behaviour(kind=Kind.DECLINE, ring_s=1.5)
-    if digits < 95:
+    if digits < 94:
         return Behaviour(kind=Kind.UNKNOWN)
+    if digits < 95:
+        return Behaviour(kind=Kind.INCOMPATIBLE)
     return Behaviour(kind=Kind.LATE, ring_s=3.0)
