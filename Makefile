@@ -5,9 +5,11 @@ BIN := $(VENV)/bin
 ARGS ?=
 TESTS ?= tests
 WORKERS ?= 2
+RUNS ?= 20
+SECONDS ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run demo test check format migration diagrams sample-sound script
+.PHONY: help setup setup-dev run demo test check format bench soak fuzz migration diagrams sample-sound script
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -48,6 +50,15 @@ check: $(VENV)/.setup-dev  ## lint, types, layers, docs; no tests
 format: $(VENV)/.setup-dev  ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+bench: setup-dev  ## measure: make bench [ONLY=sip|import|api]; writes docs/performance.md and bench/results.json
+	@$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY))
+
+soak: setup-dev  ## the kill -9 test many times: make soak [RUNS=20]
+	@for run in $$(seq $(RUNS)); do echo "run $$run of $(RUNS)"; $(BIN)/python -m pytest -q tests/dialer -k kill_9 || exit 1; done
+
+fuzz: $(VENV)/.setup-dev  ## garbage at every parser: make fuzz [SECONDS=600]
+	@$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
 
 migration: $(VENV)/.setup-dev  ## a new migration from the tables: make migration NAME=what-changes
 	@test -n "$(NAME)" || { echo "name it: make migration NAME=what-changes"; exit 2; }
