@@ -20,7 +20,7 @@ from autodialer.campaign.numbers import dial_string
 from autodialer.campaign.retry import CANCELLED_DELAY_S, decide_next
 from autodialer.campaign.scheduler import Scheduler
 from autodialer.clock import Clock
-from autodialer.config import Settings, load_settings, set_up_logging
+from autodialer.config import Settings, load_settings
 from autodialer.errors import (
     AlreadyRunning,
     Invalid,
@@ -45,7 +45,7 @@ from autodialer.model import (
 from autodialer.phone.plan import CallEvent, CallPlan, Progress
 from autodialer.phone.pool import PhonePool
 from autodialer.store import Secrets, Store, migrate, new_id
-from autodialer.supervisor import EXIT_CONFIG, DataFolderLock, watch_parent
+from autodialer.supervisor import EXIT_CONFIG, DataFolderLock, start_logging, watch_parent
 
 logger = logging.getLogger(__name__)
 
@@ -137,9 +137,10 @@ class Dialer:
     # -- what the phones tell
 
     def _take_events(self) -> None:
-        """Wait a tick for what the phones tell, then take all there is."""
+        """Wait a tick for what the phones tell, then take all there is. With nothing to dial a tick is longer."""
+        busy = self._campaigns or self._live or self._unrecorded or self._unstarted
         try:
-            self._take_event(self._events.get(timeout=TICK_S))
+            self._take_event(self._events.get(timeout=TICK_S if busy else LOOK_S))
             while True:
                 self._take_event(self._events.get_nowait())
         except queue.Empty:
@@ -338,7 +339,7 @@ def main() -> int:
     """Run dialing alone; its exit status."""
     try:
         settings = load_settings()
-        set_up_logging(settings, "dialer")
+        start_logging(settings.log, "dialer")
         run_dialer(settings)
     except (SettingsError, AlreadyRunning) as exc:
         sys.stderr.write(f"{exc}\n")

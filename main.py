@@ -17,11 +17,11 @@ import bottle
 
 from api_srv import Api
 from autodialer.clock import Clock
-from autodialer.config import Settings, load_settings, set_up_logging
+from autodialer.config import Settings, load_settings
 from autodialer.errors import SettingsError, UserError
 from autodialer.model import Role
 from autodialer.store import Secrets, Store, migrate
-from autodialer.supervisor import EXIT_CONFIG, Child, Supervisor, python, watch_parent
+from autodialer.supervisor import EXIT_CONFIG, run_service, start_logging, watch_parent
 from autodialer.web import routing as http
 from autodialer.web.app import App, make_app
 from autodialer.web.console import make_administrator, set_password
@@ -349,15 +349,10 @@ def serve(settings: Settings, stopping: threading.Event | None = None) -> None:
 
 
 def supervise(settings: Settings) -> int:
-    """Run the whole service, the dialer and the API as children, until a signal asks for the end; the exit status."""
+    """Run the whole service until a signal asks for the end; the exit status."""
     make_administrator(settings)
     logger.info("the API and its Swagger UI are at %s/api/doc, the front page at %s/", *[settings.base_url] * 2)
-    here = Path(__file__).resolve()
-    children = [
-        Child(name="dialer", argv=python(str(here.with_name("dialer.py")))),
-        Child(name="api", argv=python(str(here), "serve")),
-    ]
-    return Supervisor(children, drain_s=settings.drain_s).run()
+    return run_service(Path(__file__).resolve().parent, drain_s=settings.drain_s, log_level=settings.log)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -378,7 +373,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             return run_demo(exit_at_end=options.exit)
         settings = load_settings()
-        set_up_logging(settings, "api" if options.command == "serve" else "main")
+        start_logging(settings.log, "api" if options.command == "serve" else "main")
         if options.command == "serve":
             serve(settings)
             return 0

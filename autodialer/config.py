@@ -1,7 +1,6 @@
 """The settings, read in one place from environment variables and a `.env` file, checked at start."""
 
 import ipaddress
-import logging
 import os
 from pathlib import Path
 from typing import Annotated, Any
@@ -137,9 +136,3 @@ def load_settings() -> Settings:
     except OSError as exc:
         raise SettingsError(f"DIALER_DATA takes {WHAT_IT_TAKES['DIALER_DATA']}; {exc.strerror}: {data!r}") from exc
     return settings
-
-
-def set_up_logging(settings: Settings, process: str) -> None:
-    """Log to standard error, each line with the time and the name of the process."""
-    logging.basicConfig(level=settings.log, format=f"%(asctime)s %(levelname)-7s {process:6} %(name)s: %(message)s")
-    logging.getLogger("alembic").setLevel(logging.WARNING)

@@ -15,7 +15,7 @@ from typing import IO
 from autodialer.clock import Clock
 from autodialer.errors import AlreadyRunning
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("autodialer.supervisor")
 
 EXIT_CONFIG = 2
 """A child's exit status that a restart would not mend: wrong settings, a second dialer."""
@@ -137,6 +137,36 @@ def python(*arguments: str) -> list[str]:
     return [sys.executable, *arguments]
 
 
+def run_service(root: Path, *, drain_s: float, log_level: str) -> int:
+    """Become the supervisor of the programs in `root`; the exit status.
+
+    Where the system can, this process is replaced by a small one: whoever prepared the start has loaded the whole
+    service (100 MB) and would keep it for nothing.
+    """
+    arguments = [str(root), str(drain_s), log_level]
+    if os.name == "posix":
+        path = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
+        os.execve(sys.executable, python("-m", "autodialer.supervisor", *arguments), {**os.environ, "PYTHONPATH": path})
+    return main(arguments)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Supervise: the folder of the programs, the drain time in seconds, the log level."""
+    root, drain_s, log_level = arguments
+    start_logging(log_level, "main")
+    children = [
+        Child(name="dialer", argv=python(os.path.join(root, "dialer.py"))),
+        Child(name="api", argv=python(os.path.join(root, "main.py"), "serve")),
+    ]
+    return Supervisor(children, drain_s=float(drain_s)).run()
+
+
+def start_logging(level: str, process: str) -> None:
+    """Log to standard error, each line with the time and the name of the process."""
+    logging.basicConfig(level=level, format=f"%(asctime)s %(levelname)-7s {process:6} %(name)s: %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
 def watch_parent(on_gone: Callable[[], None]) -> None:
     """Call `on_gone` from a thread when the parent's pipe closes. Does nothing in a process that has no supervisor."""
     if os.environ.get(SUPERVISED) != "1":
@@ -182,3 +212,7 @@ def _lock(file: IO[bytes]) -> None:
         import fcntl
 
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
