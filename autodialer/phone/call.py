@@ -5,7 +5,7 @@ Everything but `hangup`, `cancel` and reading happens in the loop thread of the 
 
 import logging
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pyVoIP import RTP, SIP
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+NEVER = datetime.min.replace(tzinfo=UTC)
 TAIL_S = 0.3
 """From the last packet of the sound to our BYE, so that the callee's jitter buffer plays it out."""
 STATS_S = 2.0
@@ -57,7 +58,7 @@ class Call(VoIPCall):
         self.outcome: CallOutcome | None = None
         """How the call ended; None while it is under way."""
         self._on_event = on_event
-        self._times: CallTimes
+        self._times = CallTimes(invited=0.0, invited_at=NEVER)
         self._answer: CallAnswered | None = None
         self._unusable: UnusableAnswer | None = None
         self._end: CallFailed | CallEnded | None = None
@@ -113,7 +114,6 @@ class Call(VoIPCall):
         self.create_rtp_clients(codecs, self.myIP, self.port, self.request, media.port, remote_host=media.host)
         for client in self.RTPClients:
             client.start()
-        self.phone.run_later(self.plan.max_call_s, self.hangup)
 
     def create_rtp_clients(
         self,
@@ -143,6 +143,11 @@ class Call(VoIPCall):
     def sound_finished(self) -> None:
         """The last packet of the sound has left."""
         self.phone.run_later(TAIL_S, self.hangup)
+
+    def end_if_overdue(self, now: float) -> None:
+        """Hang up once the call has lasted as long as it may."""
+        if self._times.answered is not None and not self._end and now - self._times.answered >= self.plan.max_call_s:
+            self.hangup()
 
     def media_died(self, played_frames: int) -> None:
         """The media process is gone: nothing can be heard any more."""

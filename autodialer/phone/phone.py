@@ -15,10 +15,12 @@ from autodialer.phone.compatible import check_pyvoip
 from autodialer.phone.plan import Account, CallEvent, CallPlan
 from autodialer.phone.sip_client import SipClient
 from autodialer.sip.events import Event
-from autodialer.sip.invite import new_call_id
+from autodialer.sip.invite import InviteRequest, new_call_id
 from autodialer.sip.user_agent import UserAgent
 
 PORT_TRIES = 100
+SWEEP_S = 1.0
+"""How often calls that last too long are looked for."""
 CODECS = {"PCMA": RTP.PayloadType.PCMA, "PCMU": RTP.PayloadType.PCMU}
 
 
@@ -53,6 +55,7 @@ class Phone(VoIPPhone):
         self.media = media
         self._on_call_event = on_event
         self._clock = clock or Clock()
+        self._sweeping = False
         self.sip = SipClient(
             server,
             port,
@@ -113,11 +116,26 @@ class Phone(VoIPPhone):
             on_event=self._on_call_event,
         )
         self.calls[call_id] = call
-        if not self.sip.run(lambda user_agent, now: call.place(user_agent, invite, now, self._clock.utcnow())):
+        if not self.sip.run(lambda user_agent, now: self._place(call, invite, user_agent, now)):
             self.media.close(call_id)
             self.forget(call)
             raise PhoneClosed
         return call
+
+    def _place(self, call: Call, invite: InviteRequest, user_agent: UserAgent, now: float) -> None:
+        call.place(user_agent, invite, now, self._clock.utcnow())
+        if not self._sweeping:
+            self._sweeping = True
+            self.run_later(SWEEP_S, self._sweep)
+
+    def _sweep(self) -> None:
+        """A timer a call would outlive its call by minutes and keep it in memory; one look at all of them does not."""
+        now = self._clock.monotonic()
+        for call in list(self.calls.values()):
+            call.end_if_overdue(now)
+        self._sweeping = bool(self.calls)
+        if self._sweeping:
+            self.run_later(SWEEP_S, self._sweep)
 
     def _open_media(self, call_id: str) -> int:
         """Have the media process bind a port for the call."""

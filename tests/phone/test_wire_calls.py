@@ -97,6 +97,16 @@ def test_the_callees_bye_is_answered_with_its_own_tags(
     check_ack_to_2xx(messages)
 
 
+def test_a_call_that_lasts_too_long_is_hung_up(sipp_gateway: Gateways, desk: Desks) -> None:
+    gateway = sipp_gateway(gateways.answered(), timeout_s=30)
+    phone = desk(gateway.address, sound_s=20.0)
+    outcome = phone.outcome(phone.call(max_call_s=2.0))
+    gateway.expect_success()
+    assert (outcome.disposition, outcome.ended_by) == (Disposition.ANSWERED, EndedBy.US)
+    assert 2.0 <= outcome.billsec_s < 3.3
+    assert outcome.played_s == pytest.approx(outcome.billsec_s, abs=0.2)
+
+
 FINALS = {
     486: (Disposition.BUSY, None),
     480: (Disposition.NO_ANSWER, None),
