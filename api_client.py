@@ -33,7 +33,9 @@ NAMES = {"issue_token": "login", "revoke_token": "logout", "log_in": "prototype-
 CHECK = "check"
 TIMEOUT_S = 600
 SECRET = ("password", "new_password")
-MOST_COLUMNS = 8
+MOST_COLUMNS = 6
+FIRST_COLUMNS = ("name", "number", "disposition", "cause", "billsec_s", "played_s")
+"""What people look for in a list."""
 
 
 class ClientError(Exception):
@@ -329,9 +331,14 @@ def _show(answer: requests.Response, options: argparse.Namespace, console: Conso
 def _list_table(page: dict[str, Any]) -> Table:
     caption = f"more: --after {page['next']}" if page["next"] else None
     table = Table(caption=caption)
-    columns = [name for name, value in (page["items"] or [{}])[0].items() if not isinstance(value, dict | list)]
+    items = page["items"]
+    simple = [name for name, value in (items or [{}])[0].items() if not isinstance(value, dict | list)]
+    # What is empty throughout and others' ids say little; an object's own id is there to be copied and stays whole.
+    told = {name for name in simple if any(item[name] is not None for item in items) and not name.endswith("_id")}
+    columns = [name for name in ("id", *FIRST_COLUMNS, *simple) if name in told]
+    columns = list(dict.fromkeys(columns))
     for name in columns[:MOST_COLUMNS]:
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold", no_wrap=name == "id", min_width=36 if name == "id" else None)
     for item in page["items"]:
         table.add_row(*(_text(item[name]) for name in columns[:MOST_COLUMNS]))
     return table

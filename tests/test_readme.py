@@ -17,7 +17,7 @@ from tests.peers.by_number import by_number
 from tests.peers.ports import free_port, free_ports, wait_until
 from tests.peers.sipp import SippGateway
 
-pytestmark = [pytest.mark.loopback, pytest.mark.peer("sipp")]
+pytestmark = [pytest.mark.loopback, pytest.mark.peer("sipp", "sox", "curl")]
 
 PASSWORD = "correct horse"
 

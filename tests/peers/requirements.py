@@ -24,6 +24,7 @@ DEBIAN_PACKAGES: dict[str, str] = {
     "timeout": "coreutils",
     "stdbuf": "coreutils",
     "chromium": "chromium",
+    "curl": "curl",
 }
 """Program -> Debian package. baresip-core brings every baresip module used here (g711, aubridge, aufile, sndfile)."""
 
