@@ -166,6 +166,32 @@ def test_sigterm_lets_live_calls_finish_and_starts_no_new_one(tmp_path: Path) ->
     assert world.store.live.dialer() is None
 
 
+def test_a_second_sigterm_hangs_up_at_once(tmp_path: Path) -> None:
+    world = World.make(tmp_path / "data", sound_s=30.0)
+    with SippGateway(by_number({"0": Behaviour.ANSWER}), calls=3, timeout_s=40) as gateway:
+        campaign = world.campaign(gateway.address, ["70000000010", "70000000020", "70000000030"])
+        with world.dialer() as dialer:
+            gateway.wait_for("ACK", count=3)
+            dialer.running.send_signal(signal.SIGTERM)
+            wait_until(lambda: "draining" in dialer.log.read_text(), what="the drain")
+            assert gateway.count("BYE") == 0
+            dialer.running.send_signal(signal.SIGTERM)
+            assert dialer.running.wait(5) == 0
+        gateway.expect_success(timeout_s=5)
+        assert gateway.count("BYE") == 3
+    assert set(world.dispositions(campaign).values()) == {Disposition.ANSWERED}
+
+
+def test_a_second_dialer_on_the_same_data_says_so_and_exits(tmp_path: Path) -> None:
+    world = World.make(tmp_path / "data")
+    with world.dialer():
+        wait_until(lambda: world.store.live.dialer() is not None, what="the first dialer")
+        with world.dialer() as second:
+            assert second.running.wait(20) == 2
+        assert "Another dialer already works on" in second.log.read_text()
+        assert world.store.live.dialer() is not None
+
+
 def test_a_dialer_whose_parent_is_gone_hangs_up_every_call_within_two_seconds(tmp_path: Path) -> None:
     world = World.make(tmp_path / "data", sound_s=20.0)
     table = {"0": Behaviour.RINGS, "1": Behaviour.ANSWER}
