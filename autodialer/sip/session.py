@@ -265,8 +265,9 @@ class Session:
         assert self._dialog is not None
         self._dialog.retarget(response)
         self._set_timer(agreed(response), now)
-        if is_invite:
-            self._take_answer(extract_sdp(response.content_type, response.body), now)
+        sdp = extract_sdp(response.content_type, response.body) if is_invite else None
+        if sdp is not None:
+            self._take_answer(sdp, now)
 
     def _learn(self, response: Response, *, is_invite: bool) -> bool:
         """Whether another try is of use."""

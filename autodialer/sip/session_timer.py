@@ -65,7 +65,7 @@ def accept(request: Request, current: SessionTimer | None) -> tuple[SessionTimer
     refresher = _refresher(request) or ("uas" if current is not None and current.ours else "uac")
     if not supported:
         refresher = "uas"
-    timer = SessionTimer(interval_s=max(interval, MIN_SE), ours=refresher == "uas")
+    timer = SessionTimer(interval_s=interval, ours=refresher == "uas")
     required = (f"Require: {OPTION_TAG}",) if refresher == "uac" else ()
     return timer, (timer.line(refresher=refresher), *required)
 

@@ -307,3 +307,49 @@ def test_each_fork_counts_its_reliable_responses_by_itself(steps: Steps) -> None
 def test_a_response_that_is_not_reliable_gets_no_prack(steps: Steps, headers: tuple[str, ...]) -> None:
     assert steps.reply(steps.invite(sdp=OFFER), "183 Session Progress", headers=headers) == []
     assert len(steps.events) == 1
+
+
+# Routes.
+
+ROUTED = ("Record-Route: <sip:192.0.2.31;lr>, <sip:192.0.2.9;lr>",)
+
+
+def test_a_prack_goes_along_the_route_set_of_its_early_dialog(steps: Steps) -> None:
+    invite = steps.invite(sdp=OFFER)
+    (prack,) = steps.reply(invite, "180 Ringing", headers=(*ROUTED, *reliable(1)))
+    assert prack.all("Route") == ["<sip:192.0.2.9;lr>", "<sip:192.0.2.31;lr>"] and prack.to == ("192.0.2.9", 5060)
+    assert prack.uri == "sip:callee@192.0.2.77:5070"
+
+
+def test_a_re_invite_changes_the_target_and_never_the_route_set(steps: Steps) -> None:
+    ack = answered(steps, *ROUTED, "Session-Expires: 90;refresher=uac", "Allow: UPDATE")
+    moved = ("Contact: <sip:new@192.0.2.88>", "Record-Route: <sip:192.0.2.66;lr>")
+    steps.receive(ask(ack, "INVITE", 1, sdp(), *moved, "Supported: timer"))
+    steps.receive(ask(ack, "ACK", 1))
+    (update,) = steps.advance(45.0)
+    assert update.uri == "sip:new@192.0.2.88" and update.to == ("192.0.2.9", 5060)
+    assert update.all("Route") == ["<sip:192.0.2.9;lr>", "<sip:192.0.2.31;lr>"]
+
+
+def test_a_refresh_over_a_strict_router_has_its_uri_as_request_uri_and_the_target_last(steps: Steps) -> None:
+    strict = ("Record-Route: <sip:192.0.2.31;lr>", "Record-Route: <sip:192.0.2.9:5066>")
+    answered(steps, *strict, "Session-Expires: 90;refresher=uac", "Allow: UPDATE")
+    (update,) = steps.advance(45.0)
+    assert update.uri == "sip:192.0.2.9:5066" and update.to == ("192.0.2.9", 5066)
+    assert update.all("Route") == ["<sip:192.0.2.31;lr>", "<sip:callee@192.0.2.77:5070>"]
+
+
+def test_a_request_in_the_dialog_of_a_fork_that_lost_gets_481(steps: Steps) -> None:
+    invite = steps.invite(sdp=OFFER)
+    (first,) = steps.reply(invite, "200 OK", tag="a", body=ANSWER)
+    second, _bye = steps.reply(invite, "200 OK", tag="b", body=ANSWER)
+    assert steps.receive(ask(second, "INVITE", 1, sdp()))[0].code == 481
+    assert steps.receive(ask(first, "UPDATE", 1, sdp()))[0].code == 200
+
+
+def test_a_call_with_a_session_timer_is_freed_and_leaves_no_timer(steps: Steps) -> None:
+    ack = answered(steps, "Session-Expires: 1800;refresher=uac", "Allow: UPDATE")
+    steps.receive(ask(ack, "INVITE", 1, sdp()))
+    steps.core.bye("call-1", steps.now)
+    steps.reply(steps.take_one(), "200 OK")
+    steps.finish()
