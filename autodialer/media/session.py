@@ -47,6 +47,8 @@ class Session:
         self._silence = b""
         self._lead_in_frames = 0
         self._offset = 0
+        self._held_at: float | None = None
+        self._marker = True
         self._sent = self._played_frames = self._discarded = 0
         self._reception = rtp.Reception()
         self._digits = DigitReceiver()
@@ -70,10 +72,48 @@ class Session:
         self._offset = 0
         self._lead_in_frames = -(-lead_in_ms // PTIME_MS)
 
+    def hold(self, now: float) -> None:
+        """Send nothing for a while: the sound stops where it is."""
+        if self._held_at is None:
+            self._held_at = now
+
+    def move(
+        self,
+        now: float,
+        *,
+        remote: Address,
+        codec: str,
+        payload_type: int,
+        codes: bytes,
+        telephone_event_pt: int | None,
+    ) -> None:
+        """Go on, to `remote` and perhaps in another codec; `codes` are those of the same sound. Ends a hold."""
+        if self._held_at is not None:
+            # RFC 3550 section 5.1: the timestamp counts on through a silence, and section 4.1 of RFC 3551: the marker.
+            periods = int((now - self._held_at) * 1000 // PTIME_MS)
+            self._timestamp = (self._timestamp + periods * FRAME) & 0xFFFFFFFF
+            self._held_at = None
+            self._marker = True
+        self.remote = remote
+        self._payload_type = payload_type
+        self._event_type = telephone_event_pt
+        self._silence = bytes([g711.SILENCE[codec]]) * FRAME
+        self._codes = codes
+
+    @property
+    def started(self) -> bool:
+        """Whether the call is answered: `play` was called."""
+        return self.remote is not None
+
     @property
     def playing(self) -> bool:
-        """Whether packets are left to send."""
-        return self._offset < len(self._codes)
+        """Whether packets are left to send now."""
+        return self._held_at is None and not self.ended
+
+    @property
+    def ended(self) -> bool:
+        """Whether the whole sound has left."""
+        return self._offset >= len(self._codes)
 
     @property
     def played_frames(self) -> int:
@@ -88,15 +128,14 @@ class Session:
             payload = self._codes[self._offset : self._offset + FRAME]
             if len(payload) < FRAME:
                 payload += self._silence[len(payload) :]
-        return rtp.pack(
-            self._payload_type, self._sequence, self._timestamp, self._ssrc, payload, marker=self._sent == 0
-        )
+        return rtp.pack(self._payload_type, self._sequence, self._timestamp, self._ssrc, payload, marker=self._marker)
 
     def count_sent(self, *, left: bool) -> None:
         """Go on to the next packet. One that could not leave is lost on its way like any other, and does not count."""
         self._sequence = (self._sequence + 1) & 0xFFFF
         self._timestamp = (self._timestamp + FRAME) & 0xFFFFFFFF
         self._sent += left
+        self._marker = self._marker and not left
         if self._lead_in_frames > 0:
             self._lead_in_frames -= 1
             return

@@ -16,7 +16,7 @@ from autodialer.model import CallOutcome
 from autodialer.phone.outcome import CallTimes, make_outcome
 from autodialer.phone.plan import CallEvent, CallPlan, Progress
 from autodialer.phone.rtp_client import RtpClient
-from autodialer.sip.events import CallAnswered, CallEnded, CallFailed, CallProgress, Event
+from autodialer.sip.events import CallAnswered, CallEnded, CallFailed, CallProgress, Event, MediaChanged
 from autodialer.sip.invite import InviteRequest
 from autodialer.sip.sdp import AnswerFault, MediaPlan, UnusableAnswer, negotiate
 from autodialer.sip.user_agent import UserAgent
@@ -29,10 +29,19 @@ logger = logging.getLogger(__name__)
 NEVER = datetime.min.replace(tzinfo=UTC)
 TAIL_S = 0.3
 """From the last packet of the sound to our BYE, so that the callee's jitter buffer plays it out."""
+HELD_AT_FIRST_S = 10.0
+"""How long a callee that answered on hold may take to tell where the sound goes."""
 STATS_S = 2.0
 """How long the media process has to tell a session's figures."""
 _TELEPHONE_EVENT = RTP.PayloadType.EVENT
 _KINDS = {"PCMU": RTP.PayloadType.PCMU, "PCMA": RTP.PayloadType.PCMA}
+
+
+def _codecs_of(media: MediaPlan) -> dict[int, RTP.PayloadType]:
+    codecs = {media.payload_type: _KINDS[media.codec]}
+    if media.telephone_event_pt is not None:
+        codecs[media.telephone_event_pt] = _TELEPHONE_EVENT
+    return codecs
 
 
 class Call(VoIPCall):
@@ -81,6 +90,8 @@ class Call(VoIPCall):
             self._progress(event)
         elif isinstance(event, CallAnswered):
             self._answered(event)
+        elif isinstance(event, MediaChanged):
+            self._media_changed(event.media)
         else:
             self._ended(event)
 
@@ -96,21 +107,41 @@ class Call(VoIPCall):
         self._times.answered = event.at
         self.state = CallState.ANSWERED
         media = negotiate(event.sdp, self.phone.sip.account.codecs)
-        if isinstance(media, MediaPlan) and media.held:
-            media = UnusableAnswer(reason=AnswerFault.NO_ADDRESS, message="The answer puts the call on hold: 0.0.0.0.")
         if isinstance(media, UnusableAnswer):
             self._unusable = media
             logger.warning("call %s: the answer is unusable: %s", self.call_id, self._unusable.message)
             self.hangup()
         elif self._lost_stats:
             self.hangup()
+        elif media.held:
+            self.phone.run_later(HELD_AT_FIRST_S, self._still_held)
         else:
             self._start_media(media)
 
+    def _still_held(self) -> None:
+        """The callee had its time to end the hold that it answered with."""
+        if self.RTPClients or self._end:
+            return
+        self._unusable = UnusableAnswer(
+            reason=AnswerFault.NO_ADDRESS, message="The callee answered on hold and gave no address for the sound."
+        )
+        self.hangup()
+
+    def _media_changed(self, media: MediaPlan) -> None:
+        if self._end or self._lost_stats:
+            return
+        if not self.RTPClients:
+            if not media.held:
+                self._start_media(media)
+            return
+        for client in self.RTPClients:
+            if media.held:
+                client.hold()
+            else:
+                client.move(_codecs_of(media), media.host, media.port)
+
     def _start_media(self, media: MediaPlan) -> None:
-        codecs = {media.payload_type: _KINDS[media.codec]}
-        if media.telephone_event_pt is not None:
-            codecs[media.telephone_event_pt] = _TELEPHONE_EVENT
+        codecs = _codecs_of(media)
         self.create_rtp_clients(codecs, self.myIP, self.port, self.request, media.port, remote_host=media.host)
         for client in self.RTPClients:
             client.start()

@@ -35,18 +35,40 @@ class RtpClient(RTP.RTPClient):
 
     def start(self) -> None:
         """Send the call's sound to the callee from the next slot of the pacing grid on."""
-        codec, payload_type = next(
-            (str(kind.description), number) for number, kind in self.assoc.items() if kind is not RTP.PayloadType.EVENT
-        )
-        events = [number for number, kind in self.assoc.items() if kind is RTP.PayloadType.EVENT]
+        codec, payload_type, event_pt = self._codec()
         self._media.play(
             self._session_id,
             remote=(self.outIP, self.outPort),
             codec=codec,
             payload_type=payload_type,
             sound_stem=self._plan.sound_stem,
-            telephone_event_pt=events[0] if events else None,
+            telephone_event_pt=event_pt,
             lead_in_ms=self._plan.lead_in_ms,
+        )
+
+    def _codec(self) -> tuple[str, int, int | None]:
+        """Codec, its payload type, and that of telephone-events."""
+        codec, payload_type = next(
+            (str(kind.description), number) for number, kind in self.assoc.items() if kind is not RTP.PayloadType.EVENT
+        )
+        events = [number for number, kind in self.assoc.items() if kind is RTP.PayloadType.EVENT]
+        return codec, payload_type, events[0] if events else None
+
+    def hold(self) -> None:
+        """Send nothing for a while; the sound stops where it is."""
+        self._media.hold(self._session_id)
+
+    def move(self, assoc: dict[int, RTP.PayloadType], host: str, port: int) -> None:
+        """Go on from where the sound stands, to this address and with these codecs."""
+        self.assoc, self.outIP, self.outPort = assoc, host, port
+        codec, payload_type, event_pt = self._codec()
+        self._media.move(
+            self._session_id,
+            remote=(host, port),
+            codec=codec,
+            payload_type=payload_type,
+            sound_stem=self._plan.sound_stem,
+            telephone_event_pt=event_pt,
         )
 
     def stop(self) -> None:

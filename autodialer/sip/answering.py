@@ -1,24 +1,30 @@
 """What we answer to requests of peers (RFC 3261 section 8.2 and 12.2.2): we call, and are not called."""
 
-from autodialer.sip.call import ALLOW, Call
+from autodialer.sip.call import Call
+from autodialer.sip.capabilities import ALLOW, EXTENSIONS, SUPPORTED
+from autodialer.sip.dialog import Dialog
 from autodialer.sip.fields import DEFAULT_PORT, Via
 from autodialer.sip.invite import Address
 from autodialer.sip.message import Request, build_response
+from autodialer.sip.session import Reply
 from autodialer.sip.stack import MAGIC_COOKIE, Stack
 from autodialer.sip.transaction import InviteServer, NonInviteServer, ServerTransaction
 
 _REASONS = {
     200: "OK",
     405: "Method Not Allowed",
+    415: "Unsupported Media Type",
     420: "Bad Extension",
+    422: "Session Interval Too Small",
     480: "Temporarily Unavailable",
     481: "Call/Transaction Does Not Exist",
     488: "Not Acceptable Here",
+    491: "Request Pending",
     500: "Server Internal Error",
     501: "Not Implemented",
 }
-_IN_DIALOG = {"BYE": 200, "OPTIONS": 200, "INFO": 200, "NOTIFY": 200, "INVITE": 488, "UPDATE": 488, "PRACK": 481}
-"""A re-INVITE or UPDATE would change the media: refused, and the session goes on as it is."""
+_IN_DIALOG = {"BYE": 200, "OPTIONS": 200, "INFO": 200, "NOTIFY": 200, "PRACK": 481}
+_CHANGES_SESSION = ("INVITE", "UPDATE")
 _OUT_OF_DIALOG = {"OPTIONS": 200, "INVITE": 480} | dict.fromkeys(("BYE", "INFO", "NOTIFY", "UPDATE", "PRACK"), 481)
 _UNWANTED = frozenset(("REGISTER", "SUBSCRIBE", "MESSAGE", "REFER", "PUBLISH"))
 """Known methods that we do not serve."""
@@ -45,38 +51,53 @@ def answer_request(
     kind = InviteServer if request.method == "INVITE" else NonInviteServer
     transaction: ServerTransaction = kind(stack, key, f"{request.method} {request.call_id}", hop)
     transaction.begin(now)
-    if request.method == "CANCEL":
-        invite_key = transaction_key(request, via, "INVITE")
-        code = 200 if invite_key in stack.servers else 481
-    elif request.get("require") is not None and request.method != "BYE":
-        code = 420
-    elif dialog is not None and dialog.peer_hung_up:
-        code = 481
-    elif dialog is not None:
-        code = _IN_DIALOG.get(request.method, 405 if request.method in _UNWANTED else 501)
-        if not dialog.accept_cseq(request):
-            code = 500
-    elif request.to_tag is not None:
-        code = 481
-    else:
-        code = _OUT_OF_DIALOG.get(request.method, 405 if request.method in _UNWANTED else 501)
-    transaction.respond(code, _response(stack, request, via, source, code), now)
-    if call is not None and dialog is not None and request.method == "BYE" and code == 200:
+    reply = _decide(stack, call, dialog, request, via, now)
+    data = _response(stack, request, via, source, reply)
+    transaction.respond(reply.code, data, now)
+    if call is None or dialog is None or reply.code != 200:
+        return None
+    if request.method == "BYE":
         call.receive_bye(dialog, request, now)
+    elif request.method == "INVITE":
+        call.await_ack(transaction, request, data, now)
     return None
 
 
-def _response(stack: Stack, request: Request, via: Via, source: Address, code: int) -> bytes:
+def _decide(stack: Stack, call: Call | None, dialog: Dialog | None, request: Request, via: Via, now: float) -> Reply:
+    method = request.method
+    if method == "CANCEL":
+        return Reply(code=200 if transaction_key(request, via, "INVITE") in stack.servers else 481)
+    unsupported = [value for value in request.get_all("require") if value.lower() not in EXTENSIONS]
+    if unsupported and method != "BYE":
+        return Reply(code=420, lines=tuple(f"Unsupported: {value}" for value in unsupported))
+    unserved = 405 if method in _UNWANTED else 501
+    if call is None or dialog is None:
+        return Reply(code=481 if request.to_tag is not None else _OUT_OF_DIALOG.get(method, unserved))
+    if dialog.peer_hung_up:
+        return Reply(code=481)
+    if not dialog.accept_cseq(request):
+        return Reply(code=500)
+    if method in _CHANGES_SESSION:
+        return call.reply_to(dialog, request, now)
+    return Reply(code=_IN_DIALOG.get(method, unserved))
+
+
+def _response(stack: Stack, request: Request, via: Via, source: Address, reply: Reply) -> bytes:
+    code = reply.code
     to = request.headers["to"][0]
     if request.to_tag is None:
         to += f";tag={stack.token()}"
-    lines = [ALLOW, f"User-Agent: {stack.config.user_agent}"]
+    lines = [ALLOW, f"User-Agent: {stack.config.user_agent}", *reply.lines]
     if request.method == "OPTIONS" and code == 200:
-        lines += ("Accept: application/sdp", stack.contact(""))
-    if code == 420:
-        lines += (f"Unsupported: {value}" for value in request.get_all("require"))
+        lines += ("Accept: application/sdp", SUPPORTED, stack.contact(""))
     return build_response(
-        request, code, _REASONS[code], via=_answered_via(request, via, source), to=to, header_lines=lines
+        request,
+        code,
+        _REASONS[code],
+        via=_answered_via(request, via, source),
+        to=to,
+        header_lines=lines,
+        sdp=reply.sdp,
     )
 
 

@@ -4,27 +4,32 @@ The caller's side of RFC 3261 section 9 (CANCEL), section 13 (INVITE) and sectio
 """
 
 import logging
+import weakref
 from typing import Protocol
 
 from sipmessage.address import quote
 
 from autodialer.sip.auth import Authenticator
 from autodialer.sip.call_states import TABLE, CallState
+from autodialer.sip.capabilities import ALLOW, SUPPORTED
 from autodialer.sip.dialog import Dialog
 from autodialer.sip.events import CallAnswered, CallEnded, CallFailed, CallProgress, EndedBy, Event, FailureKind
 from autodialer.sip.fields import parse_q850_cause, parse_retry_after
 from autodialer.sip.invite import InviteRequest
 from autodialer.sip.message import Request, Response
 from autodialer.sip.outgoing import OutgoingRequest
+from autodialer.sip.reliable import Acknowledger, is_reliable
 from autodialer.sip.sdp import extract_sdp
+from autodialer.sip.session import Reply, Session
+from autodialer.sip.session_timer import min_se
 from autodialer.sip.stack import Stack
 from autodialer.sip.timers import Timer
-from autodialer.sip.transaction import ClientTransaction, InviteClient, NonInviteClient
+from autodialer.sip.transaction import ClientTransaction, InviteClient, NonInviteClient, ServerTransaction
 
 logger = logging.getLogger(__name__)
 
-ALLOW = "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, NOTIFY"
-"""Header line: methods that we take."""
+_MIN_SE_TRIES = 3
+"""INVITEs sent again because the session interval was too short."""
 _NO_RESPONSE = {
     "Timer B": (FailureKind.TIMEOUT, "the gateway did not answer at all"),
     "Transport Err.": (FailureKind.TRANSPORT, "the gateway cannot be reached: its host or port refuses packets"),
@@ -56,6 +61,11 @@ class Call:
         self._user_agent = f"User-Agent: {stack.config.user_agent}"
         self._auth = Authenticator(stack, request.credentials)
         self._auth_message: str | None = None
+        # Both know this call only weakly, so that it is freed without the garbage collector.
+        self._session = Session(stack, weakref.proxy(self), self._auth, request)
+        self._acknowledger = Acknowledger(stack, weakref.proxy(self), self._auth)
+        self._intervals: list[int] = []
+        """Session intervals asked for in a 422, seconds."""
         self._invite: InviteClient | None = None
         self._cseq = 0
         self._transactions = 0
@@ -119,6 +129,23 @@ class Call:
             self._bye_cause = parse_q850_cause(request.headers.get("reason", []))
             self._feed("BYE", now)
 
+    def receive_ack(self, request: Request, now: float) -> bool:
+        """An ACK that belongs to no transaction of its own; whether it was expected."""
+        dialog = self.find_dialog(request)
+        return dialog is not None and dialog is self._dialog and self._session.receive_ack(request, now)
+
+    def reply_to(self, dialog: Dialog, request: Request, now: float) -> Reply:
+        """Decide about a peer's re-INVITE or UPDATE."""
+        if self.state is CallState.CONFIRMED and dialog is self._dialog:
+            return self._session.reply_to(request, now)
+        if dialog.confirmed or self.state is CallState.TERMINATED:
+            return Reply(code=481)
+        return self._session.reply_to_early(request, dialog)
+
+    def await_ack(self, transaction: ServerTransaction, request: Request, data: bytes, now: float) -> None:
+        """Our 2xx to a re-INVITE left."""
+        self._session.await_ack(transaction, request, data, now)
+
     def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         """A response to our INVITE, CANCEL or BYE."""
         if transaction is self._invite:
@@ -150,7 +177,17 @@ class Call:
         if code in (401, 407) and self.state in (CallState.CALLING, CallState.PROCEEDING):
             self._auth_message = self._auth.learn(response)
             return "final" if self._auth_message else "challenge"
+        if response.code == 422 and self._asks_for_longer(response):
+            return "too short"
         return "final"
+
+    def _asks_for_longer(self, response: Response) -> bool:
+        """RFC 4028 section 7.4: another try with the interval that the 422 asks for."""
+        wanted = min_se(response) or 0
+        if self._cancel_kind or wanted <= max(self._intervals, default=0) or len(self._intervals) == _MIN_SE_TRIES:
+            return False
+        self._intervals.append(wanted)
+        return True
 
     # The machine.
 
@@ -171,6 +208,8 @@ class Call:
         if self._timer is not None:
             self._stack.timers.stop(self._timer)
             self._timer = None
+        if state is CallState.TERMINATED:
+            self._session.stop()
 
     def _start_timer(self, when: float, happening: str) -> None:
         if self._timer is not None:
@@ -181,7 +220,8 @@ class Call:
 
     def _send_invite(self, now: float, _response: Response | None) -> None:
         request, stack = self.request, self._stack
-        self._cseq += 1
+        # A PRACK may have counted on.
+        self._cseq = max([self._cseq, *(dialog.local_cseq for dialog in self._dialogs.values())]) + 1
         self._dialogs.clear()
         branch = stack.new_branch()
         outgoing = OutgoingRequest(
@@ -199,15 +239,25 @@ class Call:
                 stack.contact(request.contact_user),
                 *self._auth.lines("INVITE", request.target),
                 *(f"{name}: {value}" for name, value in request.headers),
+                *self._interval_lines(),
+                SUPPORTED,
                 ALLOW,
                 self._user_agent,
             ),
             body=request.sdp,
         )
         self._invite = InviteClient(stack, outgoing, self)
-        self._begin(self._invite, now)
+        self.begin(self._invite, now)
 
-    def _begin(self, transaction: ClientTransaction, now: float) -> None:
+    def _interval_lines(self) -> tuple[str, ...]:
+        return tuple(f"{name}: {self._intervals[-1]}" for name in ("Session-Expires", "Min-SE") if self._intervals)
+
+    def emit(self, event: Event) -> None:
+        """Tell the owner."""
+        self._owner.emit(event)
+
+    def begin(self, transaction: ClientTransaction, now: float) -> None:
+        """Start a transaction of this call."""
         self._transactions += 1
         transaction.begin(now)
 
@@ -216,9 +266,14 @@ class Call:
         sdp = extract_sdp(response.content_type, response.body)
         tag = response.to_tag
         if tag is not None and self._invite is not None:
-            self._dialogs.setdefault(tag, Dialog(self._stack, self._invite.request, response))
+            dialog = self._dialogs.setdefault(tag, Dialog(self._stack, self._invite.request, response))
+            if not self._acknowledger.take(dialog, response, now):
+                return
             if sdp is not None:
                 self._early_sdp.setdefault(tag, sdp)
+                if dialog.answer is None and is_reliable(response):
+                    # RFC 3261 section 13.2.1: what later responses say does not count.
+                    dialog.answer = sdp
         self._rang = self._rang or _is_ringing(response)
         progress = (response.code, sdp is not None)
         if progress != self._last_progress:
@@ -235,7 +290,8 @@ class Call:
     def _answer(self, now: float, response: Response | None) -> None:
         assert response is not None
         self._dialog = dialog = self._confirm(response)
-        sdp = extract_sdp(response.content_type, response.body) or self._early_sdp.get(dialog.remote_tag)
+        own = dialog.answer or extract_sdp(response.content_type, response.body)
+        sdp = own or self._early_sdp.get(dialog.remote_tag)
         self._early_sdp.clear()
         logger.info("call %s: answered", self.call_id)
         self._owner.emit(
@@ -244,6 +300,8 @@ class Call:
         if dialog.peer_hung_up:
             # Its BYE overtook the 2xx.
             self._feed("BYE", now)
+        else:
+            self._session.begin(dialog, response, sdp, now)
 
     def _confirm(self, response: Response) -> Dialog:
         """Make or confirm the dialog of a 2xx and acknowledge it (RFC 3261 section 13.2.2.4)."""
@@ -278,7 +336,7 @@ class Call:
         assert self._invite is not None
         self._cancel_kind = self._cancel_kind or FailureKind.RING_TIMEOUT
         self._start_timer(now + 64 * self._stack.config.t1, "give up")
-        self._begin(NonInviteClient(self._stack, self._invite.request.cancel((self._user_agent,)), self), now)
+        self.begin(NonInviteClient(self._stack, self._invite.request.cancel((self._user_agent,)), self), now)
 
     def _destroy_invite(self, now: float, _response: Response | None) -> None:
         assert self._invite is not None
@@ -293,7 +351,7 @@ class Call:
         lines = (*self._auth.lines("BYE", dialog.request_uri), self._user_agent)
         bye = NonInviteClient(self._stack, dialog.request("BYE", dialog.next_cseq(), lines), self)
         self._byes[bye] = dialog
-        self._begin(bye, now)
+        self.begin(bye, now)
 
     def _end_by_us(self, now: float, _response: Response | None) -> None:
         logger.info("call %s: we hung up", self.call_id)

@@ -21,6 +21,10 @@ class Dialog:
         """Remote target: the URI of the peer's Contact."""
         self.confirmed = False
         """A 2xx came."""
+        self.allowed: frozenset[str] = frozenset()
+        """Methods in the peer's last Allow."""
+        self.answer: bytes | None = None
+        """Session description that a reliable provisional response, or an UPDATE after it, settled."""
         self.peer_hung_up = False
         """The peer's BYE came."""
         self.refresh(response)
@@ -33,6 +37,7 @@ class Dialog:
         self._to = f"To: {response.headers['to'][0]}"
         self.route_set = tuple(reversed(response.get_all("record-route")))
         self.confirmed = self.confirmed or response.code >= 200
+        self.allowed = frozenset(response.get_all("allow")) or self.allowed
         self.retarget(response)
 
     def retarget(self, message: Message) -> None:
@@ -60,7 +65,7 @@ class Dialog:
         """Request-URI of our requests: the remote target, or the first hop when that routes strictly."""
         return self._routing()[0]
 
-    def request(self, method: str, cseq: int, lines: tuple[str, ...] = ()) -> OutgoingRequest:
+    def request(self, method: str, cseq: int, lines: tuple[str, ...] = (), body: bytes = b"") -> OutgoingRequest:
         """A request within the dialog (RFC 3261 section 12.2.1.1), on a branch of its own."""
         uri, routes, hop = self._routing()
         branch = self._stack.new_branch()
@@ -76,6 +81,7 @@ class Dialog:
             call_id=self._invite.call_id,
             cseq=cseq,
             lines=lines,
+            body=body,
         )
 
     def _routing(self) -> tuple[str, tuple[str, ...], Address]:

@@ -1,8 +1,13 @@
-"""What the SIP core tells its owner. Of one call: any number of CallProgress, at most one CallAnswered, and exactly one
-of CallFailed (never answered) or CallEnded (answered, and now over)."""
+"""What the SIP core tells its owner.
+
+Of one call: any number of CallProgress, at most one CallAnswered, any number of MediaChanged while it is answered, and
+exactly one of CallFailed (never answered) or CallEnded (answered, and now over).
+"""
 
 from dataclasses import dataclass
 from enum import StrEnum
+
+from autodialer.sip.sdp import MediaPlan
 
 
 class FailureKind(StrEnum):
@@ -57,6 +62,17 @@ class CallAnswered:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class MediaChanged:
+    """The callee changed the media of an answered call, or held or resumed it; the SIP core has agreed."""
+
+    call_id: str
+    at: float
+    """Monotonic seconds."""
+    media: MediaPlan
+    """What counts from now on; nothing is to be sent while it is `held`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class CallFailed:
     """The call ended without having been answered."""
 
@@ -92,4 +108,4 @@ class CallEnded:
     """Q.850 cause of the BYE's Reason header, None without."""
 
 
-Event = CallProgress | CallAnswered | CallFailed | CallEnded
+Event = CallProgress | CallAnswered | MediaChanged | CallFailed | CallEnded

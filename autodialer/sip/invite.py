@@ -18,7 +18,8 @@ _TOKEN = re.compile(TOKEN)
 _OWN_HEADERS = frozenset(
     (
         *("allow", "authorization", "call-id", "contact", "content-length", "content-type", "cseq", "from"),
-        *("max-forwards", "proxy-authorization", "record-route", "route", "to", "user-agent", "via"),
+        *("max-forwards", "min-se", "proxy-authorization", "record-route", "require", "route", "session-expires"),
+        *("supported", "to", "user-agent", "via"),
     )
 )
 

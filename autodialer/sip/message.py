@@ -204,14 +204,14 @@ def build_request(
 
 
 def build_response(
-    request: Request, code: int, reason: str, *, via: str, to: str, header_lines: Iterable[str] = ()
+    request: Request, code: int, reason: str, *, via: str, to: str, header_lines: Iterable[str] = (), sdp: bytes = b""
 ) -> bytes:
     """Write a response to `request` as RFC 3261 section 8.2.6.2 asks, with its topmost Via given as `via`."""
     headers = request.headers
     lines = [f"Via: {value}" for value in (via, *request.get_all("via")[1:])]
     lines += [f"Record-Route: {value}" for value in headers.get("record-route", ())]
     lines += (f"From: {headers['from'][0]}", f"To: {to}", f"Call-ID: {request.call_id}", f"CSeq: {headers['cseq'][0]}")
-    return _build(f"SIP/2.0 {code} {reason}", (*lines, *header_lines), b"", "")
+    return _build(f"SIP/2.0 {code} {reason}", (*lines, *header_lines), sdp, "application/sdp")
 
 
 def _build(start_line: str, header_lines: Iterable[str], body: bytes, content_type: str) -> bytes:

@@ -10,9 +10,9 @@ from autodialer.sip.fields import parse_params, split_outside_quotes
 
 TELEPHONE_EVENT_PT = 101
 """Payload type that we offer for RFC 4733 events."""
-_STATIC_CODECS = {0: "PCMU", 8: "PCMA"}
+STATIC_CODECS = {0: "PCMU", 8: "PCMA"}
 """RFC 3551 section 6; the only codecs that we speak."""
-_PAYLOAD_TYPES = {codec: number for number, codec in _STATIC_CODECS.items()}
+PAYLOAD_TYPES = {codec: number for number, codec in STATIC_CODECS.items()}
 _PROFILES = ("RTP/AVP", "RTP/AVPF")
 _DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 
@@ -61,13 +61,13 @@ class MediaPlan:
 
     @property
     def held(self) -> bool:
-        """There is no address to send to (RFC 3264 section 8.4)."""
-        return self.host == "0.0.0.0"
+        """The peer takes no RTP for now (RFC 3264 section 8.4)."""
+        return self.host == "0.0.0.0" or self.direction in ("sendonly", "inactive")
 
 
 @dataclass(kw_only=True, slots=True)
-class _Media:
-    """One m= line with the attributes below it."""
+class Media:
+    """One m= line with the attributes below it; or what stands above the first."""
 
     kind: str = ""
     port: int = -1
@@ -75,6 +75,10 @@ class _Media:
     formats: list[str] = field(default_factory=list)
     address: str | None = None
     attributes: list[tuple[str, str]] = field(default_factory=list)
+    origin: str = ""
+    """Value of the o= line, session level only."""
+    times: str = "0 0"
+    """Value of the t= line, session level only."""
 
 
 def build_offer(
@@ -86,7 +90,7 @@ def build_offer(
     """
     if session_id is None:
         session_id = secrets.randbits(53)
-    numbers = [_PAYLOAD_TYPES[codec] for codec in codecs]
+    numbers = [PAYLOAD_TYPES[codec] for codec in codecs]
     lines = [
         "v=0",
         f"o=- {session_id} {session_id} IN IP4 {host}",
@@ -108,24 +112,24 @@ def negotiate(answer: bytes | None, codecs: Sequence[str]) -> MediaPlan | Unusab
     """What `answer` agrees to of an offer of `codecs`. Never raises."""
     if not answer or not answer.strip():
         return UnusableAnswer(reason=AnswerFault.NO_SDP, message="the callee answered without a session description")
-    session, streams = _parse(answer)
+    session, streams = parse_description(answer)
     if session is None:
         return UnusableAnswer(reason=AnswerFault.GARBAGE, message="the callee's session description cannot be read")
     audio = [media for media in streams if media.kind == "audio" and media.port >= 0]
     if not audio:
         return UnusableAnswer(reason=AnswerFault.GARBAGE, message="the callee's session description has no audio in it")
-    results = [_judge(session, media, codecs) for media in audio]
+    results = [judge(session, media, codecs) for media in audio]
     return next((result for result in results if isinstance(result, MediaPlan)), results[0])
 
 
-def _parse(data: bytes) -> tuple[_Media | None, list[_Media]]:
+def parse_description(data: bytes) -> tuple[Media | None, list[Media]]:
     """Session level and media streams; no session level when this is no session description."""
     lines = data.decode("utf-8", "replace").replace("\r", "\n").split("\n")
     lines = [line.strip() for line in lines if line.strip()]
     if not lines or lines[0].replace(" ", "") != "v=0":
         return None, []
-    session = _Media()
-    streams: list[_Media] = []
+    session = Media()
+    streams: list[Media] = []
     for line in lines:
         kind, equals, value = line.partition("=")
         current = streams[-1] if streams else session
@@ -139,18 +143,22 @@ def _parse(data: bytes) -> tuple[_Media | None, list[_Media]]:
         elif kind == "a":
             name, _, attribute = value.partition(":")
             current.attributes.append((name.strip().lower(), attribute.strip()))
+        elif kind == "o":
+            session.origin = value
+        elif kind == "t":
+            session.times = value
     return session, streams
 
 
-def _parse_media(value: str) -> _Media:
+def _parse_media(value: str) -> Media:
     pieces = value.split()
     if len(pieces) < 3:
-        return _Media()
+        return Media()
     port = pieces[1].partition("/")[0]
-    return _Media(
+    return Media(
         kind=pieces[0].lower(),
         port=int(port) if port.isascii() and port.isdigit() and len(port) <= 5 and int(port) < 65536 else -1,
-        profile=pieces[2].upper(),
+        profile=pieces[2],
         formats=pieces[3:],
     )
 
@@ -166,10 +174,11 @@ def _parse_connection(value: str) -> str:
         return ""
 
 
-def _judge(session: _Media, media: _Media, codecs: Sequence[str]) -> MediaPlan | UnusableAnswer:
+def judge(session: Media, media: Media, codecs: Sequence[str]) -> MediaPlan | UnusableAnswer:
+    """What one audio stream of the peer lets us do."""
     if media.port == 0:
         return UnusableAnswer(reason=AnswerFault.REFUSED, message="the callee refused the audio stream (port 0)")
-    if media.profile not in _PROFILES:
+    if media.profile.upper() not in _PROFILES:
         return UnusableAnswer(reason=AnswerFault.SECURE, message=f"the callee wants {media.profile}, not plain RTP")
     names = _codec_names(media)
     common = [(number, name) for number, name in names if name in codecs]
@@ -195,7 +204,7 @@ def _judge(session: _Media, media: _Media, codecs: Sequence[str]) -> MediaPlan |
     )
 
 
-def _codec_names(media: _Media) -> list[tuple[int, str]]:
+def _codec_names(media: Media) -> list[tuple[int, str]]:
     """Payload types of the m= line in order, with the upper-case names of the codecs at 8000 Hz they stand for."""
     mapped: dict[int, str] = {}
     for name, value in media.attributes:
@@ -204,7 +213,7 @@ def _codec_names(media: _Media) -> list[tuple[int, str]]:
             codec, _, rate = encoding.strip().partition("/")
             mapped[int(number)] = codec.strip().upper() if rate.split("/")[0].strip() == "8000" else ""
     numbers = [int(text) for text in media.formats if text.isascii() and text.isdigit() and len(text) <= 3]
-    return [(number, mapped.get(number, _STATIC_CODECS.get(number, ""))) for number in numbers if number <= 127]
+    return [(number, mapped.get(number, STATIC_CODECS.get(number, ""))) for number in numbers if number <= 127]
 
 
 def extract_sdp(content_type: str | None, body: bytes) -> bytes | None:

@@ -169,7 +169,9 @@ class UserAgent:
             invite = self._stack.servers.get(transaction_key(request, via, "INVITE"))
             if isinstance(invite, InviteServer):
                 invite.receive_ack(now)
-            else:
+            call = self._calls.get(request.call_id)
+            taken = call is not None and call.receive_ack(request, now)
+            if invite is None and not taken:
                 self.discarded["stray_ack"] += 1
             return
         earlier = self._stack.servers.get(transaction_key(request, via, request.method))

@@ -302,3 +302,37 @@ def test_a_stall_is_made_up_without_a_burst_and_without_a_loss(media: Media, cal
     assert max(late - early for early, late in pairwise(times)) > 0.3
     # A machine under load may be late by a packet, never by the 20 of the stall.
     assert max(sum(start <= at < start + 0.03 for at in times) for start in times) <= 4
+
+
+def test_a_held_sound_pauses_and_goes_on_at_another_address(media: Media, callee: Callee, tmp_path: Path) -> None:
+    stem = sound_of(tmp_path, frames=60)
+    media.open_any("a")
+    media.play_to("a", callee.address, stem)
+    wait_until(lambda: len(callee.read()) >= 20, what="20 packets")
+    media.hold("a")
+    time.sleep(0.1)
+    before = len(callee.read())
+    time.sleep(0.2)
+    assert len(callee.read()) == before, "nothing is sent while held"
+    with Callee() as moved:
+        media.move(
+            "a",
+            remote=moved.address,
+            codec="PCMA",
+            payload_type=8,
+            sound_stem=str(stem),
+            telephone_event_pt=None,
+        )
+        media.events.wait(SoundFinished, "a")
+        wait_until(lambda: len(moved.read()) == 60 - before, what="the rest of the sound")
+        assert callee.heard + moved.heard == stem.with_suffix(".alaw").read_bytes()
+        assert moved.packets[0].marker
+        assert len(callee.read()) == before
+    assert media.close_and_wait("a") == SessionStats(sent=60, played_frames=60)
+
+
+def test_a_session_that_cannot_go_on_is_finished(media: Media, callee: Callee, tmp_path: Path) -> None:
+    media.open_any("a")
+    media.play_to("a", callee.address, sound_of(tmp_path, frames=500))
+    media.move("a", remote=("h", 1), codec="PCMA", payload_type=8, sound_stem="", telephone_event_pt=None)
+    media.events.wait(SoundFinished, "a")

@@ -27,6 +27,14 @@ def playing(
     return session
 
 
+def leave(session: Session) -> RtpPacket:
+    """The next packet, which leaves."""
+    packet = rtp.parse(session.next_packet())
+    assert packet is not None
+    session.count_sent(left=True)
+    return packet
+
+
 def send_all(session: Session, *, left: bool = True) -> list[RtpPacket]:
     packets = []
     while session.playing:
@@ -178,3 +186,26 @@ def test_events_of_a_payload_type_nobody_agreed_on_are_no_digits() -> None:
     session = Session()
     session.play(remote=REMOTE, codec="PCMA", payload_type=8, codes=SOUND, telephone_event_pt=None, lead_in_ms=0)
     assert session.receive(incoming(1, 101, bytes([5, 10, 0, 160])), 0.0) is None
+
+
+def test_a_hold_stops_the_sound_and_a_move_goes_on_where_it_stood() -> None:
+    session = playing()
+    first = leave(session)
+    session.hold(100.0)
+    assert not session.playing and not session.ended
+    session.hold(100.5)
+    session.move(101.0, remote=("192.0.2.8", 4), codec="PCMA", payload_type=8, codes=SOUND, telephone_event_pt=None)
+    second = leave(session)
+    assert second.payload == SOUND[160:320] and second.marker and not leave(session).marker
+    assert second.sequence == (first.sequence + 1) & 0xFFFF and second.ssrc == first.ssrc
+    assert (second.timestamp - first.timestamp) & 0xFFFFFFFF == 160 + 8000
+    assert session.remote == ("192.0.2.8", 4) and session.played_frames == 3
+
+
+def test_a_stream_that_only_moves_has_no_gap_in_its_numbers() -> None:
+    session = playing()
+    first = leave(session)
+    session.move(1.0, remote=("192.0.2.8", 4), codec="PCMU", payload_type=0, codes=SOUND, telephone_event_pt=96)
+    second = leave(session)
+    assert (second.timestamp - first.timestamp) & 0xFFFFFFFF == 160 and not second.marker
+    assert second.payload_type == 0 and second.payload == SOUND[160:320]

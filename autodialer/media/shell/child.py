@@ -180,6 +180,10 @@ class MediaLoop:
             self._open(command)
         elif operation == "play":
             self._play(command)
+        elif operation == "hold":
+            self._hold(command["session"])
+        elif operation == "move":
+            self._move(command)
         elif operation == "close":
             self._close(command["session"])
 
@@ -217,9 +221,38 @@ class MediaLoop:
             if command["sound"] is not None:
                 self._events.tell({"event": "finished", "session": line.name, "played": 0})
             return
+        self._pace(line)
+
+    def _pace(self, line: Line) -> None:
         if not self._pacer:
             self._pacer = Pacer(time.monotonic())
         self._pacer.add(line)
+
+    def _hold(self, name: str) -> None:
+        line = self._lines.get(name)
+        if line is not None:
+            line.session.hold(time.monotonic())
+            self._pacer.remove(line)
+
+    def _move(self, command: Command) -> None:
+        line = self._lines.get(command["session"])
+        remote: Address = (command["remote"][0], command["remote"][1])
+        if line is None or not line.session.started or line.session.ended:
+            return
+        if not is_address(remote) or not command["codes"]:
+            self._events.tell_problem(line.name, f"the sound cannot go on to {remote}")
+            self._pacer.remove(line)
+            self._events.tell({"event": "finished", "session": line.name, "played": line.session.played_frames})
+            return
+        line.session.move(
+            time.monotonic(),
+            remote=remote,
+            codec=command["codec"],
+            payload_type=command["payload_type"],
+            codes=command["codes"],
+            telephone_event_pt=command["telephone_event_pt"],
+        )
+        self._pace(line)
 
     def _close(self, name: str) -> None:
         line = self._lines.pop(name, None)
@@ -264,7 +297,7 @@ def read_control(control: BinaryIO, loop: MediaLoop, events: Events) -> None:
     sounds = Sounds()
     for text in control:
         command: Command = json.loads(text)
-        if command["op"] == "play":
+        if command["op"] in ("play", "move"):
             command["codes"] = b""
             try:
                 if command["sound"]:

@@ -188,6 +188,36 @@ class MediaProcess:
             }
         )
 
+    def hold(self, session_id: str) -> None:
+        """Send nothing until `move`: the sound stops where it is. Never waits."""
+        self._send({"op": "hold", "session": session_id})
+
+    def move(
+        self,
+        session_id: str,
+        *,
+        remote: Address,
+        codec: str,
+        payload_type: int,
+        sound_stem: str | None,
+        telephone_event_pt: int | None,
+    ) -> None:
+        """Go on with the same sound, from where it stands, to `remote`; ends a hold. Never waits.
+
+        Nothing happens to a session that has not begun to play, or has ended.
+        """
+        self._send(
+            {
+                "op": "move",
+                "session": session_id,
+                "remote": remote,
+                "codec": codec,
+                "payload_type": payload_type,
+                "sound": sound_stem,
+                "telephone_event_pt": telephone_event_pt,
+            }
+        )
+
     def close(self, session_id: str) -> None:
         """Send nothing more and free the port; answered by SessionClosed. Idempotent, never waits."""
         self._send({"op": "close", "session": session_id})

@@ -1,0 +1,122 @@
+"""Our side of a session that changes (RFC 3264 section 8): answers to the peer's later offers, and offers of ours."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from autodialer.sip.sdp import (
+    PAYLOAD_TYPES,
+    STATIC_CODECS,
+    TELEPHONE_EVENT_PT,
+    AnswerFault,
+    Media,
+    MediaPlan,
+    UnusableAnswer,
+    judge,
+    parse_description,
+)
+
+_MIRRORED = {"sendrecv": "sendrecv", "sendonly": "recvonly", "recvonly": "sendonly", "inactive": "inactive"}
+"""Direction offered -> direction answered (RFC 3264 section 6.1)."""
+_NO_SESSION = UnusableAnswer(reason=AnswerFault.GARBAGE, message="the session description cannot be read")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Accepted:
+    """An offer of the peer that we take."""
+
+    sdp: bytes
+    """Our answer."""
+    media: MediaPlan
+    """What the offer lets us do."""
+
+
+class LocalMedia:
+    """What we say of our one audio stream. Whoever changes it sends it: the version of o= counts what was sent."""
+
+    def __init__(self, offer: bytes) -> None:
+        session, streams = parse_description(offer)
+        audio = streams[0] if streams else Media()
+        self._session_id, self._version = _origin(session)
+        self._host = (session.address if session else None) or ""
+        self._port = audio.port
+        numbers = [int(text) for text in audio.formats if text.isdigit()]
+        self.codecs = [STATIC_CODECS[number] for number in numbers if number in STATIC_CODECS]
+        """As first offered, in order."""
+        self._event_pt = TELEPHONE_EVENT_PT if TELEPHONE_EVENT_PT in numbers else None
+        self._streams: list[str | None] = [None]
+        """The m= lines in order: None is our audio, the others are refused."""
+        self._profile = audio.profile
+        self._last = _without_origin(offer)
+
+    def answer(self, offer: bytes, current: MediaPlan | None) -> Accepted | UnusableAnswer:
+        """Take an offer of the peer; the codec that is in use stays when it is offered."""
+        session, streams = parse_description(offer)
+        if session is None or not all(stream.kind for stream in streams) or not self.codecs:
+            return _NO_SESSION
+        preferred = [current.codec] if current else []
+        index, media = _choose(session, streams, preferred, self.codecs)
+        if isinstance(media, UnusableAnswer):
+            return media
+        self._streams = [
+            None if number == index else f"m={stream.kind} 0 {stream.profile} {' '.join(stream.formats) or '0'}"
+            for number, stream in enumerate(streams)
+        ]
+        self._profile = streams[index].profile
+        # RFC 3264 section 8.3.2: a payload type keeps its meaning for the whole session.
+        self._event_pt = media.telephone_event_pt if media.telephone_event_pt is not None else self._event_pt
+        direction = _MIRRORED[media.direction]
+        if media.host == "0.0.0.0" and direction == "sendrecv":
+            direction = "recvonly"
+        formats = [(media.payload_type, media.codec)]
+        return Accepted(sdp=self._describe(formats, media.telephone_event_pt, direction, session.times), media=media)
+
+    def offer(self) -> bytes:
+        """All that we can do, for a re-INVITE of the peer without an offer, or for one of ours."""
+        formats = [(PAYLOAD_TYPES[codec], codec) for codec in self.codecs]
+        return self._describe(formats, self._event_pt, "sendrecv", "0 0")
+
+    def _describe(self, formats: Sequence[tuple[int, str]], event_pt: int | None, direction: str, times: str) -> bytes:
+        numbers = [number for number, _ in formats] + ([event_pt] if event_pt is not None else [])
+        lines = ["s=-", f"c=IN IP4 {self._host}", f"t={times}"]
+        for stream in self._streams:
+            if stream is not None:
+                lines.append(stream)
+                continue
+            lines.append(f"m=audio {self._port} {self._profile} {' '.join(map(str, numbers))}")
+            lines += (f"a=rtpmap:{number} {codec}/8000" for number, codec in formats)
+            if event_pt is not None:
+                lines += (f"a=rtpmap:{event_pt} telephone-event/8000", f"a=fmtp:{event_pt} 0-15")
+            lines += ("a=ptime:20", f"a={direction}")
+        if lines != self._last:
+            self._last = lines
+            self._version += 1
+        origin = f"o=- {self._session_id} {self._version} IN IP4 {self._host}"
+        return "\r\n".join(("v=0", origin, *lines, "")).encode("utf-8", "replace")
+
+
+def _choose(
+    session: Media, streams: Sequence[Media], preferred: Sequence[str], codecs: Sequence[str]
+) -> tuple[int, MediaPlan | UnusableAnswer]:
+    """Number and plan of the first audio stream that is usable, or why the first is not."""
+    fault = UnusableAnswer(reason=AnswerFault.GARBAGE, message="the session description has no audio in it")
+    faults = []
+    for wanted in filter(None, (preferred, codecs)):
+        for number, stream in enumerate(streams):
+            if stream.kind != "audio" or stream.port < 0:
+                continue
+            media = judge(session, stream, wanted)
+            if isinstance(media, MediaPlan):
+                return number, media
+            faults.append(media)
+    return -1, (faults or [fault])[-1]
+
+
+def _origin(session: Media | None) -> tuple[int, int]:
+    pieces = session.origin.split() if session else []
+    numbers = [int(piece) for piece in pieces[1:3] if piece.isascii() and piece.isdigit()]
+    return (numbers[0], numbers[1]) if len(numbers) == 2 else (0, 0)
+
+
+def _without_origin(description: bytes) -> list[str]:
+    lines = description.decode("utf-8", "replace").split("\r\n")
+    return [line for line in lines if line and not line.startswith(("v=", "o="))]

@@ -1,0 +1,312 @@
+"""The session of an answered call: its media, which both sides may change, and its timer.
+
+RFC 3261 section 14 (re-INVITE), RFC 3311 (UPDATE), RFC 3264 (offer and answer) and RFC 4028 (session timer).
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from autodialer.sip.auth import Authenticator
+from autodialer.sip.capabilities import ALLOW, SUPPORTED
+from autodialer.sip.dialog import Dialog
+from autodialer.sip.events import Event, MediaChanged
+from autodialer.sip.invite import InviteRequest
+from autodialer.sip.message import Request, Response
+from autodialer.sip.offer_answer import LocalMedia
+from autodialer.sip.outgoing import OutgoingRequest
+from autodialer.sip.sdp import MediaPlan, UnusableAnswer, extract_sdp, negotiate
+from autodialer.sip.session_timer import MIN_SE, SessionTimer, accept, agreed, min_se, too_short
+from autodialer.sip.stack import Stack
+from autodialer.sip.timers import Timer
+from autodialer.sip.transaction import ClientTransaction, InviteClient, NonInviteClient, ServerTransaction
+
+logger = logging.getLogger(__name__)
+
+_GONE = (408, 481)
+"""Responses to a refresh that end the session (RFC 4028 section 10)."""
+_UNKNOWN_METHOD = (405, 501)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reply:
+    """What to answer to a peer's request."""
+
+    code: int
+    lines: tuple[str, ...] = ()
+    """More header lines."""
+    sdp: bytes = b""
+
+
+class SessionUser(Protocol):
+    """The call whose session it is."""
+
+    call_id: str
+
+    def emit(self, event: Event) -> None:
+        """Tell the owner of the call."""
+
+    def begin(self, transaction: ClientTransaction, now: float) -> None:
+        """Start a transaction of the call."""
+
+    def bye(self, now: float) -> None:
+        """Hang up."""
+
+    def on_terminated(self, transaction: ClientTransaction, now: float) -> None:
+        """A transaction of the call is over."""
+
+
+@dataclass(kw_only=True, slots=True)
+class _Unacknowledged:
+    """Our 2xx to a re-INVITE, which is sent again until its ACK comes (RFC 3261 section 13.3.1.4)."""
+
+    transaction: ServerTransaction
+    cseq: int
+    data: bytes
+    interval: float
+    until: float
+    offered: bool
+    """It holds an offer of ours; the ACK brings the answer."""
+
+
+class Session:
+    """Offers, answers and refreshes within one dialog."""
+
+    def __init__(self, stack: Stack, user: SessionUser, auth: Authenticator, request: InviteRequest) -> None:
+        self._stack = stack
+        self._user = user
+        self._auth = auth
+        self._local = LocalMedia(request.sdp)
+        self._contact = stack.contact(request.contact_user)
+        self._dialog: Dialog | None = None
+        self._media: MediaPlan | None = None
+        self._timer: SessionTimer | None = None
+        self._min_se = MIN_SE
+        self._running: dict[str, Timer] = {}
+        """refresh, dead, resend."""
+        self._pending: ClientTransaction | None = None
+        """Our refresh that waits for its final response."""
+        self._ack: OutgoingRequest | None = None
+        """Of our last re-INVITE."""
+        self._sent: _Unacknowledged | None = None
+        self._no_update = False
+
+    def begin(self, dialog: Dialog, response: Response, sdp: bytes | None, now: float) -> None:
+        """The 2xx to the INVITE came, with or after this session description."""
+        self._dialog = dialog
+        media = negotiate(sdp, self._local.codecs)
+        self._media = media if isinstance(media, MediaPlan) else None
+        self._set_timer(agreed(response), now)
+
+    def stop(self) -> None:
+        """The call is over: nothing is to be refreshed or sent again any more."""
+        for name in list(self._running):
+            self._stop(name)
+
+    # The peer's requests.
+
+    def reply_to_early(self, request: Request, dialog: Dialog) -> Reply:
+        """A re-INVITE or UPDATE before the INVITE is answered."""
+        offer = extract_sdp(request.content_type, request.body)
+        if request.method == "INVITE" or (offer is not None and dialog.answer is None):
+            return Reply(code=491)
+        answer = self._local.answer(offer, None) if offer is not None else None
+        if isinstance(answer, UnusableAnswer):
+            return Reply(code=488)
+        dialog.retarget(request)
+        dialog.answer = offer or dialog.answer
+        return Reply(code=200, lines=(self._contact,), sdp=answer.sdp if answer else b"")
+
+    def reply_to(self, request: Request, now: float) -> Reply:
+        """A re-INVITE or UPDATE (RFC 3261 section 14.2, RFC 3311 section 5.2)."""
+        assert self._dialog is not None
+        offer = extract_sdp(request.content_type, request.body)
+        changes = request.method == "INVITE" or offer is not None
+        if changes and self._offering:
+            return Reply(code=491)
+        if too_short(request):
+            return Reply(code=422, lines=(f"Min-SE: {MIN_SE}",))
+        if offer is None and request.body.strip():
+            return Reply(code=415, lines=("Accept: application/sdp",))
+        media = self._media
+        sdp = b""
+        if offer is not None:
+            answer = self._local.answer(offer, media)
+            if isinstance(answer, UnusableAnswer):
+                logger.info("call %s: a change of media is refused: %s", self._user.call_id, answer.message)
+                return Reply(code=488)
+            sdp, media = answer.sdp, answer.media
+        elif changes and not self._local.codecs:
+            return Reply(code=488)
+        elif changes:
+            sdp = self._local.offer()
+        self._dialog.retarget(request)
+        timer, lines = accept(request, self._timer)
+        self._set_timer(timer, now)
+        self._change(media, now)
+        return Reply(code=200, lines=(self._contact, SUPPORTED, *lines), sdp=sdp)
+
+    @property
+    def _offering(self) -> bool:
+        """An offer of ours has no answer yet, or a re-INVITE of ours is under way."""
+        return isinstance(self._pending, InviteClient) or (self._sent is not None and self._sent.offered)
+
+    def await_ack(self, transaction: ServerTransaction, request: Request, data: bytes, now: float) -> None:
+        """Our 2xx `data` to a re-INVITE left: send it again until its ACK comes."""
+        t1 = self._stack.config.t1
+        offered = extract_sdp(request.content_type, request.body) is None
+        self._sent = _Unacknowledged(
+            transaction=transaction, cseq=request.cseq, data=data, interval=t1, until=now + 64 * t1, offered=offered
+        )
+        self._start("resend", now + t1, self._resend)
+
+    def _resend(self, now: float) -> None:
+        sent = self._sent
+        if sent is None:
+            return
+        if now >= sent.until:
+            self._user.bye(now)
+            return
+        sent.transaction.respond(200, sent.data, now)
+        sent.interval = min(2 * sent.interval, self._stack.config.t2)
+        self._start("resend", min(now + sent.interval, sent.until), self._resend)
+
+    def receive_ack(self, request: Request, now: float) -> bool:
+        """The ACK to our 2xx; whether it was one."""
+        sent = self._sent
+        if sent is None or request.cseq != sent.cseq:
+            return False
+        self._sent = None
+        self._stop("resend")
+        if sent.offered:
+            self._take_answer(extract_sdp(request.content_type, request.body), now)
+        return True
+
+    def _take_answer(self, sdp: bytes | None, now: float) -> None:
+        media = negotiate(sdp, self._local.codecs)
+        if isinstance(media, MediaPlan):
+            self._change(media, now)
+        else:
+            logger.info("call %s: %s", self._user.call_id, media.message)
+            self._user.bye(now)
+
+    def _change(self, media: MediaPlan | None, now: float) -> None:
+        if media is not None and media != self._media:
+            self._media = media
+            self._user.emit(MediaChanged(call_id=self._user.call_id, at=now, media=media))
+
+    # Our refreshes.
+
+    def _set_timer(self, timer: SessionTimer | None, now: float) -> None:
+        self._timer = timer
+        self._stop("refresh")
+        self._stop("dead")
+        if timer is not None:
+            self._start("dead", now + timer.dead_after_s, self._give_up)
+            if timer.ours:
+                self._start("refresh", now + timer.refresh_after_s, self._refresh)
+
+    def _give_up(self, now: float) -> None:
+        logger.info("call %s: the session was not refreshed in time", self._user.call_id)
+        self._user.bye(now)
+
+    def _refresh(self, now: float) -> None:
+        self._auth.start_request()
+        self._send_refresh(now)
+
+    def _send_refresh(self, now: float) -> None:
+        dialog, timer = self._dialog, self._timer
+        if dialog is None or timer is None or self._pending is not None:
+            return
+        if self._sent is not None:
+            # A re-INVITE of the peer is not over yet (RFC 3261 section 14.1).
+            self._start("refresh", now + self._stack.config.t2, self._refresh)
+            return
+        method = "INVITE" if self._no_update or "UPDATE" not in dialog.allowed else "UPDATE"
+        lines = (
+            self._contact,
+            SessionTimer(interval_s=max(timer.interval_s, self._min_se), ours=True).line(refresher="uac"),
+            *((f"Min-SE: {self._min_se}",) if self._min_se > MIN_SE else ()),
+            SUPPORTED,
+            *self._auth.lines(method, dialog.request_uri),
+            ALLOW,
+            f"User-Agent: {self._stack.config.user_agent}",
+        )
+        body = self._local.offer() if method == "INVITE" else b""
+        request = dialog.request(method, dialog.next_cseq(), lines, body)
+        kind = InviteClient if method == "INVITE" else NonInviteClient
+        self._ack = None
+        self._pending = kind(self._stack, request, self)
+        self._user.begin(self._pending, now)
+
+    def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
+        """A response to our re-INVITE or UPDATE."""
+        is_invite = isinstance(transaction, InviteClient)
+        if is_invite and 200 <= response.code < 300:
+            self._acknowledge(transaction)
+        if response.code < 200 or transaction is not self._pending:
+            return
+        self._pending = None
+        if not self._running:
+            return  # the call is over
+        if response.code < 300:
+            self._refreshed(response, now, is_invite=is_invite)
+        elif response.code in _GONE:
+            self._user.bye(now)
+        elif response.code == 491:
+            # RFC 3261 section 14.1: we own the Call-ID, so 2.1 to 4 s.
+            wait = 2.1 + 1.9 * self._stack.config.random_bytes(1)[0] / 255
+            self._start("refresh", now + wait, self._refresh)
+        elif self._learn(response, is_invite=is_invite):
+            self._send_refresh(now)
+
+    def _refreshed(self, response: Response, now: float, *, is_invite: bool) -> None:
+        assert self._dialog is not None
+        self._dialog.retarget(response)
+        self._set_timer(agreed(response), now)
+        sdp = extract_sdp(response.content_type, response.body) if is_invite else None
+        if sdp is not None:
+            self._take_answer(sdp, now)
+
+    def _learn(self, response: Response, *, is_invite: bool) -> bool:
+        """Whether another try is of use."""
+        if response.code in (401, 407):
+            return self._auth.learn(response) is None
+        if response.code == 422 and (wanted := min_se(response) or 0) > self._min_se:
+            self._min_se = wanted
+            return True
+        if response.code in _UNKNOWN_METHOD and not is_invite:
+            self._no_update = True
+            return True
+        return False
+
+    def _acknowledge(self, transaction: ClientTransaction) -> None:
+        assert self._dialog is not None
+        if self._ack is None or self._ack.cseq != transaction.request.cseq:
+            lines = tuple(line for line in transaction.request.lines if "uthorization:" in line)
+            self._ack = self._dialog.request("ACK", transaction.request.cseq, lines)
+        self._stack.send(self._ack.data, self._ack.hop)
+
+    def on_no_response(self, transaction: ClientTransaction, now: float, happening: str) -> None:
+        """The peer is gone (RFC 4028 section 10)."""
+        self._pending = None
+        self._user.bye(now)
+
+    def on_terminated(self, transaction: ClientTransaction, now: float) -> None:
+        """One transaction less."""
+        self._user.on_terminated(transaction, now)
+
+    def _start(self, name: str, when: float, callback: Callable[[float], None]) -> None:
+        self._stop(name)
+
+        def fired(now: float) -> None:
+            self._running.pop(name, None)
+            callback(now)
+
+        self._running[name] = self._stack.timers.start(when, fired)
+
+    def _stop(self, name: str) -> None:
+        timer = self._running.pop(name, None)
+        if timer is not None:
+            self._stack.timers.stop(timer)
