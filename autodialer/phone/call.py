@@ -128,7 +128,7 @@ class Call(VoIPCall):
         self.hangup()
 
     def _media_changed(self, media: MediaPlan) -> None:
-        if self._end or self._lost_stats:
+        if self._end or self._unusable or self._lost_stats:
             return
         if not self.RTPClients:
             if not media.held:

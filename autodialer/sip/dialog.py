@@ -44,7 +44,7 @@ class Dialog:
         """Take a new remote target from the Contact (RFC 3261 section 12.2)."""
         contacts = message.get_all("contact")
         contact = parse_name_addr(contacts[0]) if contacts else None
-        if contact is not None and parse_uri(contact.uri) is not None:
+        if contact is not None and _is_usable(contact.uri):
             # Headers in a URI must not appear in a Request-URI (RFC 3261 section 19.1.1).
             self.target = contact.uri.partition("?")[0]
 
@@ -98,3 +98,8 @@ class Dialog:
             return self.target, tuple(f"Route: {route}" for route in self.route_set), hop
         routes = (*self.route_set[1:], f"<{self.target}>")
         return first.uri.partition("?")[0], tuple(f"Route: {route}" for route in routes), hop
+
+
+def _is_usable(uri: str) -> bool:
+    """Whether this may become a Request-URI: what is no visible ASCII must have been escaped."""
+    return uri.isascii() and uri.isprintable() and parse_uri(uri) is not None

@@ -1,5 +1,7 @@
 """Changes of an answered session: re-INVITE, UPDATE, hold, and the session timer, with a clock that the test moves."""
 
+import random
+
 import pytest
 
 from autodialer.sip.events import CallAnswered, CallEnded, EndedBy, MediaChanged
@@ -135,6 +137,13 @@ def test_a_change_before_the_answer_gets_491(steps: Steps) -> None:
     steps.reply(invite, "180 Ringing")
     for number, method in enumerate(("INVITE", "UPDATE"), 1):
         assert steps.receive(ask(early(invite, "callee"), method, number, sdp()))[0].code == 491
+
+
+@pytest.mark.parametrize("contact", ["<sip:n\xe9@192.0.2.88>", "<sip:n\x01@192.0.2.88>", "<mailto:a@b>"])
+def test_a_contact_that_is_no_sip_uri_changes_no_target(steps: Steps, ack: Sent, contact: str) -> None:
+    steps.receive(ask(ack, "UPDATE", 1, "", f"Contact: {contact}"))
+    steps.core.bye("call-1", steps.now)
+    assert steps.take_one().uri == "sip:callee@192.0.2.77:5070"
 
 
 # Session timers.
@@ -353,3 +362,22 @@ def test_a_call_with_a_session_timer_is_freed_and_leaves_no_timer(steps: Steps) 
     steps.core.bye("call-1", steps.now)
     steps.reply(steps.take_one(), "200 OK")
     steps.finish()
+
+
+def test_flipped_bits_in_re_invites_updates_and_their_acks_raise_nothing(steps: Steps) -> None:
+    rng = random.Random(20_261_123)
+    ack = answered(steps, "Session-Expires: 1800;refresher=uac", "Allow: UPDATE")
+    timer = ("Supported: timer", "Session-Expires: 1800;refresher=uas")
+    for number in range(3000):
+        method = ("INVITE", "UPDATE", "ACK")[number % 3]
+        data = bytearray(ask(ack, method, number // 3 + 1, sdp() if number % 31 else "", *timer).encode())
+        # Call-ID, tags and CSeq stay, so that most get through to the session.
+        start = data.find(b"Contact")
+        for _ in range(rng.randrange(1, 6)):
+            data[rng.randrange(start, len(data))] = rng.randrange(256)
+        steps.receive(bytes(data))
+        if "CallEnded" in steps.names:
+            steps.events.clear()
+            steps.advance(100.0)
+            ack = answered(steps)
+    steps.core.abandon(steps.now)
