@@ -293,7 +293,8 @@ class Api:
     def read_why(self, caller: Caller, campaign_id: UUID) -> Json:
         """Whether it dials, and why not."""
         campaign = self._store.campaigns.get(campaign_id, caller.owner_key)
-        why = report.explain(self._store, campaign, self._clock.utcnow())
+        there = self._sound_files.are_there(campaign.sound_key)
+        why = report.explain(self._store, campaign, self._clock.utcnow(), sound_there=there)
         return present.why(dialing=why.dialing, reasons=why.reasons)
 
     def list_calls(

@@ -30,6 +30,7 @@ from autodialer.errors import (
     SettingsError,
     Unavailable,
 )
+from autodialer.media.g711 import EXTENSION
 from autodialer.model import (
     CallOutcome,
     Campaign,
@@ -83,6 +84,7 @@ class Dialer:
         self._campaigns: dict[int, Campaign] = {}
         self._trunks: dict[int, Trunk] = {}
         self._sounds: dict[int, Sound] = {}
+        self._silent: set[int] = set()
         self._live: dict[object, LiveCall] = {}
         self._dry: set[int] = set()
         self._unrecorded: list[JobResult] = []
@@ -195,14 +197,26 @@ class Dialer:
         keys = {key for campaign in campaigns for key in campaign.trunk_keys}
         keys |= {live.job.trunk_key for live in self._live.values()}
         self._trunks = self._store.trunks.by_keys(sorted(keys)) if keys else {}
-        new_sounds = {campaign.sound_key for campaign in campaigns} - self._sounds.keys()
-        if new_sounds:
-            self._sounds |= self._store.sounds.by_keys(sorted(new_sounds))
-        self._scheduler.update(campaigns, self._trunks)
+        self._load_sounds({campaign.sound_key for campaign in campaigns} - self._sounds.keys())
+        audible = [campaign for campaign in campaigns if campaign.sound_key in self._sounds]
+        self._scheduler.update(audible, self._trunks)
         self._phones.update(self._trunks)
         self._dry.clear()
         if campaigns and not self._asked_to_end.is_set():
             self._store.queue.enqueue_due(self._clock.utcnow())
+
+    def _load_sounds(self, keys: set[int]) -> None:
+        """Learn new sounds. Campaigns of one whose files are gone are not dialled: nobody is called to hear silence."""
+        for sound in self._store.sounds.by_keys(sorted(keys)).values() if keys else ():
+            stem = self._stem_of(sound)
+            if all(os.path.exists(stem + extension) for extension in EXTENSION.values()):
+                self._sounds[sound.key] = sound
+            elif sound.key not in self._silent:
+                self._silent.add(sound.key)
+                logger.error("the files of sound %s are missing (%s.*), its campaigns are not dialled", sound.id, stem)
+
+    def _stem_of(self, sound: Sound) -> str:
+        return os.path.join(self._data_folder, sound.path.removesuffix(".wav"))
 
     def _obey(self, command: Command) -> None:
         for live in list(self._live.values()):
@@ -230,7 +244,7 @@ class Dialer:
         trunk = self._trunks[job.trunk_key]
         plan = CallPlan(
             reference=job.call_id,
-            sound_stem=os.path.join(self._data_folder, sound.path.removesuffix(".wav")),
+            sound_stem=self._stem_of(sound),
             sound_s=sound.duration_s,
             lead_in_ms=campaign.lead_in_ms,
             ring_timeout_s=campaign.ring_timeout_s,

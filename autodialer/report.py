@@ -73,13 +73,15 @@ def estimate_eta_s(campaign: Campaign, counts: Counts, next_due: datetime | None
     return round(max(at_this_pace, until_due, 0.0), 1)
 
 
-def explain(store: Store, campaign: Campaign, now: datetime) -> Why:
-    """Why the campaign dials or does not, from what is known now."""
+def explain(store: Store, campaign: Campaign, now: datetime, *, sound_there: bool = True) -> Why:
+    """Why the campaign dials or does not, from what is known now. `sound_there`: the sound's files exist."""
     if campaign.state is not CampaignState.RUNNING:
         return Why(dialing=False, reasons=[NOT_RUNNING[campaign.state]])
     dialer = store.live.dialer()
     if dialer is None:
         return Why(dialing=False, reasons=[DIALER_DOWN])
+    if not sound_there:
+        return Why(dialing=False, reasons=[SOUND_MISSING])
     progress = progress_of(store, campaign, now)
     statuses = store.live.trunks()
     reasons = [
@@ -99,6 +101,11 @@ NOT_RUNNING: Mapping[CampaignState, Reason] = {
 }
 DIALER_DOWN = Reason(
     code="dialer_down", message="No dialer process is running; see the service's log, or start it with python main.py."
+)
+
+SOUND_MISSING = Reason(
+    code="sound_missing",
+    message="The files of the sound are gone from the data folder; bring them back, or make a new campaign.",
 )
 
 

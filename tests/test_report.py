@@ -155,3 +155,8 @@ def test_a_finished_call_is_counted(store: Store, campaign: Campaign) -> None:
     record(store, NOW, claim(store, NOW, limit=1)[0], answered(NOW), DONE)
     assert store.campaigns.counts(campaign.key).reached == 1
     assert store.calls.report(campaign.key).answered == 1
+
+
+def test_a_sound_whose_files_are_gone_is_the_reason(store: Store, campaign: Campaign) -> None:
+    why = explain(store, campaign, NOW, sound_there=False)
+    assert (why.dialing, [reason.code for reason in why.reasons]) == (False, ["sound_missing"])

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from autodialer.config import Settings
 from autodialer.errors import NotFound
+from autodialer.media.g711 import EXTENSION
 from autodialer.media.sound import import_sound
 from autodialer.model import Sound
 from autodialer.store import Store, new_id
@@ -45,6 +46,11 @@ class SoundFiles:
         except BaseException:
             _remove(stem)
             raise
+
+    def are_there(self, sound_key: int) -> bool:
+        """Whether a sound can be played."""
+        stem = (self._data / self._store.sounds.by_key(sound_key).path).with_suffix("")
+        return all(stem.with_suffix(suffix).exists() for suffix in EXTENSION.values())
 
     def audio(self, sound: Sound) -> Path:
         """The WAV that is heard. Raises NotFound."""

@@ -101,3 +101,18 @@ def test_a_trunk_whose_host_no_longer_resolves_says_so_and_burns_no_number(tmp_p
     assert status is not None
     assert "does not resolve" in (status.breaker_cause or "")
     assert world.records(campaign) == {}
+
+
+def test_a_campaign_whose_sound_is_gone_calls_nobody_until_it_is_back(tmp_path: Path) -> None:
+    world = World.make(tmp_path / "data")
+    codes = tmp_path / "data" / "sounds" / "tone.alaw"
+    codes.rename(tmp_path / "elsewhere")
+    with SippGateway(ANSWERS, calls=1, timeout_s=40) as gateway:
+        campaign = world.campaign(gateway.address, ["70000000010"])
+        with world.dialer() as dialer:
+            wait_until(lambda: "are missing" in dialer.log.read_text(), what="the complaint")
+            assert world.records(campaign) == {}
+            (tmp_path / "elsewhere").rename(codes)
+            world.wait_finished(campaign, timeout_s=20)
+        assert gateway.count("INVITE") == 1
+    assert outcome_of(world, campaign, "70000000010").played_share == 1.0
