@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Mapping
+from uuid import UUID
 
 from pyVoIP import RTP, SIP
 from pyVoIP.VoIP import CallState, VoIPPhone
@@ -95,7 +96,8 @@ class Phone(VoIPPhone):
         ID that could not stand in a SIP message.
         """
         plan = plan or CallPlan()
-        call_id = new_call_id()
+        # The record's id is the Call-ID where it can be, so that a provider's log and ours are found by one word.
+        call_id = str(plan.reference) if isinstance(plan.reference, UUID) else new_call_id()
         port = self._open_media(call_id)
         try:
             invite = self.sip.prepare(number, port, plan, call_id)

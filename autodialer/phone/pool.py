@@ -61,7 +61,7 @@ class PhonePool:
         self._problems: dict[int, str] = {}
         self._retry_at: dict[int, float] = {}
         self._resolver = ThreadPoolExecutor(max_workers=2, thread_name_prefix="resolver")
-        self._lookups: dict[int, Future[str]] = {}
+        self._lookups: dict[tuple[int, str], Future[str]] = {}
         self._calls: dict[object, Call] = {}
         self._lock = threading.Lock()
 
@@ -159,13 +159,14 @@ class PhonePool:
         now = self._clock.monotonic()
         if not self._media or now < self._retry_at.get(trunk.key, 0.0):
             return
-        lookup = self._lookups.get(trunk.key)
+        asked = (trunk.key, trunk.host)
+        lookup = self._lookups.get(asked)
         if lookup is None:
-            self._lookups[trunk.key] = self._resolver.submit(resolve, trunk.host)
+            self._lookups[asked] = self._resolver.submit(resolve, trunk.host)
             return
         if not lookup.done():
             return
-        del self._lookups[trunk.key]
+        del self._lookups[asked]
         phones = TrunkPhones(trunk=trunk)
         try:
             self._start_phones(phones, lookup.result(), self._media)

@@ -89,7 +89,7 @@ class Call:
 
     def start(self, now: float) -> None:
         """Send the INVITE."""
-        logger.info("call %s: INVITE %s", self.call_id, self.request.target)
+        logger.debug("call %s: INVITE %s", self.call_id, self.request.target)
         self._send_invite(now, None)
 
     def cancel(self, now: float, reason: str | None) -> None:
@@ -293,7 +293,7 @@ class Call:
         own = dialog.answer or extract_sdp(response.content_type, response.body)
         sdp = own or self._early_sdp.get(dialog.remote_tag)
         self._early_sdp.clear()
-        logger.info("call %s: answered", self.call_id)
+        logger.debug("call %s: answered", self.call_id)
         self._owner.emit(
             CallAnswered(call_id=self.call_id, at=now, code=response.code, reason=response.reason, sdp=sdp)
         )
@@ -354,11 +354,11 @@ class Call:
         self.begin(bye, now)
 
     def _end_by_us(self, now: float, _response: Response | None) -> None:
-        logger.info("call %s: we hung up", self.call_id)
+        logger.debug("call %s: we hung up", self.call_id)
         self._owner.emit(CallEnded(call_id=self.call_id, at=now, by=EndedBy.US, reason_cause=None))
 
     def _end_by_callee(self, now: float, _response: Response | None) -> None:
-        logger.info("call %s: the callee hung up", self.call_id)
+        logger.debug("call %s: the callee hung up", self.call_id)
         self._owner.emit(CallEnded(call_id=self.call_id, at=now, by=EndedBy.CALLEE, reason_cause=self._bye_cause))
 
     def _fail_final(self, now: float, response: Response | None) -> None:
@@ -374,7 +374,7 @@ class Call:
 
     def _fail(self, now: float, kind: FailureKind, response: Response | None, message: str | None) -> None:
         code = response.code if response else None
-        logger.info("call %s: not answered: %s %s", self.call_id, kind, code or "")
+        logger.debug("call %s: not answered: %s %s", self.call_id, kind, code or "")
         headers = response.headers if response else {}
         self._owner.emit(
             CallFailed(

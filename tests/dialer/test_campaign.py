@@ -93,10 +93,12 @@ def test_busy_is_tried_again_by_its_rule_and_then_given_up(tmp_path: Path) -> No
         campaign = world.campaign(gateway.address, ["70000000002"], retry=retry)
         with world.dialer():
             world.wait_finished(campaign, timeout_s=30)
+        dialled = [request.call_id for request in gateway.requests if request.method == "INVITE"]
     calls = world.records(campaign)["70000000002"]
     assert [call.attempt for call in calls] == [1, 2, 3]
     assert [call.next_rule for call in calls] == ["busy", "busy", "retries_used"]
-    assert len({call.id for call in calls}) == 3
+    assert dialled == [str(call.id) for call in calls]
+    assert len(set(dialled)) == 3
 
 
 def refuses_every_password() -> Scenario:
