@@ -50,8 +50,8 @@ from autodialer.supervisor import EXIT_CONFIG, DataFolderLock, start_logging, wa
 
 logger = logging.getLogger(__name__)
 
-TICK_S = 0.01
-"""How often pacing is looked at."""
+TICK_S = 0.02
+"""How often calls are claimed and outcomes recorded."""
 LOOK_S = 0.1
 """How often commands, campaigns and changed limits are read."""
 REPORT_S = 1.0
@@ -139,14 +139,17 @@ class Dialer:
     # -- what the phones tell
 
     def _take_events(self) -> None:
-        """Wait a tick for what the phones tell, then take all there is. With nothing to dial a tick is longer."""
+        """Take what the phones tell for the length of a tick, which is longer when there is nothing to dial.
+
+        The whole tick, not up to the first event: claims and outcomes of one tick share a commit.
+        """
         busy = self._campaigns or self._live or self._unrecorded or self._unstarted
-        try:
-            self._take_event(self._events.get(timeout=TICK_S if busy else LOOK_S))
-            while True:
-                self._take_event(self._events.get_nowait())
-        except queue.Empty:
-            pass
+        until = self._clock.monotonic() + (TICK_S if busy else LOOK_S)
+        while (left := until - self._clock.monotonic()) > 0:
+            try:
+                self._take_event(self._events.get(timeout=left))
+            except queue.Empty:
+                return
 
     def _take_event(self, event: CallEvent) -> None:
         live = self._live.get(event.reference)
