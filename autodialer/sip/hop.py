@@ -1,0 +1,31 @@
+"""Where a message goes: the pair of address and transport that RFC 3261 section 8.1.2 and RFC 3263 call the next hop."""
+
+from typing import NamedTuple
+
+UDP, TCP, TLS = "UDP", "TCP", "TLS"
+"""As they stand in Via (RFC 3261 section 20.42)."""
+RELIABLE = frozenset((TCP, TLS))
+"""Transports that deliver in order or say that they cannot: nothing is sent twice on them."""
+DEFAULT_PORTS = {UDP: 5060, TCP: 5060, TLS: 5061}
+"""RFC 3261 section 19.1.2."""
+
+
+class Hop(NamedTuple):
+    """An IPv4 address, a port and the transport to use there."""
+
+    host: str
+    port: int
+    transport: str = UDP
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port alone."""
+        return self.host, self.port
+
+    @property
+    def reliable(self) -> bool:
+        """Whether the transport delivers by itself."""
+        return self.transport in RELIABLE
+
+    def __str__(self) -> str:
+        return f"{self.transport.lower()}:{self.host}:{self.port}"
