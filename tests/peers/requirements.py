@@ -21,6 +21,7 @@ DEBIAN_PACKAGES: dict[str, str] = {
     "tshark": "tshark",
     "dumpcap": "wireshark-common",
     "sox": "sox",
+    "nsd": "nsd",
     "timeout": "coreutils",
     "stdbuf": "coreutils",
     "chromium": "chromium",

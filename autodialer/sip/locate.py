@@ -1,0 +1,243 @@
+"""Where a provider's servers are (RFC 3263 section 4), and which of them to try first.
+
+Pure: what DNS says comes through `Lookups`, chance and time from the caller.
+"""
+
+import ipaddress
+import math
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Generic, Protocol, TypeVar
+
+from autodialer.errors import HostUnresolved
+from autodialer.sip.hop import DEFAULT_PORTS, TCP, TLS, UDP, Hop
+
+REST_S = 60.0
+"""How long a target that failed is tried last."""
+MAX_SRV_TARGETS = 16
+"""SRV records followed to their addresses; a name with more is a mistake or an attack."""
+
+_SRV_PREFIX = {UDP: "_sip._udp.", TCP: "_sip._tcp.", TLS: "_sips._tcp."}
+_NAPTR_SERVICE = {UDP: "SIP+D2U", TCP: "SIP+D2T", TLS: "SIPS+D2T"}
+
+Record = TypeVar("Record", covariant=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Naptr:
+    """A NAPTR record (RFC 3403 section 4.1)."""
+
+    order: int
+    """Lowest first."""
+    preference: int
+    """Lowest first among equal orders."""
+    flags: str
+    """`s`: the replacement is a name with SRV records."""
+    service: str
+    """As `SIP+D2U` (RFC 3263 section 4.1)."""
+    replacement: str
+    """The name to ask next, without the final dot."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Srv:
+    """An SRV record (RFC 2782)."""
+
+    priority: int
+    """Lowest first."""
+    weight: int
+    """Share among equal priorities."""
+    port: int
+    """Of the target."""
+    target: str
+    """A name without the final dot; empty or `.` where the service is decidedly not available."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer(Generic[Record]):
+    """What the name server said."""
+
+    records: tuple[Record, ...] = ()
+    """Empty where there is no record of this kind."""
+    ttl_s: float = math.inf
+    """Smallest TTL of the records and of the CNAMEs that led to them."""
+    exists: bool = True
+    """Whether the name has records of any kind (False: NXDOMAIN)."""
+
+
+class Lookups(Protocol):
+    """Asks DNS, following CNAMEs. Each method raises HostUnresolved where no answer came, not where it is empty."""
+
+    def naptr(self, name: str) -> Answer[Naptr]:
+        """The NAPTR records of a name."""
+
+    def srv(self, name: str) -> Answer[Srv]:
+        """The SRV records of a name."""
+
+    def a(self, name: str) -> Answer[str]:
+        """The IPv4 addresses of a name."""
+
+    def aaaa(self, name: str) -> Answer[str]:
+        """The IPv6 addresses of a name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Located:
+    """The servers of a provider."""
+
+    targets: tuple[Hop, ...]
+    """In the order to try them; never empty."""
+    ttl_s: float
+    """Smallest TTL that was used: look again after it. Infinite for an IPv4 address."""
+
+
+def locate(host: str, port: int | None, transport: str, *, lookups: Lookups, chance: random.Random) -> Located:
+    """The servers of `host` by RFC 3263 section 4.2, the transport being given.
+
+    `port` None means that it was not given: only then NAPTR and SRV are asked. Raises HostUnresolved with a sentence
+    for a person.
+    """
+    name = host.rstrip(".")
+    _refuse_ipv6(name)
+    if port is None and not is_ipv4(name):
+        for service, ttl_s in _service_names(name, transport, lookups):
+            answer = lookups.srv(service)
+            if answer.records:
+                found = _servers(name, service, answer.records, transport, lookups=lookups, chance=chance)
+                return Located(targets=found.targets, ttl_s=min(ttl_s, answer.ttl_s, found.ttl_s))
+    addresses = _addresses(name, lookups)
+    return Located(targets=_hops(addresses.records, port or DEFAULT_PORTS[transport], transport), ttl_s=addresses.ttl_s)
+
+
+def _service_names(name: str, transport: str, lookups: Lookups) -> Iterator[tuple[str, float]]:
+    """The names to ask for SRV, each with the TTL of what named it: the NAPTR replacements, then the plain one."""
+    plain = _SRV_PREFIX[transport] + name
+    try:
+        answer = lookups.naptr(name)
+    except HostUnresolved:
+        # Some forwarders do not pass NAPTR on; SRV, which most providers have instead, tells whether DNS is dead.
+        answer = Answer()
+    ours = [
+        naptr
+        for naptr in answer.records
+        if naptr.service.upper() == _NAPTR_SERVICE[transport] and naptr.flags.lower() == "s"
+    ]
+    ours.sort(key=lambda naptr: (naptr.order, naptr.preference))
+    replacements = dict.fromkeys(naptr.replacement.lower() for naptr in ours)
+    for replacement in replacements:
+        yield replacement, answer.ttl_s
+    if plain.lower() not in replacements:
+        yield plain, math.inf
+
+
+def _servers(
+    name: str, service: str, records: Sequence[Srv], transport: str, *, lookups: Lookups, chance: random.Random
+) -> Located:
+    """The addresses of the SRV targets; one that does not resolve is left out where another does."""
+    usable = [srv for srv in records if srv.target not in ("", ".") and srv.port]
+    if not usable:
+        raise HostUnresolved(
+            f"{name} says that it takes no SIP over {transport} (its SRV record {service} names no server);"
+            " choose another transport, or give the port"
+        )
+    targets: list[Hop] = []
+    ttl_s = math.inf
+    first_problem: HostUnresolved | None = None
+    for srv in in_order(usable, chance)[:MAX_SRV_TARGETS]:
+        try:
+            addresses = _addresses(srv.target, lookups)
+        except HostUnresolved as exc:
+            first_problem = first_problem or exc
+            continue
+        targets += _hops(addresses.records, srv.port, transport)
+        ttl_s = min(ttl_s, addresses.ttl_s)
+    if not targets:
+        raise HostUnresolved(f"{first_problem}, and the SRV record {service} names no other server") from first_problem
+    return Located(targets=tuple(dict.fromkeys(targets)), ttl_s=ttl_s)
+
+
+def in_order(records: Iterable[Srv], chance: random.Random) -> list[Srv]:
+    """SRV records in the order to try them: by priority, then drawn by weight (RFC 2782, "Weight")."""
+    # The sort is stable and puts weight 0 first in each priority, as the RFC's algorithm wants.
+    pending = sorted(records, key=lambda srv: (srv.priority, srv.weight > 0))
+    ordered: list[Srv] = []
+    while pending:
+        equals = [srv for srv in pending if srv.priority == pending[0].priority]
+        sums = list(accumulate(srv.weight for srv in equals))
+        drawn = chance.randint(0, sums[-1])
+        ordered.append(pending.pop(next(index for index, total in enumerate(sums) if total >= drawn)))
+    return ordered
+
+
+def _addresses(name: str, lookups: Lookups) -> Answer[str]:
+    """At least one IPv4 address. Raises HostUnresolved."""
+    if is_ipv4(name):
+        return Answer(records=(name,))
+    answer = lookups.a(name)
+    if answer.records:
+        return answer
+    if not answer.exists:
+        raise HostUnresolved(f"the name {name} does not exist")
+    if _has_ipv6(name, lookups):
+        raise HostUnresolved(f"the name {name} has only IPv6 addresses (AAAA), and this service speaks IPv4")
+    raise HostUnresolved(f"the name {name} has no IPv4 address (A)")
+
+
+def _has_ipv6(name: str, lookups: Lookups) -> bool:
+    try:
+        return bool(lookups.aaaa(name).records)
+    except HostUnresolved:
+        return False
+
+
+def _hops(addresses: Iterable[str], port: int, transport: str) -> tuple[Hop, ...]:
+    return tuple(Hop(address, port, transport) for address in addresses)
+
+
+def is_ipv4(text: str) -> bool:
+    """Whether this is an IPv4 address and no name."""
+    try:
+        ipaddress.IPv4Address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _refuse_ipv6(text: str) -> None:
+    try:
+        ipaddress.IPv6Address(text.strip("[]"))
+    except ValueError:
+        return
+    raise HostUnresolved(f"{text} is an IPv6 address, and this service speaks IPv4")
+
+
+class Targets:
+    """The servers of one trunk and which of them failed lately (RFC 3263 section 4.3). Used by one thread."""
+
+    def __init__(self, targets: Iterable[Hop]) -> None:
+        self._targets = tuple(targets)
+        self._rests_until: dict[Hop, float] = {}
+
+    def order(self, now: float) -> tuple[Hop, ...]:
+        """All of them in the order to try: those that failed lately last, the soonest rested first."""
+        return tuple(sorted(self._targets, key=lambda hop: max(self._rests_until.get(hop, now), now)))
+
+    def failed(self, hop: Hop, now: float, retry_after_s: float | None = None) -> None:
+        """Silence, a transport error or a 503 came from there; `retry_after_s` as the 503 says, None where it does not.
+
+        Never shortens a rest.
+        """
+        if hop in self._targets:
+            until = now + (REST_S if retry_after_s is None else retry_after_s)
+            self._rests_until[hop] = max(until, self._rests_until.get(hop, until))
+
+    def worked(self, hop: Hop) -> None:
+        """It answered: its failures are forgotten."""
+        self._rests_until.pop(hop, None)
+
+    def replace(self, targets: Iterable[Hop]) -> None:
+        """Take over a new look-up; what stays keeps its health."""
+        self._targets = tuple(targets)
+        self._rests_until = {hop: until for hop, until in self._rests_until.items() if hop in self._targets}
