@@ -4,7 +4,8 @@ Every method that changes something writes to the audit. Methods that make somet
 Idempotency-Key: a repeated call with the same key gives the object of the first one.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
@@ -16,11 +17,14 @@ from autodialer.campaign.numbers import check_number_format, check_region, norma
 from autodialer.clock import Clock
 from autodialer.config import Settings
 from autodialer.errors import Conflict, Invalid, NotFound
-from autodialer.model import Campaign, JobState, RetryRule, Role, TrunkStatus
-from autodialer.store import NewSubscriber, Store
+from autodialer.model import Campaign, JobState, RetryRule, Role, Trunk, TrunkStatus
+from autodialer.phone.provider import find_provider
+from autodialer.phone.resolver import Resolver
+from autodialer.store import NewSubscriber, Store, trunk_of
 from autodialer.web import present
 from autodialer.web.caller import Caller
-from autodialer.web.hosts import check_host
+from autodialer.web.certificates import check_ca_file
+from autodialer.web.hosts import LOOK_UP_S, check_endpoint, check_host, look_up_in_time
 from autodialer.web.idempotency import Once
 from autodialer.web.limiter import GuessLimiter
 from autodialer.web.oauth import OAuthAnswer, Passwords, TokenEndpoint
@@ -31,6 +35,15 @@ from autodialer.web.uploads import Upload
 Json = dict[str, Any]
 Form = Sequence[tuple[str, str]]
 T = TypeVar("T")
+TRUNK_CHECKS: Mapping[str, Callable[[str], str]] = {
+    "name": str.strip,
+    "host": check_host,
+    "outbound_proxy": lambda value: check_endpoint(value, "outbound_proxy"),
+    "stun_server": lambda value: check_endpoint(value, "stun_server"),
+    "ca_file": check_ca_file,
+    "number_format": check_number_format,
+}
+NAMES_A_HOST = frozenset(("host", "port", "transport", "outbound_proxy", "stun_server"))
 
 
 class Api:
@@ -46,6 +59,7 @@ class Api:
         self._imports = Imports(store)
         self._sound_files = SoundFiles(settings, store)
         self._once = Once(store).make
+        self._resolver = Resolver(lifetime_s=LOOK_UP_S / 2)
 
     def close(self) -> None:
         """End what goes on in the background."""
@@ -124,7 +138,9 @@ class Api:
         """A trunk whose host has an address. Raises Invalid, HostUnresolved."""
 
         def create() -> UUID:
-            trunk = self._store.trunks.create(caller.user.key, **_trunk_fields(fields))
+            values = _trunk_fields(fields)
+            self._look_up(trunk_of(values))
+            trunk = self._store.trunks.create(caller.user.key, **values)
             self._audit(caller, "trunks.create", trunk.id, name=trunk.name, host=trunk.host)
             return trunk.id
 
@@ -137,8 +153,10 @@ class Api:
 
     def change_trunk(self, caller: Caller, trunk_id: UUID, fields: Json) -> Json:
         """Change what is given."""
-        self._store.trunks.get(trunk_id, caller.owner_key)
-        self._store.trunks.update(trunk_id, caller.owner_key, **_trunk_fields(fields))
+        trunk, values = self._store.trunks.get(trunk_id, caller.owner_key), _trunk_fields(fields)
+        if NAMES_A_HOST & values.keys():
+            self._look_up(replace(trunk, **values))
+        self._store.trunks.update(trunk_id, caller.owner_key, **values)
         self._audit(caller, "trunks.change", trunk_id, fields=sorted(fields))
         return self.read_trunk(caller, trunk_id)
 
@@ -343,6 +361,9 @@ class Api:
 
     # -- parts of the above
 
+    def _look_up(self, trunk: Trunk) -> None:
+        look_up_in_time(lambda: find_provider(trunk, self._resolver))
+
     def _audit(self, caller: Caller, action: str, object_id: UUID, **details: object) -> None:
         kind = action.partition(".")[0]
         self._store.audit.append(
@@ -383,13 +404,10 @@ def _owned(get: Callable[[UUID, int | None], T], object_id: UUID, caller: Caller
 
 
 def _trunk_fields(fields: Json) -> Json:
-    values = {name: value for name, value in fields.items() if name != "caller_id_header"}
-    if "host" in values:
-        values["host"] = check_host(values["host"])
-    if "number_format" in values:
-        values["number_format"] = check_number_format(values["number_format"])
-    if "name" in values:
-        values["name"] = values["name"].strip()
+    values = dict(fields)
+    for name, check in TRUNK_CHECKS.items():
+        if values.get(name):
+            values[name] = check(values[name])
     return values
 
 

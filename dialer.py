@@ -42,9 +42,11 @@ from autodialer.model import (
     NextStep,
     Sound,
     Trunk,
+    TrunkStatus,
 )
 from autodialer.phone.plan import CallEvent, CallPlan, Progress
 from autodialer.phone.pool import PhonePool
+from autodialer.phone.reach import Registered
 from autodialer.store import Secrets, Store, migrate, new_id
 from autodialer.supervisor import EXIT_CONFIG, DataFolderLock, start_logging, watch_parent
 
@@ -84,6 +86,8 @@ class Dialer:
         self._campaigns: dict[int, Campaign] = {}
         self._trunks: dict[int, Trunk] = {}
         self._sounds: dict[int, Sound] = {}
+        self._registering: set[int] = set()
+        """Trunks that stay registered although nothing is dialled over them."""
         self._silent: set[int] = set()
         self._live: dict[object, LiveCall] = {}
         self._dry: set[int] = set()
@@ -155,6 +159,9 @@ class Dialer:
         live = self._live.get(event.reference)
         if live is None:
             return
+        if event.unstarted is not None:
+            self._put_back(live.job, event.unstarted)
+            return
         changed = False
         if event.progress is Progress.HEARD:
             self._scheduler.heard(live.job)
@@ -198,7 +205,7 @@ class Dialer:
         campaigns = self._store.queue.running_campaigns()
         self._campaigns = {campaign.key: campaign for campaign in campaigns}
         keys = {key for campaign in campaigns for key in campaign.trunk_keys}
-        keys |= {live.job.trunk_key for live in self._live.values()}
+        keys |= {live.job.trunk_key for live in self._live.values()} | self._registering
         self._trunks = self._store.trunks.by_keys(sorted(keys)) if keys else {}
         self._load_sounds({campaign.sound_key for campaign in campaigns} - self._sounds.keys())
         audible = [campaign for campaign in campaigns if campaign.sound_key in self._sounds]
@@ -262,15 +269,18 @@ class Dialer:
             logger.error("call %s to %s cannot be made: %s", job.call_id, job.number, exc)
             self._end_call(self._live[job.call_id], self._not_callable(str(exc)))
         except (PortsExhausted, MediaUnavailable, PhoneClosed) as exc:
-            # Nothing has left this machine, so the number has not been called.
-            logger.error("call %s to %s could not start and goes back to the queue: %s", job.call_id, job.number, exc)
-            del self._live[job.call_id]
-            self._scheduler.unstarted(job)
-            self._unstarted.append(job)
+            self._put_back(job, str(exc))
         else:
             logger.info(
                 "call %s to %s starts on trunk %s, attempt %d", job.call_id, job.number, trunk.name, job.attempt
             )
+
+    def _put_back(self, job: ClaimedJob, why: str) -> None:
+        """Nothing has left this machine, so the number has not been called."""
+        logger.error("call %s to %s could not start and goes back to the queue: %s", job.call_id, job.number, why)
+        del self._live[job.call_id]
+        self._scheduler.unstarted(job)
+        self._unstarted.append(job)
 
     def _not_callable(self, message: str) -> CallOutcome:
         """The outcome of a call that cannot be written as a SIP request: trying again would not help."""
@@ -287,11 +297,10 @@ class Dialer:
 
     def _report(self, now: float) -> None:
         utcnow = self._clock.utcnow()
-        problems = self._phones.problems()
+        self._registering = self._store.trunks.keys_to_register()
+        problems, registrations = self._phones.problems(), self._phones.registrations()
         statuses = [
-            replace(status, breaker_state=BreakerState.RESTING.value, breaker_cause=problems[status.trunk_key])
-            if status.trunk_key in problems
-            else status
+            _complete(status, problems.get(status.trunk_key), registrations.get(status.trunk_key))
             for status in self._scheduler.statuses(now, utcnow)
         ]
         self._store.live.heartbeat(self._instance, os.getpid())
@@ -315,6 +324,20 @@ class Dialer:
         if not self._live and not self._unrecorded and not self._unstarted:
             return True
         return self._hung_up_at is not None and self._clock.monotonic() - self._hung_up_at > HANG_UP_S
+
+
+def _complete(status: TrunkStatus, problem: str | None, registration: Registered | None) -> TrunkStatus:
+    """Live state of a trunk with what its phones say."""
+    if problem is not None:
+        status = replace(status, breaker_state=BreakerState.RESTING.value, breaker_cause=problem)
+    if registration is None:
+        return status
+    return replace(
+        status,
+        registration_state=registration.standing.value,
+        registration_since=registration.since,
+        registration_error=registration.message,
+    )
 
 
 def describe(outcome: CallOutcome) -> str:

@@ -57,6 +57,11 @@ class HostUnresolved(DialerError):
 
     code = "host_unresolved"
 
+    def __init__(self, message: str | None = None, *, field: str = "host") -> None:
+        super().__init__(message)
+        self.field = field
+        """Setting of a trunk that holds the name."""
+
 
 class UserError(DialerError):
     """The request cannot be carried out as it stands. Base of everything that a user can put right."""

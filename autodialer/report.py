@@ -9,6 +9,7 @@ from autodialer.store import Counts, Store
 
 RESTING = "resting"
 PROBING = "probing"
+REGISTERED = "registered"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,28 +127,49 @@ def _of_trunks(
     """A resting trunk blocks only when no other is left."""
     found = [(trunks[key], statuses[key]) for key in campaign.trunk_keys if key in statuses and key in trunks]
     resting = [(trunk, status) for trunk, status in found if status.breaker_state == RESTING and _lasts(status, now)]
-    probing = [(trunk, status) for trunk, status in found if status.breaker_state == PROBING]
-    all_rest = len(resting) == len(campaign.trunk_keys)
-    return [
-        Reason(
-            code="trunk_resting",
-            message=f"Trunk {trunk.name} rests because it failed by itself: {_cause(status)}",
-            until=status.breaker_until,
-            blocks=all_rest,
-        )
-        for trunk, status in resting
-    ] + [
-        Reason(
-            code="trunk_probing",
-            message=f"Trunk {trunk.name} failed and is tried with one call: {_cause(status)}",
-            blocks=False,
-        )
-        for trunk, status in probing
+    unregistered = [
+        (trunk, status)
+        for trunk, status in found
+        if trunk.register and status.registration_state != REGISTERED and (trunk, status) not in resting
     ]
+    probing = [(trunk, status) for trunk, status in found if status.breaker_state == PROBING]
+    none_left = len(resting) + len(unregistered) == len(campaign.trunk_keys)
+    return (
+        [
+            Reason(
+                code="trunk_resting",
+                message=f"Trunk {trunk.name} rests because it failed by itself: {_cause(status)}",
+                until=status.breaker_until,
+                blocks=none_left,
+            )
+            for trunk, status in resting
+        ]
+        + [
+            Reason(
+                code="trunk_not_registered",
+                message=f"Trunk {trunk.name} is not registered with its provider"
+                f" ({status.registration_state}), and nothing is dialled before: {_why_not_registered(status)}",
+                blocks=none_left,
+            )
+            for trunk, status in unregistered
+        ]
+        + [
+            Reason(
+                code="trunk_probing",
+                message=f"Trunk {trunk.name} failed and is tried with one call: {_cause(status)}",
+                blocks=False,
+            )
+            for trunk, status in probing
+        ]
+    )
 
 
 def _cause(status: TrunkStatus) -> str:
     return status.breaker_cause or "no cause is known."
+
+
+def _why_not_registered(status: TrunkStatus) -> str:
+    return status.registration_error or "the provider has not answered yet."
 
 
 def _lasts(status: TrunkStatus, now: datetime) -> bool:

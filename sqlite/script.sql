@@ -195,7 +195,7 @@ CREATE TABLE trunks (
     hidden BOOLEAN DEFAULT 0 NOT NULL,
     created_at BIGINT NOT NULL,
     -- the row stays for the calls that went through it
-    deleted_at BIGINT,
+    deleted_at BIGINT, ca_file TEXT, outbound_proxy TEXT, register BOOLEAN DEFAULT 0 NOT NULL, caller_id_header TEXT DEFAULT 'from' NOT NULL, symmetric_rtp BOOLEAN DEFAULT 1 NOT NULL, stun_server TEXT,
     CONSTRAINT trunks_owner_key_there FOREIGN KEY(owner_key) REFERENCES users ("key"),
     CONSTRAINT trunks_id_once UNIQUE (id)
 );
@@ -408,20 +408,6 @@ CREATE TABLE campaign_trunks (
 ) WITHOUT ROWID;
 CREATE INDEX campaign_trunks_trunk_key ON campaign_trunks (trunk_key);
 
-CREATE TABLE commands (
-    -- what the API asks of the dialer
-    "key" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
-    kind TEXT NOT NULL,
-    campaign_key INTEGER,
-    call_id BLOB,
-    created_at BIGINT NOT NULL,
-    -- NULL: the dialer has not seen it
-    taken_at BIGINT,
-    CONSTRAINT commands_kind_known CHECK (kind IN ('hangup_campaign', 'hangup_call')),
-    CONSTRAINT commands_campaign_key_there FOREIGN KEY(campaign_key) REFERENCES campaigns ("key")
-);
-CREATE INDEX commands_new ON commands ("key") WHERE taken_at IS NULL;
-
 CREATE TABLE call_jobs (
     "key" INTEGER NOT NULL,
     -- public id of the call it will make or made last
@@ -461,8 +447,52 @@ BEGIN
     SELECT RAISE(ABORT, 'call_jobs.state: there is no such transition');
 END;
 
+CREATE TABLE commands (
+    -- what the API asks of the dialer
+    "key" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,
+    campaign_key INTEGER,
+    -- or the id of the trunk check
+    call_id BLOB,
+    created_at BIGINT NOT NULL,
+    -- NULL: the dialer has not seen it
+    taken_at BIGINT,
+    CONSTRAINT commands_kind_known CHECK (kind IN ('hangup_campaign', 'hangup_call', 'trace_call', 'check_trunk')),
+    CONSTRAINT commands_campaign_key_there FOREIGN KEY(campaign_key) REFERENCES campaigns ("key")
+);
+CREATE INDEX commands_new ON commands ("key") WHERE taken_at IS NULL;
+
+CREATE TABLE call_traces (
+    -- the SIP messages of the latest calls
+    "key" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    call_id BLOB NOT NULL,
+    written_at BIGINT NOT NULL,
+    -- the messages with their times, credentials masked
+    packed BLOB NOT NULL,
+    CONSTRAINT call_traces_call_id_once UNIQUE (call_id)
+);
+CREATE INDEX call_traces_written_at ON call_traces (written_at);
+
+CREATE TABLE trunk_checks (
+    -- what POST /srv1/trunks/{id}/check asked of the dialer
+    "key" INTEGER NOT NULL,
+    id BLOB NOT NULL,
+    trunk_key INTEGER NOT NULL,
+    -- to call; NULL: no call
+    number TEXT,
+    asked_at BIGINT NOT NULL,
+    -- NULL: the dialer has no result yet
+    ended_at BIGINT,
+    -- JSON: what the API answers
+    result TEXT,
+    CONSTRAINT trunk_checks_key PRIMARY KEY ("key"),
+    CONSTRAINT trunk_checks_trunk_key_there FOREIGN KEY(trunk_key) REFERENCES trunks ("key") ON DELETE CASCADE,
+    CONSTRAINT trunk_checks_id_once UNIQUE (id)
+);
+CREATE INDEX trunk_checks_trunk_key ON trunk_checks (trunk_key);
+
 -- The migration that this schema corresponds to.
-INSERT INTO alembic_version VALUES ('0003');
+INSERT INTO alembic_version VALUES ('0004');
 
 -- Three sample users. None can log in until `python main.py set-password LOGIN`.
 INSERT INTO users ("key", id, login, name, role, password_hash, comment, created_at) VALUES

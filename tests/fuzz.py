@@ -68,7 +68,7 @@ class Targets:
             lambda data: negotiate(data, CODECS),
             lambda data: extract_sdp("multipart/mixed;boundary=x", data),
             rtp.parse,
-            lambda data: self.session.receive(data, self.now),
+            lambda data: self.session.receive(data, ("127.0.0.1", 4), self.now),
             self._receive,
         ]
 

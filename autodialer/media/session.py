@@ -10,6 +10,9 @@ PTIME_MS = 20
 FRAME = g711.SAMPLE_RATE * PTIME_MS // 1000
 """Samples, and with G.711 bytes, of one packet."""
 
+LATCH_AFTER = 5
+"""RTP packets in a row from one strange address and source before ours go there."""
+
 Address = tuple[str, int]
 
 
@@ -50,6 +53,13 @@ class Session:
         self._held_at: float | None = None
         self._marker = True
         self._sent = self._played_frames = self._discarded = 0
+        self._symmetric = False
+        self._signalled: Address | None = None
+        """Where the session description says that packets are taken."""
+        self._latched = False
+        """It is settled where the callee is."""
+        self._stranger: tuple[Address, int, int] | None = None
+        """Address and SSRC of RTP that comes from elsewhere than was promised, and how many packets in a row."""
         self._reception = rtp.Reception()
         self._digits = DigitReceiver()
 
@@ -62,9 +72,14 @@ class Session:
         codes: bytes,
         telephone_event_pt: int | None,
         lead_in_ms: int,
+        symmetric: bool = True,
     ) -> None:
-        """The call is answered: send `codes`, the encoded sound, to `remote` after `lead_in_ms` of silence."""
-        self.remote = remote
+        """The call is answered: send `codes`, the encoded sound, to `remote` after `lead_in_ms` of silence.
+
+        `symmetric`: a callee whose RTP steadily comes from another address gets ours there, once (RFC 4961).
+        """
+        self._signalled = self.remote = remote
+        self._symmetric = symmetric
         self._payload_type = payload_type
         self._event_type = telephone_event_pt
         self._silence = bytes([g711.SILENCE[codec]]) * FRAME
@@ -94,7 +109,10 @@ class Session:
             self._timestamp = (self._timestamp + periods * FRAME) & 0xFFFFFFFF
             self._held_at = None
             self._marker = True
-        self.remote = remote
+        if remote != self._signalled:
+            self._signalled = self.remote = remote
+            self._stranger = None
+            self._latched = False
         self._payload_type = payload_type
         self._event_type = telephone_event_pt
         self._silence = bytes([g711.SILENCE[codec]]) * FRAME
@@ -142,8 +160,8 @@ class Session:
         self._offset += FRAME
         self._played_frames += left
 
-    def receive(self, data: bytes, now: float) -> str | None:
-        """Take a datagram that came to the session's port. Returns the digit it starts, if any.
+    def receive(self, data: bytes, source: Address, now: float) -> str | None:
+        """Take a datagram that came to the session's port from `source`. Returns the digit it starts, if any.
 
         Before the answer everything is early media and is not counted.
         """
@@ -153,11 +171,27 @@ class Session:
             return None
         if self.remote is None:
             return None
+        if self._symmetric and not self._latched:
+            self._watch(packet, source)
         if packet.payload_type == self._event_type:
             self._reception.count(packet)
             return self._digits.take(packet)
         self._reception.take(packet, now)
         return None
+
+    def _watch(self, packet: rtp.RtpPacket, source: Address) -> None:
+        """Behind a NAT the address in a session description leads nowhere; the one that packets come from does.
+
+        Only once, and only while nothing comes from where it was promised: a third host cannot take over a call.
+        """
+        if source == self.remote:
+            self._latched = True
+            return
+        known = self._stranger
+        count = known[2] + 1 if known is not None and known[:2] == (source, packet.ssrc) else 1
+        self._stranger = (source, packet.ssrc, count)
+        if count >= LATCH_AFTER:
+            self.remote, self._latched = source, True
 
     def stats(self) -> SessionStats:
         """The figures so far."""

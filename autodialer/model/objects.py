@@ -34,9 +34,9 @@ class Trunk:
     host: str
     """IPv4 address or name of the provider's SIP server."""
     port: int | None
-    """None: the default port of the transport."""
+    """None: SRV records are looked up, else the default port of the transport (RFC 3263)."""
     transport: str
-    """udp."""
+    """udp, tcp or tls."""
     username: str
     """User part of From and Contact; empty where the provider knows us by our address."""
     password: str = field(repr=False)
@@ -54,6 +54,18 @@ class Trunk:
     """Most new calls a second."""
     codecs: tuple[str, ...]
     """Order in which codecs are offered: PCMA, PCMU."""
+    ca_file: str | None = field(default=None, repr=False)
+    """Certificates of the issuers to trust for TLS, PEM text; None: those that the system trusts."""
+    outbound_proxy: str | None = None
+    """host or host:port that everything goes through; None: straight to `host`."""
+    register: bool = False
+    """The provider wants us to register; no call leaves before."""
+    caller_id_header: str = "from"
+    """Where the caller ID stands: from, p_asserted_identity or remote_party_id."""
+    symmetric_rtp: bool = True
+    """Send RTP to where the callee's comes from, if that is elsewhere than it says."""
+    stun_server: str | None = None
+    """host or host:port asked under which addresses we are seen outside; None: the provider's word has to do."""
     hidden: bool = False
     """True for a trunk made by the prototype's sample call, which no list shows."""
     created_at: datetime

@@ -16,7 +16,15 @@ from autodialer.model import CallOutcome
 from autodialer.phone.outcome import CallTimes, make_outcome
 from autodialer.phone.plan import CallEvent, CallPlan, Progress
 from autodialer.phone.rtp_client import RtpClient
-from autodialer.sip.events import CallAnswered, CallEnded, CallFailed, CallProgress, Event, MediaChanged
+from autodialer.sip.events import (
+    CallAnswered,
+    CallEnded,
+    CallFailed,
+    CallProgress,
+    FailureKind,
+    MediaChanged,
+    OfCall,
+)
 from autodialer.sip.invite import InviteRequest
 from autodialer.sip.sdp import AnswerFault, MediaPlan, UnusableAnswer, negotiate
 from autodialer.sip.user_agent import UserAgent
@@ -44,6 +52,21 @@ def _codecs_of(media: MediaPlan) -> dict[int, RTP.PayloadType]:
     return codecs
 
 
+def _cancelled_before_invite(call_id: str, now: float) -> CallFailed:
+    return CallFailed(
+        call_id=call_id,
+        at=now,
+        kind=FailureKind.CANCELLED,
+        code=None,
+        reason=None,
+        cancelled=True,
+        saw_18x=False,
+        reason_cause=None,
+        retry_after_s=None,
+        message="It was cancelled before it left.",
+    )
+
+
 class Call(VoIPCall):
     """A pyVoIP call whose media session lives in the media process. `outcome` is set when it is over."""
 
@@ -60,10 +83,18 @@ class Call(VoIPCall):
         sendmode: str = "sendrecv",
         *,
         plan: CallPlan,
+        draft: InviteRequest,
         on_event: Callable[[CallEvent], None],
     ) -> None:
         super().__init__(phone, callstate, request, session_id, myIP, ms, sendmode)
         self.plan = plan
+        self.draft = draft
+        """The INVITE but for the addresses that are known when the media process has a port."""
+        self.opening = True
+        """The media process is binding a port; nothing has left yet."""
+        self.opens_until = 0.0
+        """Monotonic time by which it must have one."""
+        self.ports_tried = 0
         self.outcome: CallOutcome | None = None
         """How the call ended; None while it is under way."""
         self._on_event = on_event
@@ -75,16 +106,38 @@ class Call(VoIPCall):
         self._lost_stats: SessionStats | None = None
 
     @property
+    def over(self) -> bool:
+        """Whether its last event has been told."""
+        return self.outcome is not None or (self.state is CallState.ENDED and self._end is None)
+
+    @property
     def media_id(self) -> str:
         """The id of this call's session in the media process."""
         return str(self.call_id)
 
     def place(self, user_agent: UserAgent, invite: InviteRequest, now: float, utcnow: datetime) -> None:
         """Let the INVITE leave; in the loop thread."""
+        if not self.opening:
+            return
+        self.opening = False
         self._times = CallTimes(invited=now, invited_at=utcnow)
         user_agent.invite(invite, now)
 
-    def take(self, event: Event) -> None:
+    def take_port(self, port: int) -> None:
+        """Another port than the one before, which was taken."""
+        self.port = port
+        codecs = self.assignedPorts.popitem()[1]
+        self.assignedPorts[port] = codecs
+
+    def unstarted(self, why: str) -> None:
+        """Give up before anything has left this machine."""
+        self.opening = False
+        self.state = CallState.ENDED
+        self.phone.media.close(self.media_id)
+        self.phone.forget(self)
+        self._on_event(CallEvent(reference=self.plan.reference, unstarted=why))
+
+    def take(self, event: OfCall) -> None:
         """Carry on with what the SIP core tells."""
         if isinstance(event, CallProgress):
             self._progress(event)
@@ -92,7 +145,7 @@ class Call(VoIPCall):
             self._answered(event)
         elif isinstance(event, MediaChanged):
             self._media_changed(event.media)
-        else:
+        elif isinstance(event, CallFailed | CallEnded):
             self._ended(event)
 
     def _progress(self, event: CallProgress) -> None:
@@ -168,6 +221,7 @@ class Call(VoIPCall):
             media=self.phone.media,
             session_id=self.media_id,
             plan=self.plan,
+            symmetric=self.phone.sip.account.symmetric_rtp,
         )
         self.RTPClients.append(client)
 
@@ -176,12 +230,17 @@ class Call(VoIPCall):
         self.phone.run_later(TAIL_S, self.hangup)
 
     def end_if_overdue(self, now: float) -> None:
-        """Hang up once the call has lasted as long as it may."""
-        if self._times.answered is not None and not self._end and now - self._times.answered >= self.plan.max_call_s:
+        """Hang up once the call has lasted as long as it may; give up a port that takes too long."""
+        if self.opening and now >= self.opens_until:
+            self.unstarted("the media process does not answer")
+        elif self._times.answered is not None and not self._end and now - self._times.answered >= self.plan.max_call_s:
             self.hangup()
 
     def media_died(self, played_frames: int) -> None:
         """The media process is gone: nothing can be heard any more."""
+        if self.opening:
+            self.unstarted("the media process ended")
+            return
         self._lost_stats = SessionStats(sent=played_frames, played_frames=played_frames)
         self._media_open = False
         if self._end:
@@ -226,7 +285,15 @@ class Call(VoIPCall):
 
     def hangup(self) -> None:
         """End the call: BYE when it is answered, CANCEL before. Does nothing when it is over. From any thread."""
-        self.phone.sip.hang_up(self.call_id)
+        self.phone.sip.run(self._hang_up)
+
+    def _hang_up(self, user_agent: UserAgent, now: float) -> None:
+        if not self.opening:
+            user_agent.hang_up(self.call_id, now)
+            return
+        self.opening = False
+        self._times = CallTimes(invited=now, invited_at=self.phone.utcnow())
+        self._ended(_cancelled_before_invite(self.call_id, now))
 
     def cancel(self) -> None:
         """The same as `hangup`; the name for a call that is not answered yet."""

@@ -1,7 +1,8 @@
 """A pyVoIP phone with one SIP socket: `phone.start()`, `call = phone.call(number)`, `call.hangup()`, `phone.stop()`."""
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from uuid import UUID
 
 from pyVoIP import RTP, SIP
@@ -9,19 +10,40 @@ from pyVoIP.VoIP import CallState, VoIPPhone
 from pyVoIP.VoIP.status import PhoneStatus
 
 from autodialer.clock import Clock
-from autodialer.errors import PhoneClosed, PortsExhausted
-from autodialer.media.shell import DigitReceived, MediaProcess, PortTaken, SessionClosed, SoundFinished
+from autodialer.errors import MediaUnavailable, PhoneClosed, PortsExhausted
+from autodialer.media.shell import (
+    DigitReceived,
+    MediaProcess,
+    SessionClosed,
+    SessionEvent,
+    SessionNotOpened,
+    SessionOpened,
+    SoundFinished,
+)
 from autodialer.phone.call import Call
 from autodialer.phone.compatible import check_pyvoip
 from autodialer.phone.plan import Account, CallEvent, CallPlan
+from autodialer.phone.reach import Registered
 from autodialer.phone.sip_client import SipClient
-from autodialer.sip.events import Event
-from autodialer.sip.invite import InviteRequest, new_call_id
+from autodialer.sip.events import AddressDiscovered, Event, HopFailed, ProbeEnded, RegistrationChanged
+from autodialer.sip.events import RegistrationStanding as Standing
+from autodialer.sip.hop import Hop
+from autodialer.sip.invite import new_call_id
+from autodialer.sip.locate import Targets
 from autodialer.sip.user_agent import UserAgent
 
 PORT_TRIES = 100
+OPEN_S = 5.0
+"""How long the media process has to bind a port, a silent STUN server included."""
 SWEEP_S = 1.0
 """How often calls that last too long are looked for."""
+_STATUS = {
+    Standing.OFF: PhoneStatus.REGISTERED,
+    Standing.REGISTERING: PhoneStatus.REGISTERING,
+    Standing.REGISTERED: PhoneStatus.REGISTERED,
+    Standing.FAILED: PhoneStatus.FAILED,
+}
+"""pyVoIP has no word for a phone that need not register and may call."""
 CODECS = {"PCMA": RTP.PayloadType.PCMA, "PCMU": RTP.PayloadType.PCMU}
 
 
@@ -49,6 +71,7 @@ class Phone(VoIPPhone):
         account: Account,
         media: MediaProcess,
         on_event: Callable[[CallEvent], None],
+        targets: Targets | None = None,
         clock: Clock | None = None,
     ) -> None:
         check_pyvoip()
@@ -69,10 +92,22 @@ class Phone(VoIPPhone):
             fatalCallback=self.fatal,
             account=account,
             on_event=self._on_event,
+            targets=targets,
+            clock=self._clock,
         )
 
+    @property
+    def ready(self) -> bool:
+        """Whether calls may leave."""
+        return self.NSD and self.sip.reach.ready
+
+    @property
+    def registration(self) -> Registered:
+        """How the registration stands."""
+        return self.sip.reach.registration
+
     def start(self) -> None:
-        """Bind the SIP socket. Raises PortsExhausted when no port is free."""
+        """Bind the SIP socket and find the way out. Raises PortsExhausted when no port is free."""
         self._status = PhoneStatus.REGISTERING
         try:
             self.sip.start()
@@ -83,8 +118,9 @@ class Phone(VoIPPhone):
         self._status = PhoneStatus.REGISTERED
 
     def stop(self, failed: bool = False, drain_s: float = 2.0) -> None:
-        """CANCEL or BYE every call, wait at most `drain_s` for the answers, close the socket. Idempotent."""
+        """CANCEL or BYE every call, un-REGISTER, wait at most `drain_s` for the answers, close. Idempotent."""
         self._status = PhoneStatus.DEREGISTERING
+        self.sip.run(lambda _user_agent, _now: self._give_up_opening("the phone is closing"))
         self.sip.stop(drain_s)
         self.NSD = False
         self._status = PhoneStatus.FAILED if failed else PhoneStatus.INACTIVE
@@ -93,66 +129,86 @@ class Phone(VoIPPhone):
         """Call `number` (dialled as it stands) and return at once.
 
         Raises PortsExhausted, MediaUnavailable or PhoneClosed when nothing could leave, Invalid for a number or caller
-        ID that could not stand in a SIP message.
+        ID that could not stand in a SIP message. The call reports `unstarted` when that shows only later.
         """
+        if not self.NSD:
+            raise PhoneClosed
         plan = plan or CallPlan()
         # The record's id is the Call-ID where it can be, so that a provider's log and ours are found by one word.
         call_id = str(plan.reference) if isinstance(plan.reference, UUID) else new_call_id()
-        port = self._open_media(call_id)
-        try:
-            invite = self.sip.prepare(number, port, plan, call_id)
-        except Exception:
-            self.media.close(call_id)
-            self.assignedPorts.remove(port)
-            raise
+        draft = self.sip.prepare(number, plan, call_id)
+        port = self.request_port()
         medias = {port: {CODECS[codec].value: CODECS[codec] for codec in self.sip.account.codecs}}
         call = Call(
             self,
             CallState.DIALING,
-            self.sip.describe(invite),
+            self.sip.describe(draft),
             random.getrandbits(31),
             self.myIP,
             ms=medias,
             sendmode=self.sendmode,
             plan=plan,
+            draft=draft,
             on_event=self._on_call_event,
         )
         self.calls[call_id] = call
-        if not self.sip.run(lambda user_agent, now: self._place(call, invite, user_agent, now)):
-            self.media.close(call_id)
+        try:
+            self._open_media(call, port)
+        except MediaUnavailable:
             self.forget(call)
-            raise PhoneClosed
-        return call
-
-    def _place(self, call: Call, invite: InviteRequest, user_agent: UserAgent, now: float) -> None:
-        call.place(user_agent, invite, now, self._clock.utcnow())
+            raise
         if not self._sweeping:
             self._sweeping = True
             self.run_later(SWEEP_S, self._sweep)
+        return call
+
+    def _open_media(self, call: Call, port: int) -> None:
+        """Have the media process bind a port for the call; the INVITE leaves when it has."""
+        call.opens_until = self._clock.monotonic() + OPEN_S
+        self.media.open(call.call_id, self.myIP, port, stun_server=self.sip.account.stun_server)
+
+    def _on_opened(self, event: SessionOpened) -> None:
+        call = self.calls.get(event.session_id)
+        if call is None or not call.opening:
+            return
+        media = event.mapped or (self.myIP, call.port)
+
+        def place(user_agent: UserAgent, now: float) -> None:
+            call.place(user_agent, self.sip.complete(call.draft, media, user_agent, now), now, self._clock.utcnow())
+
+        self.sip.run(place)
+
+    def _on_not_opened(self, event: SessionNotOpened) -> None:
+        """The port is another program's: try the next one."""
+        call = self.calls.get(event.session_id)
+        if call is None or not call.opening:
+            return
+        call.ports_tried += 1
+        try:
+            if call.ports_tried == PORT_TRIES:
+                raise PortsExhausted(f"No UDP port is free for the sound: {event.message}")
+            port = self.request_port()
+            self.assignedPorts.remove(call.port)
+            call.take_port(port)
+            self._open_media(call, port)
+        except (PortsExhausted, MediaUnavailable) as exc:
+            call.unstarted(str(exc))
 
     def _sweep(self) -> None:
         """A timer a call would outlive its call by minutes and keep it in memory; one look at all of them does not."""
         now = self._clock.monotonic()
+        # Before the look: a call that comes meanwhile starts the next sweep itself.
+        self._sweeping = False
         for call in list(self.calls.values()):
             call.end_if_overdue(now)
-        self._sweeping = bool(self.calls)
-        if self._sweeping:
+        if self.calls and not self._sweeping:
+            self._sweeping = True
             self.run_later(SWEEP_S, self._sweep)
 
-    def _open_media(self, call_id: str) -> int:
-        """Have the media process bind a port for the call."""
-        for _ in range(PORT_TRIES):
-            port = self.request_port()
-            try:
-                self.media.open(call_id, self.myIP, port)
-            except PortTaken:
-                self.assignedPorts.remove(port)
-            except Exception:
-                self.assignedPorts.remove(port)
-                raise
-            else:
-                return port
-        raise PortsExhausted
+    def _give_up_opening(self, why: str) -> None:
+        for call in list(self.calls.values()):
+            if call.opening:
+                call.unstarted(why)
 
     def request_port(self, blocking: bool = True) -> int:
         """A port of the range that no call of this phone has: even, as RFC 3550 section 11 asks."""
@@ -176,11 +232,28 @@ class Phone(VoIPPhone):
             for port in call.assignedPorts:
                 self.assignedPorts.remove(port)
 
+    def retire(self) -> None:
+        """Another phone takes over: take the registration back; calls go on to their end."""
+        self.sip.run(lambda user_agent, now: user_agent.unregister(now))
+
+    def use_targets(self, targets: Sequence[Hop]) -> None:
+        """The provider's servers have moved."""
+
+        def move(user_agent: UserAgent, now: float) -> None:
+            self.sip.targets.replace(targets)
+            user_agent.move_registration(self.sip.targets.order(now))
+
+        self.sip.run(move)
+
+    def utcnow(self) -> datetime:
+        """The wall time."""
+        return self._clock.utcnow()
+
     def run_later(self, delay_s: float, fn: Callable[[], object]) -> None:
         """Run `fn` in the loop thread after a while."""
         self.sip.run_later(delay_s, fn)
 
-    def media_event(self, event: SoundFinished | SessionClosed | DigitReceived) -> None:
+    def media_event(self, event: SessionEvent) -> None:
         """Something the media process tells of one of this phone's calls. From any thread."""
         self.sip.run(lambda _user_agent, _now: self._take_media_event(event))
 
@@ -193,18 +266,30 @@ class Phone(VoIPPhone):
 
         self.sip.run(tell_all)
 
-    def _take_media_event(self, event: SoundFinished | SessionClosed | DigitReceived) -> None:
+    def _take_media_event(self, event: SessionEvent) -> None:
         call = self.calls.get(event.session_id)
         if call is None:
             return
-        if isinstance(event, SoundFinished):
+        if isinstance(event, SessionOpened):
+            self._on_opened(event)
+        elif isinstance(event, SessionNotOpened):
+            self._on_not_opened(event)
+        elif isinstance(event, SoundFinished):
             call.sound_finished()
         elif isinstance(event, SessionClosed):
             call.media_closed(event.stats)
-        else:
+        elif isinstance(event, DigitReceived):
             call.dtmf_callback(event.digit)
 
     def _on_event(self, event: Event) -> None:
+        if isinstance(event, RegistrationChanged | AddressDiscovered | ProbeEnded):
+            self.sip.reach.take(event)
+            if self.NSD and isinstance(event, RegistrationChanged):
+                self._status = _STATUS[event.standing]
+            return
+        if isinstance(event, HopFailed):
+            self.sip.targets.failed(event.hop, event.at, event.retry_after_s)
+            return
         call = self.calls.get(event.call_id)
         if call:
             call.take(event)

@@ -4,6 +4,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from autodialer.model import CallOutcome
+from autodialer.sip.hop import UDP
+from autodialer.sip.shell import TlsSettings
+
+Address = tuple[str, int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +22,25 @@ class Account:
     """User part of From."""
     codecs: tuple[str, ...] = ("PCMA", "PCMU")
     """Order in which they are offered."""
+    transport: str = UDP
+    """UDP, TCP or TLS."""
+    tls: TlsSettings | None = None
+    """Whom to trust; must be there for TLS."""
+    register: bool = False
+    """The provider wants us to register; no call leaves before."""
+    outbound_proxy: str | None = None
+    """SIP URI of the proxy that everything goes through, `lr` included; None: straight to the provider."""
+    caller_id_header: str = "from"
+    """Where the caller ID stands: from, or p_asserted_identity or remote_party_id; From names the account then."""
+    stun_server: Address | None = None
+    """Asked under which addresses we are seen outside; None: the provider's own word has to do."""
+    symmetric_rtp: bool = True
+    """Send RTP to where the callee's comes from, if that is elsewhere than it says."""
+
+    @property
+    def route(self) -> tuple[str, ...]:
+        """The Route set that requests start with."""
+        return (self.outbound_proxy,) if self.outbound_proxy else ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +73,10 @@ class Progress(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class CallEvent:
-    """One thing that a phone tells of a call: progress, or at last, exactly once, its outcome."""
+    """One thing that a phone tells of a call: progress, or at last, exactly once, its outcome or why nothing left."""
 
     reference: object
     progress: Progress | None = None
     outcome: CallOutcome | None = None
+    unstarted: str | None = None
+    """Why nothing has left this machine; the number has not been called. Nothing more follows."""

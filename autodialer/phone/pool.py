@@ -1,6 +1,7 @@
 """The phones of all trunks and the media process they share: one phone a trunk for each 250 channels."""
 
 import logging
+import math
 import socket
 import threading
 from collections.abc import Callable, Mapping
@@ -8,17 +9,23 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from autodialer.clock import Clock
-from autodialer.errors import HostUnresolved, MediaUnavailable, PortsExhausted
+from autodialer.errors import HostUnresolved, MediaUnavailable, PhoneClosed, PortsExhausted
 from autodialer.media.shell import MediaDied, MediaEvent, MediaProcess
 from autodialer.model import Trunk
 from autodialer.phone.call import Call
 from autodialer.phone.phone import Phone
-from autodialer.phone.plan import Account, CallEvent, CallPlan
+from autodialer.phone.plan import CallEvent, CallPlan
+from autodialer.phone.provider import Provider, account_for, find_provider
+from autodialer.phone.reach import Registered
+from autodialer.phone.resolver import Resolver
+from autodialer.sip.events import RegistrationStanding
+from autodialer.sip.locate import Targets
 
 logger = logging.getLogger(__name__)
 
 CHANNELS_A_PHONE = 250
-DEFAULT_SIP_PORT = 5060
+SHORTEST_TTL_S = 30.0
+"""Names are not looked up more often, whatever their TTL says."""
 LINGER_S = 40.0
 """After the last call of phones that nobody wants any more: longer than a gateway re-sends (64*T1 = 32 s)."""
 RETRY_S = 5.0
@@ -31,6 +38,8 @@ class TrunkPhones:
 
     trunk: Trunk
     phones: list[Phone] = field(default_factory=list)
+    look_again_at: float = math.inf
+    """When the names are looked up again."""
     unused_since: float | None = None
     """When its last call ended after nobody wanted the trunk any more."""
 
@@ -38,6 +47,18 @@ class TrunkPhones:
     def calls(self) -> int:
         """Calls under way."""
         return sum(len(phone.calls) for phone in self.phones)
+
+    @property
+    def free(self) -> int:
+        """Calls that the phones can take now."""
+        return sum(CHANNELS_A_PHONE - len(phone.calls) for phone in self.phones if phone.ready)
+
+    @property
+    def registration(self) -> Registered:
+        """How the registration stands: as that of the phone for which it stands worst."""
+        worst = (RegistrationStanding.FAILED, RegistrationStanding.REGISTERING, RegistrationStanding.REGISTERED)
+        found = [phone.registration for phone in self.phones]
+        return next((one for standing in worst for one in found if one.standing is standing), Registered())
 
     def serves(self, trunk: Trunk) -> bool:
         """Whether `trunk` can go on with these phones: only its name and pacing changed."""
@@ -47,7 +68,15 @@ class TrunkPhones:
 class PhonePool:
     """Starts, changes and ends phones as the trunks say. Used by one thread; events come from the phones' threads."""
 
-    def __init__(self, *, sip_address: str | None, sip_port: int, rtp_ports: tuple[int, int], clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        sip_address: str | None,
+        sip_port: int,
+        rtp_ports: tuple[int, int],
+        clock: Clock,
+        resolver: Resolver | None = None,
+    ) -> None:
         self.on_event: Callable[[CallEvent], None] = lambda _event: None
         """Called with every event of every call, from the phones' threads."""
         self._sip_address = sip_address
@@ -61,7 +90,8 @@ class PhonePool:
         self._problems: dict[int, str] = {}
         self._retry_at: dict[int, float] = {}
         self._resolver = ThreadPoolExecutor(max_workers=2, thread_name_prefix="resolver")
-        self._lookups: dict[tuple[int, str], Future[str]] = {}
+        self._lookups: dict[tuple[object, ...], Future[Provider]] = {}
+        self._names = resolver or Resolver()
         self._calls: dict[object, Call] = {}
         self._lock = threading.Lock()
 
@@ -73,9 +103,11 @@ class PhonePool:
         for key, trunk in trunks.items():
             present = self._by_trunk.get(key)
             if present and not present.serves(trunk):
-                self._retired.append(self._by_trunk.pop(key))
+                self._retire(self._by_trunk.pop(key))
                 present = None
-            if not present:
+            if present:
+                self._look_again(present)
+            else:
                 self._start(trunk)
         self._end_unused(trunks)
 
@@ -98,11 +130,11 @@ class PhonePool:
         """Trunk key -> calls that its phones can take now; a trunk that cannot call is absent."""
         if not self._media or not self._media.alive:
             return {}
-        return {
-            key: len(phones.phones) * CHANNELS_A_PHONE - phones.calls
-            for key, phones in self._by_trunk.items()
-            if len(phones.phones) * CHANNELS_A_PHONE > phones.calls
-        }
+        return {key: free for key, phones in self._by_trunk.items() if (free := phones.free) > 0}
+
+    def registrations(self) -> dict[int, Registered]:
+        """Trunk key -> how its registration stands, of trunks that have phones."""
+        return {key: phones.registration for key, phones in self._by_trunk.items()}
 
     def problems(self) -> dict[int, str]:
         """Trunk key -> why it has no phone, a sentence for a person."""
@@ -121,10 +153,12 @@ class PhonePool:
     def call(self, trunk_key: int, number: str, plan: CallPlan) -> None:
         """Call over the least busy phone of the trunk. Raises as `Phone.call` when nothing could leave."""
         assert self._media
-        phone = min(self._by_trunk[trunk_key].phones, key=lambda phone: len(phone.calls))
-        call = phone.call(number, plan)
+        ready = [phone for phone in self._by_trunk[trunk_key].phones if phone.ready]
+        if not ready:
+            raise PhoneClosed("the trunk's phones are not ready")
+        call = min(ready, key=lambda phone: len(phone.calls)).call(number, plan)
         with self._lock:
-            if not call.outcome:
+            if not call.over:
                 self._calls[plan.reference] = call
 
     def hang_up(self, reference: object) -> None:
@@ -159,14 +193,9 @@ class PhonePool:
         now = self._clock.monotonic()
         if not self._media or now < self._retry_at.get(trunk.key, 0.0):
             return
-        asked = (trunk.key, trunk.host)
-        lookup = self._lookups.get(asked)
+        lookup = self._look_up(trunk)
         if lookup is None:
-            self._lookups[asked] = self._resolver.submit(resolve, trunk.host)
             return
-        if not lookup.done():
-            return
-        del self._lookups[asked]
         phones = TrunkPhones(trunk=trunk)
         try:
             self._start_phones(phones, lookup.result(), self._media)
@@ -179,46 +208,75 @@ class PhonePool:
         self._problems.pop(trunk.key, None)
         self._by_trunk[trunk.key] = phones
 
-    def _start_phones(self, phones: TrunkPhones, server: str, media: MediaProcess) -> None:
+    def _look_up(self, trunk: Trunk) -> Future[Provider] | None:
+        """The look-up of the trunk's names when it is done; None while it is under way."""
+        asked = (trunk.key, trunk.host, trunk.port, trunk.transport, trunk.outbound_proxy, trunk.stun_server)
+        lookup = self._lookups.get(asked)
+        if lookup is None:
+            self._lookups[asked] = self._resolver.submit(find_provider, trunk, self._names)
+        elif lookup.done():
+            return self._lookups.pop(asked)
+        return None
+
+    def _look_again(self, phones: TrunkPhones) -> None:
+        """Names are looked up again when their time has come; phones go on with the old addresses meanwhile."""
+        now = self._clock.monotonic()
+        if now < phones.look_again_at:
+            return
+        lookup = self._look_up(phones.trunk)
+        if lookup is None:
+            return
+        try:
+            provider = lookup.result()
+        except HostUnresolved as exc:
+            logger.warning("trunk %s: %s; it goes on with what was known", phones.trunk.name, exc)
+            phones.look_again_at = now + SHORTEST_TTL_S
+            return
+        phones.look_again_at = now + max(provider.ttl_s, SHORTEST_TTL_S)
+        for phone in phones.phones:
+            phone.use_targets(provider.targets)
+
+    def _start_phones(self, phones: TrunkPhones, provider: Provider, media: MediaProcess) -> None:
         trunk = phones.trunk
-        port = trunk.port or DEFAULT_SIP_PORT
-        my_address = self._sip_address or address_towards(server, port)
+        first = provider.targets[0]
+        my_address = self._sip_address or address_towards(first.host, first.port)
         for _ in range(phones_needed(trunk)):
-            phone = self._make_phone(trunk, server, port, my_address, media)
+            phone = self._make_phone(trunk, provider, my_address, media)
             phone.start()
             phones.phones.append(phone)
+        phones.look_again_at = self._clock.monotonic() + max(provider.ttl_s, SHORTEST_TTL_S)
         ports = [phone.sip.myPort for phone in phones.phones]
-        logger.info("trunk %s calls %s:%d from %s, ports %s", trunk.name, server, port, my_address, ports)
+        logger.info("trunk %s calls %s from %s, ports %s", trunk.name, first, my_address, ports)
 
-    def _make_phone(self, trunk: Trunk, server: str, port: int, my_address: str, media: MediaProcess) -> Phone:
-        account = Account(
-            domain=trunk.domain or trunk.host,
-            auth_username=trunk.auth_username or trunk.username,
-            caller_id=trunk.caller_id or trunk.username or "anonymous",
-            codecs=trunk.codecs,
-        )
+    def _make_phone(self, trunk: Trunk, provider: Provider, my_address: str, media: MediaProcess) -> Phone:
         low, high = self._rtp_ports
         return Phone(
-            server,
-            port,
+            *provider.targets[0].address,
             trunk.username,
             trunk.password,
             my_address,
             sipPort=self._sip_port,
             rtpPortLow=low,
             rtpPortHigh=high,
-            account=account,
+            account=account_for(trunk, provider),
             media=media,
             on_event=self._on_call_event,
+            targets=Targets(provider.targets),
             clock=self._clock,
         )
+
+    def _retire(self, phones: TrunkPhones) -> None:
+        """They make no new calls; a registration of theirs would stand in the way of the new phones'."""
+        self._retired.append(phones)
+        for phone in phones.phones:
+            phone.retire()
 
     def _stop(self, phones: TrunkPhones) -> None:
         for phone in phones.phones:
             phone.stop()
 
     def _on_call_event(self, event: CallEvent) -> None:
-        if event.outcome:
+        if event.outcome or event.unstarted:
             with self._lock:
                 self._calls.pop(event.reference, None)
         self.on_event(event)
@@ -262,15 +320,6 @@ def phones_needed(trunk: Trunk) -> int:
     return max(1, -(-trunk.max_channels // CHANNELS_A_PHONE))
 
 
-def resolve(host: str) -> str:
-    """The IPv4 address of a host. Raises HostUnresolved."""
-    try:
-        found = socket.getaddrinfo(host, None, socket.AF_INET, socket.SOCK_DGRAM)
-    except OSError as exc:
-        raise HostUnresolved(f"the host name {host} does not resolve to an IPv4 address") from exc
-    return str(found[0][4][0])
-
-
 def address_towards(server: str, port: int) -> str:
     """The local address that routes to the server; nothing is sent."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -290,4 +339,10 @@ def _sip_settings(trunk: Trunk) -> tuple[object, ...]:
         trunk.domain,
         trunk.caller_id,
         trunk.codecs,
+        trunk.ca_file,
+        trunk.outbound_proxy,
+        trunk.register,
+        trunk.caller_id_header,
+        trunk.symmetric_rtp,
+        trunk.stun_server,
     )

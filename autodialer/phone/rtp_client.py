@@ -27,11 +27,13 @@ class RtpClient(RTP.RTPClient):
         media: MediaProcess,
         session_id: str,
         plan: CallPlan,
+        symmetric: bool = True,
     ) -> None:
         super().__init__(assoc, inIP, inPort, outIP, outPort, sendrecv, dtmf=dtmf)
         self._media = media
         self._session_id = session_id
         self._plan = plan
+        self._symmetric = symmetric
 
     def start(self) -> None:
         """Send the call's sound to the callee from the next slot of the pacing grid on."""
@@ -44,6 +46,7 @@ class RtpClient(RTP.RTPClient):
             sound_stem=self._plan.sound_stem,
             telephone_event_pt=event_pt,
             lead_in_ms=self._plan.lead_in_ms,
+            symmetric=self._symmetric,
         )
 
     def _codec(self) -> tuple[str, int, int | None]:

@@ -1,20 +1,31 @@
 """pyVoIP's SIP client standing on our SIP core: thread, socket, transactions and dialogs are `autodialer.sip`'s."""
 
+import dataclasses
 import random
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from pyVoIP import RTP, SIP
 
-from autodialer.phone.plan import Account, CallPlan
+from autodialer.clock import Clock
+from autodialer.phone.plan import Account, Address, CallPlan
+from autodialer.phone.reach import Reach
 from autodialer.phone.sip_message import SipMessage
 from autodialer.sip.events import Event
+from autodialer.sip.hop import TCP, Hop
 from autodialer.sip.invite import InviteRequest, new_call_id, sip_uri
-from autodialer.sip.loop import SipLoop
+from autodialer.sip.locate import Targets
 from autodialer.sip.sdp import build_offer
+from autodialer.sip.shell import SipLoop
+from autodialer.sip.stack import hop_of
 from autodialer.sip.user_agent import UserAgent
 
 USER_AGENT = "autodialer"
+_IDENTITY: Mapping[str, Callable[[str], tuple[str, str]]] = {
+    "p_asserted_identity": lambda uri: ("P-Asserted-Identity", f"<{uri}>"),
+    "remote_party_id": lambda uri: ("Remote-Party-ID", f"<{uri}>;party=calling;screen=yes;privacy=off"),
+}
+"""Where else than in From the caller ID may stand: RFC 3325, and the older draft that many gateways still read."""
 
 
 class SipClient(SIP.SIPClient):
@@ -34,23 +45,43 @@ class SipClient(SIP.SIPClient):
         *,
         account: Account,
         on_event: Callable[[Event], None],
+        targets: Targets | None = None,
+        clock: Clock | None = None,
     ) -> None:
+        """`targets` are the provider's servers; None: `server` and `port` alone."""
         super().__init__(server, port, username, password, phone, myIP, myPort, callCallback, fatalCallback)
         self.account = account
         self.myPort: int = myPort
         self._on_event = on_event
         self.loop: SipLoop | None = None
+        self.targets = targets or Targets((Hop(server, port, account.transport),))
+        self._credentials = (account.auth_username, password) if password else None
+        self.reach = Reach(
+            account,
+            self.targets,
+            contact_user=username or account.caller_id,
+            credentials=self._credentials,
+            run=self.run,
+            clock=clock or Clock(),
+        )
 
     def start(self) -> None:
         """Bind the socket (myPort or the next free one upward) and start the loop."""
         if self.loop:
             raise RuntimeError("Attempted to start already started SIPClient")
         self.loop = SipLoop(
-            host=self.myIP, port=self.myPort, on_event=self._on_event, user_agent=USER_AGENT, known_hosts=(self.server,)
+            host=self.myIP,
+            port=self.myPort,
+            on_event=self._on_event,
+            user_agent=USER_AGENT,
+            known_hosts=(self.server,),
+            listen_tcp=self.account.transport == TCP,
+            tls=self.account.tls,
         )
         self.myPort = self.loop.local_address[1]
         self.loop.start()
         self.NSD = True
+        self.run(self.reach.begin)
 
     def stop(self, drain_s: float = 2.0) -> None:
         """End every call (CANCEL or BYE), wait at most `drain_s` for the answers, close the socket."""
@@ -59,25 +90,47 @@ class SipClient(SIP.SIPClient):
             self.loop.stop(drain_s)
 
     def register(self) -> bool:
-        """This phone does not register: its provider knows it by address or by the credentials of each call."""
+        """Not used: the phone registers by itself where its account says so."""
         return True
 
     def deregister(self) -> bool:
-        """Nothing to take back."""
+        """Not used: `stop` takes the registration back."""
         return True
 
-    def prepare(self, number: str, port: int, plan: CallPlan, call_id: str) -> InviteRequest:
-        """The INVITE for one call, not sent yet. Raises Invalid for what could not stand in a SIP message."""
-        caller_id = plan.caller_id or self.account.caller_id
+    def prepare(self, number: str, plan: CallPlan, call_id: str) -> InviteRequest:
+        """The INVITE for one call, but for what `complete` adds. Raises Invalid for what could not stand in SIP."""
+        account = self.account
+        caller_id = plan.caller_id or account.caller_id
+        identity = sip_uri(caller_id, account.domain)
+        in_from = account.caller_id_header == "from"
         return InviteRequest(
-            target=sip_uri(number, self.account.domain),
-            from_uri=sip_uri(caller_id, self.account.domain),
+            target=sip_uri(number, account.domain),
+            from_uri=identity if in_from else sip_uri(self.username or caller_id, account.domain),
             contact_user=self.username or caller_id,
-            next_hop=(self.server, self.port),
-            credentials=(self.account.auth_username, self.password) if self.password else None,
-            sdp=build_offer(self.myIP, port, self.account.codecs),
+            next_hop=Hop(self.server, self.port, account.transport),
+            credentials=self._credentials,
+            sdp=b"",
             ring_timeout_s=plan.ring_timeout_s,
+            headers=() if in_from else (_IDENTITY[account.caller_id_header](identity),),
             call_id=call_id,
+        )
+
+    def complete(self, draft: InviteRequest, media: Address, user_agent: UserAgent, now: float) -> InviteRequest:
+        """Add where the call goes and where its sound comes back to: `media` is our RTP address as we know it."""
+        hops = self.targets.order(now)
+        route = (*self.account.route, *self.reach.service_route)
+        if self.reach.service_route and not self.account.route:
+            first = hop_of(self.reach.service_route[0])
+            hops = (first, *hops) if first is not None and first not in hops else hops
+        host, port = media
+        if host == self.myIP:
+            host = user_agent.public_address(hops[0])[0]
+        return dataclasses.replace(
+            draft,
+            next_hop=hops[0],
+            alternatives=hops[1:],
+            route=route,
+            sdp=build_offer(host, port, self.account.codecs),
         )
 
     def run(self, fn: Callable[[UserAgent, float], object]) -> bool:
@@ -93,9 +146,10 @@ class SipClient(SIP.SIPClient):
         self, number: str, ms: Mapping[int, Mapping[int, RTP.PayloadType]], sendtype: RTP.TransmitType
     ) -> tuple[SIP.SIPMessage, str, int]:
         """pyVoIP's own way to call: one media line on the port that is the key of `ms`."""
-        invite = self.prepare(number, next(iter(ms)), CallPlan(), new_call_id())
-        self.run(lambda user_agent, now: user_agent.invite(invite, now))
-        return self.describe(invite), invite.call_id, random.getrandbits(31)
+        draft = self.prepare(number, CallPlan(), new_call_id())
+        media = (self.myIP, next(iter(ms)))
+        self.run(lambda user_agent, now: user_agent.invite(self.complete(draft, media, user_agent, now), now))
+        return self.describe(draft), draft.call_id, random.getrandbits(31)
 
     def describe(self, invite: InviteRequest) -> SIP.SIPMessage:
         """The INVITE as pyVoIP shows requests."""
@@ -105,10 +159,6 @@ class SipClient(SIP.SIPClient):
             f"Contact: <sip:{invite.contact_user}@{self.myIP}:{self.myPort}>"
         )
         return SipMessage(text.encode() + b"\r\n\r\n" + invite.sdp)
-
-    def hang_up(self, call_id: str, reason: str | None = None) -> None:
-        """CANCEL or BYE, whichever fits."""
-        self.run(lambda user_agent, now: user_agent.hang_up(call_id, now, reason=reason))
 
     def bye(self, request: SIP.SIPMessage) -> None:
         """BYE for the dialog of the INVITE `request`."""

@@ -3,8 +3,8 @@
 from autodialer.sip.call import Call
 from autodialer.sip.capabilities import ALLOW, EXTENSIONS, SUPPORTED
 from autodialer.sip.dialog import Dialog
-from autodialer.sip.fields import DEFAULT_PORT, Via
-from autodialer.sip.invite import Address
+from autodialer.sip.fields import Via
+from autodialer.sip.hop import DEFAULT_PORTS, Hop
 from autodialer.sip.message import Request, build_response
 from autodialer.sip.session import Reply
 from autodialer.sip.stack import MAGIC_COOKIE, Stack
@@ -34,20 +34,22 @@ def transaction_key(request: Request, via: Via, method: str) -> tuple[str, ...]:
     """What makes two requests copies of each other (RFC 3261 section 17.2.3)."""
     branch = via.params.get("branch", "")
     if branch.startswith(MAGIC_COOKIE):
-        return branch, via.host, str(via.port or DEFAULT_PORT), method
+        return branch, via.host, str(via.port or DEFAULT_PORTS.get(via.transport, 0)), method
     top = request.get_all("via")[0]
     return request.uri, request.from_tag or "", request.call_id, str(request.cseq), top, method
 
 
 def answer_request(
-    stack: Stack, call: Call | None, request: Request, via: Via, source: Address, now: float, *, known: bool
+    stack: Stack, call: Call | None, request: Request, via: Via, source: Hop, now: float, *, known: bool
 ) -> str | None:
     """Answer a request, no ACK and no copy of an earlier one. Returns why it was dropped instead, if it was."""
     dialog = call.find_dialog(request) if call is not None else None
     if dialog is None and not known:
         return "unknown_host"
     key = transaction_key(request, via, request.method)
-    hop = source if "rport" in via.params else (source[0], via.port or DEFAULT_PORT)
+    # RFC 3261 section 18.2.2: on the connection that the request came by; by UDP to the port of its Via (RFC 3581).
+    by_source = source.reliable or "rport" in via.params
+    hop = source if by_source else source._replace(port=via.port or DEFAULT_PORTS[source.transport])
     kind = InviteServer if request.method == "INVITE" else NonInviteServer
     transaction: ServerTransaction = kind(stack, key, f"{request.method} {request.call_id}", hop)
     transaction.begin(now)
@@ -82,14 +84,14 @@ def _decide(stack: Stack, call: Call | None, dialog: Dialog | None, request: Req
     return Reply(code=_IN_DIALOG.get(method, unserved))
 
 
-def _response(stack: Stack, request: Request, via: Via, source: Address, reply: Reply) -> bytes:
+def _response(stack: Stack, request: Request, via: Via, source: Hop, reply: Reply) -> bytes:
     code = reply.code
     to = request.headers["to"][0]
     if request.to_tag is None:
         to += f";tag={stack.token()}"
     lines = [ALLOW, f"User-Agent: {stack.config.user_agent}", *reply.lines]
     if request.method == "OPTIONS" and code == 200:
-        lines += ("Accept: application/sdp", SUPPORTED, stack.contact(""))
+        lines += ("Accept: application/sdp", SUPPORTED, stack.contact("", source))
     return build_response(
         request,
         code,
@@ -101,7 +103,7 @@ def _response(stack: Stack, request: Request, via: Via, source: Address, reply: 
     )
 
 
-def _answered_via(request: Request, via: Via, source: Address) -> str:
+def _answered_via(request: Request, via: Via, source: Hop) -> str:
     """The topmost Via with where the request really came from (RFC 3261 section 18.2.1, RFC 3581 section 4)."""
     value = request.get_all("via")[0]
     if "rport" not in via.params:

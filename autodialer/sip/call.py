@@ -5,31 +5,37 @@ The caller's side of RFC 3261 section 9 (CANCEL), section 13 (INVITE) and sectio
 
 import logging
 import weakref
+from collections.abc import Iterable
 from typing import Protocol
 
-from sipmessage.address import quote
-
+from autodialer.sip.attempts import Attempts
 from autodialer.sip.auth import Authenticator
 from autodialer.sip.call_states import TABLE, CallState
-from autodialer.sip.capabilities import ALLOW, SUPPORTED
 from autodialer.sip.dialog import Dialog
-from autodialer.sip.events import CallAnswered, CallEnded, CallFailed, CallProgress, EndedBy, Event, FailureKind
+from autodialer.sip.events import (
+    CallAnswered,
+    CallEnded,
+    CallFailed,
+    CallProgress,
+    EndedBy,
+    Event,
+    FailureKind,
+    HopFailed,
+)
 from autodialer.sip.fields import parse_q850_cause, parse_retry_after
+from autodialer.sip.hop import Hop
 from autodialer.sip.invite import InviteRequest
 from autodialer.sip.message import Request, Response
 from autodialer.sip.outgoing import OutgoingRequest
 from autodialer.sip.reliable import Acknowledger, is_reliable
 from autodialer.sip.sdp import extract_sdp
 from autodialer.sip.session import Reply, Session
-from autodialer.sip.session_timer import min_se
 from autodialer.sip.stack import Stack
 from autodialer.sip.timers import Timer
 from autodialer.sip.transaction import ClientTransaction, InviteClient, NonInviteClient, ServerTransaction
 
 logger = logging.getLogger(__name__)
 
-_MIN_SE_TRIES = 3
-"""INVITEs sent again because the session interval was too short."""
 _NO_RESPONSE = {
     "Timer B": (FailureKind.TIMEOUT, "the gateway did not answer at all"),
     "Transport Err.": (FailureKind.TRANSPORT, "the gateway cannot be reached: its host or port refuses packets"),
@@ -55,19 +61,15 @@ class Call:
         self.request = request
         self.call_id = request.call_id
         self.state = CallState.CALLING
-        self.local_tag = stack.token()
-        display = f"{quote(request.from_display)} " if request.from_display else ""
-        self._from = f"From: {display}<{request.from_uri}>;tag={self.local_tag}"
         self._user_agent = f"User-Agent: {stack.config.user_agent}"
         self._auth = Authenticator(stack, request.credentials)
         self._auth_message: str | None = None
+        self._attempts = Attempts(stack, request, self._auth)
+        self.local_tag = self._attempts.local_tag
         # Both know this call only weakly, so that it is freed without the garbage collector.
         self._session = Session(stack, weakref.proxy(self), self._auth, request)
         self._acknowledger = Acknowledger(stack, weakref.proxy(self), self._auth)
-        self._intervals: list[int] = []
-        """Session intervals asked for in a 422, seconds."""
         self._invite: InviteClient | None = None
-        self._cseq = 0
         self._transactions = 0
         self._dialogs: dict[str, Dialog] = {}
         """By remote tag."""
@@ -91,6 +93,14 @@ class Call:
         """Send the INVITE."""
         logger.debug("call %s: INVITE %s", self.call_id, self.request.target)
         self._send_invite(now, None)
+
+    @property
+    def paths(self) -> Iterable[Hop]:
+        """Where the peers of a live call are."""
+        if self.state is not CallState.TERMINATED and self._invite is not None:
+            yield self._invite.hop
+            if self._dialog is not None:
+                yield self._dialog.next_hop
 
     def cancel(self, now: float, reason: str | None) -> None:
         """Give the call up; nothing happens once it is answered or over."""
@@ -149,7 +159,7 @@ class Call:
     def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         """A response to our INVITE, CANCEL or BYE."""
         if transaction is self._invite:
-            self._feed(self._classify(response), now, response)
+            self._feed(self._classify(response, now), now, response)
         elif transaction in self._byes and response.code in (401, 407) and self._auth.learn(response) is None:
             self._send_bye(self._byes[transaction], now)
 
@@ -157,7 +167,7 @@ class Call:
         """Our INVITE, CANCEL or BYE got no response. The INVITE's own timer ends a CANCEL's, a BYE needs no answer."""
         if transaction is self._invite:
             self._silence = happening
-            self._feed("no response", now)
+            self._feed("next hop" if self._go_on_elsewhere(now) else "no response", now)
 
     def on_terminated(self, transaction: ClientTransaction, now: float) -> None:
         """One transaction less; with the last one goes the call."""
@@ -168,7 +178,7 @@ class Call:
             self._invite = None
             self._owner.forget(self)
 
-    def _classify(self, response: Response) -> str:
+    def _classify(self, response: Response, now: float) -> str:
         code = response.code
         if code < 200:
             return "1xx"
@@ -177,17 +187,18 @@ class Call:
         if code in (401, 407) and self.state in (CallState.CALLING, CallState.PROCEEDING):
             self._auth_message = self._auth.learn(response)
             return "final" if self._auth_message else "challenge"
-        if response.code == 422 and self._asks_for_longer(response):
+        if code == 422 and not self._cancel_kind and self._attempts.ask_for_longer(response):
             return "too short"
+        if code == 503 and self._go_on_elsewhere(now, parse_retry_after(response.get("retry-after"))):
+            return "next hop"
         return "final"
 
-    def _asks_for_longer(self, response: Response) -> bool:
-        """RFC 4028 section 7.4: another try with the interval that the 422 asks for."""
-        wanted = min_se(response) or 0
-        if self._cancel_kind or wanted <= max(self._intervals, default=0) or len(self._intervals) == _MIN_SE_TRIES:
-            return False
-        self._intervals.append(wanted)
-        return True
+    def _go_on_elsewhere(self, now: float, retry_after_s: float | None = None) -> bool:
+        """Whether the next server is to be asked, because this one failed and no phone has rung yet."""
+        if self._invite is not None:
+            hop = self._invite.hop
+            self._owner.emit(HopFailed(call_id=self.call_id, at=now, hop=hop, retry_after_s=retry_after_s))
+        return not self._cancel_kind and not self._rang and self._attempts.take_next_hop()
 
     # The machine.
 
@@ -219,38 +230,11 @@ class Call:
     # Actions.
 
     def _send_invite(self, now: float, _response: Response | None) -> None:
-        request, stack = self.request, self._stack
         # A PRACK may have counted on.
-        self._cseq = max([self._cseq, *(dialog.local_cseq for dialog in self._dialogs.values())]) + 1
+        outgoing = self._attempts.next_invite(max((dialog.local_cseq for dialog in self._dialogs.values()), default=0))
         self._dialogs.clear()
-        branch = stack.new_branch()
-        outgoing = OutgoingRequest(
-            method="INVITE",
-            uri=request.target,
-            hop=request.next_hop,
-            branch=branch,
-            via=stack.via(branch),
-            routes=tuple(f"Route: <{uri}>" for uri in request.route),
-            from_=self._from,
-            to=f"To: <{request.target}>",
-            call_id=self.call_id,
-            cseq=self._cseq,
-            lines=(
-                stack.contact(request.contact_user),
-                *self._auth.lines("INVITE", request.target),
-                *(f"{name}: {value}" for name, value in request.headers),
-                *self._interval_lines(),
-                SUPPORTED,
-                ALLOW,
-                self._user_agent,
-            ),
-            body=request.sdp,
-        )
-        self._invite = InviteClient(stack, outgoing, self)
+        self._invite = InviteClient(self._stack, outgoing, self)
         self.begin(self._invite, now)
-
-    def _interval_lines(self) -> tuple[str, ...]:
-        return tuple(f"{name}: {self._intervals[-1]}" for name in ("Session-Expires", "Min-SE") if self._intervals)
 
     def emit(self, event: Event) -> None:
         """Tell the owner."""
@@ -367,7 +351,8 @@ class Call:
 
     def _fail_silent(self, now: float, _response: Response | None) -> None:
         kind, message = _NO_RESPONSE[self._silence]
-        self._fail(now, kind, None, message)
+        complaint = self._stack.complaint_of(self._invite.hop) if self._invite is not None else None
+        self._fail(now, kind, None, complaint or message)
 
     def _fail_cancelled(self, now: float, response: Response | None) -> None:
         self._fail(now, self._cancel_kind or FailureKind.CANCELLED, response, self._cancel_reason)

@@ -1,7 +1,7 @@
 """Dialogs (RFC 3261 section 12) as the caller sees them: tags, CSeq numbers, Route set, remote target."""
 
 from autodialer.sip.fields import parse_name_addr, parse_uri
-from autodialer.sip.invite import Address
+from autodialer.sip.hop import Hop
 from autodialer.sip.message import Message, Request, Response
 from autodialer.sip.outgoing import OutgoingRequest
 from autodialer.sip.stack import Stack, hop_of
@@ -61,9 +61,19 @@ class Dialog:
         return self.local_cseq
 
     @property
+    def flow(self) -> Hop:
+        """Where the INVITE went: the peer that knows our Contact."""
+        return self._invite.hop
+
+    @property
     def request_uri(self) -> str:
         """Request-URI of our requests: the remote target, or the first hop when that routes strictly."""
         return self._routing()[0]
+
+    @property
+    def next_hop(self) -> Hop:
+        """Where our requests go."""
+        return self._routing()[2]
 
     def request(self, method: str, cseq: int, lines: tuple[str, ...] = (), body: bytes = b"") -> OutgoingRequest:
         """A request within the dialog (RFC 3261 section 12.2.1.1), on a branch of its own."""
@@ -74,7 +84,7 @@ class Dialog:
             uri=uri,
             hop=hop,
             branch=branch,
-            via=self._stack.via(branch),
+            via=self._stack.via(branch, hop),
             routes=routes,
             from_=self._invite.from_,
             to=self._to,
@@ -84,7 +94,7 @@ class Dialog:
             body=body,
         )
 
-    def _routing(self) -> tuple[str, tuple[str, ...], Address]:
+    def _routing(self) -> tuple[str, tuple[str, ...], Hop]:
         """Request-URI, Route header lines and the hop where the request goes."""
         # A host name in Contact or Route would need a look-up: the gateway that took the INVITE is asked to forward.
         if not self.route_set:

@@ -7,6 +7,7 @@ exactly one of CallFailed (never answered) or CallEnded (answered, and now over)
 from dataclasses import dataclass
 from enum import StrEnum
 
+from autodialer.sip.hop import Hop
 from autodialer.sip.sdp import MediaPlan
 
 
@@ -20,7 +21,7 @@ class FailureKind(StrEnum):
     TIMEOUT = "timeout"
     """No response at all: timer B of RFC 3261 section 17.1.1.2."""
     TRANSPORT = "transport"
-    """The datagram could not be delivered: ICMP unreachable, or no route."""
+    """It could not be delivered: ICMP unreachable, no route, no connection."""
     RING_TIMEOUT = "ring_timeout"
     """We cancelled because nobody answered within the ring timeout."""
     CANCELLED = "cancelled"
@@ -73,6 +74,18 @@ class MediaChanged:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class HopFailed:
+    """A server of the provider was silent, refused with 503 or could not be reached; the call may go on elsewhere."""
+
+    call_id: str
+    at: float
+    """Monotonic seconds."""
+    hop: Hop
+    retry_after_s: float | None
+    """How long it asked to be left alone, None when it did not."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class CallFailed:
     """The call ended without having been answered."""
 
@@ -108,4 +121,65 @@ class CallEnded:
     """Q.850 cause of the BYE's Reason header, None without."""
 
 
-Event = CallProgress | CallAnswered | MediaChanged | CallFailed | CallEnded
+class RegistrationStanding(StrEnum):
+    """How a registration stands."""
+
+    OFF = "off"
+    """Not wanted, or taken back."""
+    REGISTERING = "registering"
+    """The first answer has not come."""
+    REGISTERED = "registered"
+    """The registrar knows us."""
+    FAILED = "failed"
+    """It does not; another try follows."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RegistrationChanged:
+    """The registration stands otherwise than before."""
+
+    at: float
+    """Monotonic seconds."""
+    standing: RegistrationStanding
+    code: int | None
+    """Of the response that made it fail, None without."""
+    message: str | None
+    """Why it failed, or why its refresh did; a sentence for a person."""
+    service_route: tuple[str, ...]
+    """URIs that calls take on their way out (RFC 3608)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AddressDiscovered:
+    """What a STUN server says our SIP address is: told once, and again when it changes."""
+
+    at: float
+    """Monotonic seconds."""
+    address: tuple[str, int] | None
+    """None: the server is silent."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProbeEnded:
+    """An OPTIONS outside a dialog was answered, or not."""
+
+    probe_id: str
+    """As `probe` returned it."""
+    at: float
+    """Monotonic seconds."""
+    hop: Hop
+    code: int | None
+    """Any final code shows that somebody is there; None without an answer."""
+    reason: str | None
+    failure: str | None
+    """silence or unreachable; None when an answer came."""
+    message: str | None
+    """Why it could not be delivered, where the system says so; a sentence for a person."""
+    round_trip_s: float | None
+    public_address: tuple[str, int] | None
+    """Our address as the server sees it, None when it does not say."""
+
+
+OfCall = CallProgress | CallAnswered | MediaChanged | HopFailed | CallFailed | CallEnded
+"""What is told of one call."""
+Event = OfCall | RegistrationChanged | AddressDiscovered | ProbeEnded

@@ -1,4 +1,4 @@
-"""Where a message goes: the pair of address and transport that RFC 3261 section 8.1.2 and RFC 3263 call the next hop."""
+"""The next hop of RFC 3261 section 8.1.2 and RFC 3263: where a message goes, and by which transport."""
 
 from typing import NamedTuple
 

@@ -9,6 +9,7 @@ from sipmessage import URI
 from sipmessage.grammar import TOKEN
 
 from autodialer.errors import Invalid
+from autodialer.sip.hop import DEFAULT_PORTS, Hop
 
 Address = tuple[str, int]
 """IPv4 address and port."""
@@ -47,8 +48,10 @@ class InviteRequest:
     """Display name of the From header; any text without control characters."""
     contact_user: str = ""
     """User part of our Contact, not escaped."""
-    next_hop: Address
-    """Where the INVITE goes."""
+    next_hop: Hop
+    """Where the INVITE goes; a pair of address and port means UDP."""
+    alternatives: tuple[Hop, ...] = ()
+    """Where it goes next, in order, when a hop is silent, unreachable or refuses with 503 (RFC 3263 section 4.3)."""
     route: tuple[str, ...] = ()
     """URIs of a preloaded Route set (outbound proxy), first hop first."""
     credentials: tuple[str, str] | None = field(default=None, repr=False)
@@ -63,8 +66,10 @@ class InviteRequest:
     """Given to `invite`, named in every event."""
 
     def __post_init__(self) -> None:
-        if not is_ipv4(self.next_hop[0]) or not 0 < self.next_hop[1] < 65536:
-            raise Invalid("next_hop must be an IPv4 address and a port", field="next_hop")
+        object.__setattr__(self, "next_hop", Hop(*self.next_hop))
+        for hop in (self.next_hop, *self.alternatives):
+            if not is_ipv4(hop.host) or not 0 < hop.port < 65536 or hop.transport not in DEFAULT_PORTS:
+                raise Invalid("next_hop must be an IPv4 address, a port and a transport", field="next_hop")
         for name in ("target", "from_uri"):
             _check_uri(name, getattr(self, name))
         for uri in self.route:

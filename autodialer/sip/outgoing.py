@@ -1,10 +1,13 @@
 """Requests of ours, kept in pieces: the ACK and the CANCEL of an INVITE are made from the INVITE's own."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from autodialer.sip.fields import parse_tag
-from autodialer.sip.invite import Address
+from autodialer.sip.hop import TCP, UDP, Hop
 from autodialer.sip.message import build_request
+
+LARGEST_DATAGRAM = 1300
+"""Octets: a longer request goes by TCP where the peer takes it (RFC 3261 section 18.1.1)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -13,7 +16,7 @@ class OutgoingRequest:
 
     method: str
     uri: str
-    hop: Address
+    hop: Hop
     branch: str
     via: str
     """Complete header line, like those below."""
@@ -46,6 +49,18 @@ class OutgoingRequest:
     def from_tag(self) -> str | None:
         """Our tag."""
         return parse_tag(self.from_)
+
+    @property
+    def too_long(self) -> bool:
+        """Whether this should not leave as a datagram."""
+        return len(self.data) > LARGEST_DATAGRAM and self.hop.transport == UDP
+
+    def over_tcp(self) -> "OutgoingRequest":
+        """The same request for the same host by TCP."""
+        values = {item.name: getattr(self, item.name) for item in fields(self) if item.init}
+        values["via"] = self.via.replace(f"SIP/2.0/{UDP} ", f"SIP/2.0/{TCP} ", 1)
+        values["hop"] = self.hop._replace(transport=TCP)
+        return OutgoingRequest(**values)
 
     def ack_for(self, to: str) -> bytes:
         """ACK to a final response other than 2xx, whose To value is `to` (RFC 3261 section 17.1.1.3)."""

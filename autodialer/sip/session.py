@@ -78,7 +78,7 @@ class Session:
         self._user = user
         self._auth = auth
         self._local = LocalMedia(request.sdp)
-        self._contact = stack.contact(request.contact_user)
+        self._contact_user = request.contact_user
         self._dialog: Dialog | None = None
         self._media: MediaPlan | None = None
         self._timer: SessionTimer | None = None
@@ -104,6 +104,9 @@ class Session:
         for name in list(self._running):
             self._stop(name)
 
+    def _contact(self, dialog: Dialog) -> str:
+        return self._stack.contact(self._contact_user, dialog.flow)
+
     # The peer's requests.
 
     def reply_to_early(self, request: Request, dialog: Dialog) -> Reply:
@@ -116,7 +119,7 @@ class Session:
             return Reply(code=488)
         dialog.retarget(request)
         dialog.answer = offer or dialog.answer
-        return Reply(code=200, lines=(self._contact,), sdp=answer.sdp if answer else b"")
+        return Reply(code=200, lines=(self._contact(dialog),), sdp=answer.sdp if answer else b"")
 
     def reply_to(self, request: Request, now: float) -> Reply:
         """A re-INVITE or UPDATE (RFC 3261 section 14.2, RFC 3311 section 5.2)."""
@@ -145,7 +148,7 @@ class Session:
         timer, lines = accept(request, self._timer)
         self._set_timer(timer, now)
         self._change(media, now)
-        return Reply(code=200, lines=(self._contact, SUPPORTED, *lines), sdp=sdp)
+        return Reply(code=200, lines=(self._contact(self._dialog), SUPPORTED, *lines), sdp=sdp)
 
     @property
     def _offering(self) -> bool:
@@ -225,7 +228,7 @@ class Session:
             return
         method = "INVITE" if self._no_update or "UPDATE" not in dialog.allowed else "UPDATE"
         lines = (
-            self._contact,
+            self._contact(dialog),
             SessionTimer(interval_s=max(timer.interval_s, self._min_se), ours=True).line(refresher="uac"),
             *((f"Min-SE: {self._min_se}",) if self._min_se > MIN_SE else ()),
             SUPPORTED,

@@ -1,6 +1,6 @@
 """What transactions, dialogs and calls share: settings, timers, the packets to send and the live transactions.
 
-Transports other than UDP come in here: `send` decides by hop, `via` and `contact` name what the peer may use.
+Here is also what is known of our own addresses: where we listen, and as what the peers see us through a NAT.
 """
 
 import logging
@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from autodialer.sip.fields import DEFAULT_PORT, parse_uri
+from autodialer.sip.fields import Via, parse_uri
+from autodialer.sip.hop import DEFAULT_PORTS, TCP, TLS, UDP, Hop
 from autodialer.sip.invite import Address, is_ipv4, sip_uri
 from autodialer.sip.timers import TimerQueue
 
@@ -22,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 MAGIC_COOKIE = "z9hG4bK"
 """RFC 3261 section 8.1.1.7."""
+_PEERS_KEPT = 256
+"""Peers whose word on our address is remembered."""
 _SECRETS = re.compile(rb"(?im)^((?:proxy-)?authorization[ \t]*:).*$")
 
 
@@ -41,6 +44,8 @@ class UserAgentConfig:
     """Seconds: longest retransmission interval of all but INVITE requests."""
     t4: float = 5.0
     """Seconds that a message lives in the network."""
+    keep_alive_s: float = 15.0
+    """Seconds between keep-alives on every path in use: routers forget UDP after 20 s or more."""
     random_bytes: Callable[[int], bytes] = os.urandom
     """Makes tags, branches and cnonces; tests hand in their own."""
 
@@ -51,16 +56,24 @@ class Stack:
     def __init__(self, config: UserAgentConfig) -> None:
         self.config = config
         self.timers = TimerQueue()
-        self.outbox: list[tuple[bytes, Address]] = []
+        self.outbox: list[tuple[bytes, Hop]] = []
         self.discarded: Counter[str] = Counter()
         """Packets that were dropped, by reason."""
         self.clients: dict[tuple[str, str], ClientTransaction] = {}
         """Branch and method (RFC 3261 section 17.1.3)."""
         self.servers: dict[tuple[str, ...], ServerTransaction] = {}
         """What RFC 3261 section 17.2.3 compares."""
-        host, port = config.local_address
-        self.sent_by = (host.lower(), port)
-        self._via = f"Via: SIP/2.0/UDP {host}:{port};rport;branch="
+        self.without_tcp: set[Address] = set()
+        """Peers that take requests by UDP but not by TCP."""
+        self.complaints: dict[Hop, str] = {}
+        """Why a peer cannot be reached, where the system says so: sentences for people."""
+        self._seen_as: dict[Hop, Address] = {}
+        """Peer -> what it says our address is (RFC 3581)."""
+        self._mapped: Address | None = None
+        """What a STUN server says our address is."""
+        self._sent_by = {config.local_address}
+        """What our Vias say and said: responses name one of them."""
+        self._vias = _via_starts(config.local_address)
 
     def token(self, octets: int = 8) -> str:
         """A random hexadecimal word for tags and cnonces."""
@@ -70,19 +83,69 @@ class Stack:
         """A branch that no other transaction has."""
         return MAGIC_COOKIE + self.token()
 
-    def via(self, branch: str) -> str:
+    def via(self, branch: str, hop: Hop) -> str:
         """Our Via header line; asks for symmetric responses (RFC 3581)."""
-        return self._via + branch
+        return self._vias[hop.transport] + branch
 
-    def contact(self, user: str) -> str:
-        """Our Contact header line."""
-        return f"Contact: <{sip_uri(user, *self.config.local_address)}>"
+    def contact(self, user: str, hop: Hop) -> str:
+        """Our Contact header line as a peer at `hop` can reach us."""
+        return f"Contact: <{self.contact_uri(user, hop)}>"
 
-    def send(self, data: bytes, hop: Address) -> None:
+    def contact_uri(self, user: str, hop: Hop) -> str:
+        """The URI in it; the transport is named where it is not UDP."""
+        uri = sip_uri(user, *self.public_address(hop))
+        return uri if hop.transport == UDP else f"{uri};transport={hop.transport.lower()}"
+
+    def public_address(self, hop: Hop) -> Address:
+        """Our address as the peer at `hop` sees it: by its own word, else by a STUN server's, else the local one."""
+        return self._seen_as.get(hop) or self._mapped or self.config.local_address
+
+    def knows_public_address(self, hop: Hop) -> bool:
+        """Whether anybody outside has said what our address is."""
+        return hop in self._seen_as or self._mapped is not None
+
+    def learn_address(self, via: Via, hop: Hop) -> None:
+        """Take `received` and `rport` of our Via in a response from `hop` (RFC 3581 section 4)."""
+        host = via.params.get("received") or via.host
+        port = via.params.get("rport", "")
+        if not is_ipv4(host):
+            return
+        ours = self._mapped or self.config.local_address
+        seen = (host, int(port) if port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536 else ours[1])
+        if self._seen_as.get(hop, ours) != seen:
+            logger.info("%s sees us as %s:%d", hop, *seen)
+        elif hop in self._seen_as:
+            return
+        if len(self._seen_as) >= _PEERS_KEPT:
+            del self._seen_as[next(iter(self._seen_as))]
+        self._seen_as[hop] = seen
+
+    def learn_local_address(self, hop: Hop, address: Address) -> None:
+        """A connection to `hop` was made from `address`, which need not be where we listen."""
+        if address != self.config.local_address and hop not in self._seen_as:
+            self._seen_as[hop] = address
+
+    def map_address(self, address: Address) -> None:
+        """A STUN server sees us as `address`: say so in Via and Contact from now on."""
+        if address != self._mapped:
+            logger.info("the STUN server sees us as %s:%d", *address)
+            self._mapped = address
+            self._sent_by.add(address)
+            self._vias = _via_starts(address)
+
+    def is_ours(self, via: Via) -> bool:
+        """Whether a Via names us as the sender (RFC 3261 section 18.1.2)."""
+        return (via.host, via.port or DEFAULT_PORTS.get(via.transport, 0)) in self._sent_by
+
+    def complaint_of(self, hop: Hop) -> str | None:
+        """Why `hop` cannot be reached, where the system says so."""
+        return self.complaints.get(hop)
+
+    def send(self, data: bytes, hop: Hop) -> None:
         """Queue a packet for `hop`."""
         self.outbox.append((data, hop))
         if logger.isEnabledFor(logging.DEBUG):
-            logger.debug("> %s:%d\n%s", *hop, printable(data))
+            logger.debug("> %s\n%s", hop, printable(data))
 
     def forget_all(self) -> None:
         """Drop every transaction and timer."""
@@ -96,10 +159,17 @@ def printable(data: bytes) -> str:
     return _SECRETS.sub(rb"\1 ***", data).decode("utf-8", "replace").replace("\r\n", "\n")
 
 
-def hop_of(uri: str) -> Address | None:
-    """Where a request for this URI goes over UDP; None when the URI names no IPv4 address (RFC 3263 finds it then)."""
+def _via_starts(address: Address) -> dict[str, str]:
+    return {name: f"Via: SIP/2.0/{name} {address[0]}:{address[1]};rport;branch=" for name in DEFAULT_PORTS}
+
+
+def hop_of(uri: str) -> Hop | None:
+    """Where a request for this URI goes; None when the URI names no IPv4 address (RFC 3263 finds it then)."""
     parts = parse_uri(uri)
     if parts is None:
         return None
+    named = parts.params.get("transport", "").upper()
+    # RFC 3261 section 26.2.2: sips is TLS, over whatever reliable transport is named.
+    transport = TLS if parts.scheme == "sips" else named if named in (TCP, TLS) else UDP
     host = parts.params.get("maddr") or parts.host
-    return (host, parts.port or DEFAULT_PORT) if is_ipv4(host) else None
+    return Hop(host, parts.port or DEFAULT_PORTS[transport], transport) if is_ipv4(host) else None

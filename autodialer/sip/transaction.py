@@ -8,13 +8,18 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import ClassVar, Protocol
 
-from autodialer.sip.invite import Address
+from autodialer.sip.hop import Hop
 from autodialer.sip.message import Response
 from autodialer.sip.outgoing import OutgoingRequest
 from autodialer.sip.stack import Stack
 from autodialer.sip.timers import Timer
 
 logger = logging.getLogger(__name__)
+
+_SENDS_AGAIN = "AEG"
+"""Timers that a reliable transport makes needless (RFC 3261 section 17)."""
+_WAITS_FOR_COPIES = "DIJK"
+"""Timers that are zero on a reliable transport."""
 
 
 class State(StrEnum):
@@ -42,16 +47,20 @@ class Transaction:
     """State -> its timers."""
     FIRST: ClassVar[State]
 
-    def __init__(self, stack: Stack, name: str, hop: Address) -> None:
+    def __init__(self, stack: Stack, name: str, hop: Hop) -> None:
         self.stack = stack
         self.name = name
         """For the log: method and Call-ID."""
         self.hop = hop
         self.state = self.FIRST
         self._running: dict[str, Timer] = {}
-        t1, t4 = stack.config.t1, stack.config.t4
-        self._intervals = dict.fromkeys("AEG", t1) | dict.fromkeys("KI", t4)
+        self._intervals = self._first_intervals()
         """Timer -> seconds; those not named here take 64*T1."""
+
+    def _first_intervals(self) -> dict[str, float]:
+        if self.hop.reliable:
+            return dict.fromkeys(_WAITS_FOR_COPIES, 0.0)
+        return dict.fromkeys(_SENDS_AGAIN, self.stack.config.t1) | dict.fromkeys("KI", self.stack.config.t4)
 
     def begin(self, now: float) -> None:
         """Start the timers of the first state."""
@@ -85,7 +94,7 @@ class Transaction:
 
     def _start_timers(self, now: float) -> None:
         for timer in self.TIMERS.get(self.state, ()):
-            if timer not in self._running:
+            if timer not in self._running and not (self.hop.reliable and timer in _SENDS_AGAIN):
                 self._start_timer(timer, now)
 
     def _start_timer(self, name: str, base: float) -> None:
@@ -133,9 +142,14 @@ class ClientTransaction(Transaction):
     """A request of ours and its responses."""
 
     def __init__(self, stack: Stack, request: OutgoingRequest, user: TransactionUser) -> None:
+        self._datagram: OutgoingRequest | None = None
+        """The request by UDP while it is tried by TCP because it is long."""
+        if request.too_long and request.hop.address not in stack.without_tcp:
+            self._datagram, request = request, request.over_tcp()
         super().__init__(stack, f"{request.method} {request.call_id}", request.hop)
         self.request = request
         self.user = user
+        self._sent_again = False
 
     @property
     def waiting(self) -> bool:
@@ -154,8 +168,30 @@ class ClientTransaction(Transaction):
         self._feed(kind, now, response)
 
     def transport_error(self, now: float) -> None:
-        """The request could not be delivered."""
-        self._feed("Transport Err.", now)
+        """The request could not be delivered. A long one that TCP did not take goes by UDP after all."""
+        datagram, self._datagram = self._datagram, None
+        if datagram is None or self.state is not self.FIRST:
+            self._feed("Transport Err.", now)
+            return
+        logger.info("%s: %s takes no TCP, so %d octets go by UDP", self.name, self.hop.host, len(datagram.data))
+        self.stack.without_tcp.add(datagram.hop.address)
+        for timer in self._running.values():
+            self.stack.timers.stop(timer)
+        self._running.clear()
+        self.request, self.hop = datagram, datagram.hop
+        self._intervals = self._first_intervals()
+        self.begin(now)
+
+    def connection_lost(self, now: float) -> None:
+        """The connection that the request left on is gone: without a response yet it is sent once more, on a new one.
+
+        The branch stays, so a peer that has the request already takes it for a copy.
+        """
+        if self.state is self.FIRST and not self._sent_again:
+            self._sent_again = True
+            self._send_request(now, None)
+        elif self.state is self.FIRST:
+            self.transport_error(now)
 
     def _send_request(self, _now: float, _response: Response | None) -> None:
         self.stack.send(self.request.data, self.hop)
@@ -234,7 +270,7 @@ class NonInviteClient(ClientTransaction):
 class ServerTransaction(Transaction):
     """A peer's request and our answer, which is sent again for every copy of the request."""
 
-    def __init__(self, stack: Stack, key: tuple[str, ...], name: str, hop: Address) -> None:
+    def __init__(self, stack: Stack, key: tuple[str, ...], name: str, hop: Hop) -> None:
         super().__init__(stack, name, hop)
         self.key = key
         self._last_response = b""

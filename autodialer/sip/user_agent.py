@@ -1,4 +1,4 @@
-"""The SIP core: bytes and `now` in, datagrams and events out. No socket, no thread, no clock.
+"""The SIP core: bytes and `now` in, packets and events out. No socket, no thread, no clock.
 
 `now` is monotonic seconds and never steps back. After each call the owner sends `datagrams_to_send()`, reads
 `next_event()` until it is None, and calls `handle_timer` no later than `get_timer()`.
@@ -6,17 +6,23 @@
 
 import logging
 from collections import Counter, deque
+from collections.abc import Sequence
 
+from autodialer import stun
 from autodialer.errors import Conflict
 from autodialer.sip.answering import answer_request, transaction_key
 from autodialer.sip.call import Call
 from autodialer.sip.call_states import CallState
+from autodialer.sip.discovery import Discovery
 from autodialer.sip.events import CallFailed, Event, FailureKind
-from autodialer.sip.fields import DEFAULT_PORT
+from autodialer.sip.hop import RELIABLE, Hop
 from autodialer.sip.invite import Address, InviteRequest
+from autodialer.sip.keep_alive import PING, PONG, KeepAlive
 from autodialer.sip.message import Discard, Request, Response, parse_message
+from autodialer.sip.probe import Probe, ProbeRequest
+from autodialer.sip.registration import Registration, RegistrationRequest
 from autodialer.sip.stack import Stack, UserAgentConfig, printable
-from autodialer.sip.transaction import InviteServer
+from autodialer.sip.transaction import ClientTransaction, InviteServer
 
 __all__ = ["UserAgent", "UserAgentConfig"]
 
@@ -30,6 +36,9 @@ class UserAgent:
         self._stack = Stack(config)
         self._known_hosts = set(config.known_hosts)
         self._calls: dict[str, Call] = {}
+        self._registration: Registration | None = None
+        self._discovery: Discovery | None = None
+        self._keep_alive = KeepAlive(self._stack, self._paths_in_use)
         self._events: deque[Event] = deque()
         self._closing = False
 
@@ -45,9 +54,12 @@ class UserAgent:
         if self._closing:
             self.emit(_refused(request.call_id, now))
             return request.call_id
-        self.know_host(request.next_hop[0])
+        self.know_host(request.next_hop.host)
         call = self._calls[request.call_id] = Call(self._stack, self, request)
+        for hop in request.alternatives:
+            self.know_host(hop.host)
         call.start(now)
+        self._keep_alive.wake(now)
         return request.call_id
 
     def cancel(self, call_id: str, now: float, *, reason: str | None = None) -> None:
@@ -74,6 +86,9 @@ class UserAgent:
         self._closing = True
         for call in list(self._calls.values()):
             self.hang_up(call.call_id, now, reason="the dialer is shutting down")
+        self.unregister(now)
+        if self._discovery is not None:
+            self._discovery.stop()
 
     def abandon(self, now: float) -> None:
         """Report every call as over, whatever the peers say, and forget all."""
@@ -82,6 +97,55 @@ class UserAgent:
             call.abandon(now)
         self._calls.clear()
         self._stack.forget_all()
+
+    # What goes on beside the calls.
+
+    def register(self, request: RegistrationRequest, now: float) -> None:
+        """Keep a binding with a registrar from now on; RegistrationChanged tells how it stands. Once a core."""
+        for hop in request.hops:
+            self.know_host(hop.host)
+        self._registration = Registration(self._stack, request, self.emit)
+        self._registration.start(now)
+        self._keep_alive.wake(now)
+
+    def unregister(self, now: float) -> None:
+        """Take the binding back; nothing happens without one."""
+        if self._registration is not None:
+            self._registration.stop(now)
+
+    def move_registration(self, hops: Sequence[Hop]) -> None:
+        """The registrar is at other addresses from now on."""
+        for hop in hops:
+            self.know_host(hop.host)
+        if self._registration is not None:
+            self._registration.hops = tuple(hops)
+
+    def discover_address(self, stun_server: Hop, now: float) -> None:
+        """Ask a STUN server, and go on asking; AddressDiscovered tells what it says."""
+        self._discovery = Discovery(self._stack, stun_server, self.emit)
+        self._discovery.ask(now)
+
+    def probe(self, request: ProbeRequest, now: float) -> str:
+        """Send OPTIONS; the id that its ProbeEnded will have."""
+        self.know_host(request.hop.host)
+        probe = Probe(self._stack, request, self.emit)
+        probe.start(now)
+        return probe.call_id
+
+    def public_address(self, hop: Hop) -> Address:
+        """Our SIP address as the peer at `hop` sees it, as far as anybody has told; else the local one."""
+        return self._stack.public_address(hop)
+
+    def knows_public_address(self, hop: Hop) -> bool:
+        """Whether anybody outside has told."""
+        return self._stack.knows_public_address(hop)
+
+    def _paths_in_use(self) -> set[Hop]:
+        """Where a NAT must stay open: to the registrar that knows us, and to the peers of live calls."""
+        paths = {hop for call in self._calls.values() for hop in call.paths}
+        if self._registration is not None and self._registration.bound:
+            paths.add(self._registration.hop)
+        return paths
 
     @property
     def live_calls(self) -> int:
@@ -106,10 +170,15 @@ class UserAgent:
 
     # The owner's loop.
 
-    def datagrams_to_send(self) -> list[tuple[bytes, Address]]:
-        """Packets to send now, in order; each is handed out once."""
+    def datagrams_to_send(self) -> list[tuple[bytes, Hop]]:
+        """Packets, and messages for connections, to send now, in order; each is handed out once."""
         outbox, self._stack.outbox = self._stack.outbox, []
         return outbox
+
+    @property
+    def has_packets(self) -> bool:
+        """Whether `datagrams_to_send` has any."""
+        return bool(self._stack.outbox)
 
     def next_event(self) -> Event | None:
         """The next event, None when there is none."""
@@ -123,30 +192,61 @@ class UserAgent:
         """Do what is due."""
         self._stack.timers.fire(now)
 
-    def transport_error(self, addr: Address, now: float) -> None:
-        """A packet to `addr` could not be delivered: what waits there for its first response fails."""
-        for client in list(self._stack.clients.values()):
-            if client.hop == addr:
-                client.transport_error(now)
+    def transport_error(self, hop: Hop | Address, now: float, complaint: str | None = None) -> None:
+        """Nothing can be delivered to `hop`: what waits there for its first response fails.
 
-    def receive_datagram(self, data: bytes, addr: Address, now: float) -> None:
-        """Take a packet from `addr`. What is not for us or cannot be read is counted and dropped."""
+        `complaint` says why, in a sentence for a person.
+        """
+        hop = Hop(*hop)
+        if complaint is not None:
+            self._stack.complaints[hop] = complaint
+        for client in self._clients_at(hop):
+            client.transport_error(now)
+
+    def connection_lost(self, hop: Hop, now: float) -> None:
+        """A connection that was up is gone: what waits for its first response is sent again, on a new one."""
+        for client in self._clients_at(hop):
+            client.connection_lost(now)
+
+    def connection_made(self, hop: Hop, local_address: Address) -> None:
+        """A connection is up, from this local address."""
+        self._stack.complaints.pop(hop, None)
+        self._stack.learn_local_address(hop, local_address)
+
+    def _clients_at(self, hop: Hop) -> list[ClientTransaction]:
+        return [client for client in self._stack.clients.values() if client.hop == hop]
+
+    def receive_datagram(self, data: bytes, source: Hop | Address, now: float) -> None:
+        """Take a packet, or a message of a connection, from `source`.
+
+        What is not for us or cannot be read is counted and dropped.
+        """
+        source = Hop(*source)
         message = parse_message(data)
         if isinstance(message, Discard):
-            self.discarded[message] += 1
+            self._receive_other(message, data, source, now)
             return
         if logger.isEnabledFor(logging.DEBUG):
-            logger.debug("< %s:%d\n%s", *addr, printable(data))
+            logger.debug("< %s\n%s", source, printable(data))
         if isinstance(message, Response):
             self._receive_response(message, now)
         else:
-            self._receive_request(message, addr, now)
+            self._receive_request(message, source, now)
+
+    def _receive_other(self, reason: Discard, data: bytes, source: Hop, now: float) -> None:
+        """STUN shares the socket with SIP; a ping on a connection wants its pong (RFC 5626 section 3.5.1)."""
+        answer = stun.parse(data)
+        if answer is not None and self._discovery is not None and self._discovery.receive(answer, now):
+            return
+        if reason is Discard.KEEPALIVE and source.transport in RELIABLE and data.startswith(PING):
+            self._stack.outbox.append((PONG, source))
+        self.discarded[reason] += 1
 
     def _receive_response(self, response: Response, now: float) -> None:
         """Whoever knows the branch, the Call-ID and our tag may answer: a gateway may send from another address."""
         vias = response.get_all("via")
         via = response.top_via
-        if len(vias) != 1 or via is None or (via.host, via.port or DEFAULT_PORT) != self._stack.sent_by:
+        if len(vias) != 1 or via is None or not self._stack.is_ours(via):
             self.discarded["stray_response"] += 1
             return
         client = self._stack.clients.get((via.params.get("branch", ""), response.cseq_method))
@@ -158,9 +258,10 @@ class UserAgent:
         ):
             self.discarded["stray_response"] += 1
             return
+        self._stack.learn_address(via, client.hop)
         client.receive(response, now)
 
-    def _receive_request(self, request: Request, addr: Address, now: float) -> None:
+    def _receive_request(self, request: Request, source: Hop, now: float) -> None:
         via = request.top_via
         if via is None:
             self.discarded[Discard.HEADER] += 1
@@ -179,8 +280,8 @@ class UserAgent:
             earlier.request_again(now)
             return
         call = self._calls.get(request.call_id)
-        known = addr[0] in self._known_hosts
-        dropped = answer_request(self._stack, call, request, via, addr, now, known=known)
+        known = source.host in self._known_hosts
+        dropped = answer_request(self._stack, call, request, via, source, now, known=known)
         if dropped is not None:
             self.discarded[dropped] += 1
 

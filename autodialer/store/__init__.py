@@ -12,7 +12,7 @@ from autodialer.store.report import CampaignReport, TrunkReport
 from autodialer.store.secrets import Secrets
 from autodialer.store.store import Store
 from autodialer.store.tokens import Issued, Rotated
-from autodialer.store.trunks import TrunkFields
+from autodialer.store.trunks import TrunkFields, trunk_of
 from autodialer.store.users import DEFAULT_ADMIN_LOGIN
 
 __all__ = [
@@ -35,4 +35,5 @@ __all__ = [
     "TrunkReport",
     "migrate",
     "new_id",
+    "trunk_of",
 ]

@@ -9,7 +9,7 @@ from sqlalchemy import insert, select, update
 from autodialer.clock import Clock
 from autodialer.errors import NotFound
 from autodialer.model import Trunk
-from autodialer.store.columns import new_id
+from autodialer.store.columns import EPOCH, new_id
 from autodialer.store.engine import AnyRow, Database
 from autodialer.store.owned import fetch_owned, not_deleted, owned_by, refuse_while_in_use
 from autodialer.store.paging import DEFAULT_LIMIT, Page, fetch_page
@@ -33,6 +33,12 @@ class TrunkFields(TypedDict, total=False):
     max_channels: int
     cps: float
     codecs: Sequence[str]
+    ca_file: str | None
+    outbound_proxy: str | None
+    register: bool
+    caller_id_header: str
+    symmetric_rtp: bool
+    stun_server: str | None
 
 
 DEFAULTS: TrunkFields = {
@@ -47,8 +53,20 @@ DEFAULTS: TrunkFields = {
     "max_channels": 10,
     "cps": 1.0,
     "codecs": ("PCMA", "PCMU"),
+    "ca_file": None,
+    "outbound_proxy": None,
+    "register": False,
+    "caller_id_header": "from",
+    "symmetric_rtp": True,
+    "stun_server": None,
 }
 """Everything but name and host has one."""
+
+
+def trunk_of(fields: Mapping[str, Any]) -> Trunk:
+    """The trunk that these fields would make, stored nowhere."""
+    values = {**DEFAULTS, **fields}
+    return Trunk(key=0, id=new_id(), owner_key=0, created_at=EPOCH, **{**values, "codecs": tuple(values["codecs"])})
 
 
 class Trunks:
@@ -72,6 +90,12 @@ class Trunks:
         """Raises NotFound."""
         with self._database.read() as connection:
             return self._trunk_from(fetch_owned(connection, trunks, trunk_id, owner_key))
+
+    def keys_to_register(self) -> set[int]:
+        """Trunks that are to be registered whether anything is dialled over them or not."""
+        query = select(trunks.c.key).where(trunks.c.register, not_deleted(trunks))
+        with self._database.read() as connection:
+            return set(connection.execute(query).scalars())
 
     def by_key(self, key: int) -> Trunk:
         """A deleted one too. Raises NotFound."""
@@ -135,6 +159,12 @@ class Trunks:
             max_channels=row.max_channels,
             cps=row.cps,
             codecs=tuple(row.codecs.split(",")),
+            ca_file=row.ca_file,
+            outbound_proxy=row.outbound_proxy,
+            register=row.register,
+            caller_id_header=row.caller_id_header,
+            symmetric_rtp=row.symmetric_rtp,
+            stun_server=row.stun_server,
             hidden=row.hidden,
             created_at=row.created_at,
         )

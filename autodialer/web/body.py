@@ -51,9 +51,15 @@ def _finite(text: str) -> float:
     return value
 
 
+PEM = "-----BEGIN CERTIFICATE-----"
+"""What starts like this has lines."""
+
+
 def _check_strings(value: Any) -> None:
     """Control characters and halves of surrogate pairs belong in no value of this API, least in a SIP header."""
     if isinstance(value, str):
+        if value.startswith(PEM):
+            value = value.replace("\r\n", "").replace("\n", "")
         if any(character < " " or character == "\x7f" or "\ud800" <= character <= "\udfff" for character in value):
             raise UserError(f"{value[:40]!r} holds a control character; take it out.")
     elif isinstance(value, dict):

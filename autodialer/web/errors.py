@@ -71,7 +71,7 @@ def answer_for(error: BaseException) -> ErrorAnswer:
 def _answer_for_dialer_error(error: errors.DialerError, status: int) -> ErrorAnswer:
     message = str(error)
     details = [item if isinstance(item, dict) else {"message": str(item)} for item in getattr(error, "details", [])]
-    field = "host" if isinstance(error, errors.HostUnresolved) else getattr(error, "field", None)
+    field = getattr(error, "field", None)
     if field:
         details = [{"field": field, "message": message}, *details]
         if field not in message:

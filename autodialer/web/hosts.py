@@ -2,33 +2,44 @@
 
 import ipaddress
 import re
-import socket
 import threading
+from collections.abc import Callable
 
 from autodialer.errors import HostUnresolved, Invalid
 
-LOOK_UP_S = 3.0
+LOOK_UP_S = 6.0
 LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 
 
-def check_host(host: str, *, timeout_s: float = LOOK_UP_S) -> str:
-    """The host in its stored spelling. Raises Invalid for what is no IPv4 host, HostUnresolved without address."""
+def check_host(host: str, field: str = "host") -> str:
+    """The host in its stored spelling. Raises Invalid for what is no IPv4 host; no name is looked up."""
     host = host.strip().rstrip(".")
     address = _address(host)
     if isinstance(address, ipaddress.IPv6Address):
-        raise Invalid(f"host takes an IPv4 address or a name; {host} is IPv6, which is not supported.", field="host")
+        raise Invalid(f"{field} takes an IPv4 address or a name; {host} is IPv6, which is not supported.", field=field)
     if address is not None:
         if address.is_unspecified or address.is_multicast or address == ipaddress.IPv4Address("255.255.255.255"):
-            raise Invalid(f"host takes the address of one machine; {host} is none.", field="host")
+            raise Invalid(f"{field} takes the address of one machine; {host} is none.", field=field)
         return str(address)
     labels = host.split(".")
     if not all(LABEL.fullmatch(label) for label in labels) or labels[-1].isdigit():
         raise Invalid(
-            f"host takes an IPv4 address or a name like sip.provider.example, without sip: and port; it is {host!r}.",
-            field="host",
+            f"{field} takes an IPv4 address or a name like sip.provider.example, without sip: before it;"
+            f" it is {host!r}.",
+            field=field,
         )
-    _look_up(host, timeout_s)
     return host.lower()
+
+
+def check_endpoint(endpoint: str, field: str) -> str:
+    """`host` or `host:port` in its stored spelling. Raises Invalid."""
+    host, colon, port = endpoint.strip().partition(":")
+    checked = check_host(host, field)
+    if not colon:
+        return checked
+    if not (port.isascii() and port.isdigit()) or not 0 < int(port[:6]) < 65536:
+        raise Invalid(f"{field} takes host or host:port with a port from 1 to 65535; it is {endpoint!r}.", field=field)
+    return f"{checked}:{int(port)}"
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
@@ -38,23 +49,26 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return None
 
 
-def _look_up(host: str, timeout_s: float) -> None:
-    """The system's resolver cannot be told how long to try, so it tries in a thread that may be left behind."""
-    found: list[object] = []
-    failed: list[OSError] = []
+def look_up_in_time(look_up: Callable[[], object], *, timeout_s: float = LOOK_UP_S) -> None:
+    """Have names looked up. Raises HostUnresolved that names the field.
 
-    def look_up() -> None:
+    The system's resolver cannot be told how long to try, so it tries in a thread that may be left behind.
+    """
+    failed: list[HostUnresolved] = []
+    done = threading.Event()
+
+    def run() -> None:
         try:
-            found.extend(socket.getaddrinfo(host, None, family=socket.AF_INET, type=socket.SOCK_DGRAM))
-        except OSError as exc:
+            look_up()
+        except HostUnresolved as exc:
             failed.append(exc)
+        finally:
+            done.set()
 
-    thread = threading.Thread(target=look_up, name=f"look up {host}", daemon=True)
-    thread.start()
-    thread.join(timeout_s)
-    if found:
-        return
-    what = "has no IPv4 address" if failed else f"did not resolve within {timeout_s:.0f} s"
-    raise HostUnresolved(
-        f"host: {host} {what}; check the spelling and this machine's DNS, or give the provider's IPv4 address."
-    ) from (failed[0] if failed else None)
+    threading.Thread(target=run, name="look up", daemon=True).start()
+    if not done.wait(timeout_s):
+        raise HostUnresolved(f"The names did not resolve within {timeout_s:.0f} s; check this machine's DNS.")
+    if failed:
+        raise HostUnresolved(
+            f"{failed[0]}; check the spelling and this machine's DNS, or give the IPv4 address.", field=failed[0].field
+        ) from failed[0]

@@ -24,8 +24,6 @@ from autodialer.store import AuditEntry, CampaignReport, Counts, RejectedRow, Tr
 Json = dict[str, Any]
 T = TypeVar("T")
 
-CALLER_ID_HEADER = "from"
-
 
 class Progress(Protocol):
     """How far a campaign is."""
@@ -120,11 +118,16 @@ def trunk(value: Trunk, status: TrunkStatus | None) -> Json:
         "host": value.host,
         "port": value.port,
         "transport": value.transport,
+        "ca_file": value.ca_file,
+        "outbound_proxy": value.outbound_proxy,
+        "register": value.register,
+        "stun_server": value.stun_server,
+        "symmetric_rtp": value.symmetric_rtp,
         "username": value.username,
         "auth_username": value.auth_username,
         "domain": value.domain,
         "caller_id": value.caller_id,
-        "caller_id_header": CALLER_ID_HEADER,
+        "caller_id_header": value.caller_id_header,
         "number_format": value.number_format,
         "max_channels": value.max_channels,
         "cps": value.cps,

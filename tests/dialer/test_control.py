@@ -99,7 +99,7 @@ def test_a_trunk_whose_host_no_longer_resolves_says_so_and_burns_no_number(tmp_p
         )
     status = world.store.live.trunk(trunk)
     assert status is not None
-    assert "does not resolve" in (status.breaker_cause or "")
+    assert "does not exist" in (status.breaker_cause or "")
     assert world.records(campaign) == {}
 
 

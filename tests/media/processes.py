@@ -10,7 +10,14 @@ from typing import Any, Self, TypeVar
 
 from autodialer.media import rtp
 from autodialer.media.rtp import RtpPacket
-from autodialer.media.shell import MediaEvent, MediaProcess, SessionClosed, SessionStats
+from autodialer.media.shell import (
+    MediaEvent,
+    MediaProcess,
+    SessionClosed,
+    SessionNotOpened,
+    SessionOpened,
+    SessionStats,
+)
 from tests.peers.ports import LOCALHOST, free_ports
 
 SO_TIMESTAMPNS = 35
@@ -42,10 +49,26 @@ class Events:
 
     def wait(self, kind: type[E], session_id: str | None = None, *, count: int = 1, timeout_s: float = 10.0) -> list[E]:
         """The events of a kind once there are `count` of them."""
-        with self._changed:
-            if not self._changed.wait_for(lambda: len(self.of(kind, session_id)) >= count, timeout_s):
-                raise TimeoutError(f"waited in vain for {count} {kind.__name__}, there is {self.all[-5:]}")
+        self.wait_any((kind,), session_id, count=count, timeout_s=timeout_s)
         return self.of(kind, session_id)
+
+    def wait_any(
+        self, kinds: tuple[type, ...], session_id: str | None = None, *, count: int = 1, timeout_s: float = 10.0
+    ) -> list[Any]:
+        """The events of some kinds once there are `count` of them."""
+
+        def found() -> list[Any]:
+            named = [event for event in list(self.all) if isinstance(event, kinds)]
+            return [event for event in named if session_id in (None, getattr(event, "session_id", None))]
+
+        with self._changed:
+            if not self._changed.wait_for(lambda: len(found()) >= count, timeout_s):
+                raise TimeoutError(f"waited in vain for {count} of {kinds}, there is {self.all[-5:]}")
+        return found()
+
+
+class PortTaken(Exception):
+    """The session was not opened."""
 
 
 class Callee:
@@ -112,8 +135,17 @@ class Media(MediaProcess):
     def open_any(self, session_id: str) -> int:
         """Open a session at a free even port, which is returned."""
         port = free_ports(2, even=True)[0]
-        self.open(session_id, LOCALHOST, port)
+        self.open_and_wait(session_id, LOCALHOST, port)
         return port
+
+    def open_and_wait(self, session_id: str, host: str, port: int, **options: Any) -> SessionOpened:
+        """Open a session. Raises PortTaken."""
+        told = self.events.of(SessionOpened, session_id) + self.events.of(SessionNotOpened, session_id)
+        self.open(session_id, host, port, **options)
+        event = self.events.wait_any((SessionOpened, SessionNotOpened), session_id, count=len(told) + 1)[-1]
+        if isinstance(event, SessionNotOpened):
+            raise PortTaken(event.message)
+        return event
 
     def play_to(self, session_id: str, remote: tuple[str, int], stem: Path | str | None, **changes: Any) -> None:
         """Play a sound as PCMA."""

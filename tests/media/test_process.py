@@ -16,12 +16,11 @@ from autodialer.media import rtp
 from autodialer.media.shell import (
     DigitReceived,
     MediaEvent,
-    PortTaken,
     SessionClosed,
     SessionStats,
     SoundFinished,
 )
-from tests.media.processes import FRAME, Callee, Events, Media, callees, sound_of
+from tests.media.processes import FRAME, Callee, Events, Media, PortTaken, callees, sound_of
 from tests.peers.ports import LOCALHOST, free_ports, is_bound, wait_until
 
 pytestmark = pytest.mark.loopback
@@ -107,17 +106,17 @@ def test_a_port_that_somebody_has_is_told_and_another_can_be_tried(media: Media)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
         other.bind((LOCALHOST, port))
         with pytest.raises(PortTaken, match=str(port)):
-            media.open("a", LOCALHOST, port)
-    media.open("a", LOCALHOST, port)
+            media.open_and_wait("a", LOCALHOST, port)
+    media.open_and_wait("a", LOCALHOST, port)
     with pytest.raises(PortTaken):
-        media.open("b", LOCALHOST, port)
+        media.open_and_wait("b", LOCALHOST, port)
     media.open_any("b")
 
 
 @pytest.mark.parametrize(("host", "port"), [("192.0.2.1", 4000), (LOCALHOST, 70000), (LOCALHOST, -1)])
 def test_an_address_that_cannot_be_bound_is_told(media: Media, host: str, port: int) -> None:
     with pytest.raises(PortTaken):
-        media.open("a", host, port)
+        media.open_and_wait("a", host, port)
     media.open_any("a")
 
 
@@ -250,7 +249,8 @@ def test_a_dialer_that_does_not_listen_is_not_heard_in_a_call(callee: Callee, tm
     presses = 4000
     with Media(deaf) as media:
         stem = sound_of(tmp_path, frames=150)
-        port = media.open_any("a")
+        port = free_ports(2, even=True)[0]
+        media.open("a", LOCALHOST, port)
         media.play_to("a", callee.address, stem)
         wait_until(lambda: bool(callee.read()), what="the first packet")
         for number in range(presses):
@@ -278,7 +278,7 @@ def test_an_event_that_its_taker_fails_on_does_not_end_the_reading(
 
     with Media(faulty) as media:
         for name in ("a", "b"):
-            media.open_any(name)
+            media.open(name, LOCALHOST, free_ports(2, even=True)[0])
             media.play_to(name, callee.address, sound_of(tmp_path, frames=2))
             events.wait(SoundFinished, name)
         media.close("a")

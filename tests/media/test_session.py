@@ -141,14 +141,14 @@ def incoming(
 
 def test_what_comes_before_the_answer_is_early_media_and_not_counted() -> None:
     session = Session()
-    assert session.receive(incoming(1), 0.0) is None
+    assert session.receive(incoming(1), REMOTE, 0.0) is None
     assert session.stats().received == 0
 
 
 def test_received_lost_and_jitter_are_told_after_the_answer() -> None:
     session = playing()
     for number in (1, 2, 4):
-        session.receive(incoming(number), number * 0.02)
+        session.receive(incoming(number), REMOTE, number * 0.02)
     stats = session.stats()
     assert (stats.received, stats.lost, stats.discarded) == (3, 1, 0)
     assert stats.jitter_ms == pytest.approx(0, abs=1e-6)
@@ -166,16 +166,18 @@ def test_garbage_is_counted_and_changes_nothing_else() -> None:
     source = random.Random(7)
     garbage = [b"", b"\0", b"\r\n", b"INVITE sip:x SIP/2.0\r\n", source.randbytes(1400)[1:], bytes(2000)]
     for data in garbage:
-        assert session.receive(data, 0.0) is None
+        assert session.receive(data, REMOTE, 0.0) is None
     stats = session.stats()
     assert stats.received + stats.discarded == len(garbage) and stats.discarded >= 5
 
 
 def test_a_key_press_is_told_once_and_is_no_jitter() -> None:
     session = playing()
-    session.receive(incoming(1), 0.02)
-    digits = [session.receive(incoming(n, 101, bytes([5, 10, 0, 160]), timestamp=160), n * 0.02) for n in (2, 3, 4)]
-    session.receive(incoming(5), 0.1)
+    session.receive(incoming(1), REMOTE, 0.02)
+    digits = [
+        session.receive(incoming(n, 101, bytes([5, 10, 0, 160]), timestamp=160), REMOTE, n * 0.02) for n in (2, 3, 4)
+    ]
+    session.receive(incoming(5), REMOTE, 0.1)
     stats = session.stats()
     assert digits == ["5", None, None]
     assert (stats.received, stats.lost) == (5, 0)
@@ -185,7 +187,7 @@ def test_a_key_press_is_told_once_and_is_no_jitter() -> None:
 def test_events_of_a_payload_type_nobody_agreed_on_are_no_digits() -> None:
     session = Session()
     session.play(remote=REMOTE, codec="PCMA", payload_type=8, codes=SOUND, telephone_event_pt=None, lead_in_ms=0)
-    assert session.receive(incoming(1, 101, bytes([5, 10, 0, 160])), 0.0) is None
+    assert session.receive(incoming(1, 101, bytes([5, 10, 0, 160])), REMOTE, 0.0) is None
 
 
 def test_a_hold_stops_the_sound_and_a_move_goes_on_where_it_stood() -> None:

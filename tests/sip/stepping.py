@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import count
 
 from autodialer.sip.events import Event
+from autodialer.sip.hop import Hop
 from autodialer.sip.invite import InviteRequest
 from autodialer.sip.user_agent import UserAgent, UserAgentConfig
 
@@ -27,6 +28,7 @@ class Sent:
     at: float
     data: bytes
     to: tuple[str, int]
+    hop: Hop | None = None
 
     @property
     def start_line(self) -> str:
@@ -84,6 +86,8 @@ class Steps:
         self.began = self.now
         self.events: list[Event] = []
         self._sent: list[Sent] = []
+        self.pings: list[Sent] = []
+        """Keep-alives, which are kept apart."""
 
     def invite(self, **fields: object) -> Sent:
         """Start a call; its INVITE."""
@@ -143,7 +147,8 @@ class Steps:
         return sent
 
     def _collect(self) -> None:
-        self._sent += [Sent(self.now, data, to) for data, to in self.core.datagrams_to_send()]
+        for data, to in self.core.datagrams_to_send():
+            (self.pings if not data.strip() else self._sent).append(Sent(self.now, data, to.address, to))
         while (event := self.core.next_event()) is not None:
             self.events.append(event)
 

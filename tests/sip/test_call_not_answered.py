@@ -72,7 +72,7 @@ def test_an_unreachable_port_fails_at_once_unless_something_came_from_there(step
     steps.core.transport_error(GATEWAY, steps.now)
     assert steps.take() == []
     assert failure(steps).call_id == "call-1" and failure(steps).kind is FailureKind.TRANSPORT
-    assert steps.names == ["CallFailed"]
+    assert steps.names == ["HopFailed", "CallFailed"]
 
 
 def cancelled_after(steps: Steps, seconds: float) -> None:

@@ -12,8 +12,8 @@ import pytest
 
 from autodialer.sip.events import CallAnswered, CallEnded, CallProgress, Event
 from autodialer.sip.invite import InviteRequest, sip_uri
-from autodialer.sip.loop import SipLoop
 from autodialer.sip.sdp import MediaPlan, build_offer, negotiate
+from autodialer.sip.shell.loop import SipLoop
 
 pytestmark = [pytest.mark.peer("sipp"), pytest.mark.loopback]
 

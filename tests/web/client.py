@@ -4,12 +4,16 @@ import io
 import json
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import requests
 
 from autodialer.web.app import App
+
+CERTIFICATE = (Path(__file__).parent / "certificate.pem").read_text()
+"""Of nobody, good for a hundred years."""
 
 
 @dataclass

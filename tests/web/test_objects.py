@@ -10,9 +10,10 @@ import pytest
 
 from autodialer.config import Settings
 from autodialer.errors import HostUnresolved
-from autodialer.model import TrunkStatus
+from autodialer.model import Trunk, TrunkStatus
+from autodialer.phone.resolver import Resolver
 from autodialer.store import Store
-from tests.web.client import Client, wav
+from tests.web.client import CERTIFICATE, Client, wav
 from tests.web.conftest import PASSWORD, StandingClock
 
 TRUNK = {"name": "My provider", "host": "127.0.0.1"}
@@ -43,13 +44,18 @@ def test_every_field_of_a_trunk_is_kept_but_the_password_is_never_shown(anna: Cl
     fields = {
         **TRUNK,
         "port": 5080,
-        "transport": "udp",
+        "transport": "tls",
+        "ca_file": CERTIFICATE,
+        "outbound_proxy": "127.0.0.1:5070",
+        "register": True,
+        "stun_server": "127.0.0.1",
+        "symmetric_rtp": False,
         "username": "user",
         "password": "s3cret",
         "auth_username": "auth",
         "domain": "sip.example",
         "caller_id": "+79160000000",
-        "caller_id_header": "from",
+        "caller_id_header": "p_asserted_identity",
         "number_format": "8{national}",
         "max_channels": 30,
         "cps": 2.5,
@@ -94,10 +100,11 @@ def test_a_change_of_a_trunk_leaves_what_it_does_not_name(anna: Client, store: S
 def test_a_host_that_cannot_be_called_is_refused_by_name(
     anna: Client, monkeypatch: pytest.MonkeyPatch, host: str, status: int
 ) -> None:
-    def look_up(name: str, timeout_s: float) -> None:
-        raise HostUnresolved(f"host: {name} has no IPv4 address; check it")
+    def look_up(trunk: Trunk, _resolver: Resolver) -> None:
+        if trunk.host != TRUNK["host"]:
+            raise HostUnresolved(f"the name {trunk.host} does not exist")
 
-    monkeypatch.setattr("autodialer.web.hosts._look_up", look_up)
+    monkeypatch.setattr("api_srv.find_provider", look_up)
     answer = anna.post("/srv1/trunks", json={**TRUNK, "host": host})
     assert (answer.status, answer.fields) == (status, ["host"])
     trunk = anna.post("/srv1/trunks", json=TRUNK).json()

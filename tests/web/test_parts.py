@@ -1,17 +1,18 @@
 """Small parts on their own: hosts, the brake on guessing, JSON and forms, sentences about broken contracts."""
 
-import socket
 import threading
-from typing import Any
+from pathlib import Path
 
 import pytest
 
 from autodialer.errors import HostUnresolved, Invalid, TooManyRequests, Unauthorized, UserError
 from autodialer.web import hosts
 from autodialer.web.body import parse_form, parse_json
+from autodialer.web.certificates import check_ca_file
 from autodialer.web.limiter import FORGOTTEN_S, FREE_FAILURES, LONGEST_WAIT_S, MOST_KEPT, GuessLimiter
 from autodialer.web.routing import Routes
 from autodialer.web.tokens import bearer_token
+from tests.web.client import CERTIFICATE
 from tests.web.conftest import StandingClock
 
 
@@ -19,31 +20,51 @@ from tests.web.conftest import StandingClock
     ("host", "stored"),
     [(" 192.0.2.1 ", "192.0.2.1"), ("SIP.Provider.Example.", "sip.provider.example"), ("_sip.x", "_sip.x")],
 )
-def test_a_host_is_stored_in_one_spelling(monkeypatch: pytest.MonkeyPatch, host: str, stored: str) -> None:
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_a, **_k: [object()])
+def test_a_host_is_stored_in_one_spelling(host: str, stored: str) -> None:
     assert hosts.check_host(host) == stored
 
 
-def test_a_name_without_an_address_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_args: Any, **_kwargs: Any) -> None:
-        raise socket.gaierror
+@pytest.mark.parametrize(
+    ("endpoint", "stored"),
+    [("Proxy.Example", "proxy.example"), ("192.0.2.1:05060", "192.0.2.1:5060"), (" stun.x:1 ", "stun.x:1")],
+)
+def test_a_host_with_a_port_is_stored_in_one_spelling(endpoint: str, stored: str) -> None:
+    assert hosts.check_endpoint(endpoint, "stun_server") == stored
 
-    monkeypatch.setattr(socket, "getaddrinfo", fail)
-    with pytest.raises(HostUnresolved, match=r"host: sip\.x has no IPv4 address; check the spelling"):
-        hosts.check_host("sip.x")
+
+@pytest.mark.parametrize("endpoint", ["x:", "x:0", "x:65536", "x:y", "sip:x", "x:1:2", "", ":5060", "x y:1"])
+def test_what_is_no_host_with_a_port_is_refused_by_the_fields_name(endpoint: str) -> None:
+    with pytest.raises(Invalid, match="outbound_proxy takes"):
+        hosts.check_endpoint(endpoint, "outbound_proxy")
 
 
-def test_a_resolver_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_without_an_address_says_what_to_do() -> None:
+    def fail() -> None:
+        raise HostUnresolved("stun_server: the name stun.x does not exist", field="stun_server")
+
+    with pytest.raises(
+        HostUnresolved, match=r"stun_server: the name stun\.x does not exist; check the spelling"
+    ) as caught:
+        hosts.look_up_in_time(fail)
+    assert caught.value.field == "stun_server"
+
+
+def test_a_resolver_that_hangs_is_not_waited_for() -> None:
     release = threading.Event()
-
-    def hang(*_args: Any, **_kwargs: Any) -> list[object]:
-        release.wait(10)
-        return []
-
-    monkeypatch.setattr(socket, "getaddrinfo", hang)
     with pytest.raises(HostUnresolved, match="did not resolve within"):
-        hosts.check_host("sip.x", timeout_s=0.01)
+        hosts.look_up_in_time(lambda: release.wait(10), timeout_s=0.01)
     release.set()
+
+
+def test_certificates_are_taken_as_text_or_as_a_path_and_kept_as_text(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text(CERTIFICATE)
+    assert check_ca_file(CERTIFICATE) == check_ca_file(str(tmp_path / "ca.pem")) == CERTIFICATE
+
+
+@pytest.mark.parametrize("value", ["/no/such/file", "/etc/passwd", "/", "-----BEGIN CERTIFICATE-----\nx", "", "a\0b"])
+def test_what_holds_no_certificates_is_refused_in_the_same_words(value: str) -> None:
+    with pytest.raises(Invalid, match="this is neither, or it cannot be read"):
+        check_ca_file(value)
 
 
 def test_ipv6_is_refused_by_name() -> None:

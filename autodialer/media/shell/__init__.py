@@ -6,8 +6,10 @@ from autodialer.media.shell.client import (
     MediaDied,
     MediaEvent,
     MediaProcess,
-    PortTaken,
     SessionClosed,
+    SessionEvent,
+    SessionNotOpened,
+    SessionOpened,
     SoundFinished,
 )
 
@@ -16,8 +18,10 @@ __all__ = [
     "MediaDied",
     "MediaEvent",
     "MediaProcess",
-    "PortTaken",
     "SessionClosed",
+    "SessionEvent",
+    "SessionNotOpened",
+    "SessionOpened",
     "SessionStats",
     "SoundFinished",
 ]

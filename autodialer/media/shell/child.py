@@ -16,18 +16,19 @@ import socket
 import sys
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from dataclasses import asdict
 from ipaddress import AddressValueError, IPv4Address
 from typing import Any, BinaryIO
 
-from autodialer.media import g711
+from autodialer import stun
+from autodialer.media.mapping import MappingQuery
 from autodialer.media.pacer import Pacer
 from autodialer.media.session import Address, Session
+from autodialer.media.shell.sounds import Sounds
 
 SWITCH_INTERVAL_S = 0.0005
 """sendto gives up the GIL and waits up to a switch interval to get it back while the control thread is busy."""
-SOUNDS_KEPT = 32
 PROGRESS_FRAMES = 50
 """After so many packets, 1 s, a session tells how far it is: what the record says if this process dies."""
 DATAGRAM = 2048
@@ -37,6 +38,8 @@ COARSE_S = 0.0015
 """Waiting on sockets has a granularity of 1 ms; the rest of the wait is slept."""
 EXPEDITED = 0xB8
 """DSCP EF, RFC 3246."""
+KEEP_ALIVE_S = 15.0
+"""A session that sends nothing says so to the NAT on its way: an empty datagram (RFC 6263 section 4.1)."""
 BACKLOG = 10_000
 """Events that a dialer which does not listen may have waiting before it is spared the progress."""
 
@@ -69,6 +72,12 @@ class Line:
             self.session.count_sent(left=False)
         else:
             self.session.count_sent(left=True)
+
+    def send_now(self, data: bytes, address: Address | None) -> None:
+        """Send something beside the sound; if it cannot leave it is lost on its way like any other."""
+        if address is not None:
+            with contextlib.suppress(OSError):
+                self.socket.sendto(data, address)
 
 
 class Events:
@@ -114,6 +123,9 @@ class MediaLoop:
         self._wake_writer.settimeout(0)
         self._selector.register(self._wake_reader, selectors.EVENT_READ, None)
         self._pacer = Pacer(time.monotonic())
+        self._queries: dict[Line, MappingQuery] = {}
+        self._quiet: dict[Line, float] = {}
+        """Answered sessions that send nothing -> when their keep-alive is due."""
 
     def post(self, command: Command) -> None:
         """Hand a command to the loop, from the control thread."""
@@ -128,9 +140,12 @@ class MediaLoop:
                 self._obey(self._commands.popleft())
             if self._pacer:
                 self._send_due()
+            if self._queries or self._quiet:
+                self._do_chores(time.monotonic())
+            if self._pacer:
                 self._wait(self._pacer.deadline - time.monotonic())
             else:
-                self._wait(None)
+                self._wait(self._until_next_chore(time.monotonic()))
 
     def _send_due(self) -> None:
         while self._pacer.deadline <= (now := time.monotonic()):
@@ -140,12 +155,37 @@ class MediaLoop:
                 line.send()
                 frames = line.session.played_frames
                 if not line.session.playing:
-                    self._pacer.remove(line)
+                    self._rest(line)
                     self._events.tell({"event": "finished", "session": line.name, "played": frames})
                 elif frames and frames % PROGRESS_FRAMES == 0:
                     progress[line.name] = frames
             if progress:
                 self._events.tell_progress(progress)
+
+    def _rest(self, line: Line) -> None:
+        """Nothing is to be sent on it for a while."""
+        self._pacer.remove(line)
+        if line.session.started:
+            self._quiet[line] = time.monotonic() + KEEP_ALIVE_S
+
+    def _do_chores(self, now: float) -> None:
+        """What is not bound to the grid: questions to a STUN server, keep-alives."""
+        for line, query in list(self._queries.items()):
+            if now < query.due_at:
+                continue
+            question = query.next_question(now)
+            if question is None:
+                self._opened(line, None)
+            else:
+                line.send_now(question, query.server)
+        for line, due in self._quiet.items():
+            if now >= due:
+                self._quiet[line] = now + KEEP_ALIVE_S
+                line.send_now(b"", line.session.remote)
+
+    def _until_next_chore(self, now: float) -> float | None:
+        due = min([*(query.due_at for query in self._queries.values()), *self._quiet.values()], default=None)
+        return None if due is None else max(0.0, due - now)
 
     def _wait(self, span_s: float | None) -> None:
         """Receive until `span_s` from now; None: until something comes."""
@@ -155,7 +195,7 @@ class MediaLoop:
             time.sleep(span_s)
             return
         ready = self._selector.select(None if span_s is None else span_s - 0.001)
-        until = math.inf if span_s is None else self._pacer.deadline
+        until = self._pacer.deadline if self._pacer else math.inf
         for key, _mask in ready:
             if time.monotonic() >= until:
                 return  # what has come can wait, what is due cannot; the selector names the rest first next time
@@ -167,10 +207,14 @@ class MediaLoop:
     def _receive(self, line: Line) -> None:
         for _ in range(RECEIVE_AT_ONCE):
             try:
-                data = line.socket.recv(DATAGRAM)
+                data, source = line.socket.recvfrom(DATAGRAM)
             except OSError:
                 return
-            digit = line.session.receive(data, time.monotonic())
+            query = self._queries.get(line)
+            if query is not None and (mapped := query.answer(data)) is not None:
+                self._opened(line, mapped)
+                continue
+            digit = line.session.receive(data, source, time.monotonic())
             if digit:
                 self._events.tell({"event": "digit", "session": line.name, "digit": digit})
 
@@ -188,18 +232,27 @@ class MediaLoop:
             self._close(command["session"])
 
     def _open(self, command: Command) -> None:
-        answer: dict[str, Any] = {"reply": command["id"], "error": None}
         name = command["session"]
         try:
             if name in self._lines:
                 raise OSError(f"session {name} is open already")
             line = Line(name, command["host"], command["port"])
         except (OSError, OverflowError) as exc:
-            answer["error"] = f"{command['host']}:{command['port']}: {getattr(exc, 'strerror', None) or exc}"
+            why = f"{command['host']}:{command['port']}: {getattr(exc, 'strerror', None) or exc}"
+            self._events.tell({"event": "not_opened", "session": name, "message": why})
+            return
+        self._lines[name] = line
+        self._selector.register(line.socket, selectors.EVENT_READ, line)
+        server = command["stun_server"]
+        if server is None:
+            self._opened(line, None)
         else:
-            self._lines[line.name] = line
-            self._selector.register(line.socket, selectors.EVENT_READ, line)
-        self._events.tell(answer)
+            now = time.monotonic()
+            self._queries[line] = MappingQuery((server[0], server[1]), os.urandom(stun.TRANSACTION_ID_OCTETS), now)
+
+    def _opened(self, line: Line, mapped: Address | None) -> None:
+        self._queries.pop(line, None)
+        self._events.tell({"event": "opened", "session": line.name, "mapped": mapped})
 
     def _play(self, command: Command) -> None:
         line = self._lines.get(command["session"])
@@ -216,8 +269,10 @@ class MediaLoop:
             codes=command["codes"] if reachable else b"",
             telephone_event_pt=command["telephone_event_pt"],
             lead_in_ms=command["lead_in_ms"],
+            symmetric=command["symmetric"],
         )
         if not line.session.playing:
+            self._rest(line)
             if command["sound"] is not None:
                 self._events.tell({"event": "finished", "session": line.name, "played": 0})
             return
@@ -226,13 +281,14 @@ class MediaLoop:
     def _pace(self, line: Line) -> None:
         if not self._pacer:
             self._pacer = Pacer(time.monotonic())
+        self._quiet.pop(line, None)
         self._pacer.add(line)
 
     def _hold(self, name: str) -> None:
         line = self._lines.get(name)
         if line is not None:
             line.session.hold(time.monotonic())
-            self._pacer.remove(line)
+            self._rest(line)
 
     def _move(self, command: Command) -> None:
         line = self._lines.get(command["session"])
@@ -241,7 +297,7 @@ class MediaLoop:
             return
         if not is_address(remote) or not command["codes"]:
             self._events.tell_problem(line.name, f"the sound cannot go on to {remote}")
-            self._pacer.remove(line)
+            self._rest(line)
             self._events.tell({"event": "finished", "session": line.name, "played": line.session.played_frames})
             return
         line.session.move(
@@ -259,6 +315,8 @@ class MediaLoop:
         if line is None:
             return
         self._pacer.remove(line)
+        self._quiet.pop(line, None)
+        self._queries.pop(line, None)
         self._receive(line)
         self._selector.unregister(line.socket)
         line.socket.close()
@@ -272,24 +330,6 @@ def is_address(address: Address) -> bool:
     except AddressValueError:
         return False
     return 0 < address[1] < 65536
-
-
-class Sounds:
-    """Encoded sounds by path, the latest used kept in memory and shared by all calls."""
-
-    def __init__(self) -> None:
-        self._kept: OrderedDict[str, bytes] = OrderedDict()
-
-    def load(self, stem: str, codec: str) -> bytes:
-        """The codes of a sound. Raises OSError when its file cannot be read."""
-        path = stem + g711.EXTENSION[codec]
-        if path not in self._kept:
-            with open(path, "rb") as file:
-                self._kept[path] = file.read()
-        self._kept.move_to_end(path)
-        while len(self._kept) > SOUNDS_KEPT:
-            self._kept.popitem(last=False)
-        return self._kept[path]
 
 
 def read_control(control: BinaryIO, loop: MediaLoop, events: Events) -> None:

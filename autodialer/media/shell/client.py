@@ -1,7 +1,6 @@
 """The dialer's handle on the media process."""
 
 import contextlib
-import itertools
 import json
 import logging
 import os
@@ -14,20 +13,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autodialer.errors import DialerError, MediaUnavailable
+from autodialer.errors import MediaUnavailable
 from autodialer.media.session import Address, SessionStats
 
 logger = logging.getLogger(__name__)
 
 ROOT = Path(__file__).resolve().parents[3]
-REPLY_S = 2.0
 END_S = 2.0
 
 
-class PortTaken(DialerError):
-    """Another program, or another call, has this UDP port."""
+@dataclass(frozen=True, kw_only=True)
+class SessionOpened:
+    """A session has its port."""
 
-    code = "port_taken"
+    session_id: str
+    mapped: Address | None
+    """The port as the STUN server sees it; None when none was asked, or when it is silent."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionNotOpened:
+    """Another program, or another call, has that UDP port."""
+
+    session_id: str
+    message: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,14 +69,9 @@ class MediaDied:
     played_frames: dict[str, int]
 
 
-MediaEvent = SoundFinished | DigitReceived | SessionClosed | MediaDied
-
-
-@dataclass(kw_only=True)
-class _Reply:
-    arrived: threading.Event
-    error: str | None = None
-    died: bool = False
+SessionEvent = SessionOpened | SessionNotOpened | SoundFinished | DigitReceived | SessionClosed
+"""What is told of one session."""
+MediaEvent = SessionEvent | MediaDied
 
 
 class MediaProcess:
@@ -85,8 +89,6 @@ class MediaProcess:
         self._listening = False
         """Whether answers and events of the process still come."""
         self._lock = threading.Lock()
-        self._ids = itertools.count(1)
-        self._replies: dict[int, _Reply] = {}
         self._played: dict[str, int] = {}
         self._stopping = False
 
@@ -139,26 +141,17 @@ class MediaProcess:
         if threading.current_thread() is not self._reader:
             self._reader.join(END_S)
 
-    def open(self, session_id: str, host: str, port: int) -> None:
-        """Bind a UDP port for a session. Raises PortTaken, or MediaUnavailable when the process does not answer."""
-        reply = _Reply(arrived=threading.Event())
-        number = next(self._ids)
+    def open(self, session_id: str, host: str, port: int, *, stun_server: Address | None = None) -> None:
+        """Bind a UDP port for a session. Never waits: SessionOpened or SessionNotOpened follows.
+
+        A `stun_server` is asked first under which address the port is seen outside. Raises MediaUnavailable when the
+        process is gone.
+        """
         with self._lock:
             if not self._listening:
                 raise MediaUnavailable
-            self._replies[number] = reply
             self._played[session_id] = 0
-        self._send({"op": "open", "id": number, "session": session_id, "host": host, "port": port})
-        arrived = reply.arrived.wait(REPLY_S)
-        with self._lock:
-            del self._replies[number]
-            if not arrived or reply.died or reply.error:
-                self._played.pop(session_id, None)
-        if not arrived or reply.died:
-            self.close(session_id)  # should it be opened after all
-            raise MediaUnavailable
-        if reply.error:
-            raise PortTaken(f"The UDP port cannot be used: {reply.error}")
+        self._send({"op": "open", "session": session_id, "host": host, "port": port, "stun_server": stun_server})
 
     def play(
         self,
@@ -170,8 +163,11 @@ class MediaProcess:
         sound_stem: str | None,
         telephone_event_pt: int | None,
         lead_in_ms: int,
+        symmetric: bool = True,
     ) -> None:
         """The call is answered: send the sound (None: nothing) to the IPv4 address `remote`. Never waits.
+
+        `symmetric`: or to where the callee's RTP steadily comes from, if that is elsewhere.
 
         SoundFinished follows a sound, at once if it cannot be read or sent; MediaDied tells of a dead process.
         """
@@ -185,6 +181,7 @@ class MediaProcess:
                 "sound": sound_stem,
                 "telephone_event_pt": telephone_event_pt,
                 "lead_in_ms": lead_in_ms,
+                "symmetric": symmetric,
             }
         )
 
@@ -251,9 +248,6 @@ class MediaProcess:
                     self._take(json.loads(line))
         with self._lock:
             self._listening = False
-            for reply in self._replies.values():
-                reply.died = True
-                reply.arrived.set()
             played, self._played = self._played, {}
         self._commands.put(None)
         if not self._stopping:
@@ -261,15 +255,14 @@ class MediaProcess:
             self._tell(MediaDied(played_frames=played))
 
     def _take(self, message: dict[str, Any]) -> None:
-        if "reply" in message:
-            with self._lock:
-                reply = self._replies.get(message["reply"])
-            if reply:
-                reply.error = message["error"]
-                reply.arrived.set()
-            return
         event, session_id = message["event"], message.get("session", "")
-        if event == "progress":
+        if event == "opened":
+            self._tell(SessionOpened(session_id=session_id, mapped=_address(message["mapped"])))
+        elif event == "not_opened":
+            with self._lock:
+                self._played.pop(session_id, None)
+            self._tell(SessionNotOpened(session_id=session_id, message=message["message"]))
+        elif event == "progress":
             with self._lock:
                 self._played.update(message["played"])
         elif event == "finished":
@@ -290,3 +283,7 @@ class MediaProcess:
             self._on_event(event)
         except Exception:  # the owner's fault must not end the reading of events
             logger.exception("an event of the media process was not taken")
+
+
+def _address(pair: list[Any] | None) -> Address | None:
+    return (str(pair[0]), int(pair[1])) if pair else None

@@ -9,6 +9,7 @@ from autodialer.store.tables.dialing import (
     COMMAND_KINDS,
     LIVE_JOB_STATES,
     call_jobs,
+    call_traces,
     calls,
     campaign_subscribers,
     campaign_trunks,
@@ -16,6 +17,7 @@ from autodialer.store.tables.dialing import (
     commands,
     dialers,
     dnc,
+    trunk_checks,
     trunk_status,
 )
 from autodialer.store.tables.objects import callbases, rejected_rows, sounds, subscribers, trunks
@@ -26,6 +28,7 @@ __all__ = [
     "LIVE_JOB_STATES",
     "audit",
     "call_jobs",
+    "call_traces",
     "callbases",
     "calls",
     "campaign_subscribers",
@@ -41,6 +44,7 @@ __all__ = [
     "sounds",
     "subscribers",
     "token_families",
+    "trunk_checks",
     "trunk_status",
     "trunks",
     "users",

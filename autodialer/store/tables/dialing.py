@@ -8,6 +8,7 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
+    LargeBinary,
     PrimaryKeyConstraint,
     Table,
     Text,
@@ -34,7 +35,7 @@ from autodialer.store.transitions import CALL_JOBS, CAMPAIGN_SUBSCRIBERS, CAMPAI
 
 LIVE_JOB_STATES = (JobState.QUEUED, JobState.DIALING, JobState.INTERRUPTED)
 LIVE_JOB = "state IN ('queued', 'dialing', 'interrupted')"
-COMMAND_KINDS = ("hangup_campaign", "hangup_call")
+COMMAND_KINDS = ("hangup_campaign", "hangup_call", "trace_call", "check_trunk")
 
 campaigns = Table(
     "campaigns",
@@ -207,13 +208,39 @@ commands = Table(
     own_key(),
     words("kind"),
     Column("campaign_key", Key, ForeignKey("campaigns.key")),
-    Column("call_id", PublicId),
+    Column("call_id", PublicId, comment="or the id of the trunk check"),
     at("created_at", nullable=False),
     at("taken_at", comment="NULL: the dialer has not seen it"),
     check_one_of("kind", COMMAND_KINDS),
     Index("commands_new", "key", sqlite_where=text("taken_at IS NULL"), postgresql_where=text("taken_at IS NULL")),
     sqlite_autoincrement=True,
     comment="what the API asks of the dialer",
+)
+
+call_traces = Table(
+    "call_traces",
+    metadata,
+    own_key(),
+    Column("call_id", PublicId, nullable=False, unique=True),
+    at("written_at", nullable=False),
+    Column("packed", LargeBinary, nullable=False, comment="the messages with their times, credentials masked"),
+    Index(None, "written_at"),
+    sqlite_autoincrement=True,
+    comment="the SIP messages of the latest calls",
+)
+
+trunk_checks = Table(
+    "trunk_checks",
+    metadata,
+    own_key(),
+    public_id(),
+    refers("trunk_key", "trunks.key", cascade=True),
+    words("number", nullable=True, comment="to call; NULL: no call"),
+    at("asked_at", nullable=False),
+    at("ended_at", comment="NULL: the dialer has no result yet"),
+    Column("result", JsonObject, comment="JSON: what the API answers"),
+    Index(None, "trunk_key"),
+    comment="what POST /srv1/trunks/{id}/check asked of the dialer",
 )
 
 trunk_status = Table(

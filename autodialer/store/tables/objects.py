@@ -1,6 +1,6 @@
 """What a user sets up, but campaigns."""
 
-from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, Table, UniqueConstraint
+from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, Integer, LargeBinary, Table, UniqueConstraint, text
 
 from autodialer.store.columns import JsonObject, Key
 from autodialer.store.tables.shapes import (
@@ -40,6 +40,13 @@ trunks = Table(
     flag("hidden", "made by a sample call of the prototype; no list shows it"),
     at("created_at", nullable=False),
     at("deleted_at", comment="the row stays for the calls that went through it"),
+    # Migration 0004 added these, without comments: SQLite keeps the text of ALTER TABLE as it is.
+    words("ca_file", nullable=True),
+    words("outbound_proxy", nullable=True),
+    Column("register", Boolean, server_default=text("0"), nullable=False),
+    words("caller_id_header", server_default=text("'from'")),
+    Column("symmetric_rtp", Boolean, server_default=text("1"), nullable=False),
+    words("stun_server", nullable=True),
     Index(None, "owner_key"),
     sqlite_autoincrement=True,
 )

@@ -1,7 +1,4 @@
-"""The one I/O module of SIP: a thread with a UDP socket around the pure core.
-
-Other transports become further sockets of this loop; the core then says for each packet which one it takes.
-"""
+"""The thread around the pure core: its sockets, its timers, and what other threads ask of it."""
 
 import errno
 import heapq
@@ -9,34 +6,25 @@ import itertools
 import logging
 import selectors
 import socket
-import struct
-import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from autodialer.errors import PortsExhausted
 from autodialer.sip.events import Event
+from autodialer.sip.hop import UDP, Hop
 from autodialer.sip.invite import Address
+from autodialer.sip.shell.connections import Connections, TlsSettings
+from autodialer.sip.shell.datagrams import UNSENDABLE, DatagramSocket
 from autodialer.sip.user_agent import UserAgent, UserAgentConfig
 
 logger = logging.getLogger(__name__)
 
 Command = Callable[[UserAgent, float], object]
 
-_RECEIVE_BUFFER = 4 * 1024 * 1024
-_DATAGRAM = 65_536
 _BATCH = 64
 """Datagrams read before timers and sending have their turn."""
-_PORTS_TRIED = 1000
-_LINUX = sys.platform == "linux"
-_IP_RECVERR = 11
-"""linux/in.h; Python's socket module does not name it."""
-_MSG_ERRQUEUE = 0x2000
-_UNREACHABLE = frozenset((errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EPERM, errno.EACCES))
-_UNSENDABLE = _UNREACHABLE | {errno.EINVAL, errno.EMSGSIZE}
 
 
 class SipLoop:
@@ -50,16 +38,20 @@ class SipLoop:
         on_event: Callable[[Event], None],
         user_agent: str = "autodialer",
         known_hosts: Iterable[str] = (),
+        listen_tcp: bool = False,
+        tls: TlsSettings | None = None,
         name: str = "sip",
     ) -> None:
         """Bind `port` of the local IPv4 address `host`, or the next free one upward; port 0 takes any.
 
-        `on_event` is called in the loop's thread. Raises PortsExhausted when no port is free.
+        `listen_tcp` takes connections on that port too; `tls` is for hops that want TLS. `on_event` is called in the
+        loop's thread. Raises PortsExhausted when no port is free.
         """
         self._on_event = on_event
         self._name = name
-        self._socket = _bind(host, port)
-        self.local_address: Address = self._socket.getsockname()
+        self._datagrams = DatagramSocket(host, port, with_listener=listen_tcp)
+        self._socket = self._datagrams.socket
+        self.local_address: Address = self._datagrams.address
         """What the peers see, NAT aside."""
         self._core = UserAgent(
             UserAgentConfig(local_address=self.local_address, user_agent=user_agent, known_hosts=frozenset(known_hosts))
@@ -70,6 +62,9 @@ class SipLoop:
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._socket, selectors.EVENT_READ)
         self._selector.register(self._wake_read, selectors.EVENT_READ)
+        self._connections = Connections(
+            self._selector, self, local_address=self.local_address, listener=self._datagrams.listener, tls=tls
+        )
         self._lock = threading.Lock()
         """Guards the commands and whether any are still taken."""
         self._commands: deque[Command] = deque()
@@ -77,7 +72,7 @@ class SipLoop:
         self._later: list[tuple[float, int, Callable[[], object]]] = []
         """A heap of what `run_later` was asked for."""
         self._order = itertools.count()
-        self._unsent: deque[tuple[bytes, Address]] = deque()
+        self._unsent: deque[tuple[bytes, Hop]] = deque()
         self._stop_by: float | None = None
         self._thread: threading.Thread | None = None
 
@@ -142,10 +137,13 @@ class SipLoop:
         for key, mask in self._selector.select(self._timeout()):
             if key.fileobj is self._wake_read:
                 self._guard(self._empty_wake_pipe)
+            elif key.fileobj is not self._socket:
+                self._guard(partial(self._connections.handle, key.data, mask))
             elif mask & selectors.EVENT_READ:
                 self._guard(self._receive)
         self._guard(self._run_commands)
         self._guard(lambda: self._core.handle_timer(time.monotonic()))
+        self._guard(lambda: self._connections.expire(time.monotonic()))
         while self._later and self._later[0][0] <= time.monotonic():
             self._guard(heapq.heappop(self._later)[2])
         self._guard(self._run_commands)
@@ -156,7 +154,8 @@ class SipLoop:
         if self._commands:
             return 0.0
         later = self._later[0][0] if self._later else None
-        due = [when for when in (self._core.get_timer(), self._stop_by, later) if when is not None]
+        wanted = (self._core.get_timer(), self._stop_by, later, self._connections.next_deadline())
+        due = [when for when in wanted if when is not None]
         return max(0.0, min(due) - time.monotonic()) if due else None
 
     def _guard(self, step: Callable[[], object]) -> None:
@@ -182,7 +181,7 @@ class SipLoop:
     def _receive(self) -> None:
         for count in range(_BATCH):
             try:
-                data, address = self._socket.recvfrom(_DATAGRAM)
+                data, address = self._datagrams.receive()
             except BlockingIOError:
                 if count:
                     return
@@ -194,24 +193,27 @@ class SipLoop:
         self._read_errors()
 
     def _read_errors(self) -> None:
-        """Tell the core where packets could not be delivered, as the kernel's error queue says."""
-        if not _LINUX:
-            return
-        refused: set[Address] = set()
-        for _ in range(_BATCH):
-            try:
-                _, ancillary, _, address = self._socket.recvmsg(0, 512, _MSG_ERRQUEUE)
-            except OSError:
-                break
-            for level, kind, data in ancillary:
-                if (
-                    level == socket.IPPROTO_IP
-                    and kind == _IP_RECVERR
-                    and (struct.unpack_from("=I", data)[0] in _UNREACHABLE)
-                ):
-                    refused.add(address)
-        for address in refused:
+        """Tell the core where packets could not be delivered."""
+        for address in self._datagrams.refused():
             self._core.transport_error(address, time.monotonic())
+
+    # What the connections tell.
+
+    def on_message(self, data: bytes, hop: Hop) -> None:
+        """A message came on a connection."""
+        self._guard(partial(self._core.receive_datagram, data, hop, time.monotonic()))
+
+    def on_made(self, hop: Hop, local_address: Address) -> None:
+        """A connection is up."""
+        self._core.connection_made(hop, local_address)
+
+    def on_unreachable(self, hop: Hop, complaint: str) -> None:
+        """A connection could not be made."""
+        self._core.transport_error(hop, time.monotonic(), complaint)
+
+    def on_lost(self, hop: Hop) -> None:
+        """A connection is gone."""
+        self._core.connection_lost(hop, time.monotonic())
 
     def _settle(self) -> None:
         """Send what the core wants sent and hand out its events, until it has no more of either."""
@@ -219,62 +221,44 @@ class SipLoop:
             self._unsent.extend(self._core.datagrams_to_send())
             self._send()
             event = self._core.next_event()
-            if event is None:
+            if event is not None:
+                self._guard(partial(self._on_event, event))
+            elif not self._core.has_packets:
                 break
-            self._guard(partial(self._on_event, event))
 
     def _send(self) -> None:
         while self._unsent:
-            data, address = self._unsent[0]
-            error = self._send_one(data, address)
+            data, hop = self._unsent[0]
+            if hop.transport != UDP:
+                self._unsent.popleft()
+                self._connections.send(data, hop)
+                continue
+            error = self._send_one(data, hop.address)
             if error == errno.EAGAIN:
                 self._selector.modify(self._socket, selectors.EVENT_READ | selectors.EVENT_WRITE)
                 return
             self._unsent.popleft()
-            if error in _UNSENDABLE:
-                self._core.transport_error(address, time.monotonic())
+            if error in UNSENDABLE:
+                self._core.transport_error(hop, time.monotonic())
             elif error:
-                logger.warning("%s: cannot send to %s:%d: %s", self._name, *address, errno.errorcode.get(error, error))
+                logger.warning("%s: cannot send to %s: %s", self._name, hop, errno.errorcode.get(error, error))
         if self._selector.get_key(self._socket).events != selectors.EVENT_READ:
             self._selector.modify(self._socket, selectors.EVENT_READ)
 
     def _send_one(self, data: bytes, address: Address) -> int:
         """Error number, 0 when sent."""
-        for attempt in range(2):
-            try:
-                self._socket.sendto(data, address)
-            except OSError as exc:
-                if exc.errno == errno.ECONNREFUSED and attempt == 0:
-                    # The kernel reports an earlier packet, perhaps to another host; this one has not left yet.
-                    self._read_errors()
-                    continue
-                return exc.errno or errno.EIO
-            return 0
-        return 0
+        error = self._datagrams.send(data, address)
+        if error == errno.ECONNREFUSED:
+            # The kernel reports an earlier packet, perhaps to another host; this one has not left yet.
+            self._read_errors()
+            error = self._datagrams.send(data, address)
+        return error
 
     def _close(self) -> None:
         with self._lock:
             self._closed = True
             self._commands.clear()
+        self._connections.close()
         self._selector.close()
-        for each in (self._socket, self._wake_read, self._wake_write):
+        for each in (self._datagrams, self._wake_read, self._wake_write):
             each.close()
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    last = port if port == 0 else min(65_535, port + _PORTS_TRIED)
-    for candidate in range(port, last + 1):
-        bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        try:
-            bound.bind((host, candidate))
-        except OSError as exc:
-            bound.close()
-            if exc.errno == errno.EADDRINUSE:
-                continue
-            raise
-        bound.settimeout(0.0)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
-        if _LINUX:
-            bound.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
-        return bound
-    raise PortsExhausted(f"no free UDP port from {port} to {last} on {host}; set DIALER_SIP_PORT to another one")

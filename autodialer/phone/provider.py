@@ -1,0 +1,73 @@
+"""What a trunk's settings mean for its phones: where the provider's servers are, and who we are to him."""
+
+from dataclasses import dataclass
+
+from autodialer.errors import HostUnresolved
+from autodialer.model import Trunk
+from autodialer.phone.plan import Account, Address
+from autodialer.phone.resolver import Resolver
+from autodialer.sip.fields import split_host_port
+from autodialer.sip.hop import TLS, UDP, Hop
+from autodialer.sip.locate import Located
+from autodialer.sip.shell import TlsSettings
+
+STUN_PORT = 3478
+"""RFC 5389 section 9."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provider:
+    """Where a trunk leads, as the name servers say."""
+
+    targets: tuple[Hop, ...]
+    """The provider's servers, or those of the outbound proxy, in the order in which they are tried."""
+    ttl_s: float
+    """How long that holds; infinite for an address."""
+    stun_server: Address | None
+
+
+def find_provider(trunk: Trunk, resolver: Resolver) -> Provider:
+    """Look the names of a trunk up. Takes seconds at worst. Raises HostUnresolved."""
+    if trunk.outbound_proxy:
+        host, port = split_host_port(trunk.outbound_proxy)
+        located = _locate(resolver, "outbound_proxy", host, port, trunk.transport.upper())
+    else:
+        located = _locate(resolver, "host", trunk.host, trunk.port, trunk.transport.upper())
+    if not trunk.stun_server:
+        return Provider(targets=located.targets, ttl_s=located.ttl_s, stun_server=None)
+    host, port = split_host_port(trunk.stun_server)
+    found = _locate(resolver, "stun_server", host, port or STUN_PORT, UDP)
+    ttl_s = min(located.ttl_s, found.ttl_s)
+    return Provider(targets=located.targets, ttl_s=ttl_s, stun_server=found.targets[0].address)
+
+
+def _locate(resolver: Resolver, field: str, host: str, port: int | None, transport: str) -> Located:
+    try:
+        return resolver.locate(host, port, transport)
+    except HostUnresolved as exc:
+        raise HostUnresolved(f"{field}: {exc}", field=field) from exc
+
+
+def account_for(trunk: Trunk, provider: Provider) -> Account:
+    """Who we are to the provider, and how he is reached."""
+    transport = trunk.transport.upper()
+    entrance = split_host_port(trunk.outbound_proxy)[0] if trunk.outbound_proxy else trunk.host
+    return Account(
+        domain=trunk.domain or trunk.host,
+        auth_username=trunk.auth_username or trunk.username,
+        caller_id=trunk.caller_id or trunk.username or "anonymous",
+        codecs=trunk.codecs,
+        transport=transport,
+        tls=TlsSettings(server_name=entrance, ca_pem=trunk.ca_file) if transport == TLS else None,
+        register=trunk.register,
+        outbound_proxy=_proxy_uri(trunk.outbound_proxy, transport) if trunk.outbound_proxy else None,
+        caller_id_header=trunk.caller_id_header,
+        stun_server=provider.stun_server,
+        symmetric_rtp=trunk.symmetric_rtp,
+    )
+
+
+def _proxy_uri(proxy: str, transport: str) -> str:
+    """A loose route (RFC 3261 section 19.1.1)."""
+    named = "" if transport == UDP else f";transport={transport.lower()}"
+    return f"sip:{proxy}{named};lr"

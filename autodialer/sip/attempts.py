@@ -1,0 +1,78 @@
+"""The INVITEs of one call: each differs from the one before in credentials, session interval or next hop."""
+
+from sipmessage.address import quote
+
+from autodialer.sip.auth import Authenticator
+from autodialer.sip.capabilities import ALLOW, SUPPORTED
+from autodialer.sip.invite import InviteRequest
+from autodialer.sip.message import Response
+from autodialer.sip.outgoing import OutgoingRequest
+from autodialer.sip.session_timer import min_se
+from autodialer.sip.stack import Stack
+
+_MIN_SE_TRIES = 3
+"""INVITEs sent again because the session interval was too short."""
+
+
+class Attempts:
+    """Writes the INVITEs of a call, and knows whether another one is of use."""
+
+    def __init__(self, stack: Stack, request: InviteRequest, auth: Authenticator) -> None:
+        self._stack = stack
+        self._request = request
+        self._auth = auth
+        self.local_tag = stack.token()
+        display = f"{quote(request.from_display)} " if request.from_display else ""
+        self._from = f"From: {display}<{request.from_uri}>;tag={self.local_tag}"
+        self._intervals: list[int] = []
+        """Session intervals asked for in a 422, seconds."""
+        self._hops = [request.next_hop, *request.alternatives]
+        self.cseq = 0
+        """Of the last INVITE."""
+
+    def next_invite(self, after_cseq: int = 0) -> OutgoingRequest:
+        """The next INVITE, its CSeq above `after_cseq` and above those of the INVITEs before."""
+        request, stack, hop = self._request, self._stack, self._hops[0]
+        self.cseq = max(self.cseq, after_cseq) + 1
+        branch = stack.new_branch()
+        return OutgoingRequest(
+            method="INVITE",
+            uri=request.target,
+            hop=hop,
+            branch=branch,
+            via=stack.via(branch, hop),
+            routes=tuple(f"Route: <{uri}>" for uri in request.route),
+            from_=self._from,
+            to=f"To: <{request.target}>",
+            call_id=request.call_id,
+            cseq=self.cseq,
+            lines=(
+                stack.contact(request.contact_user, hop),
+                *self._auth.lines("INVITE", request.target),
+                *(f"{name}: {value}" for name, value in request.headers),
+                *self._interval_lines(),
+                SUPPORTED,
+                ALLOW,
+                f"User-Agent: {stack.config.user_agent}",
+            ),
+            body=request.sdp,
+        )
+
+    def _interval_lines(self) -> tuple[str, ...]:
+        return tuple(f"{name}: {self._intervals[-1]}" for name in ("Session-Expires", "Min-SE") if self._intervals)
+
+    def ask_for_longer(self, response: Response) -> bool:
+        """Take the interval that a 422 asks for; False: another INVITE would not help (RFC 4028 section 7.4)."""
+        wanted = min_se(response) or 0
+        if wanted <= max(self._intervals, default=0) or len(self._intervals) == _MIN_SE_TRIES:
+            return False
+        self._intervals.append(wanted)
+        return True
+
+    def take_next_hop(self) -> bool:
+        """Go on to the next of the provider's servers; False: there is none left (RFC 3263 section 4.3)."""
+        if len(self._hops) == 1:
+            return False
+        del self._hops[0]
+        self._auth.start_request()
+        return True

@@ -1,0 +1,115 @@
+"""The UDP socket of a core, with what the kernel tells of packets that could not be delivered."""
+
+import errno
+import socket
+import struct
+import sys
+from collections.abc import Iterator
+
+from autodialer.errors import PortsExhausted
+from autodialer.sip.invite import Address
+
+_RECEIVE_BUFFER = 4 * 1024 * 1024
+_DATAGRAM = 65_536
+_PORTS_TRIED = 1000
+_ERRORS_AT_ONCE = 64
+_LINUX = sys.platform == "linux"
+_IP_RECVERR = 11
+"""linux/in.h; Python's socket module does not name it."""
+_MSG_ERRQUEUE = 0x2000
+_UNREACHABLE = frozenset((errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EPERM, errno.EACCES))
+UNSENDABLE = _UNREACHABLE | {errno.EINVAL, errno.EMSGSIZE}
+"""Error numbers of a packet that will never leave."""
+
+
+class DatagramSocket:
+    """One UDP socket that never blocks."""
+
+    def __init__(self, host: str, port: int, *, with_listener: bool) -> None:
+        """Bind `port`, or the next free one upward; port 0 takes any. Raises PortsExhausted.
+
+        `with_listener` wants the TCP port of the same number as well.
+        """
+        self.listener: socket.socket | None = None
+        """Listens for TCP connections on the same port."""
+        self.socket = self._bind(host, port, with_listener=with_listener)
+        self.address: Address = self.socket.getsockname()
+
+    def _bind(self, host: str, port: int, *, with_listener: bool) -> socket.socket:
+        last = min(65_535, port + _PORTS_TRIED)
+        for candidate in range(port, last + 1) if port else [0] * _PORTS_TRIED:
+            bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            try:
+                bound.bind((host, candidate))
+                if with_listener:
+                    self.listener = _listen(host, bound.getsockname()[1])
+            except OSError as exc:
+                bound.close()
+                if exc.errno == errno.EADDRINUSE:
+                    continue
+                raise
+            bound.settimeout(0.0)
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+            if _LINUX:
+                bound.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
+            return bound
+        raise PortsExhausted(f"no free port from {port} to {last} on {host}; set DIALER_SIP_PORT to another one")
+
+    def receive(self) -> tuple[bytes, Address]:
+        """One packet. Raises BlockingIOError when there is none, OSError when an earlier packet was refused."""
+        data, address = self.socket.recvfrom(_DATAGRAM)
+        return data, (address[0], address[1])
+
+    def send(self, data: bytes, address: Address) -> int:
+        """Error number, 0 when sent."""
+        try:
+            self.socket.sendto(data, address)
+        except OSError as exc:
+            return exc.errno or errno.EIO
+        return 0
+
+    def refused(self) -> Iterator[Address]:
+        """Where packets could not be delivered, as the kernel's error queue says; empty where it has none."""
+        if not _LINUX:
+            return
+        seen: set[Address] = set()
+        for _ in range(_ERRORS_AT_ONCE):
+            try:
+                _, ancillary, _, address = self.socket.recvmsg(0, 512, _MSG_ERRQUEUE)
+            except OSError:
+                break
+            for level, kind, data in ancillary:
+                if (level, kind) == (socket.IPPROTO_IP, _IP_RECVERR) and _error_number(data) in _UNREACHABLE:
+                    seen.add((address[0], address[1]))
+        yield from seen
+
+    def close(self) -> None:
+        """Close what is open."""
+        self.socket.close()
+        if self.listener is not None:
+            self.listener.close()
+
+
+def _error_number(data: bytes) -> int:
+    """ee_errno, the first field of struct sock_extended_err."""
+    return int(struct.unpack_from("=I", data)[0])
+
+
+def share_port(bound: socket.socket) -> None:
+    """Let a connection leave from the port that is listened on, so that peers find it again by our Contact."""
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if hasattr(socket, "SO_REUSEPORT"):
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        share_port(listener)
+        listener.bind((host, port))
+        listener.listen(16)
+        listener.settimeout(0.0)
+    except OSError:
+        listener.close()
+        raise
+    return listener
