@@ -4,10 +4,10 @@ Every method that changes something writes to the audit. Methods that make somet
 Idempotency-Key: a repeated call with the same key gives the object of the first one.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 from autodialer import report
@@ -16,33 +16,25 @@ from autodialer.campaign.checks import check_timezone, sample_number
 from autodialer.campaign.numbers import check_number_format, check_region, normalise
 from autodialer.clock import Clock
 from autodialer.config import Settings
-from autodialer.errors import Conflict, Invalid, NotFound
-from autodialer.model import Campaign, JobState, RetryRule, Role, Trunk, TrunkStatus
+from autodialer.errors import Conflict, Invalid
+from autodialer.model import Campaign, JobState, Role, Trunk, TrunkStatus
 from autodialer.phone.provider import find_provider
 from autodialer.phone.resolver import Resolver
 from autodialer.store import NewSubscriber, Store, trunk_of
 from autodialer.web import present
 from autodialer.web.caller import Caller
-from autodialer.web.certificates import check_ca_file
-from autodialer.web.hosts import LOOK_UP_S, check_endpoint, check_host, look_up_in_time
+from autodialer.web.fields import campaign_fields, owned, trunk_fields
+from autodialer.web.hosts import LOOK_UP_S, look_up_in_time
 from autodialer.web.idempotency import Once
 from autodialer.web.limiter import GuessLimiter
 from autodialer.web.oauth import OAuthAnswer, Passwords, TokenEndpoint
 from autodialer.web.sound_files import SoundFiles
 from autodialer.web.tokens import AccessTokens, SigningKey
+from autodialer.web.trunk_checks import WaitingChecks
 from autodialer.web.uploads import Upload
 
 Json = dict[str, Any]
 Form = Sequence[tuple[str, str]]
-T = TypeVar("T")
-TRUNK_CHECKS: Mapping[str, Callable[[str], str]] = {
-    "name": str.strip,
-    "host": check_host,
-    "outbound_proxy": lambda value: check_endpoint(value, "outbound_proxy"),
-    "stun_server": lambda value: check_endpoint(value, "stun_server"),
-    "ca_file": check_ca_file,
-    "number_format": check_number_format,
-}
 NAMES_A_HOST = frozenset(("host", "port", "transport", "outbound_proxy", "stun_server"))
 
 
@@ -59,6 +51,7 @@ class Api:
         self._imports = Imports(store)
         self._sound_files = SoundFiles(settings, store)
         self._once = Once(store).make
+        self._checks = WaitingChecks(store)
         self._resolver = Resolver(lifetime_s=LOOK_UP_S / 2)
 
     def close(self) -> None:
@@ -165,6 +158,14 @@ class Api:
         self._store.trunks.delete(trunk_id, caller.owner_key)
         self._audit(caller, "trunks.delete", trunk_id)
 
+    def check_trunk(self, caller: Caller, trunk_id: UUID, fields: Json) -> Json:
+        """Have the dialer try it. Raises Invalid for the number, TooManyRequests, Unavailable without a dialer."""
+        trunk = self._store.trunks.get(trunk_id, caller.owner_key)
+        number = fields.get("number")
+        checked = sample_number(number, raw=fields.get("raw", False)) if number else None
+        self._audit(caller, "trunks.check", trunk_id, number=checked)
+        return dict(self._checks.run(trunk.key, checked))
+
     # -- sounds
 
     def list_sounds(self, caller: Caller, limit: int, after: str | None) -> Json:
@@ -269,7 +270,7 @@ class Api:
         """A draft. Raises Invalid that names the field whose object there is not."""
 
         def create() -> UUID:
-            campaign = self._store.campaigns.create(caller.user.key, **self._campaign_fields(caller, fields))
+            campaign = self._store.campaigns.create(caller.user.key, **campaign_fields(self._store, caller, fields))
             self._audit(caller, "campaigns.create", campaign.id, name=campaign.name)
             return campaign.id
 
@@ -348,8 +349,8 @@ class Api:
         """Queue one call to one number."""
 
         def create() -> UUID:
-            trunk = _owned(self._store.trunks.get, fields["trunk_id"], caller, "trunk_id")
-            sound = _owned(self._store.sounds.get, fields["sound_id"], caller, "sound_id")
+            trunk = owned(self._store.trunks.get, fields["trunk_id"], caller, "trunk_id")
+            sound = owned(self._store.sounds.get, fields["sound_id"], caller, "sound_id")
             number = sample_number(fields["number"], raw=fields.get("raw", False))
             call_id = self._store.campaigns.create_sample_call(
                 caller.user.key, trunk_key=trunk.key, sound_key=sound.key, number=number
@@ -381,33 +382,11 @@ class Api:
     def _present_campaign(self, campaign: Campaign) -> Json:
         return present.campaign(campaign, report.progress_of(self._store, campaign, self._clock.utcnow()))
 
-    def _campaign_fields(self, caller: Caller, fields: Json) -> Json:
-        values = {name: value for name, value in fields.items() if name not in ("trunk_ids", "sound_id", "callbase_id")}
-        trunks = [_owned(self._store.trunks.get, trunk_id, caller, "trunk_ids") for trunk_id in fields["trunk_ids"]]
-        callbase = _owned(self._store.callbases.get, fields["callbase_id"], caller, "callbase_id")
-        if callbase.state == "failed":
-            raise Invalid(f"callbase_id: the import of {callbase.name} failed: {callbase.error}", field="callbase_id")
-        values["trunk_keys"] = [trunk.key for trunk in trunks]
-        values["sound_key"] = _owned(self._store.sounds.get, fields["sound_id"], caller, "sound_id").key
-        values["callbase_key"] = callbase.key
-        if "retry" in fields:
-            values["retry"] = {name: RetryRule(**rule) for name, rule in fields["retry"].items()}
-        return {**values, "name": values["name"].strip()}
-
-
-def _owned(get: Callable[[UUID, int | None], T], object_id: UUID, caller: Caller, field: str) -> T:
-    """An object that a field names. Raises Invalid, for the path of the request is there."""
-    try:
-        return get(object_id, caller.owner_key)
-    except NotFound as exc:
-        raise Invalid(f"{field}: there is no {object_id}, or it is not yours.", field=field) from exc
-
 
 def _trunk_fields(fields: Json) -> Json:
-    values = dict(fields)
-    for name, check in TRUNK_CHECKS.items():
-        if values.get(name):
-            values[name] = check(values[name])
+    values = trunk_fields(fields)
+    if "number_format" in values:
+        values["number_format"] = check_number_format(values["number_format"])
     return values
 
 

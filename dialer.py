@@ -11,11 +11,12 @@ import queue
 import signal
 import sys
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import timedelta
+from pathlib import Path
 from types import FrameType
+from uuid import UUID
 
-from autodialer.campaign.breaker import BreakerState
 from autodialer.campaign.numbers import dial_string
 from autodialer.campaign.retry import CANCELLED_DELAY_S, decide_next
 from autodialer.campaign.scheduler import Scheduler
@@ -42,16 +43,18 @@ from autodialer.model import (
     NextStep,
     Sound,
     Trunk,
-    TrunkStatus,
 )
+from autodialer.phone.checks import TrunkChecks
 from autodialer.phone.plan import CallEvent, CallPlan, Progress
 from autodialer.phone.pool import PhonePool
-from autodialer.phone.reach import Registered
+from autodialer.phone.status import complete
 from autodialer.store import Secrets, Store, migrate, new_id
 from autodialer.supervisor import EXIT_CONFIG, DataFolderLock, start_logging, watch_parent
 
 logger = logging.getLogger(__name__)
 
+SAMPLE = Path(__file__).resolve().parent / "autodialer" / "gateway" / "sample.flac"
+"""What the test call of a check plays."""
 TICK_S = 0.02
 """How often calls are claimed and outcomes recorded."""
 LOOK_S = 0.1
@@ -95,6 +98,7 @@ class Dialer:
         self._unstarted: list[ClaimedJob] = []
         # Not SimpleQueue: its get(timeout) waits for ever when the timeout passes between two looks (CPython 3.11).
         self._events: queue.Queue[CallEvent] = queue.Queue()
+        self._checks = TrunkChecks(phones, sample=SAMPLE, folder=Path(sounds_folder))
         self._next_look = self._next_report = 0.0
         self._asked_to_end = threading.Event()
         self._asked_to_hurry = threading.Event()
@@ -184,7 +188,7 @@ class Dialer:
             now=self._clock.utcnow(),
         )
         self._unrecorded.append(JobResult(job=live.job, outcome=outcome, next_step=step))
-        logger.info("call %s to %s ended: %s", live.job.call_id, live.job.number, describe(outcome))
+        logger.info("call %s to %s ended: %s", live.job.call_id, live.job.number, outcome.summary)
         return self._scheduler.ended(live.job, outcome, self._clock.monotonic())
 
     def _record(self) -> None:
@@ -229,10 +233,21 @@ class Dialer:
         return os.path.join(self._data_folder, sound.path.removesuffix(".wav"))
 
     def _obey(self, command: Command) -> None:
+        if command.kind == "check_trunk" and command.call_id is not None:
+            self._check_trunk(command.call_id)
+            return
         for live in list(self._live.values()):
             of_campaign = command.kind == "hangup_campaign" and live.job.campaign_key == command.campaign_key
             if of_campaign or (command.kind == "hangup_call" and live.job.call_id == command.call_id):
                 self._phones.hang_up(live.job.call_id)
+
+    def _check_trunk(self, check_id: UUID) -> None:
+        asked = self._store.checks.asked(check_id)
+        if asked is None:
+            return
+        trunk = self._store.trunks.by_key(asked.trunk_key)
+        number = dial_string(asked.number, trunk.number_format) if asked.number else None
+        self._checks.start(trunk, number, lambda result: self._store.checks.record(check_id, asdict(result)))
 
     # -- dialing
 
@@ -300,7 +315,7 @@ class Dialer:
         self._registering = self._store.trunks.keys_to_register()
         problems, registrations = self._phones.problems(), self._phones.registrations()
         statuses = [
-            _complete(status, problems.get(status.trunk_key), registrations.get(status.trunk_key))
+            complete(status, problems.get(status.trunk_key), registrations.get(status.trunk_key))
             for status in self._scheduler.statuses(now, utcnow)
         ]
         self._store.live.heartbeat(self._instance, os.getpid())
@@ -324,27 +339,6 @@ class Dialer:
         if not self._live and not self._unrecorded and not self._unstarted:
             return True
         return self._hung_up_at is not None and self._clock.monotonic() - self._hung_up_at > HANG_UP_S
-
-
-def _complete(status: TrunkStatus, problem: str | None, registration: Registered | None) -> TrunkStatus:
-    """Live state of a trunk with what its phones say."""
-    if problem is not None:
-        status = replace(status, breaker_state=BreakerState.RESTING.value, breaker_cause=problem)
-    if registration is None:
-        return status
-    return replace(
-        status,
-        registration_state=registration.standing.value,
-        registration_since=registration.since,
-        registration_error=registration.message,
-    )
-
-
-def describe(outcome: CallOutcome) -> str:
-    """One outcome in the words of a log line."""
-    code = f" ({outcome.sip_code} {outcome.sip_reason or ''})".rstrip() if outcome.sip_code else ""
-    cause = f", {outcome.cause}" if outcome.cause else ""
-    return f"{outcome.disposition}{cause}{code}, {outcome.billsec_s:.1f} s, played {outcome.played_s:.2f} s"
 
 
 def run_dialer(settings: Settings) -> None:

@@ -134,6 +134,12 @@ def delete_trunk(api: Api, trunk_id: UUID) -> None:
     http.no_content()
 
 
+@routes.post("/srv1/trunks/<trunk_id>/check")
+@authenticated
+def check_trunk(api: Api, trunk_id: UUID) -> Json:
+    return api.check_trunk(http.caller(), trunk_id, http.body())
+
+
 # -- sounds
 
 

@@ -7,6 +7,8 @@ Ids (`id`) are the public, time-ordered UUIDs; keys (`key`) are the database's i
 from autodialer.model.calls import (
     CallOutcome,
     CallRecord,
+    CheckResult,
+    CheckStage,
     ClaimedJob,
     ClaimRequest,
     Command,
@@ -40,6 +42,8 @@ __all__ = [
     "Campaign",
     "CampaignState",
     "Cause",
+    "CheckResult",
+    "CheckStage",
     "ClaimRequest",
     "ClaimedJob",
     "Command",

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from uuid import UUID
 
 from autodialer.model.states import Cause, Disposition, EndedBy, JobState, SubscriberState
@@ -54,6 +55,13 @@ class CallOutcome:
     """None when there was no RTP session."""
     message: str | None = None
     """One sentence for a person where the code does not explain itself."""
+
+    @property
+    def summary(self) -> str:
+        """The outcome in the words of a log line."""
+        code = f" ({self.sip_code} {self.sip_reason or ''})".rstrip() if self.sip_code else ""
+        cause = f", {self.cause}" if self.cause else ""
+        return f"{self.disposition}{cause}{code}, {self.billsec_s:.1f} s, played {self.played_s:.2f} s"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,9 +138,39 @@ class Command:
 
     key: int
     kind: str
-    """hangup_campaign or hangup_call."""
+    """hangup_campaign, hangup_call, trace_call or check_trunk (then `call_id` is the id of the check)."""
     campaign_key: int | None = None
     call_id: UUID | None = None
+
+
+class CheckStage(StrEnum):
+    """How far a check of a trunk got."""
+
+    DNS = "dns"
+    CONNECT = "connect"
+    """A packet or a connection to the provider's server."""
+    OPTIONS = "options"
+    REGISTER = "register"
+    CALL = "call"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckResult:
+    """What a check of a trunk found."""
+
+    ok: bool
+    """Everything that was tried works."""
+    stage: CheckStage
+    """The one that failed, or the last one."""
+    sip_code: int | None
+    """Of the answer that settled it, None without one."""
+    reason: str | None
+    verdict: str
+    """What it means and what to do, for a person."""
+    public_address: str | None
+    """host:port under which the provider sees us; None: he does not say."""
+    rtt_ms: float | None
+    """Round trip of the first question that was answered."""
 
 
 @dataclass(frozen=True, kw_only=True)

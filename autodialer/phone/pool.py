@@ -4,8 +4,9 @@ import logging
 import math
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from autodialer.clock import Clock
@@ -80,7 +81,9 @@ class PhonePool:
         self.on_event: Callable[[CallEvent], None] = lambda _event: None
         """Called with every event of every call, from the phones' threads."""
         self._sip_address = sip_address
-        self._sip_port = sip_port
+        self.sip_port = sip_port
+        """First to try for a new phone."""
+        self._guests: list[Phone] = []
         self._rtp_ports = rtp_ports
         self._clock = clock
         self._media: MediaProcess | None = None
@@ -91,7 +94,7 @@ class PhonePool:
         self._retry_at: dict[int, float] = {}
         self._resolver = ThreadPoolExecutor(max_workers=2, thread_name_prefix="resolver")
         self._lookups: dict[tuple[object, ...], Future[Provider]] = {}
-        self._names = resolver or Resolver()
+        self.names = resolver or Resolver()
         self._calls: dict[object, Call] = {}
         self._lock = threading.Lock()
 
@@ -175,6 +178,38 @@ class PhonePool:
         for call in calls:
             call.hangup()
 
+    # -- checks
+
+    def want_media(self) -> None:
+        """Start the media process if there is none."""
+        self._revive_media()
+
+    def local_address(self, provider: Provider) -> str:
+        """Ours towards the provider. Raises OSError when there is no route."""
+        first = provider.targets[0]
+        return self._sip_address or address_towards(first.host, first.port)
+
+    def registered_phone(self, trunk: Trunk) -> Phone | None:
+        """A phone of the trunk that is registered, None without one. From any thread."""
+        phones = self._by_trunk.get(trunk.key)
+        if phones is None or not trunk.register or not phones.serves(trunk):
+            return None
+        return next((phone for phone in phones.phones if phone.ready), None)
+
+    @contextmanager
+    def guest(self, trunk: Trunk, provider: Provider) -> Iterator[Phone]:
+        """A phone of the trunk for a while, beside those that dial. From any thread. Raises MediaUnavailable."""
+        if self._media is None:
+            raise MediaUnavailable
+        phone = self._make_phone(trunk, provider, self._media)
+        self._guests.append(phone)
+        try:
+            phone.start()
+            yield phone
+        finally:
+            phone.stop()
+            self._guests.remove(phone)
+
     def stop(self) -> None:
         """End every phone and the media process. Idempotent."""
         for phones in [*self._by_trunk.values(), *self._retired]:
@@ -213,7 +248,7 @@ class PhonePool:
         asked = (trunk.key, trunk.host, trunk.port, trunk.transport, trunk.outbound_proxy, trunk.stun_server)
         lookup = self._lookups.get(asked)
         if lookup is None:
-            self._lookups[asked] = self._resolver.submit(find_provider, trunk, self._names)
+            self._lookups[asked] = self._resolver.submit(find_provider, trunk, self.names)
         elif lookup.done():
             return self._lookups.pop(asked)
         return None
@@ -239,23 +274,23 @@ class PhonePool:
     def _start_phones(self, phones: TrunkPhones, provider: Provider, media: MediaProcess) -> None:
         trunk = phones.trunk
         first = provider.targets[0]
-        my_address = self._sip_address or address_towards(first.host, first.port)
+        my_address = self.local_address(provider)
         for _ in range(phones_needed(trunk)):
-            phone = self._make_phone(trunk, provider, my_address, media)
+            phone = self._make_phone(trunk, provider, media)
             phone.start()
             phones.phones.append(phone)
         phones.look_again_at = self._clock.monotonic() + max(provider.ttl_s, SHORTEST_TTL_S)
         ports = [phone.sip.myPort for phone in phones.phones]
         logger.info("trunk %s calls %s from %s, ports %s", trunk.name, first, my_address, ports)
 
-    def _make_phone(self, trunk: Trunk, provider: Provider, my_address: str, media: MediaProcess) -> Phone:
+    def _make_phone(self, trunk: Trunk, provider: Provider, media: MediaProcess) -> Phone:
         low, high = self._rtp_ports
         return Phone(
             *provider.targets[0].address,
             trunk.username,
             trunk.password,
-            my_address,
-            sipPort=self._sip_port,
+            self.local_address(provider),
+            sipPort=self.sip_port,
             rtpPortLow=low,
             rtpPortHigh=high,
             account=account_for(trunk, provider),
@@ -304,7 +339,8 @@ class PhonePool:
                 phone.media = media
 
     def _on_media_event(self, event: MediaEvent) -> None:
-        phones = [phone for group in [*self._by_trunk.values(), *self._retired] for phone in group.phones]
+        groups = [*self._by_trunk.values(), *self._retired]
+        phones = [*(phone for group in groups for phone in group.phones), *self._guests]
         if isinstance(event, MediaDied):
             for phone in phones:
                 phone.media_died(event.played_frames)

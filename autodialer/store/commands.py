@@ -23,7 +23,7 @@ class Commands:
         self._clock = clock
 
     def add(self, kind: str, *, campaign_key: int | None = None, call_id: UUID | None = None) -> None:
-        """Ask the dialer for something: `hangup_campaign` or `hangup_call`."""
+        """Ask the dialer for something; `call_id` is the id of the check for `check_trunk`."""
         values = {"kind": kind, "campaign_key": campaign_key, "call_id": call_id, "created_at": self._clock.utcnow()}
         with self._database.write() as connection:
             connection.execute(insert(commands).values(values))

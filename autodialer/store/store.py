@@ -5,6 +5,7 @@ from autodialer.store.audit import Audit
 from autodialer.store.callbases import Callbases
 from autodialer.store.calls import Calls
 from autodialer.store.campaigns import Campaigns
+from autodialer.store.checks import Checks
 from autodialer.store.commands import Commands
 from autodialer.store.dnc import Dnc
 from autodialer.store.engine import Database, ping
@@ -48,6 +49,7 @@ class Store:
         self.calls = Calls(database)
         self.dnc = Dnc(database, clock)
         self.commands = Commands(database, clock)
+        self.checks = Checks(database, clock)
         self.live = Live(database, clock)
         self.idempotency = Idempotency(database, clock)
         self.audit = Audit(database, clock)

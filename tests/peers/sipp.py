@@ -235,7 +235,9 @@ class SippGateway(_Sipp):
         arguments += ["-rtp_echo", "-mp", str(self.media[1])] if self.rtp_echo else []
         try:
             self._launch(arguments, keys={"sink_host": self.media[0], "sink_port": str(self.media[1])})
-            self._running.wait_ready(lambda: is_bound(*self.address), what="its port to open")
+            self._running.wait_ready(
+                lambda: any(is_bound(*self.address, tcp=tcp) for tcp in (False, True)), what="its port to open"
+            )
         except BaseException:
             self.__exit__()
             raise

@@ -372,3 +372,13 @@ def test_the_last_admin_stays_one(admin: Client) -> None:
 def test_an_unknown_user_is_404(admin: Client) -> None:
     assert admin.get(f"/srv1/users/{uuid4()}").status == 404
     assert admin.put(f"/srv1/users/{uuid4()}", json={"name": "x"}).status == 404
+
+
+def test_a_check_needs_a_dialer_and_a_trunk_of_ones_own(anna: Client, boris: Client) -> None:
+    trunk = anna.post("/srv1/trunks", json=TRUNK).json()
+    path = f"/srv1/trunks/{trunk['id']}/check"
+    answer = anna.post(path)
+    assert (answer.status, answer.error) == (503, "unavailable")
+    assert "No dialer process is running" in answer.json()["message"]
+    assert anna.post(path, json={"number": "12"}).fields == ["number"]
+    assert boris.post(path).status == 404

@@ -1,0 +1,194 @@
+"""Tries a trunk step by step, and says in plain words what is wrong with it.
+
+A check has SIP sockets of its own and changes nothing at the provider: REGISTER is sent without a Contact, which only
+asks what is registered. It blocks: run it in a thread.
+"""
+
+import queue
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from autodialer.errors import HostUnresolved, Invalid, MediaUnavailable, PhoneClosed, PortsExhausted
+from autodialer.model import CallOutcome, CheckResult, CheckStage, Trunk
+from autodialer.phone import verdicts
+from autodialer.phone.plan import Account
+from autodialer.phone.provider import Provider, account_for, find_provider
+from autodialer.phone.reach import may_be_translated
+from autodialer.phone.resolver import Resolver
+from autodialer.sip.events import AddressDiscovered, Event, ProbeEnded
+from autodialer.sip.hop import TCP, UDP, Hop
+from autodialer.sip.invite import sip_uri
+from autodialer.sip.probe import ProbeRequest
+from autodialer.sip.shell import SipLoop
+
+ANSWER_S = 5.0
+"""A server that has not answered by then has been asked five times."""
+STUN_S = 8.0
+_NO_REGISTRAR = (404, 405, 481, 501)
+"""Answers to REGISTER of a gateway that needs none."""
+
+E = TypeVar("E")
+
+CallOnce = Callable[[Provider], CallOutcome]
+"""Makes one short call over the trunk and waits for its end. Raises as `Phone.call` when nothing could leave."""
+
+
+class TrunkCheck:
+    """One check of one trunk."""
+
+    def __init__(
+        self,
+        trunk: Trunk,
+        *,
+        resolver: Resolver,
+        address_for: Callable[[Provider], str],
+        sip_port: int,
+        call: CallOnce | None,
+    ) -> None:
+        """`address_for` gives our local address towards the provider; `call` is None without a number to call."""
+        self._trunk = trunk
+        self._resolver = resolver
+        self._address_for = address_for
+        self._sip_port = sip_port
+        self._call = call
+        self._events: queue.Queue[Event] = queue.Queue()
+        self._public_address: str | None = None
+        self._rtt_ms: float | None = None
+        self._notes: list[str] = []
+
+    def run(self) -> CheckResult:
+        """Try it; takes seconds, and as long as the call lasts."""
+        try:
+            provider = find_provider(self._trunk, self._resolver)
+        except HostUnresolved as exc:
+            return self._result(CheckStage.DNS, verdicts.unresolved(exc), ok=False)
+        try:
+            local = self._address_for(provider)
+        except OSError as exc:
+            return self._result(CheckStage.CONNECT, verdicts.no_route(provider.targets[0], exc), ok=False)
+        account = account_for(self._trunk, provider)
+        with self._loop(local, account) as loop:
+            failure = self._try_signalling(loop, local, provider, account)
+        if failure is not None:
+            return failure
+        return self._try_call(provider) if self._call is not None else self._signalling_works()
+
+    @contextmanager
+    def _loop(self, local: str, account: Account) -> Iterator[SipLoop]:
+        loop = SipLoop(host=local, port=self._sip_port, on_event=self._events.put, tls=account.tls, name="check")
+        loop.start()
+        try:
+            yield loop
+        finally:
+            loop.stop(0.0)
+
+    def _result(
+        self, stage: CheckStage, verdict: str, *, ok: bool, code: int | None = None, reason: str | None = None
+    ) -> CheckResult:
+        return CheckResult(
+            ok=ok,
+            stage=stage,
+            sip_code=code,
+            reason=reason,
+            verdict=" ".join((verdict, *self._notes)),
+            public_address=self._public_address,
+            rtt_ms=self._rtt_ms,
+        )
+
+    # Signalling.
+
+    def _try_signalling(self, loop: SipLoop, local: str, provider: Provider, account: Account) -> CheckResult | None:
+        """STUN, OPTIONS, REGISTER. None: all is well so far."""
+        if account.stun_server is not None and not self._discover(loop, Hop(*account.stun_server)):
+            self._notes.append(verdicts.stun_silent(account.stun_server))
+        hop = provider.targets[0]
+        options = self._probe(loop, "OPTIONS", hop, account)
+        if options.failure == "unreachable":
+            return self._result(CheckStage.CONNECT, verdicts.unreachable(options), ok=False)
+        self._options = options
+        self._register: ProbeEnded | None = None
+        if self._trunk.register or self._trunk.password:
+            self._register = self._probe(loop, "REGISTER", hop, account)
+        answered = options.code is not None or (self._register is not None and self._register.code is not None)
+        if not answered:
+            return self._explain_silence(loop, local, hop, account)
+        return self._judge_registration()
+
+    def _discover(self, loop: SipLoop, server: Hop) -> bool:
+        """Ask the STUN server; whether it answered."""
+        loop.run(lambda user_agent, now: user_agent.discover_address(server, now))
+        event = self._wait(AddressDiscovered, STUN_S)
+        return event is not None and event.address is not None
+
+    def _probe(self, loop: SipLoop, method: str, hop: Hop, account: Account) -> ProbeEnded:
+        user = self._trunk.username or account.caller_id
+        request = ProbeRequest(
+            method=method,
+            hop=hop,
+            target=sip_uri("", account.domain),
+            from_uri=sip_uri(user, account.domain),
+            route=account.route,
+            credentials=(account.auth_username, self._trunk.password) if self._trunk.password else None,
+            give_up_s=ANSWER_S,
+        )
+        loop.run(lambda user_agent, now: user_agent.probe(request, now))
+        ended = self._wait(ProbeEnded, ANSWER_S + 5.0)
+        assert ended is not None
+        if ended.round_trip_s is not None:
+            self._rtt_ms = self._rtt_ms or round(ended.round_trip_s * 1000, 1)
+        if ended.public_address is not None:
+            self._public_address = "{}:{}".format(*ended.public_address)
+        return ended
+
+    def _wait(self, kind: type[E], limit_s: float) -> E | None:
+        """The next event of a kind."""
+        while True:
+            try:
+                event = self._events.get(timeout=limit_s)
+            except queue.Empty:
+                return None
+            if isinstance(event, kind):
+                return event
+
+    def _explain_silence(self, loop: SipLoop, local: str, hop: Hop, account: Account) -> CheckResult:
+        """Nothing came back at all: perhaps the answers do not find their way."""
+        behind_nat = may_be_translated(local, hop.host)
+        if hop.transport == UDP:
+            by_tcp = self._probe(loop, "OPTIONS", hop._replace(transport=TCP), account)
+            if by_tcp.code is not None:
+                verdict = verdicts.only_by_tcp(hop, behind_nat=behind_nat)
+                return self._result(CheckStage.OPTIONS, verdict, ok=False, code=by_tcp.code, reason=by_tcp.reason)
+        return self._result(CheckStage.OPTIONS, verdicts.silent(hop, behind_nat=behind_nat), ok=False)
+
+    def _judge_registration(self) -> CheckResult | None:
+        answer = self._register
+        if answer is None or (answer.code is None and not self._trunk.register):
+            return None
+        code = answer.code
+        if code is None:
+            return self._result(CheckStage.REGISTER, verdicts.REGISTRAR_SILENT, ok=False)
+        if code < 300 or (code in _NO_REGISTRAR and not self._trunk.register):
+            return None
+        verdict = verdicts.registration_refused(code, answer.reason, has_password=bool(self._trunk.password))
+        return self._result(CheckStage.REGISTER, verdict, ok=False, code=code, reason=answer.reason)
+
+    def _signalling_works(self) -> CheckResult:
+        last = self._register if self._register is not None and self._register.code is not None else self._options
+        stage = CheckStage.REGISTER if last is self._register else CheckStage.OPTIONS
+        verdict = verdicts.signalling_works(registered=stage is CheckStage.REGISTER and (last.code or 0) < 300)
+        return self._result(stage, verdict, ok=True, code=last.code, reason=last.reason)
+
+    # The call.
+
+    def _try_call(self, provider: Provider) -> CheckResult:
+        assert self._call is not None
+        try:
+            outcome = self._call(provider)
+        except (Invalid, MediaUnavailable, PhoneClosed, PortsExhausted) as exc:
+            return self._result(CheckStage.CALL, verdicts.could_not_call(exc), ok=False)
+        known = self._register is not None and (self._register.code or 999) < 300
+        judged = verdicts.of_call(outcome, registers=self._trunk.register, registrar_knows_us=known)
+        return self._result(
+            CheckStage.CALL, judged.verdict, ok=judged.ok, code=outcome.sip_code, reason=outcome.sip_reason
+        )

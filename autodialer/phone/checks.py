@@ -1,0 +1,122 @@
+"""Runs checks of trunks beside the dialing: each in a thread of its own, with a phone of its own for the test call."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from autodialer.errors import PhoneClosed, PortsExhausted
+from autodialer.media.sound import import_sound
+from autodialer.model import CallOutcome, CheckResult, CheckStage, Trunk
+from autodialer.phone.check import TrunkCheck
+from autodialer.phone.phone import Phone
+from autodialer.phone.plan import CallPlan
+from autodialer.phone.pool import PhonePool
+from autodialer.phone.provider import Provider
+
+logger = logging.getLogger(__name__)
+
+READY_S = 15.0
+"""For the phone of a test call to register."""
+RING_S = 30.0
+CALL_S = 15.0
+"""The sound of a test call takes less."""
+AT_ONCE = 4
+
+
+class TrunkChecks:
+    """Starts checks and hands on what they find."""
+
+    def __init__(self, phones: PhonePool, *, sample: Path, folder: Path) -> None:
+        """`sample` is the recording that a test call plays, encoded into `folder` when it is first needed."""
+        self._phones = phones
+        self._sample = sample
+        self._stem = folder / "check"
+        self._sound_s = 0.0
+        self._lock = threading.Lock()
+        self._free = threading.Semaphore(AT_ONCE)
+
+    def start(self, trunk: Trunk, number: str | None, record: Callable[[CheckResult], None]) -> None:
+        """Check `trunk`, with a call to `number` as it is dialled (None: without), and have `record` called.
+
+        Used by the pool's thread; `record` is called in another one.
+        """
+        if number is not None:
+            self._phones.want_media()
+
+        def run() -> None:
+            with self._free:
+                try:
+                    result = self._check(trunk, number)
+                except Exception:
+                    logger.exception("the check of trunk %s failed by itself", trunk.name)
+                    result = _broken("The check failed by itself; the log of the dialer says why.")
+                record(result)
+
+        threading.Thread(target=run, name=f"check {trunk.name}", daemon=True).start()
+
+    def _check(self, trunk: Trunk, number: str | None) -> CheckResult:
+        def call(provider: Provider) -> CallOutcome:
+            assert number is not None
+            return self._call(trunk, provider, number)
+
+        check = TrunkCheck(
+            trunk,
+            resolver=self._phones.names,
+            address_for=self._phones.local_address,
+            sip_port=self._phones.sip_port,
+            call=call if number is not None else None,
+        )
+        try:
+            return check.run()
+        except PortsExhausted as exc:
+            return _broken(str(exc))
+
+    def _call(self, trunk: Trunk, provider: Provider, number: str) -> CallOutcome:
+        """One short call. A registered trunk calls by the phone that is registered, others by one of their own."""
+        self._encode_sample()
+        plan = CallPlan(
+            reference=object(),
+            sound_stem=str(self._stem),
+            sound_s=self._sound_s,
+            ring_timeout_s=RING_S,
+            max_call_s=CALL_S,
+        )
+        registered = self._phones.registered_phone(trunk)
+        if registered is not None:
+            return _wait_for(registered, number, plan)
+        with self._phones.guest(trunk, provider) as phone:
+            _wait_until_ready(phone)
+            return _wait_for(phone, number, plan)
+
+    def _encode_sample(self) -> None:
+        with self._lock:
+            if not self._sound_s:
+                self._stem.parent.mkdir(parents=True, exist_ok=True)
+                self._sound_s = import_sound(self._sample, self._stem).duration_s
+
+
+def _wait_until_ready(phone: Phone) -> None:
+    deadline = time.monotonic() + READY_S
+    while not phone.ready:
+        if time.monotonic() >= deadline:
+            raise PhoneClosed(phone.registration.message or "the provider has not answered the registration")
+        time.sleep(0.05)
+
+
+def _wait_for(phone: Phone, number: str, plan: CallPlan) -> CallOutcome:
+    call = phone.call(number, plan)
+    # Timer B, the ring timeout after it, and 64*T1 for a CANCEL that is not answered.
+    deadline = time.monotonic() + 32.0 + RING_S + CALL_S + 32.0
+    while not call.over and time.monotonic() < deadline:
+        time.sleep(0.05)
+    if call.outcome is None:
+        raise PhoneClosed("the call did not start, or did not end")
+    return call.outcome
+
+
+def _broken(verdict: str) -> CheckResult:
+    return CheckResult(
+        ok=False, stage=CheckStage.DNS, sip_code=None, reason=None, verdict=verdict, public_address=None, rtt_ms=None
+    )

@@ -1,0 +1,131 @@
+"""What a check of a trunk says: sentences for people who have never heard of SIP."""
+
+from dataclasses import dataclass
+
+from autodialer.errors import DialerError, HostUnresolved
+from autodialer.model import CallOutcome, Cause, Disposition
+from autodialer.sip.events import ProbeEnded
+from autodialer.sip.hop import Hop
+
+REGISTRAR_SILENT = (
+    "The provider answers, but not to the registration. Ask him which server registrations go to, and set it as host."
+)
+_NAT = (
+    "This machine is behind a router. Set transport to tcp, or have the router let the provider's answers in;"
+    " a router's SIP helper (SIP ALG) does harm and should be off."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """What a call showed."""
+
+    ok: bool
+    verdict: str
+
+
+def unresolved(exc: HostUnresolved) -> str:
+    """The name servers do not know the provider."""
+    return f"The provider's server was not found: {exc}. Check the spelling, and that this machine's DNS works."
+
+
+def no_route(hop: Hop, exc: OSError) -> str:
+    """This machine has no way there."""
+    return f"This machine has no route to {hop.host}: {exc.strerror or exc}. Check its network connection."
+
+
+def unreachable(probe: ProbeEnded) -> str:
+    """A packet came back, or a connection could not be made."""
+    hop = probe.hop
+    said = probe.message or f"Nothing listens at {hop.host}, {hop.transport} port {hop.port}."
+    return f"{said} Check host, port and transport."
+
+
+def silent(hop: Hop, *, behind_nat: bool) -> str:
+    """No answer at all."""
+    lead = f"No answer at all came from {hop.host}, {hop.transport} port {hop.port}."
+    rest = "Check host and port, and that no firewall is between; some providers answer only to addresses they know."
+    return f"{lead} {rest} {_NAT}" if behind_nat else f"{lead} {rest}"
+
+
+def only_by_tcp(hop: Hop, *, behind_nat: bool) -> str:
+    """UDP is silent, TCP works."""
+    why = (
+        "the router in front of this machine changes ports, and the provider sends his answers to the unchanged ones"
+        " (a symmetric NAT, and a gateway without rport)"
+        if behind_nat
+        else "a firewall between drops SIP by UDP, or the provider takes only TCP"
+    )
+    return f"{hop.host} does not answer by UDP but does by TCP: {why}. Set transport to tcp."
+
+
+def stun_silent(server: tuple[str, int]) -> str:
+    """The STUN server is of no use."""
+    return f"The STUN server {server[0]}:{server[1]} does not answer; check stun_server, or leave it empty."
+
+
+def registration_refused(code: int, reason: str | None, *, has_password: bool) -> str:
+    """A REGISTER got this final answer."""
+    said = f"It said: {code} {reason or ''}".strip() + "."
+    if code in (401, 407) and not has_password:
+        return f"The provider asks for a password, and this trunk has none. Set username and password. {said}"
+    if code in (401, 407):
+        return f"The provider refuses the login or the password: wrong password? {said}"
+    if code == 403:
+        return f"The provider forbids it: a wrong login, a blocked account, or an address that he does not know. {said}"
+    if code == 404:
+        return f"The provider does not know this account; check username and domain. {said}"
+    return f"The provider refuses the registration. {said}"
+
+
+def signalling_works(*, registered: bool) -> str:
+    """Everything but a call has been tried."""
+    lead = "The provider answers and takes the login." if registered else "The provider answers."
+    return f"{lead} Give a number to try a call, which alone shows whether the sound gets through."
+
+
+def could_not_call(exc: DialerError) -> str:
+    """Nothing has left this machine."""
+    return f"The call could not be made: {exc}"
+
+
+def of_call(outcome: CallOutcome, *, registers: bool, registrar_knows_us: bool) -> Judged:
+    """What a test call shows. `registrar_knows_us`: a REGISTER with this login was accepted."""
+    said = f" It said: {outcome.sip_code} {outcome.sip_reason or ''}".rstrip() + "." if outcome.sip_code else ""
+    if outcome.disposition is Disposition.ANSWERED:
+        return _of_answered(outcome)
+    if outcome.cause is Cause.MEDIA_FAILED:
+        detail = f" {outcome.message}" if outcome.message else ""
+        return Judged(
+            ok=False,
+            verdict=f"The codec was refused: the two sides have no common one.{detail}{said} Offer others in codecs.",
+        )
+    if outcome.cause is Cause.AUTH_FAILED:
+        return Judged(ok=False, verdict=f"The provider refuses the login or the password of the call.{said}")
+    if registrar_knows_us and not registers and outcome.sip_code in (403, 404, 480):
+        return Judged(
+            ok=False,
+            verdict=f"The login is right, but the provider takes no call: it needs registration. Set register.{said}",
+        )
+    if outcome.cause is Cause.FORBIDDEN:
+        return Judged(ok=False, verdict=f"The provider forbids the call: no money, no right to call there?{said}")
+    if outcome.disposition in (Disposition.BUSY, Disposition.NO_ANSWER, Disposition.REJECTED):
+        return Judged(
+            ok=True, verdict=f"The trunk works: the call got as far as the phone ({outcome.disposition}).{said}"
+        )
+    if outcome.cause is Cause.NO_RESPONSE:
+        return Judged(ok=False, verdict=f"The provider answers questions but not the call itself. {_NAT}")
+    if outcome.disposition is Disposition.INVALID_NUMBER:
+        return Judged(ok=False, verdict=f"The provider does not take the number in this form; see number_format.{said}")
+    detail = f" {outcome.message}" if outcome.message else ""
+    return Judged(ok=False, verdict=f"The call failed ({outcome.disposition}).{detail}{said}")
+
+
+def _of_answered(outcome: CallOutcome) -> Judged:
+    if outcome.rtp is None or outcome.rtp.one_way_audio:
+        return Judged(
+            ok=False,
+            verdict="The call was answered but no RTP came back: a NAT or firewall keeps the sound out."
+            " Set stun_server, or let UDP into DIALER_RTP_PORTS; the callee may hear silence.",
+        )
+    return Judged(ok=True, verdict="The call was answered and sound went both ways: the trunk works.")

@@ -1,0 +1,73 @@
+"""A provider's server that takes OPTIONS, REGISTER and INVITE outside a dialog, each in a SIPp call of its own."""
+
+from collections.abc import Sequence
+
+from tests.peers import scenario as s
+from tests.peers.gateways import challenge
+from tests.peers.scenario import ANSWER_SDP, Scenario
+
+
+def provider(
+    *,
+    options: int | None = 200,
+    register: int | None = 200,
+    username: str = "user",
+    password: str | None = None,
+    invite: int = 200,
+    sdp: Sequence[str] = ANSWER_SDP,
+    bye_after_ms: int = 1500,
+) -> Scenario:
+    """Final codes by method; None is silence. With a `password` REGISTER is challenged and SIPp verifies the digest.
+
+    An answered call is hung up by the callee.
+    """
+    verify = f'      <verifyauth assign_to="authorised" username="{username}" password="{password}"/>'
+    body = s.sequence(
+        s.receive("OPTIONS", optional=True, go_to="options"),
+        s.receive("REGISTER", optional=True, go_to="register"),
+        s.receive_invite(),
+        *_call(invite, sdp, bye_after_ms),
+        s.go_to("end"),
+        s.label("options"),
+        _answer(options),
+        s.go_to("end"),
+        s.label("register"),
+        *(_challenge(verify) if password is not None and register is not None else ()),
+        _answer(register),
+        # A registration goes on under its Call-ID.
+        s.label("registered"),
+        s.receive("REGISTER", timeout_ms=30_000, on_timeout="end"),
+        _answer(register),
+        s.go_to("registered"),
+        s.label("end"),
+        s.linger(200),
+    )
+    return Scenario(name="provider", body=body, retransmits=False)
+
+
+def _answer(code: int | None) -> str:
+    return s.send(f"SIP/2.0 {code} {s.REASONS.get(code, 'Whatever')}", s.LAST_HEADERS) if code is not None else ""
+
+
+def _challenge(verify: str) -> Sequence[str]:
+    return (
+        s.send("SIP/2.0 401 Unauthorized", (*s.LAST_HEADERS, challenge(401))),
+        s.receive("REGISTER", verify),
+        s.go_to("authorised", when="authorised"),
+        s.send("SIP/2.0 401 Unauthorized", (*s.LAST_HEADERS, challenge(401))),
+        s.go_to("end"),
+        s.label("authorised"),
+    )
+
+
+def _call(code: int, sdp: Sequence[str], bye_after_ms: int) -> Sequence[str]:
+    if code != 200:
+        return s.respond(100), s.respond(code), s.receive_logged("ACK")
+    return (
+        s.respond(180),
+        s.respond(200, sdp=sdp),
+        s.receive_logged("ACK"),
+        s.pause(bye_after_ms),
+        s.bye(),
+        s.receive_response(200),
+    )

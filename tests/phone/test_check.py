@@ -1,0 +1,168 @@
+"""Checks of trunks against foreign servers: what is wrong is found at the right step, and said in plain words."""
+
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autodialer.clock import Clock
+from autodialer.model import CheckResult, CheckStage, Trunk
+from autodialer.phone.checks import TrunkChecks
+from autodialer.phone.pool import PhonePool
+from autodialer.store import trunk_of
+from tests.peers.ports import LOCALHOST, free_port, wait_until
+from tests.peers.providers import provider
+from tests.peers.scenario import ANSWER_SDP, Scenario
+from tests.peers.sipp import SippGateway
+
+pytestmark = [pytest.mark.loopback, pytest.mark.peer("sipp")]
+
+SAMPLE = Path(__file__).resolve().parents[2] / "autodialer" / "gateway" / "sample.flac"
+G729_SDP = [line.replace("RTP/AVP 8 ", "RTP/AVP 18 ").replace("rtpmap:8 PCMA", "rtpmap:18 G729") for line in ANSWER_SDP]
+
+
+@pytest.fixture
+def pool() -> Iterator[PhonePool]:
+    pool = PhonePool(sip_address=LOCALHOST, sip_port=free_port(), rtp_ports=(33000, 60000), clock=Clock())
+    yield pool
+    pool.stop()
+
+
+def trunk(address: tuple[str, int], **fields: Any) -> Trunk:
+    return trunk_of({"name": "Provider", "host": address[0], "port": address[1], "username": "user", **fields})
+
+
+def check(pool: PhonePool, folder: Path, asked: Trunk, number: str | None = None) -> CheckResult:
+    """Have it checked; nothing is left behind."""
+    found: list[CheckResult] = []
+    threads = threading.active_count() + (2 if number else 0)  # those of the media process stay
+    TrunkChecks(pool, sample=SAMPLE, folder=folder).start(asked, number, found.append)
+    wait_until(lambda: bool(found), what="the result", timeout_s=60)
+    wait_until(lambda: threading.active_count() <= threads, what="the threads to end")
+    return found[0]
+
+
+@contextmanager
+def gateway(scenario: Scenario, folder: Path, *, calls: int = 10, extra: Sequence[str] = ()) -> Iterator[SippGateway]:
+    with SippGateway(scenario, calls=calls, folder=folder, timeout_s=60, extra=extra) as running:
+        yield running
+
+
+def test_a_name_that_does_not_resolve_is_told_at_the_first_step(pool: PhonePool, tmp_path: Path) -> None:
+    result = check(pool, tmp_path, trunk(("no-such-host.invalid", 5060)))
+    assert (result.ok, result.stage) == (False, CheckStage.DNS)
+    assert "was not found" in result.verdict and "no-such-host.invalid" in result.verdict
+
+
+def test_a_closed_port_is_told_at_once(pool: PhonePool, tmp_path: Path) -> None:
+    result = check(pool, tmp_path, trunk((LOCALHOST, free_port())))
+    assert (result.ok, result.stage) == (False, CheckStage.CONNECT)
+    assert "Nothing listens" in result.verdict and "port" in result.verdict
+
+
+def test_a_tcp_port_that_nobody_listens_on_is_told_at_once(pool: PhonePool, tmp_path: Path) -> None:
+    result = check(pool, tmp_path, trunk((LOCALHOST, free_port()), transport="tcp"))
+    assert (result.ok, result.stage) == (False, CheckStage.CONNECT)
+    assert "No TCP connection" in result.verdict
+
+
+def test_a_provider_that_never_answers_is_told_as_silence(pool: PhonePool, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind((LOCALHOST, 0))
+        result = check(pool, tmp_path, trunk(silent.getsockname(), password="secret"))
+    assert (result.ok, result.stage, result.sip_code, result.rtt_ms) == (False, CheckStage.OPTIONS, None, None)
+    assert "No answer at all" in result.verdict
+
+
+def test_a_provider_that_answers_only_by_tcp_is_told_with_the_advice(pool: PhonePool, tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        running = stack.enter_context(gateway(provider(), tmp_path, extra=["-t", "t1"]))
+        silent = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        silent.bind(running.address)
+        result = check(pool, tmp_path, trunk(running.address))
+    assert (result.ok, result.stage, result.sip_code) == (False, CheckStage.OPTIONS, 200)
+    assert "Set transport to tcp" in result.verdict
+
+
+def test_a_wrong_password_is_told(pool: PhonePool, tmp_path: Path) -> None:
+    with gateway(provider(password="right"), tmp_path) as running:
+        result = check(pool, tmp_path, trunk(running.address, password="wrong"))
+    assert (result.ok, result.stage, result.sip_code) == (False, CheckStage.REGISTER, 401)
+    assert "wrong password" in result.verdict
+
+
+def test_a_right_password_and_the_way_there_are_told(pool: PhonePool, tmp_path: Path) -> None:
+    with gateway(provider(password="right"), tmp_path) as running:
+        result = check(pool, tmp_path, trunk(running.address, password="right"))
+        assert not any("Contact:" in message.text for message in running.messages if "REGISTER" in message.start_line)
+    assert (result.ok, result.stage, result.sip_code) == (True, CheckStage.REGISTER, 200)
+    assert "takes the login" in result.verdict
+    assert result.rtt_ms is not None and result.rtt_ms < 5000
+
+
+def test_a_provider_that_does_not_take_the_address_is_told_as_forbidden(pool: PhonePool, tmp_path: Path) -> None:
+    with gateway(provider(register=403), tmp_path) as running:
+        result = check(pool, tmp_path, trunk(running.address, password="x", register=True))
+    assert (result.ok, result.stage, result.sip_code) == (False, CheckStage.REGISTER, 403)
+    assert "forbids" in result.verdict
+
+
+def test_a_provider_that_ignores_options_is_not_called_silent(pool: PhonePool, tmp_path: Path) -> None:
+    with gateway(provider(options=None), tmp_path) as running:
+        result = check(pool, tmp_path, trunk(running.address, password="x"))
+    assert (result.ok, result.stage) == (True, CheckStage.REGISTER)
+
+
+def test_a_gateway_without_a_registrar_is_fine_for_a_trunk_that_does_not_register(
+    pool: PhonePool, tmp_path: Path
+) -> None:
+    with gateway(provider(register=405), tmp_path) as running:
+        result = check(pool, tmp_path, trunk(running.address, password="x"))
+    assert result.ok
+
+
+def test_a_call_that_needs_registration_is_told(pool: PhonePool, tmp_path: Path) -> None:
+    with gateway(provider(invite=403), tmp_path) as running:
+        result = check(pool, tmp_path, trunk(running.address, password="x"), "79160000000")
+    assert (result.ok, result.stage, result.sip_code) == (False, CheckStage.CALL, 403)
+    assert "needs registration" in result.verdict
+
+
+def test_a_forbidden_call_is_told(pool: PhonePool, tmp_path: Path) -> None:
+    with gateway(provider(invite=403), tmp_path) as running:
+        result = check(pool, tmp_path, trunk(running.address), "79160000000")
+    assert (result.ok, result.stage, result.sip_code) == (False, CheckStage.CALL, 403)
+    assert "forbids the call" in result.verdict
+
+
+@pytest.mark.parametrize("scenario", [provider(invite=488), provider(sdp=G729_SDP)], ids=["488", "answer"])
+def test_a_refused_codec_is_told(pool: PhonePool, tmp_path: Path, scenario: Scenario) -> None:
+    with gateway(scenario, tmp_path) as running:
+        result = check(pool, tmp_path, trunk(running.address), "79160000000")
+    assert (result.ok, result.stage) == (False, CheckStage.CALL)
+    assert "codec was refused" in result.verdict
+
+
+def test_an_answered_call_without_sound_from_there_is_told_as_nat(pool: PhonePool, tmp_path: Path) -> None:
+    with gateway(provider(), tmp_path) as running:
+        result = check(pool, tmp_path, trunk(running.address), "79160000000")
+    assert (result.ok, result.stage, result.sip_code) == (False, CheckStage.CALL, 200)
+    assert "no RTP came back" in result.verdict and "NAT" in result.verdict
+
+
+def test_a_call_with_sound_both_ways_is_all_well(pool: PhonePool, tmp_path: Path) -> None:
+    with SippGateway(provider(), calls=10, folder=tmp_path, rtp_echo=True) as running:
+        result = check(pool, tmp_path, trunk(running.address), "79160000000")
+    assert (result.ok, result.stage, result.sip_code) == (True, CheckStage.CALL, 200)
+    assert "both ways" in result.verdict
+
+
+def test_a_busy_phone_shows_that_the_trunk_works(pool: PhonePool, tmp_path: Path) -> None:
+    with gateway(provider(invite=486), tmp_path) as running:
+        result = check(pool, tmp_path, trunk(running.address), "79160000000")
+    assert (result.ok, result.sip_code) == (True, 486)
+    assert "works" in result.verdict and "busy" in result.verdict
