@@ -165,7 +165,7 @@ class Phone(VoIPPhone):
     def _open_media(self, call: Call, port: int) -> None:
         """Have the media process bind a port for the call; the INVITE leaves when it has."""
         call.opens_until = self._clock.monotonic() + OPEN_S
-        self.media.open(call.call_id, self.myIP, port, stun_server=self.sip.account.stun_server)
+        self.media.open(call.call_id, self.myIP, port, stun_server=self.sip.reach.stun_server)
 
     def _on_opened(self, event: SessionOpened) -> None:
         call = self.calls.get(event.session_id)
@@ -174,6 +174,9 @@ class Phone(VoIPPhone):
         media = event.mapped or (self.myIP, call.port)
 
         def place(user_agent: UserAgent, now: float) -> None:
+            if call.opening and not self.ready:
+                call.unstarted("the trunk is not registered any more")
+                return
             call.place(user_agent, self.sip.complete(call.draft, media, user_agent, now), now, self._clock.utcnow())
 
         self.sip.run(place)

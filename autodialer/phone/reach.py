@@ -61,6 +61,8 @@ class Reach:
         self._run = run
         self._clock = clock
         self._open = False
+        self.stun_server = account.stun_server
+        """Asked about each RTP port; None while it is silent, lest every call wait for it."""
         self.registration = Registered()
         self.service_route: tuple[str, ...] = ()
         """URIs that the registrar wants calls to take (RFC 3608)."""
@@ -114,6 +116,7 @@ class Reach:
             self.service_route = event.service_route
             self.registration = Registered(standing=event.standing, since=self._clock.utcnow(), message=event.message)
         elif isinstance(event, AddressDiscovered):
+            self.stun_server = self._account.stun_server if event.address is not None else None
             if event.address is None:
                 logger.warning("the STUN server %s does not answer", self._account.stun_server)
             if not self._open:

@@ -18,7 +18,7 @@ AGAIN_S = 30.0
 
 
 class Discovery:
-    """One STUN server. Tells AddressDiscovered once at first, and whenever the address changes."""
+    """One STUN server. Tells AddressDiscovered once at first, and whenever it says something else, or falls silent."""
 
     def __init__(self, stack: Stack, server: Hop, emit: Callable[[AddressDiscovered], None]) -> None:
         self._stack = stack
@@ -28,7 +28,8 @@ class Discovery:
         self._tries = 0
         self._timer: Timer | None = None
         self._told: tuple[str, int] | None = None
-        self._answered = False
+        """None: silence, or an answer without an address."""
+        self._has_told = False
 
     def ask(self, now: float) -> None:
         """Send a new question."""
@@ -43,9 +44,7 @@ class Discovery:
 
     def _send(self, now: float) -> None:
         if self._tries == TRIES:
-            if not self._answered:
-                self._answered = True
-                self._emit(AddressDiscovered(at=now, address=None))
+            self._tell(None, now)
             self._wait(now + AGAIN_S, self.ask)
             return
         self._stack.outbox.append((stun.binding_request(self._transaction_id), self._server))
@@ -63,8 +62,11 @@ class Discovery:
         self._transaction_id = b""
         if response.mapped is not None:
             self._stack.map_address(response.mapped)
-        if not self._answered or response.mapped != self._told:
-            self._answered, self._told = True, response.mapped
-            self._emit(AddressDiscovered(at=now, address=response.mapped))
+        self._tell(response.mapped, now)
         self._wait(now + AGAIN_S, self.ask)
         return True
+
+    def _tell(self, address: tuple[str, int] | None, now: float) -> None:
+        if not self._has_told or address != self._told:
+            self._has_told, self._told = True, address
+            self._emit(AddressDiscovered(at=now, address=address))

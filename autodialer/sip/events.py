@@ -151,7 +151,7 @@ class RegistrationChanged:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AddressDiscovered:
-    """What a STUN server says our SIP address is: told once, and again when it changes."""
+    """What a STUN server says our SIP address is: told once, and again when that changes."""
 
     at: float
     """Monotonic seconds."""
