@@ -130,7 +130,7 @@ class SipClient(SIP.SIPClient):
             next_hop=hops[0],
             alternatives=hops[1:],
             route=route,
-            sdp=build_offer(host, port, self.account.codecs),
+            sdp=build_offer(host, port, self.account.codecs, session_id=random.getrandbits(53)),
         )
 
     def run(self, fn: Callable[[UserAgent, float], object]) -> bool:

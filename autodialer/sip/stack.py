@@ -8,7 +8,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from autodialer.sip.fields import Via, parse_uri
@@ -26,6 +26,20 @@ MAGIC_COOKIE = "z9hG4bK"
 _PEERS_KEPT = 256
 """Peers whose word on our address is remembered."""
 _SECRETS = re.compile(rb"(?im)^((?:proxy-)?authorization[ \t]*:).*$")
+
+
+class Entropy:
+    """Random bytes of the system, fetched by the thousand: each fetch gives up the interpreter lock. For one thread."""
+
+    def __init__(self) -> None:
+        self._left = b""
+
+    def __call__(self, octets: int) -> bytes:
+        """So many of them, none twice."""
+        if len(self._left) < octets:
+            self._left = os.urandom(4096)
+        taken, self._left = self._left[:octets], self._left[octets:]
+        return taken
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +60,7 @@ class UserAgentConfig:
     """Seconds that a message lives in the network."""
     keep_alive_s: float = 15.0
     """Seconds between keep-alives on every path in use: routers forget UDP after 20 s or more."""
-    random_bytes: Callable[[int], bytes] = os.urandom
+    random_bytes: Callable[[int], bytes] = field(default_factory=Entropy)
     """Makes tags, branches and cnonces; tests hand in their own."""
 
 
