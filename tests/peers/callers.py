@@ -27,7 +27,7 @@ def _invite(cseq: int, *extra: str) -> str:
     return _request("INVITE", _URI, f"To: <{_URI}>", cseq, *extra, sdp=True)
 
 
-def _ack_of_final(cseq: int) -> str:
+def ack_of_final(cseq: int) -> str:
     headers = ("[last_Via:]", "Max-Forwards: 70", _FROM, "[last_To:]", "[last_Call-ID:]", f"CSeq: {cseq} ACK")
     return s.send(f"ACK {_URI} SIP/2.0", headers)
 
@@ -70,7 +70,7 @@ def calls_with_password(*, code: int = 401, talk_ms: int = 200, plays: Path | No
         _invite(1),
         _receive(100, optional=True),
         _receive(code, attributes=' auth="true"'),
-        _ack_of_final(1),
+        ack_of_final(1),
         _invite(2, "[authentication]"),
         *_provisional(),
         _talk(2, talk_ms, plays),
@@ -80,15 +80,15 @@ def calls_with_password(*, code: int = 401, talk_ms: int = 200, plays: Path | No
 
 def calls_and_is_refused(code: int, *, times: int = 1) -> Scenario:
     """INVITE, then a final code and its ACK so many times, each code counted by SIPp as a new message."""
-    refusal = s.sequence(_receive(code), _ack_of_final(1))
+    refusal = s.sequence(_receive(code), ack_of_final(1))
     body = s.sequence(_invite(1), *_provisional(), *([refusal] * times))
     return Scenario(name=f"caller_refused_{code}", body=body, retransmits=times == 1)
 
 
 def calls_with_wrong_password() -> Scenario:
     """INVITE, 401, INVITE with a digest that the gateway finds wrong, 403, ACK."""
-    challenged = s.sequence(_invite(1), _receive(401, attributes=' auth="true"'), _ack_of_final(1))
-    refused = s.sequence(_invite(2, "[authentication]"), *_provisional(), _receive(403), _ack_of_final(2))
+    challenged = s.sequence(_invite(1), _receive(401, attributes=' auth="true"'), ack_of_final(1))
+    refused = s.sequence(_invite(2, "[authentication]"), *_provisional(), _receive(403), ack_of_final(2))
     return Scenario(name="caller_wrong_password", body=s.sequence(challenged, refused))
 
 
@@ -115,7 +115,7 @@ def calls_and_cancels(*, ring_ms: int = 200) -> Scenario:
         _cancel(),
         _receive(200),
         _receive(487),
-        _ack_of_final(1),
+        ack_of_final(1),
     )
     return Scenario(name="caller_cancels", body=body)
 
@@ -148,7 +148,7 @@ def calls_whatever_comes(*, talk_ms: int = 3000, ring_ms: int = 3000) -> Scenari
         _receive(200),
         _receive(487),
         s.label("refused"),
-        _ack_of_final(1),
+        ack_of_final(1),
         s.label("end"),
         s.linger(10),
     )
