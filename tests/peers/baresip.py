@@ -1,9 +1,11 @@
 """baresip as a callee that answers by itself and records what it hears."""
 
 import re
+import socket
 from pathlib import Path
 from typing import Self
 
+from tests.peers.namespaces import within
 from tests.peers.ports import LOCALHOST, free_port, free_ports, is_bound, wait_until
 from tests.peers.process import Process
 
@@ -35,6 +37,8 @@ module aubridge.so
 module sndfile.so
 module_tmp account.so
 module_app menu.so
+module_app cons.so
+cons_listen {console}
 snd_path recordings
 """
 
@@ -57,10 +61,13 @@ class Baresip:
         limit_s: int = 120,
         registrar: Address | None = None,
         password: str = "",
+        namespace: str | None = None,
     ) -> None:
         self.user = user
-        self.address: Address = (host, free_port(host))
-        self.rtp_ports = free_ports(20, host=host, even=True)
+        self.address: Address = (host, free_port(host, namespace=namespace))
+        self.rtp_ports = free_ports(20, host=host, even=True, namespace=namespace)
+        self._console = (host, free_port(host, namespace=namespace))
+        self._namespace = namespace
         self.folder = folder / f"baresip-{self.address[1]}"
         self._limit_s = limit_s
         self._process: Process | None = None
@@ -87,6 +94,7 @@ class Baresip:
             first_rtp=self.rtp_ports[0],
             last_rtp=self.rtp_ports[-1],
             modules=modules,
+            console=f"{self._console[0]}:{self._console[1]}",
         )
         (self.folder / "config").write_text(config)
         (self.folder / "accounts").write_text(self._account)
@@ -97,10 +105,10 @@ class Baresip:
             output=self.folder / "baresip.log",
             limit_s=self._limit_s + 10,
             cwd=self.folder,
+            namespace=self._namespace,
         )
         try:
-            ready = "baresip is ready"
-            self._process.wait_ready(lambda: is_bound(*self.address) and ready in self.log, what="its port to open")
+            self._process.wait_ready(self._is_ready, what="its port to open")
         except BaseException:
             self._process.stop()
             raise
@@ -109,6 +117,14 @@ class Baresip:
     def __exit__(self, *_: object) -> None:
         if self._process is not None:
             self._process.stop()
+
+    def _is_ready(self) -> bool:
+        return "baresip is ready" in self.log and is_bound(*self.address, namespace=self._namespace)
+
+    def hang_up(self) -> None:
+        """Have baresip end its present call, as its user would."""
+        with within(self._namespace), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as keys:
+            keys.sendto(b"b", self._console)
 
     @property
     def log(self) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, cast
 
+from tests.peers.namespaces import within
 from tests.peers.ports import LOCALHOST, free_port, wait_until
 from tests.peers.process import Process
 from tests.peers.requirements import find_program
@@ -113,7 +114,7 @@ class Capture:
 
     `sip_ports` and `rtp_ports` are both captured and told to tshark, which knows only 5060 by itself; a pair is a range
     with both ends in it. `everything=True` captures all UDP of the interface (for ports chosen while the test runs) and
-    then sees other runs' packets too: filter by address.
+    then sees other runs' packets too: filter by address. With `namespace`, what passes all interfaces of that host.
     """
 
     def __init__(
@@ -125,8 +126,10 @@ class Capture:
         seconds: int = 120,
         everything: bool = False,
         host: str | None = None,
+        namespace: str | None = None,
     ) -> None:
         self.file = file
+        self._namespace = namespace
         self.sip_ports = sorted(set(sip_ports))
         self.rtp_ports = sorted({port if isinstance(port, tuple) else (port, port) for port in rtp_ports})
         self._seconds = seconds
@@ -148,7 +151,8 @@ class Capture:
         return f"({mark}) or (({wanted}) and host {self._host})" if self._host else f"({mark}) or {wanted}"
 
     def __enter__(self) -> Self:
-        arguments = ["-i", "lo", "-q", "-P", "-B", "16", "-a", f"duration:{self._seconds}", "-w", str(self.file)]
+        interface = "any" if self._namespace else "lo"
+        arguments = ["-i", interface, "-q", "-P", "-B", "16", "-a", f"duration:{self._seconds}", "-w", str(self.file)]
         self.file.parent.mkdir(parents=True, exist_ok=True)
         self._process = Process(
             "dumpcap",
@@ -156,6 +160,7 @@ class Capture:
             output=self.file.with_suffix(".log"),
             limit_s=self._seconds + 10,
             cwd=self.file.parent.resolve(),
+            namespace=self._namespace,
         )
         try:
             self._process.wait_ready(self._mark_seen, what="a mark in the capture file")
@@ -182,7 +187,7 @@ class Capture:
     def _send_mark(self) -> bytes:
         self._marks += 1
         mark = f"capture-mark-{self._mark_port}-{self._marks:06}".encode()
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        with within(self._namespace), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             sender.sendto(mark, (LOCALHOST, self._mark_port))
         return mark
 

@@ -143,10 +143,12 @@ class Kamailio:
         algorithm: Hash = "MD5",
         qop: bool = True,
         limit_s: int = 180,
+        namespace: str | None = None,
     ) -> None:
-        self.address: Address = (host, free_port(host))
+        self.address: Address = (host, free_port(host, namespace=namespace))
         self.folder = folder / f"kamailio-{self.address[1]}"
         self._limit_s = limit_s
+        self._namespace = namespace
         self._process: Process | None = None
         named = "proxy" if code == 407 else "www"
         authenticate = _AUTHENTICATE.format(
@@ -177,9 +179,12 @@ class Kamailio:
             output=self.folder / "kamailio.log",
             limit_s=self._limit_s,
             cwd=self.folder,
+            namespace=self._namespace,
         )
         try:
-            self._process.wait_ready(lambda: is_bound(*self.address), what="its port to open")
+            self._process.wait_ready(
+                lambda: is_bound(*self.address, namespace=self._namespace), what="its port to open"
+            )
         except BaseException:
             self._process.stop()
             raise

@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from tests.peers.namespaces import within
+
 LOCALHOST = "127.0.0.1"
 FIRST_PORT, LAST_PORT = 20000, 31999
 """Above the dialer's own RTP ports (10000-19999), below the ephemeral ports of Linux (32768-60999)."""
@@ -24,12 +26,12 @@ class NoFreePort(RuntimeError):
     """No port is free in the range that tests use."""
 
 
-def free_port(host: str = LOCALHOST) -> int:
+def free_port(host: str = LOCALHOST, *, namespace: str | None = None) -> int:
     """A port free for UDP and TCP, held for this process until it ends."""
-    return free_ports(1, host=host)[0]
+    return free_ports(1, host=host, namespace=namespace)[0]
 
 
-def free_ports(count: int, *, host: str = LOCALHOST, even: bool = False) -> range:
+def free_ports(count: int, *, host: str = LOCALHOST, even: bool = False, namespace: str | None = None) -> range:
     """`count` ports in a row, free for UDP and TCP, held for this process until it ends.
 
     `even` starts them at an even number, as RTP wants (RFC 3550 section 11). Raises NoFreePort.
@@ -38,7 +40,7 @@ def free_ports(count: int, *, host: str = LOCALHOST, even: bool = False) -> rang
     offset = random.randrange(len(starts))
     for start in itertools.chain(starts[offset:], starts[:offset]):
         wanted = range(start, start + count)
-        if _take(wanted, host):
+        if _take(wanted, host, namespace):
             return wanted
     raise NoFreePort(f"no {count} ports in a row are free in {FIRST_PORT}-{LAST_PORT}")
 
@@ -60,11 +62,11 @@ def silent_host(host: str = LOCALHOST) -> Iterator[tuple[str, int]]:
         yield silent.getsockname()
 
 
-def _take(ports: range, host: str) -> bool:
+def _take(ports: range, host: str, namespace: str | None) -> bool:
     with contextlib.ExitStack() as stack:
         taken: dict[int, socket.socket] = {}
         for port in ports:
-            if port in _holds or not _can_bind(host, port):
+            if port in _holds or not _can_bind(host, port, namespace):
                 return False
             hold = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
             try:
@@ -77,9 +79,9 @@ def _take(ports: range, host: str) -> bool:
     return True
 
 
-def _can_bind(host: str, port: int) -> bool:
+def _can_bind(host: str, port: int, namespace: str | None) -> bool:
     for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
-        with socket.socket(socket.AF_INET, kind) as probe:
+        with within(namespace), socket.socket(socket.AF_INET, kind) as probe:
             try:
                 probe.bind((host, port))
             except OSError:
@@ -87,11 +89,12 @@ def _can_bind(host: str, port: int) -> bool:
     return True
 
 
-def is_bound(host: str, port: int, *, tcp: bool = False) -> bool:
+def is_bound(host: str, port: int, *, tcp: bool = False, namespace: str | None = None) -> bool:
     """Whether any process has the port open at this address or at all addresses, as the kernel's tables say."""
     suffix = f":{port:04X}"
     addresses = {"00000000", socket.inet_aton(host)[::-1].hex().upper()}
-    lines = Path("/proc/net/tcp" if tcp else "/proc/net/udp").read_text().splitlines()[1:]
+    with within(namespace):
+        lines = Path("/proc/thread-self/net", "tcp" if tcp else "udp").read_text().splitlines()[1:]
     local = [line.split()[1] for line in lines if not tcp or line.split()[3] == "0A"]
     return any(entry.endswith(suffix) and entry[:8] in addresses for entry in local)
 

@@ -16,15 +16,28 @@ class PeerFailed(RuntimeError):
 
 
 class Process:
-    """One program in a process group of its own, under `timeout` so that it cannot long outlive a killed test run."""
+    """One program in a process group of its own, under `timeout` so that it cannot long outlive a killed test run.
 
-    def __init__(self, program: str, arguments: Sequence[str], *, output: Path, limit_s: float, cwd: Path) -> None:
+    `namespace` names the network namespace it runs in (tests.peers.namespaces); None is the test's own.
+    """
+
+    def __init__(
+        self,
+        program: str,
+        arguments: Sequence[str],
+        *,
+        output: Path,
+        limit_s: float,
+        cwd: Path,
+        namespace: str | None = None,
+    ) -> None:
         path = find_program(program)
         if path is None:
             raise PeerFailed(explain_missing([program]))
         self.program = program
         self.output_file = output
-        command = [find_program("timeout") or "timeout", "--kill-after=2", f"{limit_s:g}", path, *arguments]
+        where = [find_program("ip") or "ip", "netns", "exec", namespace] if namespace else []
+        command = [find_program("timeout") or "timeout", "--kill-after=2", f"{limit_s:g}", *where, path, *arguments]
         with output.open("wb") as stream:
             self._process = subprocess.Popen(
                 command,

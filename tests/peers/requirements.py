@@ -26,6 +26,9 @@ DEBIAN_PACKAGES: dict[str, str] = {
     "stdbuf": "coreutils",
     "chromium": "chromium",
     "curl": "curl",
+    "ip": "iproute2",
+    "nft": "nftables",
+    "turnserver": "coturn",
 }
 """Program -> Debian package. baresip-core brings every baresip module used here (g711, aubridge, aufile, sndfile)."""
 
@@ -60,6 +63,10 @@ def require_peers(item: pytest.Item) -> None:
     names = [str(name) for marker in item.iter_markers("peer") for name in marker.args]
     if item.get_closest_marker("browser"):
         names.append("chromium")
+    if item.get_closest_marker("netns"):
+        names += ["ip", "nft"]
+        if os.geteuid() != 0:
+            pytest.fail("this test makes network namespaces, which needs root", pytrace=False)
     missing = missing_programs(names)
     if missing:
         pytest.fail(f"this test needs programs that are not installed; {explain_missing(missing)}", pytrace=False)

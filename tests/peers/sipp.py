@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from tests.peers.namespaces import within
 from tests.peers.ports import LOCALHOST, free_port, free_ports, is_bound, wait_until
 from tests.peers.process import Process
 from tests.peers.scenario import Scenario
@@ -53,12 +54,15 @@ class TracedMessage:
 class _Sipp:
     """What a gateway and a caller have in common: one SIPp process with its files in a folder."""
 
-    def __init__(self, scenario: Scenario, *, folder: Path | None, host: str, timeout_s: int) -> None:
+    def __init__(
+        self, scenario: Scenario, *, folder: Path | None, host: str, timeout_s: int, namespace: str | None = None
+    ) -> None:
         self.scenario = scenario
+        self.namespace = namespace
         self.timeout_s = timeout_s
         self._made = None if folder else tempfile.TemporaryDirectory(prefix="sipp-")
         base = folder or Path(self._made.name if self._made else ".")
-        self.address = (host, free_port(host))
+        self.address = (host, free_port(host, namespace=namespace))
         self.folder = base / f"sipp-{scenario.name}-{self.address[1]}"
         self.process: Process | None = None
 
@@ -92,7 +96,12 @@ class _Sipp:
             common += ["-key", name, value]
         output = self._file("output.log")
         self.process = Process(
-            "sipp", [*common, *arguments], output=output, limit_s=self.timeout_s + 10, cwd=self.folder
+            "sipp",
+            [*common, *arguments],
+            output=output,
+            limit_s=self.timeout_s + 10,
+            cwd=self.folder,
+            namespace=self.namespace,
         )
 
     @property
@@ -217,11 +226,12 @@ class SippGateway(_Sipp):
         timeout_s: int = 60,
         service: str = "gateway",
         extra: Sequence[str] = (),
+        namespace: str | None = None,
     ) -> None:
-        super().__init__(scenario, folder=folder, host=host, timeout_s=timeout_s)
+        super().__init__(scenario, folder=folder, host=host, timeout_s=timeout_s, namespace=namespace)
         self.max_calls = calls
         self.rtp_echo = rtp_echo
-        self.media = media or (host, free_ports(4, host=host, even=True)[0])
+        self.media = media or (host, free_ports(4, host=host, even=True, namespace=namespace)[0])
         self._own_sink = media is None and not rtp_echo
         self._service = service
         self._extra = list(extra)
@@ -229,14 +239,16 @@ class SippGateway(_Sipp):
 
     def __enter__(self) -> Self:
         if self._own_sink:
-            sink = self._sink.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            with within(self.namespace):
+                sink = self._sink.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
             sink.bind(self.media)
         arguments = ["-m", str(self.max_calls), "-s", self._service, "-deadcall_wait", "5000", *self._extra]
         arguments += ["-rtp_echo", "-mp", str(self.media[1])] if self.rtp_echo else []
         try:
             self._launch(arguments, keys={"sink_host": self.media[0], "sink_port": str(self.media[1])})
             self._running.wait_ready(
-                lambda: any(is_bound(*self.address, tcp=tcp) for tcp in (False, True)), what="its port to open"
+                lambda: any(is_bound(*self.address, tcp=tcp, namespace=self.namespace) for tcp in (False, True)),
+                what="its port to open",
             )
         except BaseException:
             self.__exit__()
