@@ -58,22 +58,27 @@ def by_number(
     bye_after_ms: int = 1000,
     max_call_s: int = 60,
     sdp: Sequence[str] = ANSWER_SDP,
+    proxied: bool = False,
 ) -> Scenario:
     """The scenario: `table` maps the number's last digits to a behaviour.
 
     A CANCEL is obeyed whenever the phone rings. A call whose caller went away (killed, say) is forgotten after
-    `max_call_s`.
+    `max_call_s`. `proxied` says that there is one proxy before SIPp, so that INVITEs have two Via.
     """
     ends = _longest_first(table)
     matches = [s.match(f"^INVITE sips?:[^@;]*{ending}[@;]", f"ends_{ending}") for ending in ends]
     used = sorted({*table.values(), Behaviour.ANSWER})
-    branches = _Branches(ring_ms=ring_ms, bye_after_ms=bye_after_ms, max_call_ms=max_call_s * 1000, sdp=tuple(sdp))
+    branches = _Branches(
+        ring_ms=ring_ms, bye_after_ms=bye_after_ms, max_call_ms=max_call_s * 1000, sdp=tuple(sdp), proxied=proxied
+    )
+    second_via = [s.capture("Via", "second_via", occurrence=2)] if proxied else []
     body = s.sequence(
-        s.receive_invite(*matches),
+        s.receive_invite(*matches, *second_via),
         *(s.go_to(table[ending], when=f"ends_{ending}") for ending in ends),
         s.go_to(Behaviour.ANSWER),
         *(s.sequence(s.label(behaviour), branches.of(behaviour)) for behaviour in used),
         branches.cancelled(),
+        branches.hung_up(),
         s.label("end"),
         s.linger(500),
     )
@@ -87,11 +92,15 @@ def _longest_first(table: Mapping[str, Behaviour]) -> list[str]:
 class _Branches:
     """The commands of each behaviour; every one of them leads to the label `end`."""
 
-    def __init__(self, *, ring_ms: int, bye_after_ms: int, max_call_ms: int, sdp: tuple[str, ...]) -> None:
+    def __init__(
+        self, *, ring_ms: int, bye_after_ms: int, max_call_ms: int, sdp: tuple[str, ...], proxied: bool
+    ) -> None:
         self.ring_ms = ring_ms
         self.bye_after_ms = bye_after_ms
         self.max_call_ms = max_call_ms
         self.sdp = sdp
+        first, *others = s.INVITE_HEADERS
+        self.invite_headers = (first, "Via:[$second_via]", *others) if proxied else s.INVITE_HEADERS
 
     def of(self, behaviour: Behaviour) -> str:
         """One branch, without its label."""
@@ -123,7 +132,7 @@ class _Branches:
         return s.sequence(
             s.label("cancelled"),
             s.send("SIP/2.0 200 OK", s.LAST_HEADERS),
-            s.respond(487, headers=s.INVITE_HEADERS, retransmit_ms=500),
+            s.respond(487, headers=self.invite_headers, retransmit_ms=500),
             s.receive_logged("ACK", go_to="end"),
         )
 
@@ -132,8 +141,13 @@ class _Branches:
         wait = s.receive_logged("CANCEL", timeout_ms=self.ring_ms, on_timeout=after, go_to="cancelled")
         return s.sequence(s.respond(100), ringing, wait, s.label(after))
 
+    def hung_up(self) -> str:
+        """What a BYE leads to that was not waited for: the ACK before it was lost, or both hang up at once."""
+        return s.sequence(s.label("hung_up"), s.answer_in_dialog(), s.go_to("end"))
+
     def _answer(self) -> str:
-        return s.sequence(s.respond(200, sdp=self.sdp, retransmit_ms=500), s.receive_logged("ACK"))
+        early_bye = s.receive_logged("BYE", optional=True, go_to="hung_up")
+        return s.sequence(s.respond(200, sdp=self.sdp, retransmit_ms=500), early_bye, s.receive_logged("ACK"))
 
     def _refuse(self, code: int) -> str:
         return s.sequence(s.respond(code, retransmit_ms=500), s.receive_logged("ACK", go_to="end"))
@@ -143,4 +157,5 @@ class _Branches:
         return s.sequence(hang_up, s.answer_in_dialog(), s.go_to("end"))
 
     def _callee_hangs_up(self) -> str:
-        return s.sequence(s.pause(self.bye_after_ms), s.bye(), s.receive_response(200, go_to="end"))
+        both = s.receive_logged("BYE", optional=True, go_to="hung_up")
+        return s.sequence(s.pause(self.bye_after_ms), s.bye(), both, s.receive_response(200, go_to="end"))

@@ -37,6 +37,7 @@ loadmodule "xlog.so"
 loadmodule "auth.so"
 
 modparam("rr", "enable_full_lr", 1)
+modparam("tm", "wt_timer", 32000) # timer J: what is sent again for so long gets the same answer
 modparam("auth", "algorithm", "{algorithm}")
 modparam("auth", "secret", "{realm}-nonce")
 modparam("auth", "nonce_expire", 300)

@@ -112,11 +112,11 @@ def respond(
     return send(start, [*headers, *contact, *extra], body=sdp, retransmit_ms=retransmit_ms)
 
 
-def capture(header: str, variable: str) -> str:
+def capture(header: str, variable: str, *, occurrence: int = 1) -> str:
     """Keep a header's value, with its leading blank, of the message just received."""
     return (
-        f'      <ereg regexp=".*" search_in="hdr" header={quoteattr(header + ":")} check_it="true" '
-        f"assign_to={quoteattr(variable)}/>"
+        f'      <ereg regexp=".*" search_in="hdr" header={quoteattr(header + ":")} occurrence="{occurrence}" '
+        f'check_it="true" assign_to={quoteattr(variable)}/>'
     )
 
 
@@ -176,10 +176,15 @@ REFERENCES = '  <Reference variables="method,line,uri,number,invite_via,invite_f
 
 
 def receive_logged(
-    method: str, *, timeout_ms: int | None = None, on_timeout: str | None = None, go_to: str | None = None
+    method: str,
+    *,
+    optional: bool = False,
+    timeout_ms: int | None = None,
+    on_timeout: str | None = None,
+    go_to: str | None = None,
 ) -> str:
     """Wait for a request of the dialog and log it."""
-    return receive(method, logged(method), timeout_ms=timeout_ms, on_timeout=on_timeout, go_to=go_to)
+    return receive(method, logged(method), optional=optional, timeout_ms=timeout_ms, on_timeout=on_timeout, go_to=go_to)
 
 
 def pause(milliseconds: int) -> str:

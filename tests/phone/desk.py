@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from autodialer.media.shell import MediaDied, MediaEvent, MediaProcess
 from autodialer.media.sound import import_sound
@@ -43,8 +43,10 @@ class Desk:
         codecs: Sequence[str] = ("PCMA", "PCMU"),
         username: str = "user",
         password: str = "secret",
+        address: str = LOCALHOST,
+        **account_fields: Any,
     ) -> Self:
-        """A phone for `gateway` with a sound: a sweep, or the file given."""
+        """A phone for `gateway` with a sound: a sweep, or the file given. `address` is our own towards the gateway."""
         if sound is None:
             sound = folder / "sweep.wav"
             make_sweep(sound, seconds=sound_s)
@@ -59,13 +61,19 @@ class Desk:
                 desks[0].phone.media_event(event)
 
         media = MediaProcess(on_media)
-        account = Account(domain=gateway[0], auth_username=username, caller_id="74950000000", codecs=tuple(codecs))
+        account = Account(
+            domain=gateway[0],
+            auth_username=username,
+            caller_id="74950000000",
+            codecs=tuple(codecs),
+            **account_fields,
+        )
         phone = Phone(
             *gateway,
             username,
             password,
-            LOCALHOST,
-            sipPort=free_port(),
+            address,
+            sipPort=free_port(address),
             rtpPortLow=33000,
             rtpPortHigh=60000,
             account=account,
