@@ -20,7 +20,7 @@ class DialerHost:
         self._host = host
         self._plan = plan
         self._folder = folder
-        self._limit_s = plan.lead_s + plan.limit_s + plan.linger_s + 30
+        self._limit_s = plan.ready_s + plan.limit_s + plan.linger_s + 30
         self._process: Process | None = None
 
     def __enter__(self) -> Self:

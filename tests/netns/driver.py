@@ -6,7 +6,6 @@ Runs in a namespace of its own, so it talks to the test by files: a plan comes i
 import json
 import logging
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -16,6 +15,7 @@ from typing import Any
 from autodialer.media.sound import import_sound
 from autodialer.model import CallOutcome
 from autodialer.phone.plan import CallPlan
+from tests.peers.ports import wait_until
 from tests.peers.sox import make_sweep
 from tests.phone.desk import Desk, NoErrors
 
@@ -47,8 +47,8 @@ class DrivePlan:
     """New calls a second."""
     limit_s: float = 120.0
     """After this the calls that have no outcome are given up, and named."""
-    lead_s: float = 0.0
-    """From the phone's start to the first call."""
+    ready_s: float = 15.0
+    """How long the phone has to find its way out."""
     linger_s: float = 0.0
     """From the last outcome to the phone's end: it still answers what the gateway sends again."""
 
@@ -66,10 +66,10 @@ class Driven:
 
 
 def drive(plan: DrivePlan, folder: Path) -> Iterator[tuple[str, CallOutcome]]:
-    """Make the calls; number and outcome of each that ended in time."""
+    """Make the calls; number and outcome of each that ended in time. Sounds are left in the folder: played-0.wav ..."""
     stems = dict(_sounds(plan, folder))
     with Desk.make(plan.gateway, folder, sound_s=0.1, address=plan.address, **plan.account) as desk:
-        time.sleep(plan.lead_s)
+        wait_until(lambda: desk.phone.ready, what="the phone to be ready", timeout_s=plan.ready_s)
         told, started, begun = 0, 0, time.monotonic()
         while told < len(plan.calls) and time.monotonic() - begun < plan.limit_s:
             due = started < begun_by(plan, time.monotonic() - begun)
@@ -101,7 +101,7 @@ def begun_by(plan: DrivePlan, elapsed_s: float) -> float:
 
 def _sounds(plan: DrivePlan, folder: Path) -> Iterator[tuple[float, tuple[Path, float]]]:
     for number, seconds in enumerate(sorted({call.sound_s for call in plan.calls})):
-        file, stem = folder / f"play-{number}.wav", folder / f"play-{number}-imported"
+        file, stem = folder / f"play-{number}.wav", folder / f"played-{number}"
         if plan.sound is None:
             make_sweep(file, seconds=seconds)
         info = import_sound(file if plan.sound is None else Path(plan.sound), stem)
@@ -117,9 +117,8 @@ def main() -> None:
     plan = DrivePlan(
         **{**read, "calls": [Dialled(**call) for call in read["calls"]], "gateway": tuple(read["gateway"])}
     )
-    with tempfile.TemporaryDirectory(prefix="driver-") as folder:
-        for number, outcome in drive(plan, Path(folder)):
-            print(json.dumps({"number": number, "outcome": asdict(outcome)}, default=str), flush=True)
+    for number, outcome in drive(plan, Path(sys.argv[1]).parent):
+        print(json.dumps({"number": number, "outcome": asdict(outcome)}, default=str), flush=True)
     print(json.dumps({"errors": [record.getMessage() for record in errors.records]}), flush=True)
 
 

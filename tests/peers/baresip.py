@@ -42,6 +42,9 @@ cons_listen {console}
 snd_path recordings
 """
 
+_OVER = "audio: destroyed"
+"""Logged when a call's recording is complete."""
+
 
 class Baresip:
     """baresip at `address`, which answers calls to sip:`user`@`address`; a context manager.
@@ -122,9 +125,11 @@ class Baresip:
         return "baresip is ready" in self.log and is_bound(*self.address, namespace=self._namespace)
 
     def hang_up(self) -> None:
-        """Have baresip end its present call, as its user would."""
+        """Have baresip end its present call, as its user would; returns when the recording is complete."""
+        before = self.log.count(_OVER)
         with within(self._namespace), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as keys:
             keys.sendto(b"b", self._console)
+        wait_until(lambda: self.log.count(_OVER) > before, what="baresip to hang up")
 
     @property
     def log(self) -> str:
@@ -138,7 +143,7 @@ class Baresip:
 
     @property
     def closed(self) -> list[str]:
-        """The reason of the end of each call that has ended, in baresip's words."""
+        """The reason of the end of each call that the other side has ended, in baresip's words."""
         return [str(reason) for reason in re.findall(r"session closed: (.*)$", self.log, re.MULTILINE)]
 
     @property
@@ -157,6 +162,5 @@ class Baresip:
 
     def wait_closed(self, *, count: int = 1, timeout_s: float = 10.0) -> None:
         """Return once so many calls have ended and their recordings are complete."""
-        done = "audio: destroyed"
         what = f"{count} calls closed at baresip"
-        wait_until(lambda: len(self.closed) >= count and self.log.count(done) >= count, what=what, timeout_s=timeout_s)
+        wait_until(lambda: len(self.closed) >= count and self.log.count(_OVER) >= count, what=what, timeout_s=timeout_s)

@@ -15,7 +15,7 @@ _CONFIG = """#!KAMAILIO
 debug=1
 log_stderror=yes
 log_name="kamailio"
-disable_tcp=yes
+{tcp}
 enable_tls=no
 enable_sctp=0
 children=2
@@ -25,6 +25,7 @@ rev_dns=no
 sip_warning=0
 server_signature=yes
 listen=udp:{host}:{port}
+{reply_to_via}
 
 loadmodule "tm.so"
 loadmodule "sl.so"
@@ -32,6 +33,8 @@ loadmodule "rr.so"
 loadmodule "pv.so"
 loadmodule "maxfwd.so"
 loadmodule "textops.so"
+loadmodule "textopsx.so"
+loadmodule "nathelper.so"
 loadmodule "siputils.so"
 loadmodule "xlog.so"
 loadmodule "auth.so"
@@ -43,6 +46,7 @@ modparam("auth", "secret", "{realm}-nonce")
 modparam("auth", "nonce_expire", 300)
 
 request_route {{
+{forget_rport}
     if (!mf_process_maxfwd_header("10")) {{
         sl_send_reply("483", "Too Many Hops");
         exit;
@@ -73,6 +77,9 @@ request_route {{
     t_check_trans();
 {authenticate}
     record_route();
+    if (proto == TCP) {{
+        add_contact_alias();
+    }}
 {target}
     xlog("L_ALERT", "peer event=relayed method=$rm uri=$ru call-id=$ci cseq=$cs\\n");
     if (!t_relay()) {{
@@ -82,6 +89,7 @@ request_route {{
 
 route[IN_DIALOG] {{
     if (loose_route()) {{
+        handle_ruri_alias();
         xlog("L_ALERT", "peer event=loose_route method=$rm uri=$ru call-id=$ci cseq=$cs\\n");
         t_relay();
         exit;
@@ -109,6 +117,13 @@ _AUTHENTICATE = """
 """
 
 
+_FORGET_RPORT = r"""
+    if (subst('/^Via:(.*);rport/Via:\1/i')) {
+        msg_apply_changes();
+    }
+"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ProxyEvent:
     """A line of the proxy's log."""
@@ -127,7 +142,10 @@ class Kamailio:
     """Kamailio at `address` in front of a callee; a context manager.
 
     With a password it asks for one by 401 or 407, MD5 or SHA-256, with qop=auth or without. What it lets through goes
-    to `callee` with Record-Route and the user part `callee_user` (None leaves the number as dialled).
+    to `callee` by UDP with Record-Route and the user part `callee_user` (None leaves the number as dialled). `tcp` has
+    it listen to TCP too; to a caller by TCP it sends requests over the connection that he made. With `ignores_rport` it
+    answers to the Via's address and port as they are written, which is neither RFC 3581 nor RFC 3261 section 18.2.2,
+    and is what some gateways do.
     """
 
     def __init__(
@@ -145,6 +163,8 @@ class Kamailio:
         qop: bool = True,
         limit_s: int = 180,
         namespace: str | None = None,
+        tcp: bool = False,
+        ignores_rport: bool = False,
     ) -> None:
         self.address: Address = (host, free_port(host, namespace=namespace))
         self.folder = folder / f"kamailio-{self.address[1]}"
@@ -161,13 +181,17 @@ class Kamailio:
             flags=1 if qop else 0,
         )
         user = f'    $rU = "{callee_user}";\n' if callee_user else ""
+        to_callee = f"{callee[0]}:{callee[1]};transport=udp"
         self.config = _CONFIG.format(
             host=host,
             port=self.address[1],
             algorithm=algorithm,
             realm=realm,
             authenticate=authenticate if password is not None else "",
-            target=f'{user}    $rd = "{callee[0]}";\n    $rp = "{callee[1]}";',
+            target=f'{user}    $ru = "sip:" + $rU + "@{to_callee}";',
+            tcp=f"tcp_children=2\nlisten=tcp:{host}:{self.address[1]}" if tcp else "disable_tcp=yes",
+            reply_to_via="reply_to_via=1" if ignores_rport else "",
+            forget_rport=_FORGET_RPORT if ignores_rport else "",
         )
 
     def __enter__(self) -> Self:
