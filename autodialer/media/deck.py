@@ -1,8 +1,8 @@
 """Sessions that send in the same slot, kept as columns: the packets of all are laid out once and advanced in bulk.
 
 A row is one session that is sending: the header of its next packet, where the packet's 160 codes lie in memory, and
-where it goes, in the form that `sendmmsg(2)` takes. Nothing is allocated for a packet. Pure: addresses are numbers here,
-and whoever sends hands the messages to the system.
+where it goes, in the form that `sendmmsg(2)` takes. Nothing is allocated for a packet. Pure: memory addresses are mere
+numbers here, and whoever sends hands the messages to the system.
 """
 
 from dataclasses import dataclass, field

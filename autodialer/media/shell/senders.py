@@ -1,8 +1,7 @@
-"""How the packets of a deck leave: on Linux by `sendmmsg(2)` and `sendmsg(2)` straight from the deck's memory, elsewhere
-through Python's sockets.
+"""How the packets of a deck leave: on Linux straight from the deck's memory by `sendmmsg(2)` and `sendmsg(2)`.
 
-The calls are made through `ctypes.PyDLL`, which keeps the interpreter lock: giving it up for a packet means waiting up to
-a switch interval to get it back while another thread is busy.
+Elsewhere each goes through a socket of Python's. The system is called through `ctypes.PyDLL`, which keeps the
+interpreter lock: giving it up for a packet means waiting up to a switch interval for it while another thread is busy.
 """
 
 import ctypes
