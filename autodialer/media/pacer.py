@@ -21,14 +21,15 @@ class Pacer:
         self.deadline = now
         """Monotonic time of the next slot."""
 
-    def add(self, session: Hashable) -> None:
-        """Give the session a place in the emptiest slot; among equals in the one that comes first."""
+    def add(self, session: Hashable) -> int:
+        """Give the session a place in the emptiest slot, among equals in the one that comes first; its number."""
         if session in self._slot_of:
-            return
+            return self._slot_of[session]
         coming = [(self._next_slot + step) % SLOTS for step in range(SLOTS)]
         slot = min(coming, key=lambda number: len(self._slots[number]))
         self._slots[slot][session] = None
         self._slot_of[session] = slot
+        return slot
 
     def remove(self, session: Hashable) -> None:
         """Take the session out; harmless when it is not in."""
@@ -39,13 +40,21 @@ class Pacer:
     def __len__(self) -> int:
         return len(self._slot_of)
 
-    def due(self, now: float) -> list[Hashable]:
-        """The sessions of the next slot if its time has come, else nothing. Call again until `deadline` lies ahead."""
+    def slot_of(self, session: Hashable) -> int | None:
+        """Where a session has its place, None when it is not in."""
+        return self._slot_of.get(session)
+
+    def sessions(self, slot: int) -> list[Hashable]:
+        """The sessions of a slot."""
+        return list(self._slots[slot])
+
+    def due(self, now: float) -> int | None:
+        """The next slot if its time has come, else None. Call again until `deadline` lies ahead."""
         if now < self.deadline:
-            return []
+            return None
         if now - self.deadline >= PERIOD_S:
             self.deadline = now
         slot = self._next_slot
         self._next_slot = (slot + 1) % SLOTS
         self.deadline += PERIOD_S / SLOTS
-        return list(self._slots[slot])
+        return slot

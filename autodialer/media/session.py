@@ -13,6 +13,8 @@ FRAME = g711.SAMPLE_RATE * PTIME_MS // 1000
 LATCH_AFTER = 5
 """RTP packets in a row from one strange address and source before ours go there."""
 
+_SILENT_FRAMES = {codec: bytes([code]) * FRAME for codec, code in g711.SILENCE.items()}
+
 Address = tuple[str, int]
 
 
@@ -34,8 +36,20 @@ class SessionStats:
     """Datagrams that were no RTP."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Position:
+    """The numbers of a session's next packet, RFC 3550 section 5.1."""
+
+    payload_type: int
+    sequence: int
+    timestamp: int
+    ssrc: int
+    marker: bool
+    """It is the first one that leaves, or the first after a silence (RFC 3551 section 4.1)."""
+
+
 class Session:
-    """Sends nothing until `play`, then one packet a call of `next_packet` until the sound has ended."""
+    """What one call sends and has received. Sends nothing until `play`; a `Deck` makes its packets after that."""
 
     def __init__(self, randomness: random.Random | None = None) -> None:
         source = randomness or random.SystemRandom()
@@ -48,11 +62,15 @@ class Session:
         self._event_type: int | None = None
         self._codes = b""
         self._silence = b""
-        self._lead_in_frames = 0
-        self._offset = 0
+        self._lead_in = self._lead_in_left = 0
+        """Packets of silence before the sound."""
+        self._frames = self._frames_left = 0
+        """Packets of the sound."""
+        self._failures = self._sound_failures = 0
+        """Packets that could not leave."""
         self._held_at: float | None = None
         self._marker = True
-        self._sent = self._played_frames = self._discarded = 0
+        self._discarded = 0
         self._symmetric = False
         self._signalled: Address | None = None
         """Where the session description says that packets are taken."""
@@ -80,15 +98,19 @@ class Session:
         """
         self._signalled = self.remote = remote
         self._symmetric = symmetric
+        self._take_codes(codec, payload_type, codes, telephone_event_pt)
+        self._frames = self._frames_left = len(self._codes) // FRAME
+        self._lead_in = self._lead_in_left = -(-lead_in_ms // PTIME_MS)
+
+    def _take_codes(self, codec: str, payload_type: int, codes: bytes, telephone_event_pt: int | None) -> None:
         self._payload_type = payload_type
         self._event_type = telephone_event_pt
-        self._silence = bytes([g711.SILENCE[codec]]) * FRAME
-        self._codes = codes
-        self._offset = 0
-        self._lead_in_frames = -(-lead_in_ms // PTIME_MS)
+        self._silence = _SILENT_FRAMES[codec]
+        missing = -len(codes) % FRAME
+        self._codes = codes + self._silence[:missing] if missing else codes
 
     def hold(self, now: float) -> None:
-        """Send nothing for a while: the sound stops where it is."""
+        """Send nothing for a while: the sound stops where it is. Not while a deck has it."""
         if self._held_at is None:
             self._held_at = now
 
@@ -102,7 +124,10 @@ class Session:
         codes: bytes,
         telephone_event_pt: int | None,
     ) -> None:
-        """Go on, to `remote` and perhaps in another codec; `codes` are those of the same sound. Ends a hold."""
+        """Go on, to `remote` and perhaps in another codec; `codes` are those of the same sound. Ends a hold.
+
+        Not while a deck has it.
+        """
         if self._held_at is not None:
             # RFC 3550 section 5.1: the timestamp counts on through a silence, and section 4.1 of RFC 3551: the marker.
             periods = int((now - self._held_at) * 1000 // PTIME_MS)
@@ -113,10 +138,7 @@ class Session:
             self._signalled = self.remote = remote
             self._stranger = None
             self._latched = False
-        self._payload_type = payload_type
-        self._event_type = telephone_event_pt
-        self._silence = bytes([g711.SILENCE[codec]]) * FRAME
-        self._codes = codes
+        self._take_codes(codec, payload_type, codes, telephone_event_pt)
 
     @property
     def started(self) -> bool:
@@ -131,34 +153,56 @@ class Session:
     @property
     def ended(self) -> bool:
         """Whether the whole sound has left."""
-        return self._offset >= len(self._codes)
+        return self._frames_left == 0
 
     @property
     def played_frames(self) -> int:
         """Packets of the sound that left so far."""
-        return self._played_frames
+        return self.played_with(self._frames_left)
 
-    def next_packet(self) -> bytes:
-        """The packet of this 20 ms. `count_sent` tells afterwards whether it left."""
-        if self._lead_in_frames > 0:
-            payload = self._silence
+    # For the deck.
+
+    @property
+    def leading_in(self) -> bool:
+        """Whether the silence before the sound is being sent."""
+        return self._lead_in_left > 0
+
+    def position(self) -> Position:
+        """The next packet's numbers."""
+        return Position(
+            payload_type=self._payload_type,
+            sequence=self._sequence,
+            timestamp=self._timestamp,
+            ssrc=self._ssrc,
+            marker=self._marker,
+        )
+
+    def segment(self) -> tuple[bytes, int, int]:
+        """What is sent now, the lead-in or the sound: its codes, where the next packet's start, and packets left."""
+        if self.leading_in:
+            return self._silence, 0, self._lead_in_left
+        return self._codes, (self._frames - self._frames_left) * FRAME, self._frames_left
+
+    def advance_to(self, *, sequence: int, timestamp: int, frames_left: int, marker: bool) -> None:
+        """How far the deck has come with the segment."""
+        self._sequence, self._timestamp, self._marker = sequence, timestamp, marker
+        if self.leading_in:
+            self._lead_in_left = frames_left
         else:
-            payload = self._codes[self._offset : self._offset + FRAME]
-            if len(payload) < FRAME:
-                payload += self._silence[len(payload) :]
-        return rtp.pack(self._payload_type, self._sequence, self._timestamp, self._ssrc, payload, marker=self._marker)
+            self._frames_left = frames_left
 
-    def count_sent(self, *, left: bool) -> None:
-        """Go on to the next packet. One that could not leave is lost on its way like any other, and does not count."""
-        self._sequence = (self._sequence + 1) & 0xFFFF
-        self._timestamp = (self._timestamp + FRAME) & 0xFFFFFFFF
-        self._sent += left
-        self._marker = self._marker and not left
-        if self._lead_in_frames > 0:
-            self._lead_in_frames -= 1
-            return
-        self._offset += FRAME
-        self._played_frames += left
+    def end_lead_in(self) -> None:
+        """The silence has been sent; the sound is next."""
+        self._lead_in_left = 0
+
+    def count_failure(self) -> None:
+        """A packet could not leave: it is lost on its way like any other, and does not count as played."""
+        self._failures += 1
+        self._sound_failures += not self.leading_in
+
+    def played_with(self, frames_left: int) -> int:
+        """Packets of the sound that left when so many are left."""
+        return self._frames - frames_left - self._sound_failures
 
     def receive(self, data: bytes, source: Address, now: float) -> str | None:
         """Take a datagram that came to the session's port from `source`. Returns the digit it starts, if any.
@@ -196,10 +240,10 @@ class Session:
     def stats(self) -> SessionStats:
         """The figures so far."""
         return SessionStats(
-            sent=self._sent,
+            sent=self._lead_in - self._lead_in_left + self._frames - self._frames_left - self._failures,
             received=self._reception.received,
             lost=self._reception.lost,
             jitter_ms=self._reception.jitter_ms,
-            played_frames=self._played_frames,
+            played_frames=self.played_frames,
             discarded=self._discarded,
         )

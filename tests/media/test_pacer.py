@@ -13,9 +13,16 @@ STEP_S = PERIOD_S / SLOTS
 def serve(pacer: Pacer, now: float) -> list[Hashable]:
     """All that is due by `now`, as the shell asks for it."""
     due: list[Hashable] = []
-    while pacer.deadline <= now:
-        due += pacer.due(now)
+    while (slot := pacer.due(now)) is not None:
+        due += pacer.sessions(slot)
     return due
+
+
+def at_slot(pacer: Pacer, now: float) -> list[Hashable]:
+    """The sessions of the slot that is due."""
+    slot = pacer.due(now)
+    assert slot is not None
+    return pacer.sessions(slot)
 
 
 def run(pacer: Pacer, start: float, end: float, *, tick_s: float = 0.001) -> dict[Hashable, list[float]]:
@@ -56,7 +63,7 @@ def test_sessions_spread_evenly_over_the_slots() -> None:
     pacer = Pacer(0.0)
     for number in range(103):
         pacer.add(number)
-    sizes = [len(pacer.due((slot + 0.5) * STEP_S)) for slot in range(SLOTS)]
+    sizes = [len(at_slot(pacer, (slot + 0.5) * STEP_S)) for slot in range(SLOTS)]
     assert sum(sizes) == len(pacer) == 103
     assert max(sizes) - min(sizes) <= 1
 
@@ -65,10 +72,10 @@ def test_a_place_that_is_given_up_is_the_next_to_be_taken() -> None:
     pacer = Pacer(0.0)
     for number in range(8):
         pacer.add(number)
-    before = [set(pacer.due((slot + 0.5) * STEP_S)) for slot in range(SLOTS)]
+    before = [set(at_slot(pacer, (slot + 0.5) * STEP_S)) for slot in range(SLOTS)]
     pacer.remove(5)
     pacer.add("new")
-    after = [set(pacer.due(PERIOD_S + (slot + 0.5) * STEP_S)) for slot in range(SLOTS)]
+    after = [set(at_slot(pacer, PERIOD_S + (slot + 0.5) * STEP_S)) for slot in range(SLOTS)]
     assert [{"new" if session == 5 else session for session in slot} for slot in before] == after
 
 

@@ -5,6 +5,7 @@ import random
 import pytest
 
 from autodialer.media import rtp
+from autodialer.media.deck import Deck
 from autodialer.media.rtp import RtpPacket
 from autodialer.media.session import FRAME, Session, SessionStats
 
@@ -27,21 +28,31 @@ def playing(
     return session
 
 
-def leave(session: Session) -> RtpPacket:
-    """The next packet, which leaves."""
-    packet = rtp.parse(session.next_packet())
+def deal(session: Session) -> Deck[None]:
+    """A deck with the session in it."""
+    deck: Deck[None] = Deck()
+    deck.add(session, None)
+    return deck
+
+
+def leave(session: Session, *, left: bool = True) -> RtpPacket:
+    """The next packet, which leaves, or cannot."""
+    deck = deal(session)
+    packet = rtp.parse(deck.packet(0))
     assert packet is not None
-    session.count_sent(left=True)
+    deck.advance([] if left else [0])
+    deck.remove(session)
     return packet
 
 
 def send_all(session: Session, *, left: bool = True) -> list[RtpPacket]:
     packets = []
-    while session.playing:
-        packet = rtp.parse(session.next_packet())
+    deck = deal(session)
+    while deck.count:
+        packet = rtp.parse(deck.packet(0))
         assert packet is not None
         packets.append(packet)
-        session.count_sent(left=left)
+        deck.advance([] if left else [0])
     return packets
 
 
@@ -105,18 +116,20 @@ def test_silence_leads_in_and_is_not_counted_as_played(lead_in_ms: int, frames: 
 
 def test_a_packet_counts_only_once_it_has_left() -> None:
     session = playing()
-    session.next_packet()
-    assert session.stats().played_frames == 0
-    session.count_sent(left=True)
+    deck = deal(session)
+    assert deck.packet(0)
+    assert deck.played_frames(session) == 0
+    deck.advance([])
+    assert deck.played_frames(session) == 1
+    deck.remove(session)
     assert session.stats() == SessionStats(sent=1, played_frames=1)
 
 
 def test_a_packet_that_cannot_leave_is_not_counted_and_leaves_a_gap_in_the_numbers() -> None:
     session = playing()
-    lost = rtp.parse(session.next_packet())
-    session.count_sent(left=False)
+    lost = leave(session, left=False)
     packets = send_all(session)
-    assert lost is not None and packets[0].sequence == (lost.sequence + 1) % 2**16
+    assert packets[0].sequence == (lost.sequence + 1) % 2**16
     assert packets[0].payload == SOUND[160:320]
     assert packets[0].marker, "the marker goes on the first packet that leaves"
     assert session.stats() == SessionStats(sent=2, played_frames=2)

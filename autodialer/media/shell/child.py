@@ -23,14 +23,13 @@ from typing import Any, BinaryIO
 
 from autodialer import stun
 from autodialer.media.mapping import MappingQuery
-from autodialer.media.pacer import Pacer
 from autodialer.media.session import Address, Session
+from autodialer.media.shell.senders import best_sender
+from autodialer.media.shell.sending import Sending
 from autodialer.media.shell.sounds import Sounds
 
 SWITCH_INTERVAL_S = 0.0005
 """sendto gives up the GIL and waits up to a switch interval to get it back while the control thread is busy."""
-PROGRESS_FRAMES = 50
-"""After so many packets, 1 s, a session tells how far it is: what the record says if this process dies."""
 DATAGRAM = 2048
 RECEIVE_AT_ONCE = 64
 """Datagrams of one socket before the others have their turn."""
@@ -52,6 +51,7 @@ class Line:
     def __init__(self, name: str, host: str, port: int) -> None:
         self.name = name
         self.session = Session()
+        self.shares_socket = False
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
             self.socket.settimeout(0)
@@ -61,17 +61,7 @@ class Line:
         except BaseException:
             self.socket.close()
             raise
-
-    def send(self) -> None:
-        """Send the packet of this period."""
-        packet = self.session.next_packet()
-        try:
-            assert self.session.remote
-            self.socket.sendto(packet, self.session.remote)
-        except OSError:
-            self.session.count_sent(left=False)
-        else:
-            self.session.count_sent(left=True)
+        self.descriptor = self.socket.fileno()
 
     def send_now(self, data: bytes, address: Address | None) -> None:
         """Send something beside the sound; if it cannot leave it is lost on its way like any other."""
@@ -122,7 +112,7 @@ class MediaLoop:
         self._wake_reader.settimeout(0)
         self._wake_writer.settimeout(0)
         self._selector.register(self._wake_reader, selectors.EVENT_READ, None)
-        self._pacer = Pacer(time.monotonic())
+        self._sending = Sending(best_sender(), time.monotonic())
         self._queries: dict[Line, MappingQuery] = {}
         self._quiet: dict[Line, float] = {}
         """Answered sessions that send nothing -> when their keep-alive is due."""
@@ -138,33 +128,29 @@ class MediaLoop:
         while True:
             while self._commands:
                 self._obey(self._commands.popleft())
-            if self._pacer:
+            if self._sending:
                 self._send_due()
             if self._queries or self._quiet:
                 self._do_chores(time.monotonic())
-            if self._pacer:
-                self._wait(self._pacer.deadline - time.monotonic())
+            if self._sending:
+                self._wait(self._sending.deadline - time.monotonic())
             else:
                 self._wait(self._until_next_chore(time.monotonic()))
 
     def _send_due(self) -> None:
-        while self._pacer.deadline <= (now := time.monotonic()):
-            progress: dict[str, int] = {}
-            for line in self._pacer.due(now):
+        while self._sending and self._sending.deadline <= (now := time.monotonic()):
+            ended, progress = self._sending.send_due(now)
+            for line in ended:
                 assert isinstance(line, Line)
-                line.send()
-                frames = line.session.played_frames
-                if not line.session.playing:
-                    self._rest(line)
-                    self._events.tell({"event": "finished", "session": line.name, "played": frames})
-                elif frames and frames % PROGRESS_FRAMES == 0:
-                    progress[line.name] = frames
+                self._rest(line)
+                played = line.session.played_frames
+                self._events.tell({"event": "finished", "session": line.name, "played": played})
             if progress:
                 self._events.tell_progress(progress)
 
     def _rest(self, line: Line) -> None:
         """Nothing is to be sent on it for a while."""
-        self._pacer.remove(line)
+        self._sending.remove(line)
         if line.session.started:
             self._quiet[line] = time.monotonic() + KEEP_ALIVE_S
 
@@ -195,7 +181,7 @@ class MediaLoop:
             time.sleep(span_s)
             return
         ready = self._selector.select(None if span_s is None else span_s - 0.001)
-        until = self._pacer.deadline if self._pacer else math.inf
+        until = self._sending.deadline if self._sending else math.inf
         for key, _mask in ready:
             if time.monotonic() >= until:
                 return  # what has come can wait, what is due cannot; the selector names the rest first next time
@@ -214,7 +200,10 @@ class MediaLoop:
             if query is not None and (mapped := query.answer(data)) is not None:
                 self._opened(line, mapped)
                 continue
+            remote = line.session.remote
             digit = line.session.receive(data, source, time.monotonic())
+            if line.session.remote != remote:
+                self._sending.redirect(line)
             if digit:
                 self._events.tell({"event": "digit", "session": line.name, "digit": digit})
 
@@ -279,16 +268,14 @@ class MediaLoop:
         self._pace(line)
 
     def _pace(self, line: Line) -> None:
-        if not self._pacer:
-            self._pacer = Pacer(time.monotonic())
         self._quiet.pop(line, None)
-        self._pacer.add(line)
+        self._sending.add(line, time.monotonic())
 
     def _hold(self, name: str) -> None:
         line = self._lines.get(name)
         if line is not None:
-            line.session.hold(time.monotonic())
             self._rest(line)
+            line.session.hold(time.monotonic())
 
     def _move(self, command: Command) -> None:
         line = self._lines.get(command["session"])
@@ -300,6 +287,7 @@ class MediaLoop:
             self._rest(line)
             self._events.tell({"event": "finished", "session": line.name, "played": line.session.played_frames})
             return
+        self._sending.remove(line)
         line.session.move(
             time.monotonic(),
             remote=remote,
@@ -314,7 +302,7 @@ class MediaLoop:
         line = self._lines.pop(name, None)
         if line is None:
             return
-        self._pacer.remove(line)
+        self._sending.remove(line)
         self._quiet.pop(line, None)
         self._queries.pop(line, None)
         self._receive(line)

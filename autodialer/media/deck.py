@@ -1,0 +1,233 @@
+"""Sessions that send in the same slot, kept as columns: the packets of all are laid out once and advanced in bulk.
+
+A row is one session that is sending: the header of its next packet, where the packet's 160 codes lie in memory, and
+where it goes, in the form that `sendmmsg(2)` takes. Nothing is allocated for a packet. Pure: memory addresses are mere
+numbers here, and whoever sends hands the messages to the system.
+"""
+
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autodialer.media.session import FRAME, Address, Session
+
+_HEADER = np.dtype([("bits", "u1"), ("type", "u1"), ("sequence", ">u2"), ("timestamp", ">u4"), ("ssrc", ">u4")])
+_VECTOR = np.dtype([("base", "u8"), ("length", "u8")])
+_ADDRESS = np.dtype([("family", "u2"), ("port", ">u2"), ("host", ">u4"), ("zero", "u8")])
+_MESSAGE = np.dtype(
+    [
+        ("name", "u8"),
+        ("name_length", "u4"),
+        ("pad1", "u4"),
+        ("vectors", "u8"),
+        ("vector_count", "u8"),
+        ("control", "u8"),
+        ("control_length", "u8"),
+        ("flags", "u4"),
+        ("pad2", "u4"),
+        ("sent", "u4"),
+        ("pad3", "u4"),
+    ]
+)
+"""struct mmsghdr of 64-bit Linux."""
+MESSAGE_OCTETS = _MESSAGE.itemsize
+_VERSION_BITS = 0x80
+_MARKER_BIT = 0x80
+_AF_INET = 2
+_SMALLEST = 64
+
+
+@dataclass(kw_only=True)
+class Columns:
+    """The rows of a deck, by column; the first `Deck.count` of each are in use."""
+
+    capacity: int
+    headers: NDArray[Any] = field(init=False)
+    vectors: NDArray[Any] = field(init=False)
+    """Two a row: the header, then the codes."""
+    addresses: NDArray[Any] = field(init=False)
+    messages: NDArray[Any] = field(init=False)
+    stride: NDArray[np.uint64] = field(init=False)
+    """Octets from one packet's codes to the next's: 160, or 0 for a lead-in of silence."""
+    left: NDArray[np.int64] = field(init=False)
+    """Packets until the codes, or the lead-in, are at their end."""
+
+    def __post_init__(self) -> None:
+        size = self.capacity
+        self.headers = np.zeros(size, _HEADER)
+        self.vectors = np.zeros((size, 2), _VECTOR)
+        self.addresses = np.zeros(size, _ADDRESS)
+        self.messages = np.zeros(size, _MESSAGE)
+        self.stride = np.zeros(size, np.uint64)
+        self.left = np.zeros(size, np.int64)
+        rows = np.arange(size, dtype=np.uint64)
+        self.headers["bits"] = _VERSION_BITS
+        self.addresses["family"] = _AF_INET
+        self.vectors["base"][:, 0] = self.headers.ctypes.data + rows * np.uint64(_HEADER.itemsize)
+        self.vectors["length"] = (_HEADER.itemsize, FRAME)
+        self.messages["name"] = self.addresses.ctypes.data + rows * np.uint64(_ADDRESS.itemsize)
+        self.messages["name_length"] = _ADDRESS.itemsize
+        self.messages["vectors"] = self.vectors.ctypes.data + rows * np.uint64(2 * _VECTOR.itemsize)
+        self.messages["vector_count"] = 2
+
+    def move(self, source: int, target: int) -> None:
+        """Copy a row; the columns that point into the others point right already."""
+        self.headers[target] = self.headers[source]
+        self.vectors["base"][target, 1] = self.vectors["base"][source, 1]
+        self.addresses[target] = self.addresses[source]
+        self.stride[target] = self.stride[source]
+        self.left[target] = self.left[source]
+
+    def grown(self) -> "Columns":
+        """Twice as many rows, with what these hold."""
+        larger = Columns(capacity=2 * self.capacity)
+        for name in ("headers", "addresses", "stride", "left"):
+            getattr(larger, name)[: self.capacity] = getattr(self, name)
+        larger.vectors["base"][: self.capacity, 1] = self.vectors["base"][:, 1]
+        return larger
+
+
+Owner = TypeVar("Owner")
+
+
+class Deck(Generic[Owner]):
+    """Rows of sessions. While a session is in, its numbers live here; `remove` gives them back."""
+
+    def __init__(self) -> None:
+        self._columns = Columns(capacity=_SMALLEST)
+        self.sessions: list[Session] = []
+        """By row."""
+        self.owners: list[Owner] = []
+        """By row: whatever was given with the session."""
+        self._rows: dict[Session, int] = {}
+        self._first: list[Session] = []
+        """Sessions whose next packet carries the marker."""
+
+    @property
+    def count(self) -> int:
+        """Rows in use."""
+        return len(self.sessions)
+
+    @property
+    def messages_at(self) -> int:
+        """Memory address of the messages, MESSAGE_OCTETS each, in the order of the rows. Changes as rows are added."""
+        return int(self._columns.messages.ctypes.data)
+
+    def add(self, session: Session, owner: Owner) -> None:
+        """Take a session in that is `playing`. Harmless when it is in."""
+        if session in self._rows:
+            return
+        if self.count == self._columns.capacity:
+            self._columns = self._columns.grown()
+        row = self.count
+        self.sessions.append(session)
+        self.owners.append(owner)
+        self._rows[session] = row
+        columns, now = self._columns, session.position()
+        header = columns.headers[row]
+        header["type"] = now.payload_type | (_MARKER_BIT if now.marker else 0)
+        header["sequence"], header["timestamp"], header["ssrc"] = now.sequence, now.timestamp, now.ssrc
+        if now.marker:
+            self._first.append(session)
+        self._load(row, session)
+        self.redirect(session)
+
+    def _load(self, row: int, session: Session) -> None:
+        """Point the row at the session's lead-in, or at its sound."""
+        codes, offset, frames = session.segment()
+        base = np.frombuffer(codes, np.uint8).ctypes.data
+        columns = self._columns
+        columns.vectors["base"][row, 1] = base + offset
+        columns.stride[row] = 0 if session.leading_in else FRAME
+        columns.left[row] = frames
+
+    def redirect(self, session: Session) -> None:
+        """Its packets go to another address from now on."""
+        row = self._rows.get(session)
+        if row is not None and session.remote is not None:
+            address = self._columns.addresses[row]
+            address["host"], address["port"] = _host_number(session.remote), session.remote[1]
+
+    def remove(self, session: Session) -> None:
+        """Give the session its numbers back and let it go. Harmless when it is not in."""
+        row = self._rows.pop(session, None)
+        if row is None:
+            return
+        columns = self._columns
+        header = columns.headers[row]
+        session.advance_to(
+            sequence=int(header["sequence"]),
+            timestamp=int(header["timestamp"]),
+            frames_left=int(columns.left[row]),
+            marker=bool(header["type"] & _MARKER_BIT),
+        )
+        last, owner = self.sessions.pop(), self.owners.pop()
+        if last is not session:
+            columns.move(self.count, row)
+            self.sessions[row], self.owners[row] = last, owner
+            self._rows[last] = row
+        if session in self._first:
+            self._first.remove(session)
+
+    def played_frames(self, session: Session) -> int:
+        """Packets of the sound that have left so far, also of a session that is in."""
+        row = self._rows.get(session)
+        if row is None or session.leading_in:
+            return session.played_frames
+        return session.played_with(int(self._columns.left[row]))
+
+    def advance(self, failed: list[int]) -> list[tuple[Session, Owner]]:
+        """All rows have had their turn, those in `failed` without a packet that left.
+
+        The sessions that are now at the end of their sound; they are out of the deck.
+        """
+        count, columns = self.count, self._columns
+        for row in failed:
+            self.sessions[row].count_failure()
+        if self._first:
+            self._clear_markers(failed)
+        headers = columns.headers[:count]
+        headers["sequence"] += 1
+        headers["timestamp"] += FRAME
+        columns.vectors["base"][:count, 1] += columns.stride[:count]
+        left = columns.left[:count]
+        left -= 1
+        if left.all():
+            return []
+        return self._finish([(self.sessions[row], self.owners[row]) for row in np.flatnonzero(left == 0)])
+
+    def _clear_markers(self, failed: list[int]) -> None:
+        """The marker stands on the first packet that leaves."""
+        unsent = {self.sessions[row] for row in failed}
+        for session in self._first:
+            if session not in unsent:
+                self._columns.headers["type"][self._rows[session]] &= ~_MARKER_BIT & 0xFF
+        self._first = [session for session in self._first if session in unsent]
+
+    def _finish(self, ends: list[tuple[Session, Owner]]) -> list[tuple[Session, Owner]]:
+        finished = []
+        for session, owner in ends:
+            if session.leading_in:
+                session.end_lead_in()
+                if not session.ended:
+                    self._load(self._rows[session], session)
+                    continue
+            self.remove(session)
+            finished.append((session, owner))
+        return finished
+
+    def packet(self, row: int) -> bytes:
+        """The next packet of a row, for whoever sends them one by one."""
+        session = self.sessions[row]
+        codes, offset, frames = session.segment()
+        done = frames - int(self._columns.left[row])
+        start = offset + done * int(self._columns.stride[row])
+        header: bytes = self._columns.headers[row].tobytes()
+        return header + codes[start : start + FRAME]
+
+
+def _host_number(address: Address) -> int:
+    return int(IPv4Address(address[0]))

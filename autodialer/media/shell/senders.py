@@ -1,0 +1,106 @@
+"""How the packets of a deck leave: on Linux straight from the deck's memory by `sendmmsg(2)` and `sendmsg(2)`.
+
+Elsewhere each goes through a socket of Python's. The system is called through `ctypes.PyDLL`, which keeps the
+interpreter lock: giving it up for a packet means waiting up to a switch interval for it while another thread is busy.
+"""
+
+import ctypes
+import errno
+import os
+import socket
+import sys
+from typing import Protocol
+
+from autodialer.media.deck import MESSAGE_OCTETS, Deck
+from autodialer.media.session import Session
+
+_NO_ROOM = (errno.EAGAIN, errno.ENOBUFS)
+
+
+class Line(Protocol):
+    """A session and the socket that its packets leave by."""
+
+    name: str
+    session: Session
+    socket: socket.socket
+    descriptor: int
+    """Of that socket."""
+    shares_socket: bool
+    """Other sessions send through that socket too."""
+
+
+class Sender(Protocol):
+    """Sends one packet of each row of a deck. Both methods return the rows whose packet could not leave."""
+
+    def send_shared(self, deck: Deck[Line], shared: socket.socket) -> list[int]:
+        """All of them through one socket."""
+
+    def send_each(self, deck: Deck[Line]) -> list[int]:
+        """Each through its line's socket."""
+
+
+class BatchSender:
+    """64-bit Linux."""
+
+    def __init__(self) -> None:
+        library = ctypes.PyDLL(None, use_errno=True)
+        self._sendmmsg = library.sendmmsg
+        self._sendmmsg.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int)
+        self._sendmsg = library.sendmsg
+        self._sendmsg.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_int)
+        self._sendmsg.restype = ctypes.c_ssize_t
+
+    def send_shared(self, deck: Deck[Line], shared: socket.socket) -> list[int]:
+        """As `Sender`."""
+        failed: list[int] = []
+        count, row, start, descriptor = deck.count, 0, deck.messages_at, shared.fileno()
+        while row < count:
+            sent = self._sendmmsg(descriptor, start + row * MESSAGE_OCTETS, count - row, socket.MSG_DONTWAIT)
+            if sent > 0:
+                row += sent
+                continue
+            if ctypes.get_errno() in _NO_ROOM:
+                # The socket's buffer is full: what is left would only be refused one by one.
+                failed += range(row, count)
+                break
+            failed.append(row)
+            row += 1
+        return failed
+
+    def send_each(self, deck: Deck[Line]) -> list[int]:
+        """As `Sender`."""
+        send, at = self._sendmsg, deck.messages_at
+        failed = []
+        for row, line in enumerate(deck.owners):
+            if send(line.descriptor, at, socket.MSG_DONTWAIT) < 0:
+                failed.append(row)
+            at += MESSAGE_OCTETS
+        return failed
+
+
+class PortableSender:
+    """Wherever Python has sockets."""
+
+    def send_shared(self, deck: Deck[Line], shared: socket.socket) -> list[int]:
+        """As `Sender`."""
+        return self.send_each(deck)
+
+    def send_each(self, deck: Deck[Line]) -> list[int]:
+        """As `Sender`."""
+        failed = []
+        for row, line in enumerate(deck.owners):
+            remote = deck.sessions[row].remote
+            try:
+                assert remote is not None
+                line.socket.sendto(deck.packet(row), remote)
+            except OSError:
+                failed.append(row)
+        return failed
+
+
+def best_sender() -> Sender:
+    """The fastest that this machine has; DIALER_MEDIA_SENDER=portable, set by tests, asks for the other one."""
+    wanted = os.environ.get("DIALER_MEDIA_SENDER")
+    if sys.platform == "linux" and sys.maxsize > 2**32 and sys.byteorder == "little" and wanted != "portable":
+        return BatchSender()
+    return PortableSender()

@@ -1,0 +1,100 @@
+"""What is sent when: the pacing grid, the decks of its slots, and the sockets that their packets leave by."""
+
+import socket
+from collections.abc import Iterator
+
+from autodialer.media.deck import Deck
+from autodialer.media.pacer import SLOTS, Pacer
+from autodialer.media.shell.senders import Line, Sender
+
+PROGRESS_PERIODS = 50
+"""Each session tells how far it is once in so many periods, 1 s: what the record says if this process dies."""
+
+
+class Slot:
+    """The decks of one slot: one of the lines with sockets of their own, and one for each shared socket."""
+
+    def __init__(self) -> None:
+        self.own: Deck[Line] = Deck()
+        self.shared: dict[socket.socket, Deck[Line]] = {}
+
+    def deck_for(self, line: Line) -> Deck[Line]:
+        """Where a line's session belongs."""
+        return self.shared.setdefault(line.socket, Deck()) if line.shares_socket else self.own
+
+    def decks(self) -> Iterator[tuple[Deck[Line], socket.socket | None]]:
+        """All decks that hold anything, with their shared socket."""
+        if self.own.count:
+            yield self.own, None
+        for shared, deck in self.shared.items():
+            if deck.count:
+                yield deck, shared
+
+
+class Sending:
+    """All lines that are sending."""
+
+    def __init__(self, sender: Sender, now: float) -> None:
+        self._sender = sender
+        self._pacer = Pacer(now)
+        self._slots = [Slot() for _ in range(SLOTS)]
+        self._period = 0
+
+    @property
+    def deadline(self) -> float:
+        """Monotonic time of the next slot."""
+        return self._pacer.deadline
+
+    def __len__(self) -> int:
+        return len(self._pacer)
+
+    def add(self, line: Line, now: float) -> None:
+        """Send the line's session, which is `playing`. Harmless when it is sent already."""
+        if not self._pacer:
+            self._pacer = Pacer(now)
+        self._slots[self._pacer.add(line.session)].deck_for(line).add(line.session, line)
+
+    def remove(self, line: Line) -> None:
+        """Send nothing more; its session has its numbers back. Harmless when it is not sent."""
+        slot = self._pacer.slot_of(line.session)
+        if slot is not None:
+            self._slots[slot].deck_for(line).remove(line.session)
+            self._pacer.remove(line.session)
+
+    def redirect(self, line: Line) -> None:
+        """The session's packets go to where its `remote` is now."""
+        slot = self._pacer.slot_of(line.session)
+        if slot is not None:
+            self._slots[slot].deck_for(line).redirect(line.session)
+
+    def close_shared(self, shared: socket.socket) -> None:
+        """A shared socket is given up; nobody sends through it any more."""
+        for slot in self._slots:
+            slot.shared.pop(shared, None)
+
+    def send_due(self, now: float) -> tuple[list[Line], dict[str, int]]:
+        """Send one packet of each session of the next slot, if its time has come.
+
+        The lines whose sound has ended, which are sent no more, and name -> packets of the sound that have left, of
+        some of the others.
+        """
+        number = self._pacer.due(now)
+        if number is None:
+            return [], {}
+        if number == 0:
+            self._period = (self._period + 1) % PROGRESS_PERIODS
+        ended: list[Line] = []
+        progress: dict[str, int] = {}
+        for deck, shared in self._slots[number].decks():
+            failed = self._send(deck, shared)
+            for session, line in deck.advance(failed):
+                ended.append(line)
+                self._pacer.remove(session)
+            for row in range(self._period, deck.count, PROGRESS_PERIODS):
+                progress[deck.owners[row].name] = deck.played_frames(deck.sessions[row])
+        return ended, progress
+
+    def _send(self, deck: Deck[Line], shared: socket.socket | None) -> list[int]:
+        if shared is not None:
+            return self._sender.send_shared(deck, shared)
+        return self._sender.send_each(deck)
