@@ -53,6 +53,12 @@ def parse(data: bytes) -> RtpPacket | None:
     )
 
 
+PACKET_S = 0.02
+"""What peers send in one packet; nearly all do."""
+UNSURE = 2
+"""Packets by which the estimate of `Reception.figures` may be wrong."""
+
+
 class Reception:
     """Loss and jitter of one source, RFC 3550 appendix A.1, A.3 and A.8. A new SSRC starts anew."""
 
@@ -73,10 +79,13 @@ class Reception:
         self._restart_at: int | None = None
         self._transit: float | None = None
         self._jitter = 0.0
+        self._seen_at: float | None = None
+        """When the last audio packet came, monotonic seconds."""
 
     def take(self, packet: RtpPacket, now: float) -> None:
         """Count an audio packet that arrived at the monotonic time `now`."""
         self.count(packet)
+        self._seen_at = now
         transit = now * self._clock_rate - packet.timestamp
         if self._transit is not None:
             # Timestamps wrap; a difference of more than half the range is a wrap, not a delay.
@@ -115,6 +124,17 @@ class Reception:
         if not self._count:
             return 0
         return max(0, self._highest - self._first + 1 - self._count)
+
+    def figures(self, now: float, held_back: int) -> tuple[int, int | None]:
+        """Packets received and lost when the system held so many back unseen, most of them between those that we saw.
+
+        Those that came since the last one that we saw are told from the time since then, for no number tells them.
+        """
+        if not held_back or self.lost is None:
+            return self.received + held_back, self.lost
+        since = min(held_back, round((now - self._seen_at) / PACKET_S)) if self._seen_at is not None else 0
+        missing = self.lost - (held_back - since)
+        return self.received + held_back, missing if missing > UNSURE else 0
 
     @property
     def lost(self) -> int | None:

@@ -237,12 +237,18 @@ class Session:
         if count >= LATCH_AFTER:
             self.remote, self._latched = source, True
 
-    def stats(self) -> SessionStats:
-        """The figures so far."""
+    @property
+    def settled(self) -> bool:
+        """Whether the callee was heard and where it is will not change: most of its audio need not be looked at."""
+        return self._reception.received > 0 and (self._latched or not self._symmetric)
+
+    def stats(self, now: float, *, held_back: int = 0) -> SessionStats:
+        """The figures so far; `held_back` is how many of the callee's packets the system kept from us unseen."""
+        received, lost = self._reception.figures(now, held_back)
         return SessionStats(
             sent=self._lead_in - self._lead_in_left + self._frames - self._frames_left - self._failures,
-            received=self._reception.received,
-            lost=self._reception.lost,
+            received=received,
+            lost=lost,
             jitter_ms=self._reception.jitter_ms,
             played_frames=self.played_frames,
             discarded=self._discarded,

@@ -23,7 +23,8 @@ from typing import Any, BinaryIO
 
 from autodialer import stun
 from autodialer.media.mapping import MappingQuery
-from autodialer.media.session import Address, Session
+from autodialer.media.session import Address, Session, SessionStats
+from autodialer.media.shell import socket_filter
 from autodialer.media.shell.senders import best_sender
 from autodialer.media.shell.sending import Sending
 from autodialer.media.shell.sounds import Sounds
@@ -52,6 +53,8 @@ class Line:
         self.name = name
         self.session = Session()
         self.shares_socket = False
+        self._drops_before: int | None = None
+        """What the kernel had dropped when the filter was attached; None: there is none."""
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
             self.socket.settimeout(0)
@@ -62,6 +65,19 @@ class Line:
             self.socket.close()
             raise
         self.descriptor = self.socket.fileno()
+
+    def spare_audio(self) -> None:
+        """Have the kernel drop what nobody listens to, once it is settled where the callee is."""
+        if self._drops_before is None and self.session.settled:
+            before = socket_filter.dropped(self.socket)
+            if before is not None and socket_filter.attach(self.socket):
+                self._drops_before = before
+
+    def stats(self, now: float) -> SessionStats:
+        """The session's figures, with what the kernel held back."""
+        after = socket_filter.dropped(self.socket) if self._drops_before is not None else None
+        held_back = after - self._drops_before if after is not None and self._drops_before is not None else 0
+        return self.session.stats(now, held_back=held_back)
 
     def send_now(self, data: bytes, address: Address | None) -> None:
         """Send something beside the sound; if it cannot leave it is lost on its way like any other."""
@@ -204,6 +220,7 @@ class MediaLoop:
             digit = line.session.receive(data, source, time.monotonic())
             if line.session.remote != remote:
                 self._sending.redirect(line)
+            line.spare_audio()
             if digit:
                 self._events.tell({"event": "digit", "session": line.name, "digit": digit})
 
@@ -306,9 +323,10 @@ class MediaLoop:
         self._quiet.pop(line, None)
         self._queries.pop(line, None)
         self._receive(line)
+        stats = line.stats(time.monotonic())
         self._selector.unregister(line.socket)
         line.socket.close()
-        self._events.tell({"event": "closed", "session": name, "stats": asdict(line.session.stats())})
+        self._events.tell({"event": "closed", "session": name, "stats": asdict(stats)})
 
 
 def is_address(address: Address) -> bool:

@@ -1,0 +1,76 @@
+"""What the kernel keeps from us, and the figures that come out right all the same."""
+
+import socket
+import sys
+
+import pytest
+
+from autodialer.media import rtp
+from autodialer.media.rtp import Reception
+from autodialer.media.shell import socket_filter
+from tests.peers.ports import LOCALHOST
+
+needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="classic BPF is Linux's")
+
+
+@needs_linux
+@pytest.mark.loopback
+def test_one_audio_packet_in_32_and_everything_else_gets_through_and_the_rest_is_counted() -> None:
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as callee,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ours,
+    ):
+        ours.bind((LOCALHOST, 0))
+        ours.settimeout(0)
+        assert socket_filter.attach(ours)
+        before = socket_filter.dropped(ours)
+        for payload_type in (0, 8):
+            for number in range(320):
+                callee.sendto(rtp.pack(payload_type, number, number * 160, 1, bytes(160)), ours.getsockname())
+        press = [rtp.pack(101, number, 0, 1, bytes(4)) for number in range(10)]
+        stun, report = b"\x01\x01" + bytes(18), bytes([0x80, 200]) + bytes(26)
+        for data in (*press, stun, report):
+            callee.sendto(data, ours.getsockname())
+        came = []
+        while True:
+            try:
+                came.append(ours.recv(2048))
+            except BlockingIOError:
+                break
+        after = socket_filter.dropped(ours)
+    assert before is not None and after is not None and after - before == 620
+    audio = [packet for data in came[:20] if (packet := rtp.parse(data))]
+    assert [packet.sequence for packet in audio] == [*range(0, 320, 32)] * 2
+    assert came[20:] == [*press, stun, report]
+
+
+def sampled(sent: int, lost: set[int]) -> Reception:
+    """A receiver that saw the packets with a number that 32 divides, of those that were not lost."""
+    reception = Reception()
+    for number in range(sent):
+        if number % 32 == 0 and number not in lost:
+            packet = rtp.parse(rtp.pack(8, number, number * 160, 1, bytes(160)))
+            assert packet is not None
+            reception.take(packet, number * 0.02)
+    return reception
+
+
+@pytest.mark.parametrize("sent", [33, 64, 500, 3000])
+@pytest.mark.parametrize("lost", [set(), {5, 7, 9, 20, 31}, set(range(40, 60)), {64, 96, 1, 2}])
+def test_loss_is_told_from_the_span_of_numbers_and_the_drop_count(sent: int, lost: set[int]) -> None:
+    lost = {number for number in lost if number < sent - 1}
+    reception = sampled(sent, lost)
+    arrived = sent - len(lost)
+    received, missing = reception.figures((sent - 1) * 0.02, arrived - reception.received)
+    assert received == arrived
+    assert missing is not None and abs(missing - len(lost)) <= 2
+
+
+def test_without_a_filter_the_figures_are_exact() -> None:
+    reception = Reception()
+    for number in (1, 2, 4, 8):
+        packet = rtp.parse(rtp.pack(8, number, number * 160, 1, bytes(160)))
+        assert packet is not None
+        reception.take(packet, number * 0.02)
+    assert reception.figures(1.0, 0) == (4, 4)
+    assert Reception().figures(1.0, 0) == (0, None)
