@@ -171,9 +171,16 @@ def split_host_port(text: str) -> tuple[str, int | None]:
     port = port.strip()
     if not port:
         return host.strip(), None
-    if not (port.isascii() and port.isdigit()) or not 0 < int(port[:6]) < 65536:
-        return host.strip(), -1
-    return host.strip(), int(port)
+    return host.strip(), parse_number(port, 1, 65535) or -1
+
+
+def parse_number(text: str, least: int, most: int) -> int | None:
+    """A number in decimal digits, zeros before it or not; None when it is none or out of range."""
+    if not (text.isascii() and text.isdigit()):
+        return None
+    # Python refuses to read numbers of thousands of digits.
+    digits = text.lstrip("0") or "0"
+    return int(digits) if len(digits) <= len(str(most)) and least <= int(digits) <= most else None
 
 
 @lru_cache(maxsize=1024)

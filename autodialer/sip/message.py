@@ -12,7 +12,7 @@ from typing import NamedTuple
 from sipmessage.grammar import TOKEN
 from sipmessage.message import COMPACT_FORMS
 
-from autodialer.sip.fields import Via, parse_cseq, parse_name_addr, parse_tag, parse_via, split_values
+from autodialer.sip.fields import Via, parse_cseq, parse_name_addr, parse_number, parse_tag, parse_via, split_values
 
 _FOLD = re.compile(r"[ \t]*\n[ \t]+")
 _TOKEN = re.compile(TOKEN)
@@ -161,7 +161,20 @@ def _make_response(start: _StatusLine, headers: dict[str, list[str]], body: byte
     if cseq is None:
         return Discard.HEADER
     checked = _check_length(headers, body)
-    return checked if isinstance(checked, Discard) else Response(start.code, start.reason, headers, checked, cseq)
+    if isinstance(checked, Discard):
+        return checked
+    headers["to"] = [_respell_tag(headers["to"][0])]
+    return Response(start.code, start.reason, headers, checked, cseq)
+
+
+def _respell_tag(to: str) -> str:
+    """A To value that comes back in our requests, its tag as nearly everybody spells it: some know it no other way."""
+    params = to.rpartition(">")[2]
+    if ";tag=" in params and '"' not in params:
+        return to
+    address = parse_name_addr(to)
+    tag = address.params.get("tag", "") if address else ""
+    return f"<{address.uri}>;tag={tag}" if address and _TOKEN.fullmatch(tag) else to
 
 
 def _make_request(start: _RequestLine, headers: dict[str, list[str]], body: bytes) -> Request | Discard:
@@ -183,14 +196,10 @@ def _make_request(start: _RequestLine, headers: dict[str, list[str]], body: byte
 
 
 def _are_readable(headers: dict[str, list[str]]) -> bool:
-    hops = headers.get("max-forwards", ["70"])[0]
     return (
         all(parse_name_addr(headers[name][0]) for name in ("from", "to"))
         and all(parse_via(value) for value in split_values(headers["via"]))
-        and hops.isascii()
-        and hops.isdigit()
-        and len(hops) <= 10
-        and int(hops) <= 255
+        and parse_number(headers.get("max-forwards", ["70"])[0], 0, 255) is not None
     )
 
 

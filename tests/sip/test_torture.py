@@ -4,9 +4,10 @@ import re
 
 import pytest
 
+from autodialer.sip.hop import Hop
 from autodialer.sip.message import Discard, Request, parse_message
 from autodialer.sip.sdp import MediaPlan, negotiate
-from tests.sip.stepping import GATEWAY, TARGET, Sent, Steps, in_dialog
+from tests.sip.stepping import GATEWAY, LOCAL, TARGET, Sent, Steps, in_dialog, response
 from tests.sip.torture import FOLDER, REQUESTS, RESPONSES, SECTIONS, TortureRequest, TortureResponse
 
 TOKEN = r"[A-Za-z0-9.!%*_+`'~-]+"
@@ -110,6 +111,17 @@ def test_a_tortured_response_to_our_invite_is_taken_or_dropped(case: TortureResp
     else:
         assert (ack.uri, ack.branch) == (TARGET, invite.branch)
     steps.finish()
+
+
+@pytest.mark.xfail(strict=True, reason="Stack.learn_address reads rport by its first digits only")
+@pytest.mark.parametrize("port", ["04294967296062", "000001" + "0" * 5000], ids=["out_of_range", "5006_digits"])
+def test_an_rport_beyond_the_range_is_not_taken_for_ours(port: str) -> None:
+    steps = Steps()
+    invite = steps.invite()
+    ringing = response(invite, "180 Ringing").replace(";rport;", f";rport={port};")
+    assert f"rport={port};" in ringing
+    steps.receive(ringing)
+    assert steps.core.public_address(Hop(*GATEWAY)) == LOCAL
 
 
 def test_two_requests_whose_branch_is_the_cookie_alone_are_no_copies_of_each_other() -> None:
