@@ -57,8 +57,8 @@ bench: setup-dev  ## measure: make bench [ONLY=sip|import|api]; writes docs/perf
 soak: setup-dev  ## the kill -9 test many times: make soak [RUNS=20]
 	@for run in $$(seq $(RUNS)); do echo "run $$run of $(RUNS)"; $(BIN)/python -m pytest -q tests/dialer -k kill_9 || exit 1; done
 
-fuzz: $(VENV)/.setup-dev  ## garbage at every parser: make fuzz [SECONDS=600]
-	@$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
+fuzz: $(VENV)/.setup-dev  ## coverage-guided attack on every parser and a live call: make fuzz [SECONDS=600]
+	@$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(ARGS)
 
 migration: $(VENV)/.setup-dev  ## a new migration from the tables: make migration NAME=what-changes
 	@test -n "$(NAME)" || { echo "name it: make migration NAME=what-changes"; exit 2; }

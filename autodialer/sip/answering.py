@@ -12,8 +12,10 @@ from autodialer.sip.transaction import InviteServer, NonInviteServer, ServerTran
 
 _REASONS = {
     200: "OK",
+    400: "Bad Request",
     405: "Method Not Allowed",
     415: "Unsupported Media Type",
+    416: "Unsupported URI Scheme",
     420: "Bad Extension",
     422: "Session Interval Too Small",
     480: "Temporarily Unavailable",
@@ -22,18 +24,22 @@ _REASONS = {
     491: "Request Pending",
     500: "Server Internal Error",
     501: "Not Implemented",
+    505: "Version Not Supported",
 }
 _IN_DIALOG = {"BYE": 200, "OPTIONS": 200, "INFO": 200, "NOTIFY": 200, "PRACK": 481}
 _CHANGES_SESSION = ("INVITE", "UPDATE")
 _OUT_OF_DIALOG = {"OPTIONS": 200, "INVITE": 480} | dict.fromkeys(("BYE", "INFO", "NOTIFY", "UPDATE", "PRACK"), 481)
 _UNWANTED = frozenset(("REGISTER", "SUBSCRIBE", "MESSAGE", "REFER", "PUBLISH"))
 """Known methods that we do not serve."""
+_SCHEMES = frozenset(("sip", "sips", "tel"))
+"""Of a Request-URI (RFC 3261 section 8.2.2.1)."""
 
 
 def transaction_key(request: Request, via: Via, method: str) -> tuple[str, ...]:
     """What makes two requests copies of each other (RFC 3261 section 17.2.3)."""
     branch = via.params.get("branch", "")
-    if branch.startswith(MAGIC_COOKIE):
+    # The cookie alone tells nothing apart (RFC 4475 section 3.2.1).
+    if branch.startswith(MAGIC_COOKIE) and len(branch) > len(MAGIC_COOKIE):
         return branch, via.host, str(via.port or DEFAULT_PORTS.get(via.transport, 0)), method
     top = request.get_all("via")[0]
     return request.uri, request.from_tag or "", request.call_id, str(request.cseq), top, method
@@ -67,8 +73,12 @@ def answer_request(
 
 def _decide(stack: Stack, call: Call | None, dialog: Dialog | None, request: Request, via: Via, now: float) -> Reply:
     method = request.method
+    if request.fault is not None:
+        return Reply(code=request.fault)
     if method == "CANCEL":
         return Reply(code=200 if transaction_key(request, via, "INVITE") in stack.servers else 481)
+    if request.uri.partition(":")[0].lower() not in _SCHEMES:
+        return Reply(code=416)
     unsupported = [value for value in request.get_all("require") if value.lower() not in EXTENSIONS]
     if unsupported and method != "BYE":
         return Reply(code=420, lines=tuple(f"Unsupported: {value}" for value in unsupported))

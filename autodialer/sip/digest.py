@@ -1,6 +1,7 @@
 """Digest authentication (RFC 7616, RFC 2617, RFC 8760; RFC 2069 when the challenge has no qop)."""
 
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,8 @@ _HASHES = {
 }
 _STRENGTH = tuple(_OPENSSL_NAMES)
 """Weakest first."""
+_QUOTABLE = re.compile(r'(?:[^"\\]|\\.)*', re.DOTALL)
+"""What may stand between quotes, escapes and all."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,21 +62,25 @@ def parse_challenges(values: Sequence[str]) -> list[Challenge]:
                 name = first_name
             if equals and found:
                 found[-1][1].setdefault(name.strip().lower(), text.strip())
-    return [_challenge(params) for scheme, params in found if scheme == "digest" and "nonce" in params]
+    challenges = (_challenge(params) for scheme, params in found if scheme == "digest" and "nonce" in params)
+    return [challenge for challenge in challenges if challenge is not None]
 
 
-def _challenge(params: dict[str, str]) -> Challenge:
+def _challenge(params: dict[str, str]) -> Challenge | None:
+    """None when a word that we would have to say again cannot stand between quotes."""
     algorithm_text = params.get("algorithm")
     algorithm = unquote(algorithm_text or "MD5").upper()
-    opaque = params.get("opaque")
+    realm, nonce, opaque = (_unq(params.get(name, '""')) for name in ("realm", "nonce", "opaque"))
+    if not all(_QUOTABLE.fullmatch(text) for text in (realm, nonce, opaque)):
+        return None
     return Challenge(
-        realm=_unq(params.get("realm", '""')),
-        nonce=_unq(params["nonce"]),
+        realm=realm,
+        nonce=nonce,
         algorithm=algorithm.removesuffix("-SESS"),
         session=algorithm.endswith("-SESS"),
         algorithm_text=unquote(algorithm_text) if algorithm_text is not None else None,
         qop=tuple(name.strip().lower() for name in unquote(params.get("qop", "")).split(",") if name.strip()),
-        opaque=_unq(opaque) if opaque is not None else None,
+        opaque=opaque if "opaque" in params else None,
         stale=unquote(params.get("stale", "")).lower() == "true",
     )
 

@@ -153,8 +153,8 @@ def parse_via(value: str) -> Via | None:
     if not slash:
         return None
     name_and_version = "".join(head.split()).upper()
-    transport, _, sent_by = rest.strip().partition(" ")
-    host, port = split_host_port(sent_by)
+    transport, *sent_by = rest.split(maxsplit=1) or [""]
+    host, port = split_host_port(sent_by[0] if sent_by else "")
     if name_and_version != "SIP/2.0" or not transport or not host or port == -1:
         return None
     return Via(transport.upper(), host.lower(), port, parse_params(params))
@@ -171,9 +171,16 @@ def split_host_port(text: str) -> tuple[str, int | None]:
     port = port.strip()
     if not port:
         return host.strip(), None
-    if not (port.isascii() and port.isdigit()) or not 0 < int(port[:6]) < 65536:
-        return host.strip(), -1
-    return host.strip(), int(port)
+    return host.strip(), parse_number(port, 1, 65535) or -1
+
+
+def parse_number(text: str, least: int, most: int) -> int | None:
+    """A number in decimal digits, zeros before it or not; None when it is none or out of range."""
+    if not (text.isascii() and text.isdigit()):
+        return None
+    # Python refuses to read numbers of thousands of digits.
+    digits = text.lstrip("0") or "0"
+    return int(digits) if len(digits) <= len(str(most)) and least <= int(digits) <= most else None
 
 
 @lru_cache(maxsize=1024)
@@ -183,9 +190,9 @@ def parse_uri(uri: str) -> UriParts | None:
     scheme = scheme.strip().lower()
     if not colon or scheme not in ("sip", "sips"):
         return None
-    rest = rest.partition("?")[0]
-    # The user part may hold ";", so the parameters start after the last "@".
-    host_and_params = rest.rpartition("@")[2]
+    # The user part may hold ";" and "?", so parameters and headers start after the "@".
+    user, at, after = rest.partition("@")
+    host_and_params = (after if at else user).partition("?")[0].rpartition("@")[2]
     hostport, _, params = host_and_params.partition(";")
     host, port = split_host_port(hostport)
     if not host or port == -1:

@@ -7,14 +7,17 @@ needs is looked at; other headers stay text until somebody asks.
 import re
 from collections.abc import Iterable
 from enum import StrEnum
+from typing import NamedTuple
 
 from sipmessage.grammar import TOKEN
 from sipmessage.message import COMPACT_FORMS
 
-from autodialer.sip.fields import Via, parse_cseq, parse_tag, parse_via, split_values
+from autodialer.sip.fields import Via, parse_cseq, parse_name_addr, parse_number, parse_tag, parse_via, split_values
 
 _FOLD = re.compile(r"[ \t]*\n[ \t]+")
 _TOKEN = re.compile(TOKEN)
+_VERSION = re.compile(r"SIP/\d+\.\d+", re.ASCII | re.IGNORECASE)
+_NOT_IN_URI = re.compile(r'[\s<>"\0]')
 _LONG_NAMES = {short: long.lower() for short, long in COMPACT_FORMS.items()}
 _SINGLE_HEADERS = ("from", "to", "call-id", "cseq")
 
@@ -31,7 +34,18 @@ class Discard(StrEnum):
     CONTENT_LENGTH = "content_length"
     """Not a number, negative, or two that differ."""
     HEADER = "header"
-    """From, To, Call-ID, CSeq or Via is missing, unreadable or there twice."""
+    """From, To, Call-ID, CSeq or Via is missing, unreadable or, but Via, there twice."""
+
+
+class _StatusLine(NamedTuple):
+    code: int
+    reason: str
+
+
+class _RequestLine(NamedTuple):
+    method: str
+    uri: str
+    version: str
 
 
 class Message:
@@ -84,14 +98,22 @@ class Message:
 class Request(Message):
     """A SIP request."""
 
-    __slots__ = ("method", "uri")
+    __slots__ = ("fault", "method", "uri")
 
     def __init__(
-        self, method: str, uri: str, headers: dict[str, list[str]], body: bytes, cseq: tuple[int, str]
+        self,
+        method: str,
+        uri: str,
+        headers: dict[str, list[str]],
+        body: bytes,
+        cseq: tuple[int, str],
+        fault: int | None = None,
     ) -> None:
         super().__init__(headers, body, cseq)
         self.method = method
         self.uri = uri
+        self.fault = fault
+        """The code to refuse it with, 400 or 505; None when it is well formed."""
 
 
 class Response(Message):
@@ -127,16 +149,58 @@ def parse_message(data: bytes) -> Request | Response | Discard:
     if start is None:
         return Discard.START_LINE
     headers = _parse_headers(rest)
-    cseq = _check_headers(headers)
-    if cseq is None or (start[0] is not None and start[0] != cseq[1]):
+    if not _has_needed_headers(headers):
+        return Discard.HEADER
+    return (
+        _make_response(start, headers, body) if isinstance(start, _StatusLine) else _make_request(start, headers, body)
+    )
+
+
+def _make_response(start: _StatusLine, headers: dict[str, list[str]], body: bytes) -> Response | Discard:
+    cseq = parse_cseq(headers["cseq"][0])
+    if cseq is None:
         return Discard.HEADER
     checked = _check_length(headers, body)
     if isinstance(checked, Discard):
         return checked
-    method, uri, code, reason = start
-    if method is None:
-        return Response(code, reason, headers, checked, cseq)
-    return Request(method, uri, headers, checked, cseq)
+    headers["to"] = [_respell_tag(headers["to"][0])]
+    return Response(start.code, start.reason, headers, checked, cseq)
+
+
+def _respell_tag(to: str) -> str:
+    """A To value that comes back in our requests, its tag as nearly everybody spells it: some know it no other way."""
+    params = to.rpartition(">")[2]
+    if ";tag=" in params and '"' not in params:
+        return to
+    address = parse_name_addr(to)
+    tag = address.params.get("tag", "") if address else ""
+    return f"<{address.uri}>;tag={tag}" if address and _TOKEN.fullmatch(tag) else to
+
+
+def _make_request(start: _RequestLine, headers: dict[str, list[str]], body: bytes) -> Request | Discard:
+    """A malformed request is read as far as its answer needs (RFC 3261 section 18.3, RFC 4475 section 3.1.2)."""
+    method, uri, version = start
+    checked = _check_length(headers, body)
+    cseq = parse_cseq(headers["cseq"][0])
+    fault: Discard | None = None
+    if isinstance(checked, Discard):
+        fault, checked = checked, b""
+    elif version.upper() != "SIP/2.0" or _NOT_IN_URI.search(uri):
+        fault = Discard.START_LINE
+    elif cseq is None or cseq[1] != method or not _are_readable(headers):
+        fault = Discard.HEADER
+    if fault is not None and method == "ACK":
+        return fault  # which nobody answers
+    code = None if fault is None else 400 if version.upper() == "SIP/2.0" else 505
+    return Request(method, uri, headers, checked, cseq or (0, method), code)
+
+
+def _are_readable(headers: dict[str, list[str]]) -> bool:
+    return (
+        all(parse_name_addr(headers[name][0]) for name in ("from", "to"))
+        and all(parse_via(value) for value in split_values(headers["via"]))
+        and parse_number(headers.get("max-forwards", ["70"])[0], 0, 255) is not None
+    )
 
 
 def _split_at_empty_line(data: bytes) -> tuple[bytes, bytes, bytes]:
@@ -144,16 +208,15 @@ def _split_at_empty_line(data: bytes) -> tuple[bytes, bytes, bytes]:
     return (data[: found.start()], b"\n\n", data[found.end() :]) if found else (data, b"", b"")
 
 
-def _parse_start_line(line: str) -> tuple[str | None, str, int, str] | None:
-    """Method (None for a response), Request-URI, code, reason phrase."""
+def _parse_start_line(line: str) -> _StatusLine | _RequestLine | None:
     if line[:8].upper() == "SIP/2.0 ":
         code, _, reason = line[8:].lstrip().partition(" ")
         if len(code) == 3 and code.isascii() and code.isdigit() and "100" <= code <= "699":
-            return None, "", int(code), reason.strip()
+            return _StatusLine(int(code), reason.strip())
         return None
     pieces = line.split()
-    if len(pieces) == 3 and pieces[2].upper() == "SIP/2.0" and _TOKEN.fullmatch(pieces[0]) and ":" in pieces[1]:
-        return pieces[0], pieces[1], 0, ""
+    if len(pieces) >= 3 and _VERSION.fullmatch(pieces[-1]) and _TOKEN.fullmatch(pieces[0]) and ":" in pieces[1]:
+        return _RequestLine(pieces[0], " ".join(pieces[1:-1]), pieces[-1])
     return None
 
 
@@ -172,15 +235,13 @@ def _parse_headers(text: str) -> dict[str, list[str]]:
     return headers
 
 
-def _check_headers(headers: dict[str, list[str]]) -> tuple[int, str] | None:
-    """The CSeq, or None when a header that every message needs is missing, empty, there twice or unreadable."""
+def _has_needed_headers(headers: dict[str, list[str]]) -> bool:
+    """Whether what every message needs is there, once and not empty."""
     for name in _SINGLE_HEADERS:
         values = headers.get(name)
         if values is None or len(values) != 1 or not values[0]:
-            return None
-    if not headers.get("via") or len(headers["call-id"][0].split()) != 1:
-        return None
-    return parse_cseq(headers["cseq"][0])
+            return False
+    return bool(headers.get("via")) and len(headers["call-id"][0].split()) == 1
 
 
 def _check_length(headers: dict[str, list[str]], body: bytes) -> bytes | Discard:

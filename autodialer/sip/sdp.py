@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import AddressValueError, IPv4Address
 
-from autodialer.sip.fields import parse_params, split_outside_quotes
+from autodialer.sip.fields import parse_number, parse_params, split_outside_quotes
 
 TELEPHONE_EVENT_PT = 101
 """Payload type that we offer for RFC 4733 events."""
@@ -200,7 +200,7 @@ def judge(session: Media, media: Media, codecs: Sequence[str]) -> MediaPlan | Un
         payload_type=common[0][0],
         telephone_event_pt=next((number for number, name in names if name == "TELEPHONE-EVENT"), None),
         direction=next((name for name, _ in attributes if name in _DIRECTIONS), "sendrecv"),
-        ptime_ms=int(ptime) if ptime.isascii() and ptime.isdigit() and 0 < int(ptime[:6]) <= 1000 else None,
+        ptime_ms=parse_number(ptime, 1, 1000),
     )
 
 

@@ -102,6 +102,10 @@ def test_quotes_in_realm_and_user_name_stay_escaped() -> None:
         (['Digest realm="r"'], []),
         (['Digest realm="a", nonce="n"', 'Digest realm="b", nonce="n", algorithm=SHA-256-sess'], ["MD5", "SHA-256"]),
         (["", "Digest", ",,,", '"', 'Digest realm="'], []),
+        (
+            ['Digest realm="r"<x="y", nonce="n"', 'Digest realm="s\\", nonce="m"', 'Digest realm="t", nonce="o"'],
+            ["MD5"],
+        ),
     ],
 )
 def test_the_strongest_usable_challenge_of_each_realm_is_chosen(values: list[str], algorithms: list[str]) -> None:
