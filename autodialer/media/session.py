@@ -48,6 +48,21 @@ class Position:
     """It is the first one that leaves, or the first after a silence (RFC 3551 section 4.1)."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stranger:
+    """Who sends RTP from elsewhere than was promised."""
+
+    source: Address
+    last: rtp.RtpPacket
+    count: int
+    """Packets in a row that continue one another."""
+
+    def is_followed_by(self, packet: rtp.RtpPacket) -> bool:
+        """Whether this is the same stream a packet, or two that were lost, later: noise and forged bits are not."""
+        ahead = (packet.sequence - self.last.sequence) & 0xFFFF
+        return packet.ssrc == self.last.ssrc and 1 <= ahead <= 3
+
+
 class Session:
     """What one call sends and has received. Sends nothing until `play`; a `Deck` makes its packets after that."""
 
@@ -76,8 +91,7 @@ class Session:
         """Where the session description says that packets are taken."""
         self._latched = False
         """It is settled where the callee is."""
-        self._stranger: tuple[Address, int, int] | None = None
-        """Address and SSRC of RTP that comes from elsewhere than was promised, and how many packets in a row."""
+        self._stranger: Stranger | None = None
         self._reception = rtp.Reception()
         self._digits = DigitReceiver()
 
@@ -231,10 +245,12 @@ class Session:
         if source == self.remote:
             self._latched = True
             return
+        if packet.payload_type != self._payload_type:
+            return
         known = self._stranger
-        count = known[2] + 1 if known is not None and known[:2] == (source, packet.ssrc) else 1
-        self._stranger = (source, packet.ssrc, count)
-        if count >= LATCH_AFTER:
+        steady = known is not None and known.source == source and known.is_followed_by(packet)
+        self._stranger = Stranger(source=source, last=packet, count=known.count + 1 if known and steady else 1)
+        if self._stranger.count >= LATCH_AFTER:
             self.remote, self._latched = source, True
 
     @property

@@ -1,6 +1,6 @@
 """Dialogs (RFC 3261 section 12) as the caller sees them: tags, CSeq numbers, Route set, remote target."""
 
-from autodialer.sip.fields import parse_name_addr, parse_uri
+from autodialer.sip.fields import parse_name_addr, parse_uri, without_headers
 from autodialer.sip.hop import Hop
 from autodialer.sip.message import Message, Request, Response
 from autodialer.sip.outgoing import OutgoingRequest
@@ -45,8 +45,7 @@ class Dialog:
         contacts = message.get_all("contact")
         contact = parse_name_addr(contacts[0]) if contacts else None
         if contact is not None and _is_usable(contact.uri):
-            # Headers in a URI must not appear in a Request-URI (RFC 3261 section 19.1.1).
-            self.target = contact.uri.partition("?")[0]
+            self.target = without_headers(contact.uri)
 
     def accept_cseq(self, request: Request) -> bool:
         """Whether the peer's request is in order (RFC 3261 section 12.2.2)."""
@@ -107,7 +106,7 @@ class Dialog:
         if parts is None or "lr" in parts.params:
             return self.target, tuple(f"Route: {route}" for route in self.route_set), hop
         routes = (*self.route_set[1:], f"<{self.target}>")
-        return first.uri.partition("?")[0], tuple(f"Route: {route}" for route in routes), hop
+        return without_headers(first.uri), tuple(f"Route: {route}" for route in routes), hop
 
 
 def _is_usable(uri: str) -> bool:

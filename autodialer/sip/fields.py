@@ -200,6 +200,13 @@ def parse_uri(uri: str) -> UriParts | None:
     return UriParts(scheme, host.lower(), port, parse_params(params) if params else {})
 
 
+def without_headers(uri: str) -> str:
+    """A URI as it may become a Request-URI: headers in it must not (RFC 3261 section 19.1.1)."""
+    user, at, rest = uri.partition("@")
+    # The user part may hold a question mark.
+    return user + at + rest.partition("?")[0] if at else uri.partition("?")[0]
+
+
 def parse_cseq(value: str) -> tuple[int, str] | None:
     """Number (below 2**31, RFC 3261 section 8.1.1.5) and method of a CSeq value."""
     pieces = value.split()

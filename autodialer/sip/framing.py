@@ -6,6 +6,7 @@ LARGEST = 65_536
 """Octets of headers, and of a body: more is no SIP that we want."""
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 _CONTENT_LENGTH = re.compile(rb"(?im)^(?:content-length|l)[ \t]*:[ \t]*([^\r\n]*?)[ \t]*\r?$")
+_FOLD = re.compile(rb"[ \t]*\r?\n[ \t]+")
 _PING = b"\r\n\r\n"
 
 
@@ -63,7 +64,7 @@ class StreamReader:
 
 def _length_of_body(head: bytes) -> int:
     """Content-Length; without one there is no body (a stream must have one, RFC 3261 section 20.14)."""
-    values = set(_CONTENT_LENGTH.findall(head))
+    values = set(_CONTENT_LENGTH.findall(_FOLD.sub(b" ", head)))
     if not values:
         return 0
     value = values.pop()

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from autodialer.sip.fields import Via, parse_uri
+from autodialer.sip.fields import Via, parse_number, parse_uri
 from autodialer.sip.hop import DEFAULT_PORTS, TCP, TLS, UDP, Hop
 from autodialer.sip.invite import Address, is_ipv4, sip_uri
 from autodialer.sip.timers import TimerQueue
@@ -121,11 +121,10 @@ class Stack:
     def learn_address(self, via: Via, hop: Hop) -> None:
         """Take `received` and `rport` of our Via in a response from `hop` (RFC 3581 section 4)."""
         host = via.params.get("received") or via.host
-        port = via.params.get("rport", "")
         if not is_ipv4(host):
             return
         ours = self._mapped or self.config.local_address
-        seen = (host, int(port) if port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536 else ours[1])
+        seen = (host, parse_number(via.params.get("rport", ""), 1, 65535) or ours[1])
         if self._seen_as.get(hop, ours) != seen:
             logger.info("%s sees us as %s:%d", hop, *seen)
         elif hop in self._seen_as:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from autodialer import stun
 from autodialer.media import dtmf, rtp
+from autodialer.media.deck import Deck
 from autodialer.media.session import Session
 from autodialer.sip import fields
 from autodialer.sip.digest import authorize, choose, parse_challenges
@@ -109,11 +110,13 @@ def media(data: bytes) -> None:
             assert parse_again(parsed) == parsed
         digit = session.receive(packet, GATEWAY if received % 3 else ("192.0.2.66", 4), now)
         assert digit is None or digit in dtmf.EVENTS
-    stats = session.stats()
+    stats = session.stats(now)
     assert stats.received <= received
     assert stats.lost is None or 0 <= stats.lost <= 0x10000 * max(1, received)
     assert stats.jitter_ms is None or (math.isfinite(stats.jitter_ms) and stats.jitter_ms >= 0)
-    assert len(session.next_packet()) == 172
+    deck: Deck[None] = Deck()
+    deck.add(session, None)
+    assert len(deck.packet(0)) == 172
 
 
 def parse_again(packet: rtp.RtpPacket) -> rtp.RtpPacket | None:

@@ -113,7 +113,6 @@ def test_a_tortured_response_to_our_invite_is_taken_or_dropped(case: TortureResp
     steps.finish()
 
 
-@pytest.mark.xfail(strict=True, reason="Stack.learn_address reads rport by its first digits only")
 @pytest.mark.parametrize("port", ["04294967296062", "000001" + "0" * 5000], ids=["out_of_range", "5006_digits"])
 def test_an_rport_beyond_the_range_is_not_taken_for_ours(port: str) -> None:
     steps = Steps()
