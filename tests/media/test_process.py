@@ -338,3 +338,18 @@ def test_a_session_that_cannot_go_on_is_finished(media: Media, callee: Callee, t
     media.play_to("a", callee.address, sound_of(tmp_path, frames=500))
     media.move("a", remote=("h", 1), codec="PCMA", payload_type=8, sound_stem="", telephone_event_pt=None)
     media.events.wait(SoundFinished, "a")
+
+
+def test_a_held_session_keeps_its_way_through_a_nat_open(media: Media, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.bind((LOCALHOST, 0))
+        peer.settimeout(18.0)
+        media.open_any("a")
+        media.play_to("a", peer.getsockname(), sound_of(tmp_path, frames=100))
+        assert len(peer.recv(2048)) == 12 + FRAME
+        media.hold("a")
+        began = time.monotonic()
+        while peer.recv(2048):
+            assert time.monotonic() - began < 1.0, "only what had left before the hold"
+        assert 14.0 < time.monotonic() - began < 17.0
+    assert media.close_and_wait("a").sent <= 5
