@@ -21,9 +21,9 @@ from autodialer.sip.events import (
     CallEnded,
     CallFailed,
     CallProgress,
-    FailureKind,
     MediaChanged,
     OfCall,
+    cancelled_unsent,
 )
 from autodialer.sip.invite import InviteRequest
 from autodialer.sip.sdp import AnswerFault, MediaPlan, UnusableAnswer, negotiate
@@ -50,21 +50,6 @@ def _codecs_of(media: MediaPlan) -> dict[int, RTP.PayloadType]:
     if media.telephone_event_pt is not None:
         codecs[media.telephone_event_pt] = _TELEPHONE_EVENT
     return codecs
-
-
-def _cancelled_before_invite(call_id: str, now: float) -> CallFailed:
-    return CallFailed(
-        call_id=call_id,
-        at=now,
-        kind=FailureKind.CANCELLED,
-        code=None,
-        reason=None,
-        cancelled=True,
-        saw_18x=False,
-        reason_cause=None,
-        retry_after_s=None,
-        message="It was cancelled before it left.",
-    )
 
 
 class Call(VoIPCall):
@@ -293,7 +278,7 @@ class Call(VoIPCall):
             return
         self.opening = False
         self._times = CallTimes(invited=now, invited_at=self.phone.utcnow())
-        self._ended(_cancelled_before_invite(self.call_id, now))
+        self._ended(cancelled_unsent(self.call_id, now, "It was cancelled before it left."))
 
     def cancel(self) -> None:
         """The same as `hangup`; the name for a call that is not answered yet."""

@@ -109,6 +109,22 @@ class CallFailed:
     """One sentence for a person where the code does not explain itself."""
 
 
+def cancelled_unsent(call_id: str, at: float, message: str) -> CallFailed:
+    """The end of a call that was cancelled before its INVITE left."""
+    return CallFailed(
+        call_id=call_id,
+        at=at,
+        kind=FailureKind.CANCELLED,
+        code=None,
+        reason=None,
+        cancelled=True,
+        saw_18x=False,
+        reason_cause=None,
+        retry_after_s=None,
+        message=message,
+    )
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CallEnded:
     """An answered call is over: the callee's BYE was answered, or ours was sent (RFC 3261 section 15.1.1)."""

@@ -14,7 +14,7 @@ from autodialer.sip.answering import answer_request, transaction_key
 from autodialer.sip.call import Call
 from autodialer.sip.call_states import CallState
 from autodialer.sip.discovery import Discovery
-from autodialer.sip.events import CallFailed, Event, FailureKind
+from autodialer.sip.events import Event, cancelled_unsent
 from autodialer.sip.hop import RELIABLE, Hop
 from autodialer.sip.invite import Address, InviteRequest
 from autodialer.sip.keep_alive import PING, PONG, KeepAlive
@@ -52,7 +52,7 @@ class UserAgent:
         if request.call_id in self._calls:
             raise Conflict("there is a call with this Call-ID", field="call_id")
         if self._closing:
-            self.emit(_refused(request.call_id, now))
+            self.emit(cancelled_unsent(request.call_id, now, "the dialer is shutting down"))
             return request.call_id
         self.know_host(request.next_hop.host)
         call = self._calls[request.call_id] = Call(self._stack, self, request)
@@ -294,18 +294,3 @@ class UserAgent:
     def forget(self, call: Call) -> None:
         """The last transaction of a call is over."""
         self._calls.pop(call.call_id, None)
-
-
-def _refused(call_id: str, now: float) -> CallFailed:
-    return CallFailed(
-        call_id=call_id,
-        at=now,
-        kind=FailureKind.CANCELLED,
-        code=None,
-        reason=None,
-        cancelled=True,
-        saw_18x=False,
-        reason_cause=None,
-        retry_after_s=None,
-        message="the dialer is shutting down",
-    )
