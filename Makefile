@@ -9,7 +9,7 @@ RUNS ?= 20
 SECONDS ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run demo test check format bench soak fuzz migration diagrams sample-sound script
+.PHONY: help setup setup-dev run demo trace test check format bench soak fuzz migration diagrams sample-sound script
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -35,6 +35,10 @@ run: setup  ## start the service
 
 demo: setup  ## the whole main job with no provider: 200 calls, a report, what one callee heard (ARGS=--exit ends by itself)
 	@$(BIN)/python main.py demo $(ARGS)
+
+trace: setup  ## the SIP messages of a call: make trace CALL=its-id
+	@test -n "$(CALL)" || { echo "name the call: make trace CALL=its-id"; exit 2; }
+	@$(BIN)/python main.py trace "$(CALL)"
 
 test: setup-dev  ## all tests but bench, soak and fuzz
 	@$(BIN)/python -m pytest -n $(WORKERS) -m "not bench" $(TESTS) $(ARGS)

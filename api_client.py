@@ -317,7 +317,7 @@ def _show(answer: requests.Response, options: argparse.Namespace, console: Conso
     if kind.startswith("audio/"):
         Path(options.output).write_bytes(answer.content)
         console.print(f"{len(answer.content)} bytes in {options.output}")
-    elif kind.startswith("text/csv"):
+    elif kind.startswith("text/"):
         sys.stdout.write(answer.text)
     elif not answer.content:
         console.print("done")

@@ -30,6 +30,7 @@ from autodialer.web.limiter import GuessLimiter
 from autodialer.web.oauth import OAuthAnswer, Passwords, TokenEndpoint
 from autodialer.web.sound_files import SoundFiles
 from autodialer.web.tokens import AccessTokens, SigningKey
+from autodialer.web.traces import CallTraces
 from autodialer.web.trunk_checks import WaitingChecks
 from autodialer.web.uploads import Upload
 
@@ -52,6 +53,7 @@ class Api:
         self._sound_files = SoundFiles(settings, store)
         self._once = Once(store).make
         self._checks = WaitingChecks(store)
+        self._traces = CallTraces(store, self._clock)
         self._resolver = Resolver(lifetime_s=LOOK_UP_S / 2)
 
     def close(self) -> None:
@@ -176,7 +178,7 @@ class Api:
         """Import a recording: files first, then the row; all of it or nothing."""
 
         def create() -> UUID:
-            sound = self._sound_files.import_upload(caller.user.key, upload, _name(name, upload))
+            sound = self._sound_files.import_upload(caller.user.key, upload, upload.named(name))
             self._audit(caller, "sounds.create", sound.id, name=sound.name)
             return sound.id
 
@@ -204,7 +206,7 @@ class Api:
 
     def create_callbase(self, caller: Caller, upload: Upload, fields: Json, once: str | None) -> Json:
         """Import a file of numbers. A large one is still `importing` when this returns."""
-        name = _name(fields.get("name"), upload)
+        name = upload.named(fields.get("name"))
         region, timezone = check_region(fields["region"]), check_timezone(fields.get("timezone"))
 
         def create() -> UUID:
@@ -336,6 +338,10 @@ class Api:
         """One call."""
         return present.call(self._store.calls.get(call_id, caller.owner_key))
 
+    def read_call_trace(self, caller: Caller, call_id: UUID) -> str:
+        """The SIP messages of a call: a ladder, then the messages."""
+        return self._traces.read(self._store.calls.get(call_id, caller.owner_key))
+
     def hang_up_call(self, caller: Caller, call_id: UUID) -> Json:
         """Ask the dialer to end a call. Raises Conflict when it is not under way."""
         call = self._store.calls.get(call_id, caller.owner_key)
@@ -388,7 +394,3 @@ def _trunk_fields(fields: Json) -> Json:
     if "number_format" in values:
         values["number_format"] = check_number_format(values["number_format"])
     return values
-
-
-def _name(name: str | None, upload: Upload) -> str:
-    return (name or "").strip() or Path(upload.filename).stem.strip() or "unnamed"

@@ -48,6 +48,7 @@ from autodialer.phone.checks import TrunkChecks
 from autodialer.phone.plan import CallEvent, CallPlan, Progress
 from autodialer.phone.pool import PhonePool
 from autodialer.phone.status import complete
+from autodialer.phone.trace_outbox import TraceOutbox
 from autodialer.store import Secrets, Store, migrate, new_id
 from autodialer.supervisor import EXIT_CONFIG, DataFolderLock, start_logging, watch_parent
 
@@ -77,12 +78,13 @@ class Dialer:
     """Works through the queue until it is told to drain and every call has ended."""
 
     def __init__(
-        self, store: Store, phones: PhonePool, *, sounds_folder: os.PathLike[str], drain_s: float, clock: Clock
+        self, store: Store, phones: PhonePool, traces: TraceOutbox, *, sounds_folder: Path, drain_s: float, clock: Clock
     ) -> None:
         self._store = store
         self._phones = phones
         self._data_folder = os.fspath(sounds_folder)
         self._drain_s = drain_s
+        self._traces = traces
         self._clock = clock
         self._instance = str(new_id())
         self._scheduler = Scheduler()
@@ -98,7 +100,7 @@ class Dialer:
         self._unstarted: list[ClaimedJob] = []
         # Not SimpleQueue: its get(timeout) waits for ever when the timeout passes between two looks (CPython 3.11).
         self._events: queue.Queue[CallEvent] = queue.Queue()
-        self._checks = TrunkChecks(phones, sample=SAMPLE, folder=Path(sounds_folder))
+        self._checks = TrunkChecks(phones, sample=SAMPLE, folder=sounds_folder)
         self._next_look = self._next_report = 0.0
         self._asked_to_end = threading.Event()
         self._asked_to_hurry = threading.Event()
@@ -131,6 +133,7 @@ class Dialer:
                 self._asked_to_end.wait(LOOK_S)
             self._tend_drain(self._clock.monotonic())
         self._phones.stop()
+        self._traces.write_last()
         self._store.live.goodbye(self._instance)
 
     def _step(self, now: float) -> None:
@@ -143,6 +146,7 @@ class Dialer:
         if now >= self._next_report:
             self._next_report = now + REPORT_S
             self._report(now)
+        self._traces.write_due(now)
 
     # -- what the phones tell
 
@@ -235,7 +239,8 @@ class Dialer:
     def _obey(self, command: Command) -> None:
         if command.kind == "check_trunk" and command.call_id is not None:
             self._check_trunk(command.call_id)
-            return
+        elif command.kind == "trace_call" and command.call_id is not None:
+            self._phones.show_trace(command.call_id)
         for live in list(self._live.values()):
             of_campaign = command.kind == "hangup_campaign" and live.job.campaign_key == command.campaign_key
             if of_campaign or (command.kind == "hangup_call" and live.job.call_id == command.call_id):
@@ -352,7 +357,9 @@ def run_dialer(settings: Settings) -> None:
         phones = PhonePool(
             sip_address=settings.sip_address, sip_port=settings.sip_port, rtp_ports=settings.rtp_ports, clock=clock
         )
-        dialer = Dialer(store, phones, sounds_folder=settings.data, drain_s=settings.drain_s, clock=clock)
+        traces = TraceOutbox(store.traces, keep=settings.trace_calls, days=settings.trace_days)
+        phones.on_trace = traces.put if settings.trace_calls else None
+        dialer = Dialer(store, phones, traces, sounds_folder=settings.data, drain_s=settings.drain_s, clock=clock)
 
         def on_signal(_signum: int, _frame: FrameType | None) -> None:
             dialer.drain()

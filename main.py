@@ -3,7 +3,6 @@
 A route reads, calls, returns: what is done stands in api_srv.py, what goes over the wire in swagger.yaml.
 """
 
-import argparse
 import logging
 import signal
 import sys
@@ -24,7 +23,7 @@ from autodialer.store import Secrets, Store, migrate
 from autodialer.supervisor import EXIT_CONFIG, run_service, start_logging, watch_parent
 from autodialer.web import routing as http
 from autodialer.web.app import App, make_app
-from autodialer.web.console import make_administrator, set_password
+from autodialer.web.console import make_administrator, read_command, set_password, show_trace
 from autodialer.web.routing import ErrorStyle, Json, Routes, authenticated, open_to_all
 from autodialer.web.server import ApiServer
 
@@ -303,6 +302,12 @@ def read_call(api: Api, call_id: UUID) -> Json:
     return api.read_call(http.caller(), call_id)
 
 
+@routes.get("/srv1/calls/<call_id>/trace")
+@authenticated
+def read_call_trace(api: Api, call_id: UUID) -> str:
+    return http.text(api.read_call_trace(http.caller(), call_id))
+
+
 @routes.post("/srv1/calls/<call_id>/hangup")
 @authenticated
 def hang_up_call(api: Api, call_id: UUID) -> Json:
@@ -363,16 +368,7 @@ def supervise(settings: Settings) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="main.py", description="The outbound dialer. Without a command: run the service."
-    )
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    demo = commands.add_parser("demo", help="show the whole main job without a provider")
-    demo.add_argument("--exit", action="store_true", help="end after the report instead of staying up")
-    commands.add_parser("serve", help="run the API alone")
-    password = commands.add_parser("set-password", help="give a user a password")
-    password.add_argument("login")
-    options = parser.parse_args(arguments)
+    options = read_command(arguments)
     try:
         if options.command == "demo":
             from autodialer.gateway.demo import run_demo
@@ -385,6 +381,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         if options.command == "set-password":
             return set_password(settings, options.login)
+        if options.command == "trace":
+            return show_trace(settings, options.call_id)
         return supervise(settings)
     except (SettingsError, UserError) as exc:
         sys.stderr.write(f"{exc}\n")

@@ -34,6 +34,8 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
         ("DIALER_RTP_PORTS", "20000-10000"),
         ("DIALER_DRAIN_S", "soon"),
         ("DIALER_LOG", "LOUD"),
+        ("DIALER_TRACE_CALLS", "-1"),
+        ("DIALER_TRACE_DAYS", "0"),
         ("DIALER_ADMIN_PASSWORD", "short"),
     ],
 )

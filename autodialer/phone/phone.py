@@ -25,6 +25,7 @@ from autodialer.phone.compatible import check_pyvoip
 from autodialer.phone.plan import Account, CallEvent, CallPlan
 from autodialer.phone.reach import Registered
 from autodialer.phone.sip_client import SipClient
+from autodialer.phone.trace import CLOSES_S, CallTrace, TraceBook
 from autodialer.sip.events import AddressDiscovered, Event, HopFailed, ProbeEnded, RegistrationChanged
 from autodialer.sip.events import RegistrationStanding as Standing
 from autodialer.sip.hop import Hop
@@ -51,7 +52,8 @@ class Phone(VoIPPhone):
     """Makes calls and reports each one's outcome through `on_event`.
 
     The first parameters are pyVoIP's. `myIP` must be the address that routes to the server: it is written into Contact
-    and SDP. `on_event` is called in this phone's loop thread.
+    and SDP. `on_event` is called in this phone's loop thread, and so is `on_trace`, with the SIP messages
+    of each call whose reference is an id, a while after its end; None: they are not kept.
     """
 
     calls: dict[str, Call]
@@ -73,6 +75,7 @@ class Phone(VoIPPhone):
         on_event: Callable[[CallEvent], None],
         targets: Targets | None = None,
         clock: Clock | None = None,
+        on_trace: Callable[[CallTrace], None] | None = None,
     ) -> None:
         check_pyvoip()
         super().__init__(server, port, username, password, myIP, callCallback, sipPort, rtpPortLow, rtpPortHigh)
@@ -80,6 +83,7 @@ class Phone(VoIPPhone):
         self._on_call_event = on_event
         self._clock = clock or Clock()
         self._sweeping = False
+        self._traces = TraceBook(self._clock, on_trace) if on_trace is not None else None
         self.sip = SipClient(
             server,
             port,
@@ -94,6 +98,7 @@ class Phone(VoIPPhone):
             on_event=self._on_event,
             targets=targets,
             clock=self._clock,
+            tracer=self._traces.note if self._traces is not None else None,
         )
 
     @property
@@ -122,6 +127,8 @@ class Phone(VoIPPhone):
         self._status = PhoneStatus.DEREGISTERING
         self.sip.run(lambda _user_agent, _now: self._give_up_opening("the phone is closing"))
         self.sip.stop(drain_s)
+        if self._traces is not None:
+            self._traces.close_all()
         self.NSD = False
         self._status = PhoneStatus.FAILED if failed else PhoneStatus.INACTIVE
 
@@ -177,7 +184,10 @@ class Phone(VoIPPhone):
             if call.opening and not self.ready:
                 call.unstarted("the trunk is not registered any more")
                 return
-            call.place(user_agent, self.sip.complete(call.draft, media, user_agent, now), now, self._clock.utcnow())
+            utcnow, reference = self._clock.utcnow(), call.plan.reference
+            if self._traces is not None and call.opening and isinstance(reference, UUID):
+                self._traces.begin(reference, now, utcnow)
+            call.place(user_agent, self.sip.complete(call.draft, media, user_agent, now), now, utcnow)
 
         self.sip.run(place)
 
@@ -234,6 +244,15 @@ class Phone(VoIPPhone):
         if self.calls.pop(call.call_id, None):
             for port in call.assignedPorts:
                 self.assignedPorts.remove(port)
+            traces, reference = self._traces, call.plan.reference
+            if traces is not None and isinstance(reference, UUID):
+                self.run_later(CLOSES_S, lambda: traces.close(reference))
+
+    def show_trace(self, call_id: UUID) -> None:
+        """Tell the SIP messages of a call so far, if it is one of this phone's. From any thread."""
+        traces = self._traces
+        if traces is not None:
+            self.sip.run(lambda _user_agent, _now: traces.show(call_id))
 
     def retire(self) -> None:
         """Another phone takes over: take the registration back; calls go on to their end."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from autodialer.clock import Clock
 from autodialer.errors import HostUnresolved, MediaUnavailable, PhoneClosed, PortsExhausted
@@ -19,6 +20,7 @@ from autodialer.phone.plan import CallEvent, CallPlan
 from autodialer.phone.provider import Provider, account_for, find_provider
 from autodialer.phone.reach import Registered
 from autodialer.phone.resolver import Resolver
+from autodialer.phone.trace import CallTrace
 from autodialer.sip.events import RegistrationStanding
 from autodialer.sip.locate import Targets
 
@@ -80,6 +82,8 @@ class PhonePool:
     ) -> None:
         self.on_event: Callable[[CallEvent], None] = lambda _event: None
         """Called with every event of every call, from the phones' threads."""
+        self.on_trace: Callable[[CallTrace], None] | None = None
+        """Called with the SIP messages of calls, from the phones' threads; None: they are not kept."""
         self._sip_address = sip_address
         self.sip_port = sip_port
         """First to try for a new phone."""
@@ -177,6 +181,12 @@ class PhonePool:
             calls = list(self._calls.values())
         for call in calls:
             call.hangup()
+
+    def show_trace(self, call_id: UUID) -> None:
+        """Have `on_trace` called with the messages so far of a call that is under way or has just ended."""
+        for phones in [*self._by_trunk.values(), *self._retired]:
+            for phone in phones.phones:
+                phone.show_trace(call_id)
 
     # -- checks
 
@@ -298,6 +308,7 @@ class PhonePool:
             on_event=self._on_call_event,
             targets=Targets(provider.targets),
             clock=self._clock,
+            on_trace=self.on_trace,
         )
 
     def _retire(self, phones: TrunkPhones) -> None:

@@ -18,6 +18,7 @@ from autodialer.sip.locate import Targets
 from autodialer.sip.sdp import build_offer
 from autodialer.sip.shell import SipLoop
 from autodialer.sip.stack import hop_of
+from autodialer.sip.trace import Tracer
 from autodialer.sip.user_agent import UserAgent
 
 USER_AGENT = "autodialer"
@@ -47,12 +48,14 @@ class SipClient(SIP.SIPClient):
         on_event: Callable[[Event], None],
         targets: Targets | None = None,
         clock: Clock | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         """`targets` are the provider's servers; None: `server` and `port` alone."""
         super().__init__(server, port, username, password, phone, myIP, myPort, callCallback, fatalCallback)
         self.account = account
         self.myPort: int = myPort
         self._on_event = on_event
+        self._tracer = tracer
         self.loop: SipLoop | None = None
         self.targets = targets or Targets((Hop(server, port, account.transport),))
         self._credentials = (account.auth_username, password) if password else None
@@ -77,6 +80,7 @@ class SipClient(SIP.SIPClient):
             known_hosts=(self.server,),
             listen_tcp=self.account.transport == TCP,
             tls=self.account.tls,
+            tracer=self._tracer,
         )
         self.myPort = self.loop.local_address[1]
         self.loop.start()

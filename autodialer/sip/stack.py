@@ -5,7 +5,6 @@ Here is also what is known of our own addresses: where we listen, and as what th
 
 import logging
 import os
-import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from autodialer.sip.fields import Via, parse_number, parse_uri
 from autodialer.sip.hop import DEFAULT_PORTS, TCP, TLS, UDP, Hop
 from autodialer.sip.invite import Address, is_ipv4, sip_uri
 from autodialer.sip.timers import TimerQueue
+from autodialer.sip.trace import SENT, Tracer, call_id_of, mask_credentials
 
 if TYPE_CHECKING:
     from autodialer.sip.transaction import ClientTransaction, ServerTransaction
@@ -25,7 +25,6 @@ MAGIC_COOKIE = "z9hG4bK"
 """RFC 3261 section 8.1.1.7."""
 _PEERS_KEPT = 256
 """Peers whose word on our address is remembered."""
-_SECRETS = re.compile(rb"(?im)^((?:proxy-)?authorization[ \t]*:).*$")
 
 
 class Entropy:
@@ -62,6 +61,8 @@ class UserAgentConfig:
     """Seconds between keep-alives on every path in use: routers forget UDP after 20 s or more."""
     random_bytes: Callable[[int], bytes] = field(default_factory=Entropy)
     """Makes tags, branches and cnonces; tests hand in their own."""
+    tracer: Tracer | None = None
+    """Told of every message; None: nobody listens."""
 
 
 class Stack:
@@ -69,6 +70,7 @@ class Stack:
 
     def __init__(self, config: UserAgentConfig) -> None:
         self.config = config
+        self.tracer = config.tracer
         self.timers = TimerQueue()
         self.outbox: list[tuple[bytes, Hop]] = []
         self.discarded: Counter[str] = Counter()
@@ -157,6 +159,8 @@ class Stack:
     def send(self, data: bytes, hop: Hop) -> None:
         """Queue a packet for `hop`."""
         self.outbox.append((data, hop))
+        if self.tracer is not None and (call_id := call_id_of(data)) is not None:
+            self.tracer(call_id, SENT, data, hop)
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug("> %s\n%s", hop, printable(data))
 
@@ -169,7 +173,7 @@ class Stack:
 
 def printable(data: bytes) -> str:
     """A message for the log, credentials masked."""
-    return _SECRETS.sub(rb"\1 ***", data).decode("utf-8", "replace").replace("\r\n", "\n")
+    return mask_credentials(data).decode("utf-8", "replace").replace("\r\n", "\n")
 
 
 def _via_starts(address: Address) -> dict[str, str]:

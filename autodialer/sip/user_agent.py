@@ -22,6 +22,7 @@ from autodialer.sip.message import Discard, Request, Response, parse_message
 from autodialer.sip.probe import Probe, ProbeRequest
 from autodialer.sip.registration import Registration, RegistrationRequest
 from autodialer.sip.stack import Stack, UserAgentConfig, printable
+from autodialer.sip.trace import RECEIVED
 from autodialer.sip.transaction import ClientTransaction, InviteServer
 
 __all__ = ["UserAgent", "UserAgentConfig"]
@@ -226,6 +227,8 @@ class UserAgent:
         if isinstance(message, Discard):
             self._receive_other(message, data, source, now)
             return
+        if self._stack.tracer is not None:
+            self._stack.tracer(message.call_id, RECEIVED, data, source)
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug("< %s\n%s", source, printable(data))
         if isinstance(message, Response):

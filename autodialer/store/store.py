@@ -16,6 +16,7 @@ from autodialer.store.secrets import Secrets
 from autodialer.store.sounds import Sounds
 from autodialer.store.subscribers import Subscribers
 from autodialer.store.tokens import Tokens
+from autodialer.store.traces import Traces
 from autodialer.store.trunks import Trunks
 from autodialer.store.users import Users
 
@@ -50,6 +51,7 @@ class Store:
         self.dnc = Dnc(database, clock)
         self.commands = Commands(database, clock)
         self.checks = Checks(database, clock)
+        self.traces = Traces(database, clock)
         self.live = Live(database, clock)
         self.idempotency = Idempotency(database, clock)
         self.audit = Audit(database, clock)

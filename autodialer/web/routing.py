@@ -219,6 +219,12 @@ def file(path: Path, content_type: str) -> bottle.HTTPResponse:
     return bottle.static_file(path.name, root=str(path.parent.resolve()), mimetype=content_type)
 
 
+def text(value: str) -> str:
+    """Plain text."""
+    response.content_type = "text/plain; charset=utf-8"
+    return value
+
+
 def csv(columns: Sequence[str], read_page: Callable[[Json], Json]) -> Iterator[str]:
     """A whole list as CSV, read page by page while it is sent. What `read_page` raises at first, this raises."""
     first = read_page({"limit": CSV_PAGE, "after": None})

@@ -32,6 +32,10 @@ class Upload:
     digest: str = ""
     """SHA-256 of the file, for idempotency."""
 
+    def named(self, name: str | None) -> str:
+        """The name that was given, else the file's own."""
+        return (name or "").strip() or Path(self.filename).stem.strip() or "unnamed"
+
     def close(self) -> None:
         """Remove the file; harmless when it is gone."""
         self.path.unlink(missing_ok=True)

@@ -11,6 +11,7 @@ import pytest
 
 from autodialer.clock import Clock
 from autodialer.phone.pool import PhonePool
+from autodialer.phone.trace_outbox import TraceOutbox
 from dialer import Dialer
 from tests.dialer.world import World
 
@@ -25,7 +26,8 @@ def test_signals_that_meet_the_end_of_a_wait_do_not_stop_the_pool(tmp_path: Path
     world = World.make(tmp_path / "data")
     clock = Clock()
     phones = PhonePool(sip_address="127.0.0.1", sip_port=25000, rtp_ports=(30000, 30100), clock=clock)
-    dialer = Dialer(world.store, phones, sounds_folder=tmp_path, drain_s=0, clock=clock)
+    traces = TraceOutbox(world.store.traces, keep=0, days=1)
+    dialer = Dialer(world.store, phones, traces, sounds_folder=tmp_path, drain_s=0, clock=clock)
 
     def slow(_signum: int, _frame: FrameType | None) -> None:
         until = time.perf_counter() + SLOW_HANDLER_S

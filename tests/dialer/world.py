@@ -103,9 +103,9 @@ class World:
         """One more row in the campaign's callbase."""
         self.store.subscribers.add(campaign.callbase_id, self.owner, NewSubscriber(number=number))
 
-    def dialer(self) -> "DialerProcess":
-        """`python dialer.py` on this data folder; a context manager."""
-        return DialerProcess(self.settings)
+    def dialer(self, **environment: str) -> "DialerProcess":
+        """`python dialer.py` on this data folder, with these variables too; a context manager."""
+        return DialerProcess(self.settings, environment=environment)
 
     def service(self) -> "DialerProcess":
         """`python main.py`, the whole service, on this data folder; a context manager."""
@@ -140,8 +140,13 @@ class World:
 class DialerProcess:
     """`python dialer.py`; a context manager. Its standard input is a pipe of ours, as under the supervisor."""
 
-    def __init__(self, settings: Settings, program: str = "dialer.py") -> None:
+    def __init__(
+        self, settings: Settings, program: str = "dialer.py", environment: Mapping[str, str] | None = None
+    ) -> None:
         self._settings = settings
+        self._environment = environment or {}
+        self.http = f"127.0.0.1:{free_ports(1)[0]}"
+        """Where the API listens, if this runs it."""
         self._program = program
         self.log = settings.data / "dialer.log"
         self.process: subprocess.Popen[bytes] | None = None
@@ -155,8 +160,9 @@ class DialerProcess:
             "DIALER_SIP_PORT": str(ports[0]),
             "DIALER_RTP_PORTS": f"{low}-{low + 2000}",
             "DIALER_DRAIN_S": "5",
-            "DIALER_HTTP": f"127.0.0.1:{free_ports(1)[0]}",
+            "DIALER_HTTP": self.http,
             "DIALER_SUPERVISED": "1",
+            **self._environment,
         }
         with self.log.open("ab") as log:
             command = [sys.executable, str(ROOT / self._program)]

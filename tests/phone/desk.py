@@ -14,6 +14,7 @@ from autodialer.model import CallOutcome
 from autodialer.phone.call import Call
 from autodialer.phone.phone import Phone
 from autodialer.phone.plan import Account, CallEvent, CallPlan
+from autodialer.phone.trace import CallTrace
 from tests.peers.ports import free_port, wait_until
 from tests.peers.sox import make_sweep
 
@@ -31,6 +32,7 @@ class Desk:
     """The imported sound without .wav, .alaw, .ulaw."""
     sound_s: float
     events: list[CallEvent] = field(default_factory=list)
+    traces: list[CallTrace] = field(default_factory=list)
 
     @classmethod
     def make(
@@ -44,6 +46,7 @@ class Desk:
         username: str = "user",
         password: str = "secret",
         address: str = LOCALHOST,
+        traced: bool = True,
         **account_fields: Any,
     ) -> Self:
         """A phone for `gateway` with a sound: a sweep, or the file given. `address` is our own towards the gateway."""
@@ -52,6 +55,7 @@ class Desk:
             make_sweep(sound, seconds=sound_s)
         info = import_sound(sound, folder / "sound")
         events: list[CallEvent] = []
+        traces: list[CallTrace] = []
         desks: list[Desk] = []
 
         def on_media(event: MediaEvent) -> None:
@@ -79,8 +83,11 @@ class Desk:
             account=account,
             media=media,
             on_event=events.append,
+            on_trace=traces.append if traced else None,
         )
-        desk = cls(phone=phone, media=media, stem=folder / "sound", sound_s=info.duration_s, events=events)
+        desk = cls(
+            phone=phone, media=media, stem=folder / "sound", sound_s=info.duration_s, events=events, traces=traces
+        )
         desks.append(desk)
         return desk
 
@@ -94,10 +101,17 @@ class Desk:
         self.phone.stop()
         self.media.stop()
 
-    def call(self, number: str = "79160000000", *, ring_timeout_s: float = 20.0, max_call_s: float = 60.0) -> Call:
-        """Call and return at once."""
+    def call(
+        self,
+        number: str = "79160000000",
+        *,
+        ring_timeout_s: float = 20.0,
+        max_call_s: float = 60.0,
+        reference: object = None,
+    ) -> Call:
+        """Call and return at once. Without a reference it is the number."""
         plan = CallPlan(
-            reference=number,
+            reference=reference or number,
             sound_stem=str(self.stem),
             sound_s=self.sound_s,
             ring_timeout_s=ring_timeout_s,

@@ -17,6 +17,7 @@ from autodialer.sip.hop import UDP, Hop
 from autodialer.sip.invite import Address
 from autodialer.sip.shell.connections import Connections, TlsSettings
 from autodialer.sip.shell.datagrams import UNSENDABLE, DatagramSocket
+from autodialer.sip.trace import Tracer
 from autodialer.sip.user_agent import UserAgent, UserAgentConfig
 
 logger = logging.getLogger(__name__)
@@ -40,12 +41,13 @@ class SipLoop:
         known_hosts: Iterable[str] = (),
         listen_tcp: bool = False,
         tls: TlsSettings | None = None,
+        tracer: Tracer | None = None,
         name: str = "sip",
     ) -> None:
         """Bind `port` of the local IPv4 address `host`, or the next free one upward; port 0 takes any.
 
-        `listen_tcp` takes connections on that port too; `tls` is for hops that want TLS. `on_event` is called in the
-        loop's thread. Raises PortsExhausted when no port is free.
+        `listen_tcp` takes connections on that port too; `tls` is for hops that want TLS. `on_event` and `tracer` are
+        called in the loop's thread. Raises PortsExhausted when no port is free.
         """
         self._on_event = on_event
         self._name = name
@@ -54,7 +56,12 @@ class SipLoop:
         self.local_address: Address = self._datagrams.address
         """What the peers see, NAT aside."""
         self._core = UserAgent(
-            UserAgentConfig(local_address=self.local_address, user_agent=user_agent, known_hosts=frozenset(known_hosts))
+            UserAgentConfig(
+                local_address=self.local_address,
+                user_agent=user_agent,
+                known_hosts=frozenset(known_hosts),
+                tracer=tracer,
+            )
         )
         self._wake_read, self._wake_write = socket.socketpair()
         self._wake_read.settimeout(0.0)
