@@ -15,6 +15,9 @@ LATCH_AFTER = 5
 
 _SILENT_FRAMES = {codec: bytes([code]) * FRAME for codec, code in g711.SILENCE.items()}
 
+SETTLED_AFTER = 50
+"""Packets, 1 s: the figures of shorter calls are exact."""
+
 Address = tuple[str, int]
 
 
@@ -256,7 +259,7 @@ class Session:
     @property
     def settled(self) -> bool:
         """Whether the callee was heard and where it is will not change: most of its audio need not be looked at."""
-        return self._reception.received > 0 and (self._latched or not self._symmetric)
+        return self._reception.received >= SETTLED_AFTER and (self._latched or not self._symmetric)
 
     def stats(self, now: float, *, held_back: int = 0) -> SessionStats:
         """The figures so far; `held_back` is how many of the callee's packets the system kept from us unseen."""

@@ -23,8 +23,8 @@ from typing import Any, BinaryIO
 
 from autodialer import stun
 from autodialer.media.mapping import MappingQuery
-from autodialer.media.session import Address, Session, SessionStats
-from autodialer.media.shell import socket_filter
+from autodialer.media.session import Address
+from autodialer.media.shell.lines import Line, Port
 from autodialer.media.shell.senders import best_sender
 from autodialer.media.shell.sending import Sending
 from autodialer.media.shell.sounds import Sounds
@@ -36,54 +36,12 @@ RECEIVE_AT_ONCE = 64
 """Datagrams of one socket before the others have their turn."""
 COARSE_S = 0.0015
 """Waiting on sockets has a granularity of 1 ms; the rest of the wait is slept."""
-EXPEDITED = 0xB8
-"""DSCP EF, RFC 3246."""
 KEEP_ALIVE_S = 15.0
 """A session that sends nothing says so to the NAT on its way: an empty datagram (RFC 6263 section 4.1)."""
 BACKLOG = 10_000
 """Events that a dialer which does not listen may have waiting before it is spared the progress."""
 
 Command = dict[str, Any]
-
-
-class Line:
-    """One bound port with its session."""
-
-    def __init__(self, name: str, host: str, port: int) -> None:
-        self.name = name
-        self.session = Session()
-        self.shares_socket = False
-        self._drops_before: int | None = None
-        """What the kernel had dropped when the filter was attached; None: there is none."""
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        try:
-            self.socket.settimeout(0)
-            with contextlib.suppress(OSError):
-                self.socket.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, EXPEDITED)
-            self.socket.bind((host, port))
-        except BaseException:
-            self.socket.close()
-            raise
-        self.descriptor = self.socket.fileno()
-
-    def spare_audio(self) -> None:
-        """Have the kernel drop what nobody listens to, once it is settled where the callee is."""
-        if self._drops_before is None and self.session.settled:
-            before = socket_filter.dropped(self.socket)
-            if before is not None and socket_filter.attach(self.socket):
-                self._drops_before = before
-
-    def stats(self, now: float) -> SessionStats:
-        """The session's figures, with what the kernel held back."""
-        after = socket_filter.dropped(self.socket) if self._drops_before is not None else None
-        held_back = after - self._drops_before if after is not None and self._drops_before is not None else 0
-        return self.session.stats(now, held_back=held_back)
-
-    def send_now(self, data: bytes, address: Address | None) -> None:
-        """Send something beside the sound; if it cannot leave it is lost on its way like any other."""
-        if address is not None:
-            with contextlib.suppress(OSError):
-                self.socket.sendto(data, address)
 
 
 class Events:
@@ -122,6 +80,8 @@ class MediaLoop:
     def __init__(self, events: Events) -> None:
         self._events = events
         self._lines: dict[str, Line] = {}
+        self._shared: dict[Address, Port] = {}
+        """Shared ports by their address."""
         self._selector = selectors.DefaultSelector()
         self._commands: deque[Command] = deque()
         self._wake_reader, self._wake_writer = socket.socketpair()
@@ -206,23 +166,35 @@ class MediaLoop:
             else:
                 self._receive(key.data)
 
-    def _receive(self, line: Line) -> None:
+    def _receive(self, port: Port) -> None:
         for _ in range(RECEIVE_AT_ONCE):
             try:
-                data, source = line.socket.recvfrom(DATAGRAM)
+                data, source = port.socket.recvfrom(DATAGRAM)
             except OSError:
                 return
-            query = self._queries.get(line)
-            if query is not None and (mapped := query.answer(data)) is not None:
-                self._opened(line, mapped)
+            if self._queries and self._take_mapping(port, data):
                 continue
-            remote = line.session.remote
-            digit = line.session.receive(data, source, time.monotonic())
-            if line.session.remote != remote:
-                self._sending.redirect(line)
-            line.spare_audio()
-            if digit:
-                self._events.tell({"event": "digit", "session": line.name, "digit": digit})
+            line = port.line_of(source)
+            if line is not None:
+                self._take(line, data, source)
+
+    def _take_mapping(self, port: Port, data: bytes) -> bool:
+        """Whether a datagram answers a question to a STUN server."""
+        for line in port.lines & self._queries.keys():
+            mapped = self._queries[line].answer(data)
+            if mapped is not None:
+                self._opened(line, mapped)
+                return True
+        return False
+
+    def _take(self, line: Line, data: bytes, source: Address) -> None:
+        remote = line.session.remote
+        digit = line.session.receive(data, source, time.monotonic())
+        if line.session.remote != remote:
+            self._sending.redirect(line)
+        line.spare_audio()
+        if digit:
+            self._events.tell({"event": "digit", "session": line.name, "digit": digit})
 
     def _obey(self, command: Command) -> None:
         operation = command["op"]
@@ -242,19 +214,50 @@ class MediaLoop:
         try:
             if name in self._lines:
                 raise OSError(f"session {name} is open already")
-            line = Line(name, command["host"], command["port"])
+            line = Line(name, self._port_for(command))
         except (OSError, OverflowError) as exc:
             why = f"{command['host']}:{command['port']}: {getattr(exc, 'strerror', None) or exc}"
             self._events.tell({"event": "not_opened", "session": name, "message": why})
             return
         self._lines[name] = line
-        self._selector.register(line.socket, selectors.EVENT_READ, line)
         server = command["stun_server"]
         if server is None:
             self._opened(line, None)
         else:
             now = time.monotonic()
             self._queries[line] = MappingQuery((server[0], server[1]), os.urandom(stun.TRANSACTION_ID_OCTETS), now)
+
+    def _port_for(self, command: Command) -> Port:
+        """The port that is asked for: a new one, or the shared one that is there already."""
+        address: Address = (command["host"], command["port"])
+        if address in self._shared:
+            return self._shared[address]
+        port = Port(*address, shared=command["shared"])
+        if port.shared:
+            self._shared[address] = port
+        self._selector.register(port.socket, selectors.EVENT_READ, port)
+        return port
+
+    def _leave_port(self, line: Line) -> None:
+        """A port that nobody uses any more is free."""
+        port = line.port
+        line.leave()
+        if not port.lines:
+            self._shared.pop(port.address, None)
+            self._sending.close_shared(port.socket)
+            self._selector.unregister(port.socket)
+            port.close()
+
+    def _claim_remote(self, line: Line, remote: Address) -> None:
+        """On a shared port calls are told apart by where they come from: a second one from there gets another port.
+
+        The callee is not told. One that answers to where packets come from, as nearly all do, finds it by itself.
+        """
+        if line.port.take(line, remote):
+            return
+        own = Port(line.port.address[0], 0, shared=False)
+        self._selector.register(own.socket, selectors.EVENT_READ, own)
+        line.use(own)
 
     def _opened(self, line: Line, mapped: Address | None) -> None:
         self._queries.pop(line, None)
@@ -268,6 +271,8 @@ class MediaLoop:
         reachable = is_address(remote)
         if not reachable:
             self._events.tell_problem(line.name, f"{remote} is no IPv4 address and port to send to")
+        else:
+            self._claim_remote(line, remote)
         line.session.play(
             remote=remote,
             codec=command["codec"],
@@ -305,6 +310,7 @@ class MediaLoop:
             self._events.tell({"event": "finished", "session": line.name, "played": line.session.played_frames})
             return
         self._sending.remove(line)
+        self._claim_remote(line, remote)
         line.session.move(
             time.monotonic(),
             remote=remote,
@@ -322,10 +328,9 @@ class MediaLoop:
         self._sending.remove(line)
         self._quiet.pop(line, None)
         self._queries.pop(line, None)
-        self._receive(line)
+        self._receive(line.port)
         stats = line.stats(time.monotonic())
-        self._selector.unregister(line.socket)
-        line.socket.close()
+        self._leave_port(line)
         self._events.tell({"event": "closed", "session": name, "stats": asdict(stats)})
 
 

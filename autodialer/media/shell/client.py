@@ -141,17 +141,28 @@ class MediaProcess:
         if threading.current_thread() is not self._reader:
             self._reader.join(END_S)
 
-    def open(self, session_id: str, host: str, port: int, *, stun_server: Address | None = None) -> None:
+    def open(
+        self, session_id: str, host: str, port: int, *, stun_server: Address | None = None, shared: bool = False
+    ) -> None:
         """Bind a UDP port for a session. Never waits: SessionOpened or SessionNotOpened follows.
 
-        A `stun_server` is asked first under which address the port is seen outside. Raises MediaUnavailable when the
-        process is gone.
+        A `shared` port is one that other shared sessions may have already. A `stun_server` is asked first under which
+        address the port is seen outside. Raises MediaUnavailable when the process is gone.
         """
         with self._lock:
             if not self._listening:
                 raise MediaUnavailable
             self._played[session_id] = 0
-        self._send({"op": "open", "session": session_id, "host": host, "port": port, "stun_server": stun_server})
+        self._send(
+            {
+                "op": "open",
+                "session": session_id,
+                "host": host,
+                "port": port,
+                "stun_server": stun_server,
+                "shared": shared,
+            }
+        )
 
     def play(
         self,

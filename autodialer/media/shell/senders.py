@@ -22,11 +22,18 @@ class Line(Protocol):
 
     name: str
     session: Session
-    socket: socket.socket
-    descriptor: int
-    """Of that socket."""
-    shares_socket: bool
-    """Other sessions send through that socket too."""
+
+    @property
+    def socket(self) -> socket.socket:
+        """What its packets leave by."""
+
+    @property
+    def descriptor(self) -> int:
+        """Of that socket."""
+
+    @property
+    def shares_socket(self) -> bool:
+        """Other sessions send through that socket too."""
 
 
 class Sender(Protocol):

@@ -1,0 +1,85 @@
+"""Calls that share one port: each gets its own sound, and knows its own callee's packets."""
+
+from pathlib import Path
+
+import pytest
+
+from autodialer.media import rtp
+from autodialer.media.shell import SessionClosed, SoundFinished
+from tests.media.processes import Callee, Media, callees, sound_of
+from tests.peers.ports import LOCALHOST, free_ports, is_bound, wait_until
+
+pytestmark = pytest.mark.loopback
+
+
+def audio(number: int) -> bytes:
+    return rtp.pack(8, number, number * 160, 7, bytes(160))
+
+
+@pytest.fixture(params=["best", "portable"])
+def shared(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both ways of sending."""
+    monkeypatch.setenv("DIALER_MEDIA_SENDER", request.param)
+    return str(request.param)
+
+
+def test_many_calls_leave_by_one_port_and_each_callee_gets_its_own_sound(shared: str, tmp_path: Path) -> None:
+    port = free_ports(2, even=True)[0]
+    stem = sound_of(tmp_path, frames=40)
+    with callees(60) as everybody, Media() as media:
+        for number, callee in enumerate(everybody):
+            media.open_and_wait(str(number), LOCALHOST, port, shared=True)
+            media.play_to(str(number), callee.address, stem)
+        media.events.wait(SoundFinished, count=60)
+        for number, callee in enumerate(everybody):
+            for packet in range(number % 5):
+                callee.send(audio(packet), port)
+        figures = {}
+        wait_until(lambda: is_bound(LOCALHOST, port), what="the port")
+        for number in range(60):
+            figures[number] = media.close_and_wait(str(number))
+        wait_until(lambda: not is_bound(LOCALHOST, port), what="the port to be free")
+        codes = stem.with_suffix(".alaw").read_bytes()
+        assert all(callee.heard == codes for callee in everybody)
+        assert {sender for callee in everybody for sender in callee.senders} == {(LOCALHOST, port)}
+    assert [stats.received for stats in figures.values()] == [number % 5 for number in range(60)]
+    assert {stats.sent for stats in figures.values()} == {40}
+
+
+def test_two_calls_to_the_same_address_are_never_mixed_up(shared: str, tmp_path: Path) -> None:
+    port = free_ports(2, even=True)[0]
+    with Callee() as callee, Media() as media:
+        for name in ("a", "b"):
+            media.open_and_wait(name, LOCALHOST, port, shared=True)
+            media.play_to(name, callee.address, sound_of(tmp_path, frames=100))
+        wait_until(lambda: len(callee.read()) >= 20, what="packets of both")
+        own = next(sender for sender in callee.senders if sender != (LOCALHOST, port))
+        callee.send(audio(1), port)
+        callee.send(audio(1), own[1])
+        callee.send(audio(2), own[1])
+        wait_until(lambda: media.alive, what="the process")
+        for name in ("a", "b"):
+            media.close(name)
+        closed = {event.session_id: event.stats for event in media.events.wait(SessionClosed, count=2)}
+    assert len({packet.ssrc for packet in callee.packets}) == len(callee.senders) == 2
+    assert (closed["a"].received, closed["b"].received) == (1, 2)
+
+
+def test_what_strangers_send_to_a_shared_port_belongs_to_nobody(shared: str, tmp_path: Path) -> None:
+    port = free_ports(2, even=True)[0]
+    with Callee() as callee, Callee() as stranger, Media() as media:
+        media.open_and_wait("a", LOCALHOST, port, shared=True)
+        media.play_to("a", callee.address, sound_of(tmp_path, frames=20))
+        for number in range(20):
+            stranger.send(audio(number), port)
+        media.events.wait(SoundFinished)
+        assert media.close_and_wait("a").received == 0
+        assert (len(stranger.read()), len(callee.read())) == (0, 20)
+
+
+def test_a_port_that_one_call_has_to_itself_is_not_shared(tmp_path: Path) -> None:
+    port = free_ports(2, even=True)[0]
+    with Media() as media:
+        media.open_and_wait("a", LOCALHOST, port)
+        with pytest.raises(Exception, match=str(port)):
+            media.open_and_wait("b", LOCALHOST, port, shared=True)
