@@ -25,6 +25,7 @@ from autodialer import stun
 from autodialer.media.mapping import MappingQuery
 from autodialer.media.session import Address
 from autodialer.media.shell.lines import Line, Port
+from autodialer.media.shell.machine import go_first, raise_descriptor_limit
 from autodialer.media.shell.senders import best_sender
 from autodialer.media.shell.sending import Sending
 from autodialer.media.shell.sounds import Sounds
@@ -366,15 +367,6 @@ def end_with_thread(failure: threading.ExceptHookArgs) -> None:
     os._exit(1)
 
 
-def raise_descriptor_limit() -> None:
-    """A call takes a descriptor: allow as many as the system lets us."""
-    with contextlib.suppress(ImportError, OSError, ValueError):
-        import resource
-
-        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
 def main() -> None:
     """Run the media process."""
     raise_descriptor_limit()
@@ -384,6 +376,7 @@ def main() -> None:
     loop = MediaLoop(events)
     threading.Thread(target=events.write, name="events", daemon=True).start()
     threading.Thread(target=read_control, args=(sys.stdin.buffer, loop, events), name="control", daemon=True).start()
+    go_first()
     gc.collect()
     gc.freeze()
     with contextlib.suppress(KeyboardInterrupt):
