@@ -62,6 +62,8 @@ class Trunk:
     """The provider wants us to register; no call leaves before."""
     caller_id_header: str = "from"
     """Where the caller ID stands: from, p_asserted_identity or remote_party_id."""
+    media_ports: str = "per_call"
+    """per_call: an RTP port for each call; shared: one for all calls of a phone."""
     symmetric_rtp: bool = True
     """Send RTP to where the callee's comes from, if that is elsewhere than it says."""
     stun_server: str | None = None

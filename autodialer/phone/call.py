@@ -111,8 +111,9 @@ class Call(VoIPCall):
     def take_port(self, port: int) -> None:
         """Another port than the one before, which was taken."""
         self.port = port
-        codecs = self.assignedPorts.popitem()[1]
-        self.assignedPorts[port] = codecs
+        if self.assignedPorts:
+            codecs = self.assignedPorts.popitem()[1]
+            self.assignedPorts[port] = codecs
 
     def unstarted(self, why: str) -> None:
         """Give up before anything has left this machine."""

@@ -83,6 +83,7 @@ class Phone(VoIPPhone):
         self._on_call_event = on_event
         self._clock = clock or Clock()
         self._sweeping = False
+        self._shared_port: int | None = None
         self._traces = TraceBook(self._clock, on_trace) if on_trace is not None else None
         self.sip = SipClient(
             server,
@@ -144,7 +145,7 @@ class Phone(VoIPPhone):
         # The record's id is the Call-ID where it can be, so that a provider's log and ours are found by one word.
         call_id = str(plan.reference) if isinstance(plan.reference, UUID) else new_call_id()
         draft = self.sip.prepare(number, plan, call_id)
-        port = self.request_port()
+        port = self._port_for_call()
         medias = {port: {CODECS[codec].value: CODECS[codec] for codec in self.sip.account.codecs}}
         call = Call(
             self,
@@ -158,6 +159,8 @@ class Phone(VoIPPhone):
             draft=draft,
             on_event=self._on_call_event,
         )
+        if port == self._shared_port:
+            call.assignedPorts.clear()
         self.calls[call_id] = call
         try:
             self._open_media(call, port)
@@ -172,7 +175,9 @@ class Phone(VoIPPhone):
     def _open_media(self, call: Call, port: int) -> None:
         """Have the media process bind a port for the call; the INVITE leaves when it has."""
         call.opens_until = self._clock.monotonic() + OPEN_S
-        self.media.open(call.call_id, self.myIP, port, stun_server=self.sip.reach.stun_server)
+        self.media.open(
+            call.call_id, self.myIP, port, stun_server=self.sip.reach.stun_server, shared=port == self._shared_port
+        )
 
     def _on_opened(self, event: SessionOpened) -> None:
         call = self.calls.get(event.session_id)
@@ -200,10 +205,12 @@ class Phone(VoIPPhone):
         try:
             if call.ports_tried == PORT_TRIES:
                 raise PortsExhausted(f"No UDP port is free for the sound: {event.message}")
-            port = self.request_port()
-            self.assignedPorts.remove(call.port)
-            call.take_port(port)
-            self._open_media(call, port)
+            if call.port in self.assignedPorts:
+                self.assignedPorts.remove(call.port)
+            if call.port == self._shared_port:
+                self._shared_port = None
+            call.take_port(self._port_for_call())
+            self._open_media(call, call.port)
         except (PortsExhausted, MediaUnavailable) as exc:
             call.unstarted(str(exc))
 
@@ -222,6 +229,14 @@ class Phone(VoIPPhone):
         for call in list(self.calls.values()):
             if call.opening:
                 call.unstarted(why)
+
+    def _port_for_call(self) -> int:
+        """A port of its own, or the one that all calls share."""
+        if not self.sip.account.shared_media_port:
+            return self.request_port()
+        if self._shared_port is None:
+            self._shared_port = self.request_port()
+        return self._shared_port
 
     def request_port(self, blocking: bool = True) -> int:
         """A port of the range that no call of this phone has: even, as RFC 3550 section 11 asks."""

@@ -34,6 +34,8 @@ class Account:
     """Where the caller ID stands: from, or p_asserted_identity or remote_party_id; From names the account then."""
     stun_server: Address | None = None
     """Asked under which addresses we are seen outside; None: the provider's own word has to do."""
+    shared_media_port: bool = False
+    """All calls of a phone use one RTP port and are told apart by where they go, instead of a port each."""
     symmetric_rtp: bool = True
     """Send RTP to where the callee's comes from, if that is elsewhere than it says."""
 

@@ -392,4 +392,5 @@ def _sip_settings(trunk: Trunk) -> tuple[object, ...]:
         trunk.caller_id_header,
         trunk.symmetric_rtp,
         trunk.stun_server,
+        trunk.media_ports,
     )

@@ -64,6 +64,7 @@ def account_for(trunk: Trunk, provider: Provider) -> Account:
         caller_id_header=trunk.caller_id_header,
         stun_server=provider.stun_server,
         symmetric_rtp=trunk.symmetric_rtp,
+        shared_media_port=trunk.media_ports == "shared",
     )
 
 

@@ -37,6 +37,7 @@ class TrunkFields(TypedDict, total=False):
     outbound_proxy: str | None
     register: bool
     caller_id_header: str
+    media_ports: str
     symmetric_rtp: bool
     stun_server: str | None
 
@@ -57,6 +58,7 @@ DEFAULTS: TrunkFields = {
     "outbound_proxy": None,
     "register": False,
     "caller_id_header": "from",
+    "media_ports": "per_call",
     "symmetric_rtp": True,
     "stun_server": None,
 }
@@ -163,6 +165,7 @@ class Trunks:
             outbound_proxy=row.outbound_proxy,
             register=row.register,
             caller_id_header=row.caller_id_header,
+            media_ports=row.media_ports,
             symmetric_rtp=row.symmetric_rtp,
             stun_server=row.stun_server,
             hidden=row.hidden,

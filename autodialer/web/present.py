@@ -122,6 +122,7 @@ def trunk(value: Trunk, status: TrunkStatus | None) -> Json:
         "outbound_proxy": value.outbound_proxy,
         "register": value.register,
         "stun_server": value.stun_server,
+        "media_ports": value.media_ports,
         "symmetric_rtp": value.symmetric_rtp,
         "username": value.username,
         "auth_username": value.auth_username,

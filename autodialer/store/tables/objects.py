@@ -40,13 +40,14 @@ trunks = Table(
     flag("hidden", "made by a sample call of the prototype; no list shows it"),
     at("created_at", nullable=False),
     at("deleted_at", comment="the row stays for the calls that went through it"),
-    # Migration 0004 added these, without comments: SQLite keeps the text of ALTER TABLE as it is.
+    # Migrations 0004 and 0005 added these, without comments: SQLite keeps the text of ALTER TABLE as it is.
     words("ca_file", nullable=True),
     words("outbound_proxy", nullable=True),
     Column("register", Boolean, server_default=text("0"), nullable=False),
     words("caller_id_header", server_default=text("'from'")),
     Column("symmetric_rtp", Boolean, server_default=text("1"), nullable=False),
     words("stun_server", nullable=True),
+    words("media_ports", server_default=text("'per_call'")),
     Index(None, "owner_key"),
     sqlite_autoincrement=True,
 )
