@@ -8,10 +8,11 @@ A call costs no thread: each phone has one for its SIP socket and timers, and th
 import gc
 import logging
 import os
-import queue
 import signal
 import sys
 import threading
+import time
+from collections import deque
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -101,15 +102,15 @@ class Dialer:
         self._dry: set[int] = set()
         self._unrecorded: list[JobResult] = []
         self._unstarted: list[ClaimedJob] = []
-        # Not SimpleQueue: its get(timeout) waits for ever when the timeout passes between two looks (CPython 3.11).
-        self._events: queue.Queue[CallEvent] = queue.Queue()
+        self._events: deque[CallEvent] = deque()
+        """From the phones' threads. Nobody waits on it, so that an event costs no change of thread."""
         self._checks = TrunkChecks(phones, sample=SAMPLE, folder=sounds_folder)
         self._next_look = self._next_report = 0.0
         self._asked_to_end = threading.Event()
         self._asked_to_hurry = threading.Event()
         self._drain_deadline: float | None = None
         self._hung_up_at: float | None = None
-        phones.on_event = self._events.put
+        phones.on_event = self._events.append
 
     def drain(self) -> None:
         """Start no new call; live ones get the drain time. Called a second time: hang up at once. Safe in a signal."""
@@ -154,17 +155,14 @@ class Dialer:
     # -- what the phones tell
 
     def _take_events(self) -> None:
-        """Take what the phones tell for the length of a tick, which is longer when there is nothing to dial.
+        """Take what the phones told within a tick, which is longer when there is nothing to dial.
 
         The whole tick, not up to the first event: claims and outcomes of one tick share a commit.
         """
         busy = self._campaigns or self._live or self._unrecorded or self._unstarted
-        until = self._clock.monotonic() + (TICK_S if busy else LOOK_S)
-        while (left := until - self._clock.monotonic()) > 0:
-            try:
-                self._take_event(self._events.get(timeout=left))
-            except queue.Empty:
-                return
+        time.sleep(TICK_S if busy else LOOK_S)
+        while self._events:
+            self._take_event(self._events.popleft())
 
     def _take_event(self, event: CallEvent) -> None:
         live = self._live.get(event.reference)
