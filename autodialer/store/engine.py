@@ -26,8 +26,9 @@ logger = logging.getLogger(__name__)
 SYNCHRONOUS = ("NORMAL", "FULL")
 READERS = 8
 MOST_READERS = 24
-BEGIN = "autodialer_begin"
-"""Execution option: the statement that starts a transaction."""
+BEGIN_READ = "BEGIN"
+BEGIN_WRITE = "BEGIN IMMEDIATE"
+"""First in a transaction, said outright: an event listener for it makes SQLAlchemy go round by its events every time."""
 
 
 class Database:
@@ -40,7 +41,6 @@ class Database:
 
     def __init__(self, url: str, *, synchronous: str = "NORMAL", busy_timeout_s: float = 10.0) -> None:
         self._engine = make_engine(url, synchronous=synchronous, busy_timeout_s=busy_timeout_s)
-        self._writer = self._engine.execution_options(**{BEGIN: "BEGIN IMMEDIATE"})
         self._write_lock = threading.Lock()
         self.dialect: str = self._engine.dialect.name
 
@@ -48,6 +48,7 @@ class Database:
     def read(self) -> Iterator[Connection]:
         """A connection that sees one state of the database throughout. Raises Unavailable."""
         with _dead_database_as_unavailable(), self._engine.connect() as connection:
+            connection.exec_driver_sql(BEGIN_READ)
             yield connection
 
     @contextmanager
@@ -56,7 +57,8 @@ class Database:
 
         Threads of this process queue for it here; other processes are waited for up to the busy timeout.
         """
-        with _dead_database_as_unavailable(), self._write_lock, self._writer.begin() as connection:
+        with _dead_database_as_unavailable(), self._write_lock, self._engine.begin() as connection:
+            connection.exec_driver_sql(BEGIN_WRITE)
             yield connection
 
     def close(self) -> None:
@@ -65,7 +67,10 @@ class Database:
 
 
 def make_engine(url: str, *, synchronous: str, busy_timeout_s: float, foreign_keys: bool = True) -> Engine:
-    """An engine whose connections are set up. Raises SettingsError for a database that is not supported."""
+    """An engine whose connections are set up; they begin no transaction by themselves.
+
+    Raises SettingsError for a database that is not supported.
+    """
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
         raise SettingsError(f"DIALER_DATABASE_URL takes sqlite:///path/to/a/file for now; it is {parsed!r}")
@@ -88,11 +93,7 @@ def make_engine(url: str, *, synchronous: str, busy_timeout_s: float, foreign_ke
         for pragma in pragmas:
             connection.execute(pragma)
 
-    def begin(connection: Connection) -> None:
-        connection.exec_driver_sql(connection.get_execution_options().get(BEGIN, "BEGIN"))
-
     event.listen(engine, "connect", set_up)
-    event.listen(engine, "begin", begin)
     return engine
 
 

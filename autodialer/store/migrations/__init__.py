@@ -13,7 +13,7 @@ from sqlalchemy import Connection, make_url, text
 from sqlalchemy.exc import OperationalError
 
 from autodialer.errors import SettingsError, Unavailable
-from autodialer.store.engine import BEGIN, create_file, make_engine
+from autodialer.store.engine import BEGIN_WRITE, create_file, make_engine
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,8 @@ def migrate(url: str) -> None:
     try:
         create_file(url)
         _switch_to_wal(url)
-        with engine.execution_options(**{BEGIN: "BEGIN IMMEDIATE"}).begin() as connection:
+        with engine.begin() as connection:
+            connection.exec_driver_sql(BEGIN_WRITE)
             command.upgrade(make_config(connection), "head")
             _check_references(connection)
     except CommandError as exc:
