@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -141,12 +142,10 @@ class Dialer:
         self._store.live.goodbye(self._instance)
 
     def _step(self, now: float) -> None:
-        self._record()
         if now >= self._next_look:
             self._next_look = now + LOOK_S
             self._look()
-        if not self._asked_to_end.is_set():
-            self._dial(now)
+        self._dial(now, self._record_and_claim(now))
         if now >= self._next_report:
             self._next_report = now + REPORT_S
             self._report(now)
@@ -195,16 +194,6 @@ class Dialer:
         self._unrecorded.append(JobResult(job=live.job, outcome=outcome, next_step=step))
         logger.info("call %s to %s ended: %s", live.job.call_id, live.job.number, outcome.summary)
         return self._scheduler.ended(live.job, outcome, self._clock.monotonic())
-
-    def _record(self) -> None:
-        """Write what ended; when the database fails it is kept and tried again."""
-        if self._unrecorded:
-            self._store.queue.record(self._unrecorded, self._clock.utcnow())
-            self._unrecorded.clear()
-        if self._unstarted:
-            not_before = self._clock.utcnow() + timedelta(seconds=CANCELLED_DELAY_S)
-            self._store.queue.release(self._unstarted, not_before)
-            self._unstarted.clear()
 
     # -- what the API asks, and what runs
 
@@ -257,17 +246,27 @@ class Dialer:
 
     # -- dialing
 
-    def _dial(self, now: float) -> None:
-        requests = self._scheduler.requests(now, self._phones.usable(), skip=self._dry)
-        if not requests:
-            return
-        jobs = self._store.queue.claim(requests, self._instance, self._clock.utcnow())
-        claimed: dict[int, int] = {}
-        for job in jobs:
-            claimed[job.campaign_key] = claimed.get(job.campaign_key, 0) + 1
-            self._start_call(job, now)
+    def _record_and_claim(self, now: float) -> list[ClaimedJob]:
+        """Write what ended and claim what may start, as one commit.
+
+        When the database fails, nothing is claimed, and what ended is kept and tried again.
+        """
+        ending = self._asked_to_end.is_set()
+        requests = [] if ending else self._scheduler.requests(now, self._phones.usable(), skip=self._dry)
+        utcnow = self._clock.utcnow()
+        jobs = self._store.queue.record_and_claim(self._unrecorded, requests, self._instance, utcnow)
+        self._unrecorded.clear()
         # A campaign with nothing due is not asked again before the next look.
-        self._dry |= {request.campaign_key for request in requests if not claimed.get(request.campaign_key)}
+        self._dry |= {request.campaign_key for request in requests} - {job.campaign_key for job in jobs}
+        return jobs
+
+    def _dial(self, now: float, jobs: Sequence[ClaimedJob]) -> None:
+        for job in jobs:
+            self._start_call(job, now)
+        if self._unstarted:
+            not_before = self._clock.utcnow() + timedelta(seconds=CANCELLED_DELAY_S)
+            self._store.queue.release(self._unstarted, not_before)
+            self._unstarted.clear()
 
     def _start_call(self, job: ClaimedJob, now: float) -> None:
         campaign = self._campaigns[job.campaign_key]

@@ -13,6 +13,7 @@ from autodialer.store.tables import commands
 KEPT = timedelta(days=1)
 """Taken commands stay so long, for whoever wants to know why a call ended."""
 _NEW = select(commands).where(commands.c.taken_at.is_(None)).order_by(commands.c.key)
+_OLDEST_NEW = _NEW.limit(1)
 
 
 class Commands:
@@ -31,7 +32,7 @@ class Commands:
     def take_new(self) -> list[Command]:
         """Take the commands that nobody has taken yet, oldest first. One cheap read when there are none."""
         with self._database.read() as connection:
-            if connection.execute(_NEW.limit(1)).first() is None:
+            if connection.execute(_OLDEST_NEW).first() is None:
                 return []
         now = self._clock.utcnow()
         with self._database.write() as connection:

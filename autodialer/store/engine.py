@@ -28,7 +28,7 @@ READERS = 8
 MOST_READERS = 24
 BEGIN_READ = "BEGIN"
 BEGIN_WRITE = "BEGIN IMMEDIATE"
-"""First in a transaction, said outright: an event listener for it makes SQLAlchemy go round by its events every time."""
+"""First in a transaction, said outright: with an event listener SQLAlchemy asks for events at every statement."""
 
 
 class Database:

@@ -32,7 +32,7 @@ from autodialer.store.tables import (
 from autodialer.store.transitions import CallbaseState, is_one_of
 
 RUNNING = is_one_of(campaigns.c.state, CampaignState.RUNNING)
-_RUNNING_OF = select(campaigns.c.key).where(RUNNING, campaigns.c.key.in_(bindparam("keys", expanding=True)))
+_RUNNING_CAMPAIGNS = select_campaigns().where(RUNNING).order_by(campaigns.c.key)
 READY = is_one_of(callbases.c.state, CallbaseState.READY)
 EXCLUDED_DNC = "dnc"
 EXCLUDED_ERASED = "erased"
@@ -47,7 +47,7 @@ class Queue:
     def running_campaigns(self) -> list[Campaign]:
         """Campaigns in state `running`, sample calls too, oldest first."""
         with self._database.read() as connection:
-            rows = connection.execute(select_campaigns().where(RUNNING).order_by(campaigns.c.key)).all()
+            rows = connection.execute(_RUNNING_CAMPAIGNS).all()
             return campaigns_from(connection, rows) if rows else []
 
     def enqueue_due(self, now: datetime, batch: int = 500) -> int:
@@ -64,22 +64,24 @@ class Queue:
                 made += _enqueue(connection, campaign.key, now, batch)
         return made
 
+    def record_and_claim(
+        self, results: Sequence[JobResult], requests: Sequence[ClaimRequest], claimed_by: str, now: datetime
+    ) -> list[ClaimedJob]:
+        """What a dialer's tick brings, as one commit: `record`, then `claim`."""
+        requests = [request for request in requests if request.limit > 0]
+        if not results and not requests:
+            return []
+        with self._database.write() as connection:
+            if results:
+                outcomes.record(connection, results, now)
+            return [job for request in requests for job in _claim(connection, request, claimed_by, now)]
+
     def claim(self, requests: Sequence[ClaimRequest], claimed_by: str, now: datetime) -> list[ClaimedJob]:
         """Make due jobs ours, at most `limit` a request; once this returns, their claims are committed.
 
         Jobs of campaigns that do not run are left alone. Numbers on the DNC list are excluded in this very transaction.
         """
-        requests = [request for request in requests if request.limit > 0]
-        if not requests:
-            return []
-        claimed: list[ClaimedJob] = []
-        with self._database.write() as connection:
-            asked = {"keys": list({request.campaign_key for request in requests})}
-            running = set(connection.execute(_RUNNING_OF, asked).scalars())
-            for request in requests:
-                if request.campaign_key in running:
-                    claimed += _claim(connection, request, claimed_by, now)
-        return claimed
+        return self.record_and_claim([], requests, claimed_by, now)
 
     def record(self, results: Sequence[JobResult], now: datetime) -> None:
         """Store calls that have ended, with what follows from them.
@@ -88,8 +90,7 @@ class Queue:
         cancelled. A result whose job does not dial that call (any more) is logged and dropped, so that recording once
         more after an error does no harm.
         """
-        with self._database.write() as connection:
-            outcomes.record(connection, results, now)
+        self.record_and_claim(results, [], "", now)
 
     def release(self, jobs: Sequence[ClaimedJob], not_before: datetime) -> None:
         """Give back claimed jobs whose INVITE could not leave: no call was made, no attempt is counted."""
@@ -208,6 +209,7 @@ _CANDIDATES = (
         call_jobs.c.campaign_key == bindparam("campaign"),
         is_one_of(call_jobs.c.state, JobState.QUEUED),
         call_jobs.c.not_before <= bindparam("now"),
+        exists().where(campaigns.c.key == bindparam("campaign"), RUNNING),
     )
     .order_by(call_jobs.c.not_before, call_jobs.c.key)
     .limit(bindparam("most"))
@@ -216,7 +218,7 @@ _CANDIDATES = (
 
 _TAKE = (
     update(call_jobs)
-    .where(call_jobs.c.key.in_(bindparam("keys", expanding=True)))
+    .where(call_jobs.c.key == bindparam("of_job"))
     .values(
         state=JobState.DIALING.value,
         trunk_key=bindparam("on_trunk"),
@@ -224,11 +226,11 @@ _TAKE = (
         claimed_at=bindparam("at"),
     )
 )
-_BEGIN_SUBSCRIBERS = (
+_BEGIN_SUBSCRIBER = (
     update(campaign_subscribers)
     .where(
         campaign_subscribers.c.campaign_key == bindparam("of_campaign"),
-        campaign_subscribers.c.subscriber_key.in_(bindparam("of_subscribers", expanding=True)),
+        campaign_subscribers.c.subscriber_key == bindparam("of_subscriber"),
         is_one_of(campaign_subscribers.c.state, SubscriberState.PENDING),
     )
     .values(state=SubscriberState.IN_PROGRESS.value)
@@ -236,23 +238,7 @@ _BEGIN_SUBSCRIBERS = (
 
 
 def _claim(connection: Connection, request: ClaimRequest, claimed_by: str, now: datetime) -> list[ClaimedJob]:
-    free: list[AnyRow] = []
-    while len(free) < request.limit:
-        # Excluded rows are no longer queued, and the free ones are claimed at once: no row is seen twice.
-        wanted = {"campaign": request.campaign_key, "now": now, "most": request.limit - len(free)}
-        rows = connection.execute(_CANDIDATES, wanted).all()
-        if not rows:
-            break
-        barred = [row for row in rows if row.on_dnc or row.number is None]
-        if barred:
-            _exclude(connection, request.campaign_key, barred)
-        fresh = [row for row in rows if not (row.on_dnc or row.number is None)]
-        if fresh:
-            _take(connection, request, fresh, claimed_by, now)
-        free += fresh
-        if not barred:
-            break
-    return [
+    jobs = [
         ClaimedJob(
             key=row.key,
             call_id=row.call_id,
@@ -264,24 +250,25 @@ def _claim(connection: Connection, request: ClaimRequest, claimed_by: str, now: 
             retries_used=row.retries_used,
             claimed_at=now,
         )
-        for row in free
+        for row in _callable(connection, request, now)
     ]
+    if jobs:
+        taken = [{"of_job": job.key, "on_trunk": job.trunk_key, "by": claimed_by, "at": now} for job in jobs]
+        begun = [{"of_campaign": job.campaign_key, "of_subscriber": job.subscriber_key} for job in jobs]
+        connection.execute(_TAKE, taken)
+        connection.execute(_BEGIN_SUBSCRIBER, begun)
+    return jobs
 
 
-def _take(
-    connection: Connection, request: ClaimRequest, rows: Sequence[AnyRow], claimed_by: str, now: datetime
-) -> None:
-    connection.execute(
-        _TAKE,
-        {
-            "keys": [row.key for row in rows],
-            "on_trunk": request.trunk_key,
-            "by": claimed_by,
-            "at": now,
-        },
-    )
-    begun = {"of_campaign": request.campaign_key, "of_subscribers": [row.subscriber_key for row in rows]}
-    connection.execute(_BEGIN_SUBSCRIBERS, begun)
+def _callable(connection: Connection, request: ClaimRequest, now: datetime) -> Sequence[AnyRow]:
+    """The candidates that may be called; those who may not be are excluded, and others come in their place."""
+    wanted = {"campaign": request.campaign_key, "now": now, "most": request.limit}
+    while True:
+        rows = connection.execute(_CANDIDATES, wanted).all()
+        barred = [row for row in rows if row.on_dnc or row.number is None]
+        if not barred:
+            return rows
+        _exclude(connection, request.campaign_key, barred)
 
 
 def _exclude(connection: Connection, campaign_key: int, rows: Sequence[AnyRow]) -> None:

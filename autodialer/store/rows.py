@@ -1,9 +1,9 @@
 """From rows of the tables to values of the model, where more than one part needs it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, insert, select
+from sqlalchemy import Connection, Select, bindparam, insert, select
 
 from autodialer.model import Callbase, Campaign, CampaignState, RetryRule, Role, Subscriber, User
 from autodialer.store.engine import AnyRow
@@ -74,15 +74,17 @@ def campaigns_from(connection: Connection, rows: Sequence[AnyRow]) -> list[Campa
     return [_campaign_from(row, trunks_of.get(row.key, [])) for row in rows]
 
 
-def _trunks_of(connection: Connection, campaign_keys: Iterable[int]) -> dict[int, list[AnyRow]]:
-    query = (
-        select(campaign_trunks.c.campaign_key, trunks.c.key, trunks.c.id)
-        .join(trunks, trunks.c.key == campaign_trunks.c.trunk_key)
-        .where(campaign_trunks.c.campaign_key.in_(list(campaign_keys)))
-        .order_by(campaign_trunks.c.campaign_key, campaign_trunks.c.position)
-    )
+_TRUNKS_OF = (
+    select(campaign_trunks.c.campaign_key, trunks.c.key, trunks.c.id)
+    .join(trunks, trunks.c.key == campaign_trunks.c.trunk_key)
+    .where(campaign_trunks.c.campaign_key.in_(bindparam("campaign_keys", expanding=True)))
+    .order_by(campaign_trunks.c.campaign_key, campaign_trunks.c.position)
+)
+
+
+def _trunks_of(connection: Connection, campaign_keys: Sequence[int]) -> dict[int, list[AnyRow]]:
     found: dict[int, list[AnyRow]] = {}
-    for row in connection.execute(query):
+    for row in connection.execute(_TRUNKS_OF, {"campaign_keys": campaign_keys}):
         found.setdefault(row.campaign_key, []).append(row)
     return found
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypedDict, Unpack
 from uuid import UUID
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from autodialer.clock import Clock
 from autodialer.errors import NotFound
@@ -63,6 +63,7 @@ DEFAULTS: TrunkFields = {
     "stun_server": None,
 }
 """Everything but name and host has one."""
+_BY_KEYS = select(trunks).where(trunks.c.key.in_(bindparam("keys", expanding=True)))
 
 
 def trunk_of(fields: Mapping[str, Any]) -> Trunk:
@@ -109,7 +110,7 @@ class Trunks:
     def by_keys(self, keys: Iterable[int]) -> dict[int, Trunk]:
         """Deleted ones too: a call may still be under way on it."""
         with self._database.read() as connection:
-            rows = connection.execute(select(trunks).where(trunks.c.key.in_(list(keys)))).all()
+            rows = connection.execute(_BY_KEYS, {"keys": list(keys)}).all()
         return {row.key: self._trunk_from(row) for row in rows}
 
     def page(self, owner_key: int | None, *, limit: int = DEFAULT_LIMIT, after: str | None = None) -> Page[Trunk]:
