@@ -21,6 +21,7 @@ from autodialer.model import (
 from autodialer.store.callbases import BATCH_ROWS
 from autodialer.store.columns import new_id
 from autodialer.store.engine import AnyRow
+from autodialer.store.prepared import Prepared
 from autodialer.store.rows import campaigns_from, select_campaigns
 from autodialer.store.stopping import STOPPED
 from autodialer.store.tables import call_jobs, calls, campaign_subscribers, campaigns, subscribers
@@ -53,8 +54,8 @@ _OF_SUBSCRIBER = and_(
     campaign_subscribers.c.campaign_key == bindparam("of_campaign"),
     campaign_subscribers.c.subscriber_key == bindparam("of_subscriber"),
 )
-_MOVE_JOB = update(call_jobs).where(_OF_JOB).values(state=bindparam("to_state"))
-_QUEUE_AGAIN = (
+_MOVE_JOB = Prepared(update(call_jobs).where(_OF_JOB).values(state=bindparam("to_state")))
+_QUEUE_AGAIN = Prepared(
     update(call_jobs)
     .where(_OF_JOB)
     .values(
@@ -66,7 +67,7 @@ _QUEUE_AGAIN = (
         claimed_at=None,
     )
 )
-_MOVE_SUBSCRIBER = (
+_MOVE_SUBSCRIBER = Prepared(
     update(campaign_subscribers)
     .where(_OF_SUBSCRIBER)
     .values(
@@ -76,7 +77,7 @@ _MOVE_SUBSCRIBER = (
         retries_used=bindparam("used"),
     )
 )
-
+_ADD_CALL = Prepared(insert(calls), columns=[column.name for column in calls.c if column.name != "key"])
 
 _DIALING_OF = (
     select(call_jobs.c.key, call_jobs.c.call_id, campaigns.c.state, campaigns.c.hidden)
@@ -105,19 +106,26 @@ def record(connection: Connection, results: Sequence[JobResult], now: datetime) 
 def release(connection: Connection, jobs: Sequence[ClaimedJob], not_before: datetime) -> None:
     """Put claimed jobs back whose call never left; those of a stopped campaign are cancelled."""
     rows = connection.execute(_DIALING_OF, {"keys": [job.key for job in jobs]})
-    dialing = {(row.key, row.call_id): row for row in rows}
-    for job in jobs:
-        row = dialing.get((job.key, job.call_id))
-        if row is None:
-            continue
-        connection.execute(_QUEUE_AGAIN, {"of_job": job.key, "next_call_id": job.call_id, "at": not_before})
-        if row.state != CampaignState.STOPPED:
-            continue
-        connection.execute(_MOVE_JOB, {"of_job": job.key, "to_state": JobState.CANCELLED.value})
-        ended = {"to_state": SubscriberState.EXHAUSTED.value, "why": STOPPED, "counted": 0, "used": job.retries_used}
-        connection.execute(
-            _MOVE_SUBSCRIBER, {"of_campaign": job.campaign_key, "of_subscriber": job.subscriber_key, **ended}
-        )
+    states = {(row.key, row.call_id): row.state for row in rows}
+    held = [job for job in jobs if (job.key, job.call_id) in states]
+    stopped = [job for job in held if states[job.key, job.call_id] == CampaignState.STOPPED]
+    if held:
+        again = [{"of_job": job.key, "next_call_id": job.call_id, "at": not_before} for job in held]
+        _QUEUE_AGAIN.execute(connection, again)
+    if stopped:
+        _MOVE_JOB.execute(connection, [{"of_job": job.key, "to_state": JobState.CANCELLED.value} for job in stopped])
+        _MOVE_SUBSCRIBER.execute(connection, [_stopped_subscriber(job) for job in stopped])
+
+
+def _stopped_subscriber(job: ClaimedJob) -> dict[str, Any]:
+    return {
+        "of_campaign": job.campaign_key,
+        "of_subscriber": job.subscriber_key,
+        "to_state": SubscriberState.EXHAUSTED.value,
+        "why": STOPPED,
+        "counted": 0,
+        "used": job.retries_used,
+    }
 
 
 def recover_batch(
@@ -208,14 +216,14 @@ def _store(connection: Connection, accepted: Sequence[tuple[JobResult, bool]], n
             again.append({**of_job, "next_call_id": new_id(), "at": step.not_before or now})
         records.append(_call_values(result, ends=ends))
         people.append(_subscriber_values(result, ends=ends))
-    connection.execute(insert(calls), records)
+    _ADD_CALL.execute(connection, records)
     if ended:
-        connection.execute(_MOVE_JOB, ended)
+        _MOVE_JOB.execute(connection, ended)
     if again:
-        connection.execute(_QUEUE_AGAIN, again)
+        _QUEUE_AGAIN.execute(connection, again)
     for state in (JobState.QUEUED, JobState.CANCELLED) if cancelled else ():
-        connection.execute(_MOVE_JOB, [{**of_job, "to_state": state.value} for of_job in cancelled])
-    connection.execute(_MOVE_SUBSCRIBER, people)
+        _MOVE_JOB.execute(connection, [{**of_job, "to_state": state.value} for of_job in cancelled])
+    _MOVE_SUBSCRIBER.execute(connection, people)
 
 
 def _call_values(result: JobResult, *, ends: bool) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from autodialer.model import (
 from autodialer.store import outcomes
 from autodialer.store.columns import new_id
 from autodialer.store.engine import AnyRow, Database
+from autodialer.store.prepared import Prepared
 from autodialer.store.rows import campaigns_from, select_campaigns
 from autodialer.store.tables import (
     LIVE_JOB_STATES,
@@ -168,6 +169,10 @@ _OVER = (
 """Campaigns with nothing left to do."""
 
 
+_ADD_SUBSCRIBER = Prepared(insert(campaign_subscribers), columns=["campaign_key", "subscriber_key"])
+_ADD_JOB = Prepared(insert(call_jobs), columns=["campaign_key", "subscriber_key", "call_id", "not_before"])
+
+
 def _enqueue(connection: Connection, campaign_key: int, now: datetime, batch: int) -> int:
     ahead = (
         select(subscribers.c.key)
@@ -180,8 +185,8 @@ def _enqueue(connection: Connection, campaign_key: int, now: datetime, batch: in
     if not keys:
         return 0
     both = [{"campaign_key": campaign_key, "subscriber_key": key} for key in keys]
-    connection.execute(insert(campaign_subscribers), both)
-    connection.execute(insert(call_jobs), [{**row, "call_id": new_id(), "not_before": now} for row in both])
+    _ADD_SUBSCRIBER.execute(connection, both)
+    _ADD_JOB.execute(connection, [{**row, "call_id": new_id(), "not_before": now} for row in both])
     moved = update(campaigns).where(campaigns.c.key == campaign_key).values(next_subscriber_key=keys[-1])
     connection.execute(moved)
     return len(keys)
@@ -216,7 +221,7 @@ _CANDIDATES = (
 )
 
 
-_TAKE = (
+_TAKE = Prepared(
     update(call_jobs)
     .where(call_jobs.c.key == bindparam("of_job"))
     .values(
@@ -226,7 +231,7 @@ _TAKE = (
         claimed_at=bindparam("at"),
     )
 )
-_BEGIN_SUBSCRIBER = (
+_BEGIN_SUBSCRIBER = Prepared(
     update(campaign_subscribers)
     .where(
         campaign_subscribers.c.campaign_key == bindparam("of_campaign"),
@@ -255,8 +260,8 @@ def _claim(connection: Connection, request: ClaimRequest, claimed_by: str, now: 
     if jobs:
         taken = [{"of_job": job.key, "on_trunk": job.trunk_key, "by": claimed_by, "at": now} for job in jobs]
         begun = [{"of_campaign": job.campaign_key, "of_subscriber": job.subscriber_key} for job in jobs]
-        connection.execute(_TAKE, taken)
-        connection.execute(_BEGIN_SUBSCRIBER, begun)
+        _TAKE.execute(connection, taken)
+        _BEGIN_SUBSCRIBER.execute(connection, begun)
     return jobs
 
 

@@ -1,0 +1,50 @@
+"""Statements that run at every tick of the dialer, compiled once."""
+
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
+from typing import Any
+
+from sqlalchemy import Connection, CursorResult, Dialect
+from sqlalchemy.sql.expression import UpdateBase
+
+
+class Prepared:
+    """A statement that changes rows, as its driver wants it.
+
+    SQLAlchemy works out anew, for each row of each execution, which parameters there are and how they are turned; for
+    statements of a few rows that costs more than the rows themselves.
+    """
+
+    def __init__(self, statement: UpdateBase, *, columns: Sequence[str] | None = None) -> None:
+        """`columns` are those of an INSERT; an UPDATE names its parameters itself."""
+        self._statement = statement
+        self._columns = columns
+        self._compiled: dict[str, _Compiled] = {}
+
+    def execute(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> CursorResult[Any]:
+        """Run it for each of the rows, of which there is at least one, in one go."""
+        dialect = connection.dialect
+        compiled = self._compiled.get(dialect.name)
+        if compiled is None:
+            compiled = self._compiled[dialect.name] = _Compiled(self._statement, self._columns, dialect)
+        return connection.exec_driver_sql(compiled.text, [compiled.parameters(row) for row in rows])
+
+
+class _Compiled:
+    def __init__(self, statement: UpdateBase, columns: Sequence[str] | None, dialect: Dialect) -> None:
+        compiled = statement.compile(dialect=dialect, column_keys=columns)
+        self.text = str(compiled)
+        self._turns: list[tuple[str, Callable[[Any], Any]]] = []
+        for name, bind in compiled.binds.items():
+            turn = bind.type.dialect_impl(dialect).bind_processor(dialect)
+            if turn is not None:
+                self._turns.append((name, turn))
+        self._constants = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
+        self._in_order = itemgetter(*compiled.positiontup) if compiled.positiontup else None
+
+    def parameters(self, row: Mapping[str, Any]) -> Any:
+        """One row's parameters: by position or by name, as the driver takes them."""
+        values = {**self._constants, **row}
+        for name, turn in self._turns:
+            values[name] = turn(values[name])
+        return values if self._in_order is None else self._in_order(values)
