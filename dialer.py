@@ -96,6 +96,8 @@ class Dialer:
         self._campaigns: dict[int, Campaign] = {}
         self._trunks: dict[int, Trunk] = {}
         self._sounds: dict[int, Sound] = {}
+        self._stems: dict[int, str] = {}
+        """Sound key -> path of its files without their extensions."""
         self._registering: set[int] = set()
         """Trunks that stay registered although nothing is dialled over them."""
         self._silent: set[int] = set()
@@ -218,7 +220,7 @@ class Dialer:
         for sound in self._store.sounds.by_keys(sorted(keys)).values() if keys else ():
             stem = self._stem_of(sound)
             if all(os.path.exists(stem + extension) for extension in EXTENSION.values()):
-                self._sounds[sound.key] = sound
+                self._sounds[sound.key], self._stems[sound.key] = sound, stem
             elif sound.key not in self._silent:
                 self._silent.add(sound.key)
                 logger.error("the files of sound %s are missing (%s.*), its campaigns are not dialled", sound.id, stem)
@@ -274,7 +276,7 @@ class Dialer:
         trunk = self._trunks[job.trunk_key]
         plan = CallPlan(
             reference=job.call_id,
-            sound_stem=self._stem_of(sound),
+            sound_stem=self._stems[sound.key],
             sound_s=sound.duration_s,
             lead_in_ms=campaign.lead_in_ms,
             ring_timeout_s=campaign.ring_timeout_s,

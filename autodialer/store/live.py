@@ -31,6 +31,9 @@ class Live:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+        statement = insert_into(database.dialect, trunk_status)
+        replaced = {column.name: column for column in statement.excluded if column.name != "trunk_key"}
+        self._replace_status = statement.on_conflict_do_update(index_elements=["trunk_key"], set_=replaced)
 
     def write_trunks(self, statuses: Sequence[TrunkStatus]) -> None:
         """Replace the states of these trunks."""
@@ -38,10 +41,8 @@ class Live:
             return
         now = self._clock.utcnow()
         values = [{name: getattr(status, name) for name in STATUS_COLUMNS} | {"written_at": now} for status in statuses]
-        statement = insert_into(self._database.dialect, trunk_status)
-        replaced = {column.name: column for column in statement.excluded if column.name != "trunk_key"}
         with self._database.write() as connection:
-            connection.execute(statement.on_conflict_do_update(index_elements=["trunk_key"], set_=replaced), values)
+            connection.execute(self._replace_status, values)
 
     def trunk(self, trunk_key: int) -> TrunkStatus | None:
         """None when no dialer has written anything of it."""
