@@ -5,7 +5,6 @@ phone, takes the outcomes that the phones report, asks the retry policy what fol
 A call costs no thread: each phone has one for its SIP socket and timers, and the media process sends the sound.
 """
 
-import gc
 import logging
 import os
 import signal
@@ -53,7 +52,7 @@ from autodialer.phone.pool import PhonePool
 from autodialer.phone.status import complete
 from autodialer.phone.trace_outbox import TraceOutbox
 from autodialer.store import Secrets, Store, migrate, new_id
-from autodialer.supervisor import EXIT_CONFIG, DataFolderLock, start_logging, watch_parent
+from autodialer.supervisor import EXIT_CONFIG, DataFolderLock, pause_rarely_for_garbage, start_logging, watch_parent
 
 logger = logging.getLogger(__name__)
 
@@ -65,8 +64,6 @@ LOOK_S = 0.1
 """How often commands, campaigns and changed limits are read."""
 REPORT_S = 1.0
 """How often live state is written."""
-RARELY = 50
-"""Every so many collections of middle-aged objects the garbage collector looks at old ones too; Python's own is 10."""
 HANG_UP_S = 1.5
 """How long hung-up calls get to end before the phones close: a dialer whose parent died is gone within 2 s."""
 
@@ -377,17 +374,6 @@ def run_dialer(settings: Settings) -> None:
             store.close()
     finally:
         lock.release()
-
-
-def pause_rarely_for_garbage() -> None:
-    """A look at all objects stops every thread for over 100 ms once thousands of calls are remembered.
-
-    So the modules, which are there to stay, are no longer looked at, and what calls left behind is looked at seldom.
-    """
-    gc.collect()
-    gc.freeze()
-    young, middle_aged, _ = gc.get_threshold()
-    gc.set_threshold(young, middle_aged, RARELY)
 
 
 def main() -> int:

@@ -1,5 +1,6 @@
 """Keeps the service's processes alive: starts them, restarts what dies, passes a drain on, leaves no orphan."""
 
+import gc
 import logging
 import os
 import signal
@@ -28,6 +29,8 @@ HEALTHY_S = 60.0
 POLL_S = 0.1
 GRACE_S = 5.0
 """Beyond the drain, before what still lives is killed."""
+RARELY = 50
+"""Every so many collections of middle-aged objects the garbage collector looks at old ones too; Python's own is 10."""
 
 
 @dataclass(kw_only=True)
@@ -165,6 +168,17 @@ def start_logging(level: str, process: str) -> None:
     """Log to standard error, each line with the time and the name of the process."""
     logging.basicConfig(level=level, format=f"%(asctime)s %(levelname)-7s {process:6} %(name)s: %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+def pause_rarely_for_garbage() -> None:
+    """A look at all objects stops every thread for over 100 ms once thousands of calls are remembered.
+
+    So the modules, which are there to stay, are no longer looked at, and what calls left behind is looked at seldom.
+    """
+    gc.collect()
+    gc.freeze()
+    young, middle_aged, _ = gc.get_threshold()
+    gc.set_threshold(young, middle_aged, RARELY)
 
 
 def watch_parent(on_gone: Callable[[], None]) -> None:

@@ -19,27 +19,30 @@ class Prepared:
         """`columns` are those of an INSERT; an UPDATE names its parameters itself."""
         self._statement = statement
         self._columns = columns
-        self._compiled: dict[str, _Compiled] = {}
+        self._compiled: dict[str, Compiled] = {}
 
     def execute(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> CursorResult[Any]:
         """Run it for each of the rows, of which there is at least one, in one go."""
         dialect = connection.dialect
         compiled = self._compiled.get(dialect.name)
         if compiled is None:
-            compiled = self._compiled[dialect.name] = _Compiled(self._statement, self._columns, dialect)
+            compiled = self._compiled[dialect.name] = Compiled(self._statement, self._columns, dialect)
         return connection.exec_driver_sql(compiled.text, [compiled.parameters(row) for row in rows])
 
 
-class _Compiled:
+class Compiled:
+    """A statement for one dialect."""
+
     def __init__(self, statement: UpdateBase, columns: Sequence[str] | None, dialect: Dialect) -> None:
         compiled = statement.compile(dialect=dialect, column_keys=columns)
         self.text = str(compiled)
         self._turns: list[tuple[str, Callable[[Any], Any]]] = []
-        for name, bind in compiled.binds.items():
+        binds = {name: bind for bind, name in compiled.bind_names.items()}
+        for name, bind in binds.items():
             turn = bind.type.dialect_impl(dialect).bind_processor(dialect)
             if turn is not None:
                 self._turns.append((name, turn))
-        self._constants = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
+        self._constants = {name: bind.value for name, bind in binds.items() if not bind.required}
         self._in_order = itemgetter(*compiled.positiontup) if compiled.positiontup else None
 
     def parameters(self, row: Mapping[str, Any]) -> Any:

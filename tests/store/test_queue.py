@@ -238,6 +238,36 @@ def test_a_batch_is_recorded_whole_or_not_at_all(world: World) -> None:
     assert world.store.campaigns.active_calls(campaign.key) == 2
 
 
+def test_one_commit_records_what_ended_and_claims_what_is_due(world: World) -> None:
+    campaign = world.running(3)
+    [first] = world.claim(campaign, 1)
+    request = ClaimRequest(campaign_key=campaign.key, trunk_key=world.trunk.key, limit=1)
+    ended = world.result(first, Disposition.ANSWERED)
+    [second] = world.store.queue.record_and_claim([ended], [request], "dialer-1", NOW)
+    assert second.number == number(1)
+    assert world.store.campaigns.dispositions(campaign.key) == {"answered": 1}
+    assert world.store.campaigns.active_calls(campaign.key) == 1
+
+
+def test_nothing_is_claimed_where_what_ended_cannot_be_recorded(world: World) -> None:
+    campaign = world.running(2)
+    [first] = world.claim(campaign, 1)
+    request = ClaimRequest(campaign_key=campaign.key, trunk_key=world.trunk.key, limit=1)
+    illegal = NextStep(job_state=JobState.DONE, subscriber_state=SubscriberState.PENDING, rule="x")
+    ended = world.result(first, Disposition.BUSY, illegal)
+    with pytest.raises(IntegrityError, match="no such transition"):
+        world.store.queue.record_and_claim([ended], [request], "dialer-1", NOW)
+    assert world.store.campaigns.active_calls(campaign.key) == 1
+
+
+def test_two_requests_for_one_campaign_share_its_jobs(world: World) -> None:
+    campaign = world.running(3)
+    world.store.queue.enqueue_due(NOW)
+    request = ClaimRequest(campaign_key=campaign.key, trunk_key=world.trunk.key, limit=2)
+    jobs = world.store.queue.claim([request, request], "dialer-1", NOW)
+    assert len({job.key for job in jobs}) == len(jobs) == 3
+
+
 def test_a_campaign_finishes_when_nobody_is_left_and_no_call_is_under_way(world: World, clock: StandingClock) -> None:
     campaign = world.running(2)
     assert world.store.queue.finish_campaigns(NOW) == [], "not walked yet"
