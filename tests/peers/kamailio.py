@@ -18,6 +18,7 @@ log_name="kamailio"
 disable_tcp={no_tcp}
 enable_tls={with_tls}
 tcp_children=2
+tcp_connection_lifetime={tcp_lifetime_s}
 enable_sctp=0
 children=2
 auto_aliases=no
@@ -173,10 +174,10 @@ class Kamailio:
     With a password it asks for one by 401 or 407, MD5 or SHA-256, with qop=auth or without. What it lets through goes
     to `callee` with Record-Route and the user part `callee_user` (None leaves the number as dialled). REGISTER is
     challenged by 401 and its bindings are kept, for `max_expires_s` at most; a nonce is stale after `nonce_s`.
-    `tcp` has it listen to TCP too; to a caller by TCP it sends requests over the connection that he made. `tls` (files
-    of the certificate and its key) takes nothing but TLS from callers.
-    With `ignores_rport` it answers to the Via's address and port as they are written, which is neither RFC 3581 nor RFC
-    3261 section 18.2.2, and is what some gateways do.
+    `tcp` has it listen to TCP too; to a caller by TCP it sends requests over the connection that he made, which it
+    closes after `tcp_lifetime_s` of silence. `tls` (files of the certificate and its key) takes nothing but TLS from
+    callers. With `ignores_rport` it answers to the Via's address and port as they are written, which is neither RFC
+    3581 nor RFC 3261 section 18.2.2, and is what some gateways do.
     """
 
     def __init__(
@@ -195,6 +196,7 @@ class Kamailio:
         callee_transport: str = "udp",
         tcp: bool = False,
         tls: tuple[Path, Path] | None = None,
+        tcp_lifetime_s: int = 600,
         max_expires_s: int = 3600,
         nonce_s: int = 300,
         limit_s: int = 180,
@@ -239,6 +241,7 @@ class Kamailio:
             no_tcp="no" if tcp or tls else "yes",
             with_tls="yes" if tls else "no",
             tls=_TLS.format(certificate=tls[0], key=tls[1]) if tls else "",
+            tcp_lifetime_s=tcp_lifetime_s,
             max_expires_s=max_expires_s,
             nonce_s=nonce_s,
             authenticate_register=register if password is not None else "",
