@@ -218,6 +218,14 @@ class Capture:
         wanted = f"tcp.flags.syn==1 and tcp.flags.ack==0 and tcp.dstport=={port} and not tcp.analysis.retransmission"
         return [(line["ip.src"][0], int(line["tcp.srcport"][0])) for line in self._dissect(fields, wanted)]
 
+    def field(self, name: str, wanted: str) -> list[str]:
+        """A field of tshark's in every packet that its display filter `wanted` lets through; the first of each."""
+        return [line[name][0] for line in self._dissect(("frame.number", name), wanted) if name in line]
+
+    def times(self, wanted: str) -> list[float]:
+        """When the packets passed that the display filter `wanted` lets through, in seconds since 1970."""
+        return [float(when) for when in self.field("frame.time_epoch", wanted)]
+
     def contains(self, data: bytes) -> bool:
         """Whether any packet has these octets, whatever protocol it is of."""
         self.stop()
