@@ -8,6 +8,8 @@ from pyVoIP.VoIP.status import PhoneStatus
 
 from autodialer.model import Disposition
 from autodialer.sip.events import RegistrationStanding
+from autodialer.sip.hop import Hop
+from autodialer.sip.locate import Targets
 from tests.peers import gateways, registrars
 from tests.peers.baresip import Baresip
 from tests.peers.capture import Capture, WireMessage
@@ -188,8 +190,9 @@ def test_an_address_behind_a_nat_replaces_the_local_one_in_contact_and_sdp(
     assert b"127.0.0.1" not in invite.body
 
 
+@pytest.mark.parametrize("known", [False, True], ids=["unknown_server", "second_server"])
 def test_calls_take_the_way_that_the_registrar_names(
-    sipp_gateway: Gateways, capture_wire: Captures, desk: Desks
+    sipp_gateway: Gateways, capture_wire: Captures, desk: Desks, known: bool
 ) -> None:
     gateway = sipp_gateway(gateways.answered(), timeout_s=30)
     host, port = gateway.address
@@ -197,7 +200,8 @@ def test_calls_take_the_way_that_the_registrar_names(
     granting = (200, (f"Service-Route: <{way}>", "Expires: 600"))
     registrar = sipp_gateway(registrars.registers(granting, (200, ())), timeout_s=30)
     wire = capture_wire(gateway.address[1], registrar.address[1])
-    phone = desk(registrar.address, register=True, sound_s=0.4)
+    servers = [Hop(*registrar.address), Hop(*gateway.address)]
+    phone = desk(registrar.address, register=True, sound_s=0.4, targets=Targets(servers if known else servers[:1]))
     phone.wait_ready()
     assert phone.outcome(phone.call()).disposition is Disposition.ANSWERED
     gateway.expect_success()

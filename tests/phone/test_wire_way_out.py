@@ -186,6 +186,29 @@ def check_one_of_each(invite: WireMessage) -> None:
             assert not set(uri) & set(' <>"'), value
 
 
+# A nonce that is too old
+
+
+def test_a_stale_nonce_gets_a_third_invite_with_the_new_one(
+    sipp_gateway: Gateways, capture_wire: Captures, desk: Desks
+) -> None:
+    first, second = gateways.challenge(401), gateways.challenge(401, nonce="6e6577", stale=True)
+    gateway = sipp_gateway(gateways.challenges(first, second, then_answers=True), timeout_s=30)
+    wire = capture_wire(gateway.address[1])
+    phone = desk(gateway.address, sound_s=0.4)
+    assert phone.outcome(phone.call()).disposition is Disposition.ANSWERED
+    gateway.expect_success()
+    messages = wire.sip()
+    check_every_message(messages)
+    invites = named(messages, "INVITE")
+    digests = [invite.header("Authorization") or "" for invite in invites]
+    assert [nonce in digest for nonce, digest in zip(("", "6e6f6e6365", "6e6577"), digests, strict=True)] == [True] * 3
+    assert all("nc=00000001" in digest for digest in digests[1:])
+    # One ACK for each challenge, on the branch of its INVITE, and the one for the answer.
+    acks = named(messages, "ACK")
+    assert [ack.branch for ack in acks[:2]] == [invite.branch for invite in invites[:2]] and len(acks) == 3
+
+
 # Long requests
 
 LONG = "a" * 60
