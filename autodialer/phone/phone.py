@@ -115,13 +115,16 @@ class Phone(VoIPPhone):
     def start(self) -> None:
         """Bind the SIP socket and find the way out. Raises PortsExhausted when no port is free."""
         self._status = PhoneStatus.REGISTERING
+        # What the registrar says may come before `sip.start` returns.
+        self.NSD = True
         try:
             self.sip.start()
         except Exception:
+            self.NSD = False
             self._status = PhoneStatus.FAILED
             raise
-        self.NSD = True
-        self._status = PhoneStatus.REGISTERED
+        if not self.sip.account.register:
+            self._status = PhoneStatus.REGISTERED
 
     def stop(self, failed: bool = False, drain_s: float = 2.0) -> None:
         """CANCEL or BYE every call, un-REGISTER, wait at most `drain_s` for the answers, close. Idempotent."""

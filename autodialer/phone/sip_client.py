@@ -125,7 +125,8 @@ class SipClient(SIP.SIPClient):
         route = (*self.account.route, *self.reach.service_route)
         if self.reach.service_route and not self.account.route:
             first = hop_of(self.reach.service_route[0])
-            hops = (first, *hops) if first is not None and first not in hops else hops
+            if first is not None and not self.targets.rests(first, now):
+                hops = (first, *(hop for hop in hops if hop != first))
         host, port = media
         if host == self.myIP:
             host = user_agent.public_address(hops[0])[0]

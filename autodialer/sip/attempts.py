@@ -4,6 +4,7 @@ from sipmessage.address import quote
 
 from autodialer.sip.auth import Authenticator
 from autodialer.sip.capabilities import ALLOW, SUPPORTED
+from autodialer.sip.hop import Hop
 from autodialer.sip.invite import InviteRequest
 from autodialer.sip.message import Response
 from autodialer.sip.outgoing import OutgoingRequest
@@ -30,9 +31,14 @@ class Attempts:
         self.cseq = 0
         """Of the last INVITE."""
 
+    @property
+    def hop(self) -> Hop:
+        """The server that is asked now."""
+        return self._hops[0]
+
     def next_invite(self, after_cseq: int = 0) -> OutgoingRequest:
         """The next INVITE, its CSeq above `after_cseq` and above those of the INVITEs before."""
-        request, stack, hop = self._request, self._stack, self._hops[0]
+        request, stack, hop = self._request, self._stack, self.hop
         self.cseq = max(self.cseq, after_cseq) + 1
         branch = stack.new_branch()
         return OutgoingRequest(

@@ -1,7 +1,7 @@
 """Dialogs (RFC 3261 section 12) as the caller sees them: tags, CSeq numbers, Route set, remote target."""
 
 from autodialer.sip.fields import parse_name_addr, parse_uri, without_headers
-from autodialer.sip.hop import Hop
+from autodialer.sip.hop import TLS, Hop
 from autodialer.sip.message import Message, Request, Response
 from autodialer.sip.outgoing import OutgoingRequest
 from autodialer.sip.stack import Stack, hop_of
@@ -97,16 +97,24 @@ class Dialog:
         """Request-URI, Route header lines and the hop where the request goes."""
         # A host name in Contact or Route would need a look-up: the gateway that took the INVITE is asked to forward.
         if not self.route_set:
-            return self.target, (), hop_of(self.target) or self._invite.hop
+            return self.target, (), self._hop(self.target)
         first = parse_name_addr(self.route_set[0])
         if first is None:
             return self.target, (), self._invite.hop
-        hop = hop_of(first.uri) or self._invite.hop
+        hop = self._hop(first.uri)
         parts = parse_uri(first.uri)
         if parts is None or "lr" in parts.params:
             return self.target, tuple(f"Route: {route}" for route in self.route_set), hop
         routes = (*self.route_set[1:], f"<{self.target}>")
         return without_headers(first.uri), tuple(f"Route: {route}" for route in routes), hop
+
+    def _hop(self, uri: str) -> Hop:
+        """Where a request for `uri` goes; what began on TLS stays on it, whatever a Contact or Route says."""
+        flow, hop = self._invite.hop, hop_of(uri)
+        if hop is None or (flow.transport == TLS and hop.transport != TLS):
+            return flow
+        unnamed = "transport=" not in uri.lower()
+        return flow if unnamed and hop.address == flow.address else hop
 
 
 def _is_usable(uri: str) -> bool:

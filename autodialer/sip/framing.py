@@ -1,6 +1,7 @@
 """Messages in a stream of bytes (RFC 3261 section 18.3): cut by Content-Length. Pure."""
 
 import re
+from collections.abc import Iterator
 
 LARGEST = 65_536
 """Octets of headers, and of a body: more is no SIP that we want."""
@@ -22,16 +23,14 @@ class StreamReader:
         self._looked = 0
         """How far the buffer was searched for the end of the headers."""
 
-    def feed(self, data: bytes) -> list[bytes]:
+    def feed(self, data: bytes) -> Iterator[bytes]:
         """The messages that are complete now, pings (two line ends) among them.
 
-        Raises BrokenStream, after which the reader must not be used; messages before the broken one are lost with it.
+        Raises BrokenStream after the last good message; the reader must not be used any more then.
         """
         self._buffer += data
-        messages = []
         while (message := self._next()) is not None:
-            messages.append(message)
-        return messages
+            yield message
 
     def _next(self) -> bytes | None:
         if self._buffer[:1] in (b"\r", b"\n", b"\0"):

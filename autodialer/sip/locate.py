@@ -233,6 +233,10 @@ class Targets:
             until = now + (REST_S if retry_after_s is None else retry_after_s)
             self._rests_until[hop] = max(until, self._rests_until.get(hop, until))
 
+    def rests(self, hop: Hop, now: float) -> bool:
+        """Whether it failed lately."""
+        return self._rests_until.get(hop, now) > now
+
     def worked(self, hop: Hop) -> None:
         """It answered: its failures are forgotten."""
         self._rests_until.pop(hop, None)

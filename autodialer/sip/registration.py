@@ -1,7 +1,7 @@
 """Registration of our Contact with a provider (RFC 3261 section 10, RFC 3608): one binding, kept until taken back."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from autodialer.sip.auth import Authenticator
@@ -66,7 +66,7 @@ class Registration:
         self._tag = stack.token()
         self._cseq = 0
         self.hops = request.hops
-        """The provider's servers; may be replaced at any time."""
+        """The provider's servers."""
         self._hop_number = 0
         self._expires = request.expires_s
         self._bound = ""
@@ -84,9 +84,9 @@ class Registration:
         self._refusal: tuple[str, Response | None] = ("", None)
         self._transaction: ClientTransaction | None = None
         self._running: dict[str, Timer] = {}
-        self._told: tuple[RegistrationStanding, str] | None = None
         self.service_route: tuple[str, ...] = ()
         """URIs that calls take on their way out (RFC 3608)."""
+        self._told: tuple[object, ...] = ()
 
     @property
     def hop(self) -> Hop:
@@ -113,6 +113,12 @@ class Registration:
         """Take the binding back; what the registrar says to that ends it."""
         self._begin_request(now)
         self._feed("stop", now)
+
+    def move(self, hops: Sequence[Hop]) -> None:
+        """The provider's servers are these now; the one that knows us stays first while it is among them."""
+        present = self.hop
+        self.hops = tuple(hops)
+        self._hop_number = self.hops.index(present) if present in self.hops else 0
 
     # The machine.
 
@@ -162,7 +168,9 @@ class Registration:
         if response.code == 503 and self._go_on_elsewhere():
             self._feed("again", now)
         else:
-            self._feed("failure" if response.code >= 500 else "refusal", now)
+            self._feed(
+                "failure" if response.code >= 500 and not self._must_wait_longer(response, now) else "refusal", now
+            )
 
     def on_no_response(self, transaction: ClientTransaction, now: float, happening: str) -> None:
         """The registrar is silent or cannot be reached."""
@@ -173,6 +181,11 @@ class Registration:
 
     def on_terminated(self, transaction: ClientTransaction, now: float) -> None:
         """Nothing is kept."""
+
+    def _must_wait_longer(self, response: Response, now: float) -> bool:
+        """Whether Retry-After forbids to ask again before the binding ends: then it is as good as lost."""
+        asked = parse_retry_after(response.get("retry-after"))
+        return asked is not None and now + asked >= self._expires_at
 
     def _asks_for_longer(self, response: Response) -> bool:
         """423: the interval was too brief (RFC 3261 section 10.2.8)."""
@@ -252,18 +265,24 @@ class Registration:
         """Seconds until the binding expires (RFC 3261 section 10.2.4): our Contact's, else the header's."""
         ours = parse_uri(self._asked)
         expires = _number(response.get("expires"))
-        for value in response.get_all("contact"):
-            contact = parse_name_addr(value)
-            uri = parse_uri(contact.uri) if contact else None
-            if contact and uri and ours and (uri.host, uri.port) == (ours.host, ours.port):
+        parsed = [parse_name_addr(value) for value in response.get_all("contact")]
+        contacts = [contact for contact in parsed if contact is not None]
+        for contact in contacts:
+            uri = parse_uri(contact.uri)
+            if uri and ours and (uri.host, uri.port) == (ours.host, ours.port):
                 granted = _number(contact.params.get("expires"))
                 return granted if granted is not None else expires if expires is not None else self._expires
+        if expires is None and len(contacts) == 1:
+            # A gateway on the way that writes its own address into our Contact.
+            expires = _number(contacts[0].params.get("expires"))
         return expires if expires is not None else self._expires
 
     def _refresh_later(self, now: float) -> None:
         """The registrar did not answer a refresh, but knows us until the binding expires."""
         self._start_timer("expiry", self._expires_at)
-        self._start_timer("refresh", min(now + self._wait_s(), self._expires_at + 1.0))
+        response = self._refusal[1]
+        asked = parse_retry_after(response.get("retry-after")) if response else None
+        self._start_timer("refresh", now + max(asked or 0.0, self._wait_s()))
         self._tell(RegistrationStanding.REGISTERED, now, self._refusal[0])
 
     def _lose(self, _now: float) -> None:
@@ -297,9 +316,9 @@ class Registration:
         self._tell(RegistrationStanding.OFF, now)
 
     def _tell(self, standing: RegistrationStanding, now: float, message: str = "") -> None:
-        if self._told == (standing, message):
+        if self._told == (standing, message, self.service_route):
             return
-        self._told = (standing, message)
+        self._told = (standing, message, self.service_route)
         response = self._refusal[1] if message else None
         self._emit(
             RegistrationChanged(

@@ -14,7 +14,7 @@ from autodialer.sip.answering import answer_request, transaction_key
 from autodialer.sip.call import Call
 from autodialer.sip.call_states import CallState
 from autodialer.sip.discovery import Discovery
-from autodialer.sip.events import Event, cancelled_unsent
+from autodialer.sip.events import Event, RegistrationChanged, RegistrationStanding, cancelled_unsent
 from autodialer.sip.hop import RELIABLE, Hop
 from autodialer.sip.invite import Address, InviteRequest
 from autodialer.sip.keep_alive import PING, PONG, KeepAlive
@@ -105,9 +105,8 @@ class UserAgent:
         """Keep a binding with a registrar from now on; RegistrationChanged tells how it stands. Once a core."""
         for hop in request.hops:
             self.know_host(hop.host)
-        self._registration = Registration(self._stack, request, self.emit)
+        self._registration = Registration(self._stack, request, self._emit_registration)
         self._registration.start(now)
-        self._keep_alive.wake(now)
 
     def unregister(self, now: float) -> None:
         """Take the binding back; nothing happens without one."""
@@ -119,7 +118,7 @@ class UserAgent:
         for hop in hops:
             self.know_host(hop.host)
         if self._registration is not None:
-            self._registration.hops = tuple(hops)
+            self._registration.move(hops)
 
     def discover_address(self, stun_server: Hop, now: float) -> None:
         """Ask a STUN server, and go on asking; AddressDiscovered tells what it says."""
@@ -293,6 +292,11 @@ class UserAgent:
     def emit(self, event: Event) -> None:
         """Queue an event for the owner."""
         self._events.append(event)
+
+    def _emit_registration(self, event: RegistrationChanged) -> None:
+        self.emit(event)
+        if event.standing is RegistrationStanding.REGISTERED:
+            self._keep_alive.wake(event.at)
 
     def forget(self, call: Call) -> None:
         """The last transaction of a call is over."""

@@ -23,6 +23,7 @@ Address = tuple[str, int]
 
 _SIP_FIELDS = (
     "frame.number", "frame.time_epoch", "ip.src", "ip.dst", "udp.srcport", "udp.dstport", "udp.payload",
+    "tcp.srcport", "tcp.dstport", "tcp.payload", "tcp.reassembled.data",
     "sip.Method", "sip.Status-Code", "sip.r-uri", "sip.Call-ID", "sip.Via.branch", "sip.from.tag", "sip.to.tag",
     "sip.CSeq.seq", "sip.CSeq.method",
 )  # fmt: skip
@@ -43,7 +44,7 @@ class WireMessage:
     source: Address
     destination: Address
     raw: bytes
-    """The whole datagram."""
+    """The whole datagram, or what a connection brought up to the end of the message."""
     method: str | None
     """The request's method; None for a response."""
     code: int | None
@@ -123,6 +124,7 @@ class Capture:
         *,
         sip_ports: Iterable[int],
         rtp_ports: Iterable[int | tuple[int, int]] = (),
+        tcp_ports: Iterable[int] = (),
         seconds: int = 120,
         everything: bool = False,
         host: str | None = None,
@@ -132,6 +134,8 @@ class Capture:
         self._namespace = namespace
         self.sip_ports = sorted(set(sip_ports))
         self.rtp_ports = sorted({port if isinstance(port, tuple) else (port, port) for port in rtp_ports})
+        self.tcp_ports = sorted(set(tcp_ports))
+        """SIP over TCP; of several messages in one segment `sip` shows the first."""
         self._seconds = seconds
         self._everything = everything
         self._host = host
@@ -147,7 +151,8 @@ class Capture:
             wanted = "udp"
         else:
             ranges = [f"udp portrange {first}-{last}" for first, last in self.rtp_ports]
-            wanted = " or ".join([f"udp port {port}" for port in self.sip_ports] + ranges)
+            tcp = [f"tcp port {port}" for port in self.tcp_ports]
+            wanted = " or ".join([f"udp port {port}" for port in self.sip_ports] + ranges + tcp)
         return f"({mark}) or (({wanted}) and host {self._host})" if self._host else f"({mark}) or {wanted}"
 
     def __enter__(self) -> Self:
@@ -207,6 +212,25 @@ class Capture:
             packet for packet in found if source in (None, packet.source) and destination in (None, packet.destination)
         ]
 
+    def connections(self, port: int) -> list[Address]:
+        """Who began a TCP connection to this port, in order of time."""
+        fields = ("frame.number", "ip.src", "tcp.srcport")
+        wanted = f"tcp.flags.syn==1 and tcp.flags.ack==0 and tcp.dstport=={port} and not tcp.analysis.retransmission"
+        return [(line["ip.src"][0], int(line["tcp.srcport"][0])) for line in self._dissect(fields, wanted)]
+
+    def field(self, name: str, wanted: str) -> list[str]:
+        """A field of tshark's in every packet that its display filter `wanted` lets through; the first of each."""
+        return [line[name][0] for line in self._dissect(("frame.number", name), wanted) if name in line]
+
+    def times(self, wanted: str) -> list[float]:
+        """When the packets passed that the display filter `wanted` lets through, in seconds since 1970."""
+        return [float(when) for when in self.field("frame.time_epoch", wanted)]
+
+    def contains(self, data: bytes) -> bool:
+        """Whether any packet has these octets, whatever protocol it is of."""
+        self.stop()
+        return data in self.file.read_bytes()
+
     def malformed(self) -> list[str]:
         """What tshark's dissectors complain about at the level of errors and warnings, a line a packet."""
         lines = self._dissect(("frame.number", "_ws.expert.message"), "_ws.expert.severity >= 6291456 or _ws.malformed")
@@ -217,6 +241,7 @@ class Capture:
     def _dissect(self, fields: Sequence[str], wanted: str) -> list[dict[str, list[str]]]:
         self.stop()
         decode = [f"udp.port=={port},sip" for port in self.sip_ports]
+        decode += [f"tcp.port=={port},sip" for port in self.tcp_ports]
         decode += [f"udp.port=={first}-{last},rtp" for first, last in self.rtp_ports]
         command = [find_program("tshark") or "tshark", "-n", "-r", str(self.file)]
         command += [part for rule in decode for part in ("-d", rule)]
@@ -230,8 +255,8 @@ class Capture:
 
 
 def _addresses(fields: dict[str, list[str]]) -> tuple[Address, Address]:
-    source = (fields["ip.src"][0], int(fields["udp.srcport"][0]))
-    return source, (fields["ip.dst"][0], int(fields["udp.dstport"][0]))
+    source, destination = ((fields.get(f"udp.{end}") or fields[f"tcp.{end}"])[0] for end in ("srcport", "dstport"))
+    return (fields["ip.src"][0], int(source)), (fields["ip.dst"][0], int(destination))
 
 
 def _first(fields: dict[str, list[str]], name: str) -> str | None:
@@ -242,12 +267,13 @@ def _first(fields: dict[str, list[str]], name: str) -> str | None:
 def _sip_message(fields: dict[str, list[str]]) -> WireMessage:
     source, destination = _addresses(fields)
     code = _first(fields, "sip.Status-Code")
+    raw = next(name for name in ("udp.payload", "tcp.reassembled.data", "tcp.payload") if name in fields)
     return WireMessage(
         frame=int(fields["frame.number"][0]),
         at=float(fields["frame.time_epoch"][0]),
         source=source,
         destination=destination,
-        raw=bytes.fromhex(fields["udp.payload"][0].replace(":", "")),
+        raw=bytes.fromhex(fields[raw][0].replace(":", "")),
         method=_first(fields, "sip.Method") if code is None else None,
         code=None if code is None else int(code),
         request_uri=_first(fields, "sip.r-uri"),

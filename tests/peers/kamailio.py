@@ -1,4 +1,4 @@
-"""Kamailio as a strict proxy between a caller and a callee: digest, Record-Route and loose routing, all logged."""
+"""Kamailio as a strict proxy and registrar: digest, Record-Route and loose routing, bindings, all logged."""
 
 import re
 from dataclasses import dataclass
@@ -15,8 +15,10 @@ _CONFIG = """#!KAMAILIO
 debug=1
 log_stderror=yes
 log_name="kamailio"
-{tcp}
-enable_tls=no
+disable_tcp={no_tcp}
+enable_tls={with_tls}
+tcp_children=2
+tcp_connection_lifetime={tcp_lifetime_s}
 enable_sctp=0
 children=2
 auto_aliases=no
@@ -24,7 +26,7 @@ dns=no
 rev_dns=no
 sip_warning=0
 server_signature=yes
-listen=udp:{host}:{port}
+{listen}
 {reply_to_via}
 
 loadmodule "tm.so"
@@ -38,12 +40,17 @@ loadmodule "nathelper.so"
 loadmodule "siputils.so"
 loadmodule "xlog.so"
 loadmodule "auth.so"
+loadmodule "usrloc.so"
+loadmodule "registrar.so"
+{tls}
 
 modparam("rr", "enable_full_lr", 1)
 modparam("tm", "wt_timer", 32000) # timer J: what is sent again for so long gets the same answer
 modparam("auth", "algorithm", "{algorithm}")
 modparam("auth", "secret", "{realm}-nonce")
-modparam("auth", "nonce_expire", 300)
+modparam("auth", "nonce_expire", {nonce_s})
+modparam("usrloc", "db_mode", 0)
+modparam("registrar", "max_expires", {max_expires_s})
 
 request_route {{
 {forget_rport}
@@ -51,7 +58,7 @@ request_route {{
         sl_send_reply("483", "Too Many Hops");
         exit;
     }}
-    xlog("L_ALERT", "peer event=received method=$rm uri=$ru call-id=$ci cseq=$cs\\n");
+    xlog("L_ALERT", "peer event=received method=$rm uri=$ru call-id=$ci cseq=$cs proto=$proto route=$hdr(Route)\\n");
     if (is_method("CANCEL")) {{
         if (t_check_trans()) {{
             xlog("L_ALERT", "peer event=cancel_matched method=$rm uri=$ru call-id=$ci cseq=$cs\\n");
@@ -70,12 +77,19 @@ request_route {{
         sl_send_reply("200", "OK");
         exit;
     }}
+    if (is_method("REGISTER")) {{
+{authenticate_register}
+        save("location");
+        xlog("L_ALERT", "peer event=registered method=$rm uri=$ru call-id=$ci cseq=$cs expires=$hdr(Expires)\\n");
+        exit;
+    }}
     if (!is_method("INVITE")) {{
         sl_send_reply("405", "Method Not Allowed");
         exit;
     }}
     t_check_trans();
 {authenticate}
+    remove_hf("Route");
     record_route();
     if (proto == TCP) {{
         add_contact_alias();
@@ -106,10 +120,24 @@ route[IN_DIALOG] {{
 }}
 """
 
+_TLS = """
+loadmodule "tls.so"
+modparam("tls", "certificate", "{certificate}")
+modparam("tls", "private_key", "{key}")
+modparam("tls", "tls_method", "TLSv1.2+")
+"""
+
 _AUTHENTICATE = """
-    if (!{check}("{realm}", "{password}", "0") || $au != "{username}") {{
+    {check}("{realm}", "{password}", "0");
+    $var(checked) = $rc;
+    if ($var(checked) < 0 || $au != "{username}") {{
         xlog("L_ALERT", "peer event=challenged method=$rm uri=$ru call-id=$ci cseq=$cs\\n");
-        {challenge}("{realm}", "{flags}");
+        # -4: the digest is right, and its nonce too old.
+        if ($var(checked) == -4) {{
+            {challenge}("{realm}", "{stale_flags}");
+        }} else {{
+            {challenge}("{realm}", "{flags}");
+        }}
         exit;
     }}
     xlog("L_ALERT", "peer event=authenticated method=$rm uri=$ru call-id=$ci cseq=$cs\\n");
@@ -129,23 +157,27 @@ class ProxyEvent:
     """A line of the proxy's log."""
 
     event: str
-    """received, challenged, authenticated, relayed, loose_route, no_route, ack_of_final, cancel_matched or
+    """received, challenged, authenticated, registered, relayed, loose_route, no_route, ack_of_final, cancel_matched or
     cancel_unmatched."""
     method: str
     uri: str
     """The Request-URI after what the event says was done."""
     call_id: str
     cseq: int
+    detail: str = ""
+    """What else the line says: the transport and the Route of a `received`, what a `registered` asked for."""
 
 
 class Kamailio:
     """Kamailio at `address` in front of a callee; a context manager.
 
     With a password it asks for one by 401 or 407, MD5 or SHA-256, with qop=auth or without. What it lets through goes
-    to `callee` by UDP with Record-Route and the user part `callee_user` (None leaves the number as dialled). `tcp` has
-    it listen to TCP too; to a caller by TCP it sends requests over the connection that he made. With `ignores_rport` it
-    answers to the Via's address and port as they are written, which is neither RFC 3581 nor RFC 3261 section 18.2.2,
-    and is what some gateways do.
+    to `callee` with Record-Route and the user part `callee_user` (None leaves the number as dialled). REGISTER is
+    challenged by 401 and its bindings are kept, for `max_expires_s` at most; a nonce is stale after `nonce_s`.
+    `tcp` has it listen to TCP too; to a caller by TCP it sends requests over the connection that he made, which it
+    closes after `tcp_lifetime_s` of silence. `tls` (files of the certificate and its key) takes nothing but TLS from
+    callers. With `ignores_rport` it answers to the Via's address and port as they are written, which is neither RFC
+    3581 nor RFC 3261 section 18.2.2, and is what some gateways do.
     """
 
     def __init__(
@@ -161,12 +193,23 @@ class Kamailio:
         code: Literal[401, 407] = 407,
         algorithm: Hash = "MD5",
         qop: bool = True,
+        callee_transport: str = "udp",
+        tcp: bool = False,
+        tls: tuple[Path, Path] | None = None,
+        tcp_lifetime_s: int = 600,
+        max_expires_s: int = 3600,
+        nonce_s: int = 300,
         limit_s: int = 180,
         namespace: str | None = None,
-        tcp: bool = False,
         ignores_rport: bool = False,
     ) -> None:
         self.address: Address = (host, free_port(host, namespace=namespace))
+        self._tls = tls
+        port = self.address[1]
+        # Behind TLS it needs a socket for its callee, which callers are not told of.
+        inner = f"listen=udp:{host}:{free_port(host, namespace=namespace)}"
+        outer = [f"listen=tls:{host}:{port}", inner] if tls else [f"listen=udp:{host}:{port}"]
+        listen = [*outer, f"listen=tcp:{host}:{port}"] if tcp else outer
         self.folder = folder / f"kamailio-{self.address[1]}"
         self._limit_s = limit_s
         self._namespace = namespace
@@ -179,17 +222,33 @@ class Kamailio:
             username=username,
             password=password,
             flags=1 if qop else 0,
+            stale_flags=17 if qop else 16,
+        )
+        register = _AUTHENTICATE.format(
+            check="pv_www_authenticate",
+            challenge="www_challenge",
+            realm=realm,
+            username=username,
+            password=password,
+            flags=1 if qop else 0,
+            stale_flags=17 if qop else 16,
         )
         user = f'    $rU = "{callee_user}";\n' if callee_user else ""
-        to_callee = f"{callee[0]}:{callee[1]};transport=udp"
+        to_callee = f"{callee[0]}:{callee[1]};transport={callee_transport}"
         self.config = _CONFIG.format(
             host=host,
-            port=self.address[1],
+            listen="\n".join(listen),
+            no_tcp="no" if tcp or tls else "yes",
+            with_tls="yes" if tls else "no",
+            tls=_TLS.format(certificate=tls[0], key=tls[1]) if tls else "",
+            tcp_lifetime_s=tcp_lifetime_s,
+            max_expires_s=max_expires_s,
+            nonce_s=nonce_s,
+            authenticate_register=register if password is not None else "",
             algorithm=algorithm,
             realm=realm,
             authenticate=authenticate if password is not None else "",
             target=f'{user}    $ru = "sip:" + $rU + "@{to_callee}";',
-            tcp=f"tcp_children=2\nlisten=tcp:{host}:{self.address[1]}" if tcp else "disable_tcp=yes",
             reply_to_via="reply_to_via=1" if ignores_rport else "",
             forget_rport=_FORGET_RPORT if ignores_rport else "",
         )
@@ -207,8 +266,9 @@ class Kamailio:
             namespace=self._namespace,
         )
         try:
+            over_tcp = self._tls is not None
             self._process.wait_ready(
-                lambda: is_bound(*self.address, namespace=self._namespace), what="its port to open"
+                lambda: is_bound(*self.address, tcp=over_tcp, namespace=self._namespace), what="its port to open"
             )
         except BaseException:
             self._process.stop()
@@ -227,9 +287,9 @@ class Kamailio:
     @property
     def events(self) -> list[ProxyEvent]:
         """What became of every request so far, in order."""
-        pattern = re.compile(r"peer event=(\S+) method=(\S+) uri=(\S+) call-id=(\S+) cseq=(\d+)")
+        pattern = re.compile(r"peer event=(\S+) method=(\S+) uri=(\S+) call-id=(\S+) cseq=(\d+) ?(.*)")
         return [
-            ProxyEvent(event=hit[1], method=hit[2], uri=hit[3], call_id=hit[4], cseq=int(hit[5]))
+            ProxyEvent(event=hit[1], method=hit[2], uri=hit[3], call_id=hit[4], cseq=int(hit[5]), detail=hit[6])
             for hit in pattern.finditer(self.log)
         ]
 

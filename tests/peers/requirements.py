@@ -17,6 +17,7 @@ import pytest
 DEBIAN_PACKAGES: dict[str, str] = {
     "sipp": "sip-tester",
     "kamailio": "kamailio",
+    "kamailio-tls": "kamailio-tls-modules",
     "baresip": "baresip-core",
     "tshark": "tshark",
     "dumpcap": "wireshark-common",
@@ -35,12 +36,17 @@ DEBIAN_PACKAGES: dict[str, str] = {
 NEEDED_BESIDE: dict[str, tuple[str, ...]] = {"tshark": ("dumpcap",), "baresip": ("stdbuf",)}
 """A program that is of no use here without another."""
 
+MODULES: dict[str, str] = {"kamailio-tls": "*/kamailio/modules/tls.so"}
+"""What is no program but a file below /usr/lib, under the name that markers call it by."""
+
 SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 """Looked through beside PATH: kamailio lies where an ordinary user's PATH does not look."""
 
 
 def find_program(name: str) -> str | None:
-    """The path of a program, or None where it is not installed."""
+    """The path of a program, or of a module, or None where it is not installed."""
+    if name in MODULES:
+        return next((str(path) for path in Path("/usr/lib").glob(MODULES[name])), None)
     folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
     return shutil.which(name, path=os.pathsep.join([*folders, *SYSTEM_FOLDERS]))
 

@@ -158,7 +158,7 @@ def receive_response(code: int, *, optional: bool = False, go_to: str | None = N
 
 def logged(method: str) -> str:
     """Actions that log a request: its method, Call-ID and the user part of its Request-URI."""
-    pattern = f"^{method} (sips?:([^@;]*)[^ ]*)"
+    pattern = f"^{method} (sips?:([^@; ]*)[^ ]*)"
     return sequence(
         f'      <assignstr assign_to="method" value="{method}"/>',
         f'      <ereg regexp={quoteattr(pattern)} search_in="msg" check_it="true" assign_to="line,uri,number"/>',

@@ -15,6 +15,7 @@ from autodialer.phone.call import Call
 from autodialer.phone.phone import Phone
 from autodialer.phone.plan import Account, CallEvent, CallPlan
 from autodialer.phone.trace import CallTrace
+from autodialer.sip.locate import Targets
 from tests.peers.ports import free_port, wait_until
 from tests.peers.sox import make_sweep
 
@@ -47,6 +48,7 @@ class Desk:
         password: str = "secret",
         address: str = LOCALHOST,
         traced: bool = True,
+        targets: Targets | None = None,
         **account_fields: Any,
     ) -> Self:
         """A phone for `gateway` with a sound: a sweep, or the file given. `address` is our own towards the gateway."""
@@ -65,13 +67,8 @@ class Desk:
                 desks[0].phone.media_event(event)
 
         media = MediaProcess(on_media)
-        account = Account(
-            domain=gateway[0],
-            auth_username=username,
-            caller_id="74950000000",
-            codecs=tuple(codecs),
-            **account_fields,
-        )
+        given = {"domain": gateway[0], "caller_id": "74950000000", **account_fields}
+        account = Account(auth_username=username, codecs=tuple(codecs), **given)
         phone = Phone(
             *gateway,
             username,
@@ -84,6 +81,7 @@ class Desk:
             media=media,
             on_event=events.append,
             on_trace=traces.append if traced else None,
+            targets=targets,
         )
         desk = cls(
             phone=phone, media=media, stem=folder / "sound", sound_s=info.duration_s, events=events, traces=traces
@@ -121,6 +119,10 @@ class Desk:
         call = self.phone.call(number, plan)
         assert time.monotonic() - started < 0.5
         return call
+
+    def wait_ready(self, *, timeout_s: float = 10.0) -> None:
+        """Return once calls may leave."""
+        wait_until(lambda: self.phone.ready, what="the phone to be ready", timeout_s=timeout_s)
 
     def outcome(self, call: Call, *, timeout_s: float = 40.0) -> CallOutcome:
         """How the call ended; everything it held has been given back, and no error was logged."""

@@ -9,6 +9,7 @@ from itertools import count
 from autodialer.sip.events import Event
 from autodialer.sip.hop import Hop
 from autodialer.sip.invite import InviteRequest
+from autodialer.sip.registration import RegistrationRequest
 from autodialer.sip.user_agent import UserAgent, UserAgentConfig
 
 LOCAL = ("192.0.2.1", 5060)
@@ -73,12 +74,18 @@ class Sent:
 class Steps:
     """A core, its clock and everything it ever sent."""
 
-    def __init__(self, **config: object) -> None:
+    def __init__(self, *, chance: int | None = None, **config: object) -> None:
+        """`chance`: the octet that decides wherever a span is drawn, 0 the shortest and 255 the longest."""
         numbers = count(1)
+
+        def random_bytes(octets: int) -> bytes:
+            drawn = chance if chance is not None and octets == 1 else next(numbers) % 256**octets
+            return drawn.to_bytes(octets, "big")
+
         self.core = UserAgent(
             UserAgentConfig(
                 local_address=LOCAL,
-                random_bytes=lambda octets: next(numbers).to_bytes(octets, "big"),
+                random_bytes=random_bytes,
                 **config,  # type: ignore[arg-type]
             )
         )
@@ -100,6 +107,18 @@ class Steps:
             "call_id": "call-1",
         }
         self.core.invite(InviteRequest(**(values | fields)), self.now)  # type: ignore[arg-type]
+        return self.take_one()
+
+    def register(self, **fields: object) -> Sent:
+        """Start the registration; its first REGISTER."""
+        values: dict[str, object] = {
+            "registrar": "sip:example.test",
+            "address_of_record": "sip:user@example.test",
+            "contact_user": "user",
+            "hops": (Hop(*GATEWAY),),
+            "credentials": ("user", "secret"),
+        }
+        self.core.register(RegistrationRequest(**(values | fields)), self.now)  # type: ignore[arg-type]
         return self.take_one()
 
     def advance(self, seconds: float) -> list[Sent]:

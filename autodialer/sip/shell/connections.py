@@ -193,10 +193,11 @@ class Connections:
         assert self._tls is not None
         if not isinstance(connection.socket, ssl.SSLSocket):
             self._context = self._context or self._tls.context()
-            self._selector.unregister(connection.socket)
+            bare = connection.socket
             connection.socket = self._context.wrap_socket(
-                connection.socket, server_hostname=self._tls.server_name, do_handshake_on_connect=False
+                bare, server_hostname=self._tls.server_name, do_handshake_on_connect=False
             )
+            self._selector.unregister(bare)
             self._selector.register(connection.socket, selectors.EVENT_WRITE, connection)
         try:
             connection.socket.do_handshake()
