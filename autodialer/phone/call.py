@@ -122,6 +122,7 @@ class Call(VoIPCall):
         self.phone.media.close(self.media_id)
         self.phone.forget(self)
         self._on_event(CallEvent(reference=self.plan.reference, unstarted=why))
+        self._let_go()
 
     def take(self, event: OfCall) -> None:
         """Carry on with what the SIP core tells."""
@@ -263,6 +264,12 @@ class Call(VoIPCall):
         )
         self.phone.forget(self)
         self._on_event(CallEvent(reference=self.plan.reference, outcome=self.outcome))
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Of what knows this call: it is freed at once, without the garbage collector."""
+        self.RTPClients.clear()
+        self._answer = None
 
     def _tell(self, progress: Progress) -> None:
         self._on_event(CallEvent(reference=self.plan.reference, progress=progress))

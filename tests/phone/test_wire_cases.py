@@ -1,6 +1,8 @@
 """More of what a call meets, against SIPp with the wire captured: cancelled by us, odd answers, requests to us."""
 
+import gc
 import itertools
+import weakref
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -219,3 +221,17 @@ def test_a_request_of_the_provider_outside_every_call_is_answered(
         provider.expect_success()
         assert provider.calls == (1, 0)
     assert not phone.phone.calls
+
+
+def test_a_finished_call_is_freed_without_the_garbage_collector(sipp_gateway: Gateways, desk: Desks) -> None:
+    gateway = sipp_gateway(gateways.callee_bye(after_ms=200), timeout_s=30)
+    phone = desk(gateway.address)
+    gc.disable()
+    try:
+        call = phone.call()
+        phone.outcome(call)
+        freed = weakref.ref(call)
+        del call
+        wait_until(lambda: freed() is None, what="the call to be freed", timeout_s=10)
+    finally:
+        gc.enable()

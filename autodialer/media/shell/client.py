@@ -95,8 +95,7 @@ class MediaProcess:
     @property
     def alive(self) -> bool:
         """Whether the process runs."""
-        process = self._process
-        return process is not None and self._listening and process.poll() is None
+        return self._process is not None and self._listening
 
     @property
     def pid(self) -> int | None:
@@ -247,7 +246,8 @@ class MediaProcess:
         with contextlib.suppress(OSError):  # the process has died, which the reader tells
             while (line := self._commands.get()) is not None:
                 process.stdin.write(line)
-                process.stdin.flush()
+                if self._commands.empty():
+                    process.stdin.flush()
         with contextlib.suppress(OSError):
             process.stdin.close()
 
