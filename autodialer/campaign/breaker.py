@@ -9,6 +9,8 @@ TRIP_AFTER = 5
 """Trunk-side results in a row."""
 FIRST_REST_S = 30.0
 LONGEST_REST_S = 600.0
+LONGEST_ASKED_S = 3600.0
+"""A Retry-After is believed up to this: a provider that asks for days means something else, or is broken."""
 SILENCE_S = 3.0
 """A call unanswered for so long has been re-sent three times; five of them mean that the gateway fell silent."""
 
@@ -141,7 +143,7 @@ class Breaker:
 
     def _rest(self, outcome: CallOutcome, now: float, rest_s: float) -> bool:
         self.state, self.probe, self.rest_s = BreakerState.RESTING, None, rest_s
-        self.until = now + (rest_s if outcome.retry_after_s is None else outcome.retry_after_s)
+        self.until = now + (rest_s if outcome.retry_after_s is None else min(outcome.retry_after_s, LONGEST_ASKED_S))
         self.cause = describe(outcome)
         return True
 

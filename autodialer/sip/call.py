@@ -22,7 +22,7 @@ from autodialer.sip.events import (
     FailureKind,
     HopFailed,
 )
-from autodialer.sip.fields import parse_q850_cause, parse_retry_after
+from autodialer.sip.fields import parse_q850_cause, parse_retry_after, pause_asked_for
 from autodialer.sip.hop import Hop
 from autodialer.sip.invite import InviteRequest
 from autodialer.sip.message import Request, Response
@@ -189,7 +189,7 @@ class Call:
             return "final" if self._auth_message else "challenge"
         if code == 422 and not self._cancel_kind and self._attempts.ask_for_longer(response):
             return "too short"
-        if code == 503 and self._go_on_elsewhere(now, parse_retry_after(response.get("retry-after"))):
+        if code == 503 and self._go_on_elsewhere(now, pause_asked_for(response.get("retry-after"))):
             return "next hop"
         return "final"
 

@@ -226,6 +226,16 @@ def parse_q850_cause(values: list[str]) -> int | None:
     return None
 
 
+LONGEST_RETRY_AFTER_S = 3600.0
+"""A server that asks for more means something else, or is broken: it is asked again after an hour."""
+
+
+def pause_asked_for(value: str | None) -> float | None:
+    """Seconds of a Retry-After value as it is obeyed, None without."""
+    asked = parse_retry_after(value)
+    return None if asked is None else min(asked, LONGEST_RETRY_AFTER_S)
+
+
 def parse_retry_after(value: str | None) -> float | None:
     """Seconds of a Retry-After value (RFC 3261 section 20.33), None without or when it is no number."""
     if value is None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from autodialer.sip.auth import Authenticator
 from autodialer.sip.capabilities import ALLOW, SUPPORTED
 from autodialer.sip.events import RegistrationChanged, RegistrationStanding
-from autodialer.sip.fields import parse_name_addr, parse_retry_after, parse_uri
+from autodialer.sip.fields import parse_name_addr, parse_uri, pause_asked_for
 from autodialer.sip.hop import Hop
 from autodialer.sip.invite import new_call_id
 from autodialer.sip.message import Response
@@ -184,7 +184,7 @@ class Registration:
 
     def _must_wait_longer(self, response: Response, now: float) -> bool:
         """Whether Retry-After forbids to ask again before the binding ends: then it is as good as lost."""
-        asked = parse_retry_after(response.get("retry-after"))
+        asked = pause_asked_for(response.get("retry-after"))
         return asked is not None and now + asked >= self._expires_at
 
     def _asks_for_longer(self, response: Response) -> bool:
@@ -281,7 +281,7 @@ class Registration:
         """The registrar did not answer a refresh, but knows us until the binding expires."""
         self._start_timer("expiry", self._expires_at)
         response = self._refusal[1]
-        asked = parse_retry_after(response.get("retry-after")) if response else None
+        asked = pause_asked_for(response.get("retry-after")) if response else None
         self._start_timer("refresh", now + max(asked or 0.0, self._wait_s()))
         self._tell(RegistrationStanding.REGISTERED, now, self._refusal[0])
 
@@ -291,7 +291,7 @@ class Registration:
 
     def _wait(self, now: float) -> None:
         message, response = self._refusal
-        asked = parse_retry_after(response.get("retry-after")) if response else None
+        asked = pause_asked_for(response.get("retry-after")) if response else None
         wait_s = max(asked or 0.0, self._wait_s())
         # Another server may do better next time.
         self._hop_number = (self._hop_number + 1) % len(self.hops)

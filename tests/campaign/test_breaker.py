@@ -68,6 +68,14 @@ def test_one_refused_password_rests_the_trunk_at_once() -> None:
     assert "password" in breaker.cause
 
 
+def test_a_retry_after_of_days_is_obeyed_for_an_hour() -> None:
+    breaker = Breaker()
+    breaker.started("a", 0.0)
+    breaker.ended("a", outcome(Disposition.CONGESTION, sip_code=503, retry_after_s=1e9), 10.0)
+    assert breaker.allowed(3609.0) == 0
+    assert breaker.allowed(3610.0) == 1
+
+
 def test_retry_after_is_honoured_at_once_and_to_the_second() -> None:
     breaker = Breaker()
     breaker.started("a", 0.0)
