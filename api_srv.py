@@ -174,15 +174,17 @@ class Api:
         """The sounds of the caller."""
         return present.page(self._store.sounds.page(caller.owner_key, limit=limit, after=after), present.sound)
 
-    def create_sound(self, caller: Caller, upload: Upload, name: str | None, once: str | None) -> Json:
+    def create_sound(
+        self, caller: Caller, upload: Upload, name: str | None, once: str | None, *, trim: bool | None = None
+    ) -> Json:
         """Import a recording: files first, then the row; all of it or nothing."""
 
         def create() -> UUID:
-            sound = self._sound_files.import_upload(caller.user.key, upload, upload.named(name))
+            sound = self._sound_files.import_upload(caller.user.key, upload, upload.named(name), trim=bool(trim))
             self._audit(caller, "sounds.create", sound.id, name=sound.name)
             return sound.id
 
-        asked = {"name": name, "file": upload.digest}
+        asked = {"name": name, "file": upload.digest, **({"trim": True} if trim else {})}
         return self.read_sound(caller, self._once(caller, "create_sound", once, asked, create))
 
     def read_sound(self, caller: Caller, sound_id: UUID) -> Json:

@@ -151,7 +151,8 @@ def list_sounds(api: Api) -> Json:
 @routes.post("/srv1/sounds")
 @authenticated
 def create_sound(api: Api) -> Json:
-    return http.created(api.create_sound(http.caller(), http.upload(), http.parameter("name"), http.once()))
+    fields = http.parameters("name", "trim")
+    return http.created(api.create_sound(http.caller(), http.upload(), **fields, once=http.once()))
 
 
 @routes.get("/srv1/sounds/<sound_id>")

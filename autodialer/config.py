@@ -24,6 +24,7 @@ WHAT_IT_TAKES = {
     "DIALER_SIP_PORT": "a UDP port, 1024 to 65535",
     "DIALER_RTP_PORTS": "two UDP ports, low-high, for example 10000-19999",
     "DIALER_DRAIN_S": "seconds, 0 to 3600",
+    "DIALER_SOUND_LUFS": "loudness in LUFS, -40 to -10",
     "DIALER_TRACE_CALLS": "how many calls, 0 (none) to 1000000",
     "DIALER_TRACE_DAYS": "days, more than 0, at most 3650",
     "DIALER_LOG": "DEBUG, INFO, WARNING or ERROR",
@@ -47,6 +48,7 @@ class Settings(BaseSettings):
     sip_port: Annotated[int, Field(ge=1024, le=65535)] = 5060
     rtp_ports: Annotated[tuple[int, int], NoDecode] = (10000, 19999)
     drain_s: Annotated[float, Field(ge=0, le=3600)] = 30.0
+    sound_lufs: Annotated[float, Field(ge=-40, le=-10)] = -20.0
     trace_calls: Annotated[int, Field(ge=0, le=1_000_000)] = 10_000
     trace_days: Annotated[float, Field(gt=0, le=3650)] = 7.0
     log: str = "INFO"

@@ -46,6 +46,12 @@ class MediaUnavailable(DialerError):
     code = "media_unavailable"
 
 
+class SoundImportFailed(DialerError):
+    """The process that imports a sound failed by itself; the log says why."""
+
+    code = "sound_import_failed"
+
+
 class PhoneClosed(DialerError):
     """The phone has been stopped and makes no more calls."""
 

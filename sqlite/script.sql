@@ -161,7 +161,7 @@ CREATE TABLE sounds (
     original_path TEXT NOT NULL,
     created_at BIGINT NOT NULL,
     -- the row stays for the campaigns that played it
-    deleted_at BIGINT,
+    deleted_at BIGINT, gain_db FLOAT,
     CONSTRAINT sounds_owner_key_there FOREIGN KEY(owner_key) REFERENCES users ("key"),
     CONSTRAINT sounds_id_once UNIQUE (id)
 );

@@ -1,4 +1,4 @@
-"""Import of a sound: whatever libsndfile reads, to 8 kHz mono, and encoded once for every codec."""
+"""Import of a sound: whatever libsndfile reads, to 8 kHz mono at the wanted loudness, encoded once for every codec."""
 
 import os
 from collections.abc import Iterator
@@ -13,15 +13,21 @@ from numpy.typing import NDArray
 
 from autodialer.errors import Invalid, TooLarge, UnsupportedContent
 from autodialer.media import g711
+from autodialer.media.clipping import ClippingMeter
+from autodialer.media.loudness import DEFAULT_LUFS, amplitude, decibels, gain_db, loudness_lufs
 
 MAX_BYTES = 50_000_000
 MAX_S = 600.0
 MIN_RATE, MAX_RATE = 1_000, 768_000
 MAX_CHANNELS = 64
-PEAK = 10 ** (-1 / 20)
-"""-1 dBFS: a louder sound is turned down as a whole, never limited."""
-SILENT = 10 ** (-60 / 20)
+SILENT = amplitude(-60)
 """-60 dBFS: a sound that never gets louder is silence."""
+MOST_CLIPPED = 0.01
+"""Share of samples that may be cut off at the top before a recording is refused."""
+TRIM_DB = 45.0
+"""Below the peak of a sound: what is quieter at its ends counts as silence."""
+TRIM_GUARD = round(0.05 * g711.SAMPLE_RATE)
+"""Samples of silence kept when it is trimmed: words begin and end softly."""
 BLOCK_SAMPLES = 262_144
 """Decoded at once, of all channels together, so that memory does not grow with the file."""
 LOUDEST = 1e6
@@ -40,19 +46,22 @@ class SoundInfo:
     duration_s: float
     """Of what is heard."""
     peak_dbfs: float
-    """Of what is heard; at most -1."""
+    """Of what is heard, its highest sample."""
     loudness_lufs: float | None
-    """None: not measured."""
+    """Of what is heard, ITU-R BS.1770-4; None: shorter than 0.4 s."""
+    gain_db: float
+    """By how much it was turned up, or down (below 0)."""
     sample_rate: int
     """Of the file as it came, Hz."""
     channels: int
     """Of the file as it came."""
 
 
-def import_sound(original: Path, stem: Path) -> SoundInfo:
+def import_sound(original: Path, stem: Path, *, lufs: float = DEFAULT_LUFS, trim: bool = False) -> SoundInfo:
     """Read `original` and write `stem`.wav (16 bit, 8 kHz, mono), `stem`.alaw and `stem`.ulaw; all of them or none.
 
-    Raises Invalid (empty, no audio, all silence), TooLarge (50 MB, 10 min) or UnsupportedContent; all name `file`.
+    Brought to a loudness of `lufs`, its true peak at most -1 dBTP; `trim` takes silence off both ends first. Raises
+    Invalid (empty, no audio, all silence, clipped), TooLarge (50 MB, 10 min) or UnsupportedContent; all name `file`.
     """
     size = original.stat().st_size
     if size == 0:
@@ -60,22 +69,33 @@ def import_sound(original: Path, stem: Path) -> SoundInfo:
     if size > MAX_BYTES:
         raise TooLarge("file is larger than 50 MB; shorten the recording or save it as FLAC or MP3", field="file")
     samples, rate, channels = _read(original)
-    peak = float(np.abs(samples).max(initial=0.0))
-    if peak < SILENT:
+    if trim:
+        samples = trim_silence(samples)
+    gain = gain_db(samples, lufs) if np.abs(samples).max() >= SILENT else None
+    if gain is None:
         raise Invalid("file holds only silence; record it again and listen to it before uploading", field="file")
-    if peak > PEAK:
-        samples = samples * np.float32(PEAK / peak)
-        peak = PEAK
-    # Times 32768: a 16-bit file at 8 kHz is heard bit for bit, and the peak guard rules out an overflow.
-    pcm = np.rint(samples * 32768).astype(np.int16)
+    # Times 32768: a 16-bit file at 8 kHz that is right is heard bit for bit, and the ceiling rules out an overflow.
+    pcm = np.rint(samples * np.float32(32768 * amplitude(gain))).astype(np.int16)
+    heard = pcm.astype(np.float32) / 32768
+    loudness = loudness_lufs(heard)
     _write(pcm, stem)
     return SoundInfo(
         duration_s=round(len(pcm) / g711.SAMPLE_RATE, 6),
-        peak_dbfs=round(20 * float(np.log10(peak)), 2),
-        loudness_lufs=None,
+        peak_dbfs=round(decibels(float(np.abs(heard).max())), 2),
+        loudness_lufs=None if loudness is None else round(loudness, 2),
+        gain_db=round(gain, 2),
         sample_rate=rate,
         channels=channels,
     )
+
+
+def trim_silence(samples: Samples) -> Samples:
+    """Without what is 45 dB and more below the peak at both ends, but for 50 ms."""
+    level = np.abs(samples)
+    loud = np.flatnonzero(level > level.max(initial=0.0) * amplitude(-TRIM_DB))
+    if not len(loud):
+        return samples
+    return samples[max(0, loud[0] - TRIM_GUARD) : loud[-1] + 1 + TRIM_GUARD]
 
 
 def _read(original: Path) -> tuple[Samples, int, int]:
@@ -85,12 +105,16 @@ def _read(original: Path) -> tuple[Samples, int, int]:
         with original.open("rb") as raw, soundfile.SoundFile(raw.fileno(), closefd=False) as file:
             _check_header(file)
             rate, channels = file.samplerate, file.channels
-            blocks = list(_resampled(_mono_blocks(file), rate))
+            clipping = ClippingMeter(channels, file.subtype)
+            blocks = list(_resampled(_mono_blocks(file, clipping), rate))
     except soundfile.SoundFileError as exc:
         raise UnsupportedContent(f"file is no sound that can be read; save it as {FORMATS}", field="file") from exc
     samples = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
     if not len(samples):
         raise Invalid(f"file holds no audio; upload a recording as {FORMATS}", field="file")
+    if clipping.share > MOST_CLIPPED:
+        share = f"{clipping.share:.1%}"
+        raise Invalid(f"file is clipped ({share} of it is cut off); record it again at a lower level", field="file")
     return samples, rate, channels
 
 
@@ -107,8 +131,11 @@ def _check_header(file: soundfile.SoundFile) -> None:
         raise _too_long()
 
 
-def _mono_blocks(file: soundfile.SoundFile) -> Iterator[Samples]:
-    """All channels mixed, block by block; a header that understates the length does not get past the limit."""
+def _mono_blocks(file: soundfile.SoundFile, clipping: ClippingMeter) -> Iterator[Samples]:
+    """All channels mixed, block by block, after a look for clipping.
+
+    A header that understates the length does not get past the limit.
+    """
     frames = 0
     while True:
         block = file.read(BLOCK_SAMPLES // file.channels, dtype="float32", always_2d=True)
@@ -118,6 +145,7 @@ def _mono_blocks(file: soundfile.SoundFile) -> Iterator[Samples]:
         if frames > MAX_S * file.samplerate:
             raise _too_long()
         finite = np.clip(np.nan_to_num(block, nan=0.0, posinf=1.0, neginf=-1.0), -LOUDEST, LOUDEST)
+        clipping.add(finite)
         yield finite.mean(axis=1, dtype=np.float32)
 
 

@@ -83,7 +83,11 @@ class Sound:
     name: str
     duration_s: float
     peak_dbfs: float
+    """Of what is heard, its highest sample."""
     loudness_lufs: float | None
+    """Of what is heard; None: shorter than 0.4 s, or imported before it was measured."""
+    gain_db: float | None = None
+    """By how much it was turned up, or down (below 0); None: imported before that was written down."""
     sample_rate: int
     """Of the file as it came, Hz."""
     channels: int

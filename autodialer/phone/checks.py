@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from autodialer.errors import PhoneClosed, PortsExhausted
-from autodialer.media.sound import import_sound
+from autodialer.media.shell.importing import import_apart
 from autodialer.model import CallOutcome, CheckResult, CheckStage, Trunk
 from autodialer.phone.check import TrunkCheck
 from autodialer.phone.phone import Phone
@@ -94,7 +94,7 @@ class TrunkChecks:
         with self._lock:
             if not self._sound_s:
                 self._stem.parent.mkdir(parents=True, exist_ok=True)
-                self._sound_s = import_sound(self._sample, self._stem).duration_s
+                self._sound_s = import_apart(self._sample, self._stem).duration_s
 
 
 def _wait_until_ready(phone: Phone) -> None:

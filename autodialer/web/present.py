@@ -150,7 +150,7 @@ def trunk(value: Trunk, status: TrunkStatus | None) -> Json:
 
 def sound(value: Sound) -> Json:
     """A sound; its audio has a path of its own."""
-    names = ("name", "duration_s", "peak_dbfs", "loudness_lufs", "sample_rate", "channels")
+    names = ("name", "duration_s", "peak_dbfs", "loudness_lufs", "gain_db", "sample_rate", "channels")
     return {"id": str(value.id), **_fields(value, names), "created_at": time(value.created_at)}
 
 

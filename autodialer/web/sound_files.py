@@ -6,13 +6,12 @@ from pathlib import Path
 from autodialer.config import Settings
 from autodialer.errors import NotFound
 from autodialer.media.g711 import EXTENSION
-from autodialer.media.sound import import_sound
+from autodialer.media.shell.importing import import_apart
 from autodialer.model import Sound
 from autodialer.store import Store, new_id
 from autodialer.web.uploads import Upload
 
 ORIGINAL = ".original"
-SUFFIXES = (".wav", ".alaw", ".ulaw", ORIGINAL)
 
 
 class SoundFiles:
@@ -22,14 +21,15 @@ class SoundFiles:
         self._data = settings.data
         self._folder = settings.sounds
         self._store = store
+        self._lufs = settings.sound_lufs
 
-    def import_upload(self, owner_key: int, upload: Upload, name: str) -> Sound:
+    def import_upload(self, owner_key: int, upload: Upload, name: str, *, trim: bool = False) -> Sound:
         """Files first, then the row; all of it or nothing. Raises Invalid, TooLarge, UnsupportedContent."""
         sound_id = new_id()
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         stem = self._folder / str(sound_id)
         try:
-            info = import_sound(upload.path, stem)
+            info = import_apart(upload.path, stem, lufs=self._lufs, trim=trim)
             os.replace(upload.path, stem.with_suffix(ORIGINAL))
             return self._store.sounds.create(
                 owner_key,
@@ -37,6 +37,7 @@ class SoundFiles:
                 duration_s=info.duration_s,
                 peak_dbfs=info.peak_dbfs,
                 loudness_lufs=info.loudness_lufs,
+                gain_db=info.gain_db,
                 sample_rate=info.sample_rate,
                 channels=info.channels,
                 path=self._relative(stem.with_suffix(".wav")),
@@ -68,5 +69,5 @@ class SoundFiles:
 
 
 def _remove(stem: Path) -> None:
-    for suffix in SUFFIXES:
-        stem.with_suffix(suffix).unlink(missing_ok=True)
+    for file in stem.parent.glob(f"{stem.name}.*"):  # half-written ones of an import that was killed, too
+        file.unlink(missing_ok=True)

@@ -22,6 +22,8 @@ DEBIAN_PACKAGES: dict[str, str] = {
     "tshark": "tshark",
     "dumpcap": "wireshark-common",
     "sox": "sox",
+    "ffmpeg": "ffmpeg",
+    "espeak-ng": "espeak-ng",
     "nsd": "nsd",
     "timeout": "coreutils",
     "stdbuf": "coreutils",

@@ -12,8 +12,10 @@ from argon2 import PasswordHasher
 import main
 from autodialer.clock import Clock
 from autodialer.config import Settings
+from autodialer.media.sound import import_sound
 from autodialer.model import Role
 from autodialer.store import Secrets, Store, migrate
+from autodialer.web import sound_files
 from autodialer.web.app import App
 from tests.web.client import Client, wav
 
@@ -47,6 +49,12 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("database") / "db.sqlite3"
     migrate(f"sqlite:///{path}")
     return path
+
+
+@pytest.fixture(autouse=True)
+def _sounds_are_imported_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process of its own costs a second a sound; tests/web/test_server.py and tests/media have that."""
+    monkeypatch.setattr(sound_files, "import_apart", import_sound)
 
 
 @pytest.fixture

@@ -1,0 +1,104 @@
+"""How loud a sound is and how much louder or quieter it is made: loudness by ITU-R BS.1770-4, true peak, gain."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+from autodialer.media import g711
+
+DEFAULT_LUFS = -20.0
+"""What sounds are brought to."""
+CEILING_DBTP = -1.0
+"""No true peak is higher: a peaky sound stays below the wanted loudness rather than being limited."""
+MOST_GAIN_DB = 30.0
+"""A sound is turned up by this at most: beyond it, what comes up is the hiss of the recording."""
+BLOCK_SAMPLES = round(0.4 * g711.SAMPLE_RATE)
+"""Loudness is defined over blocks of 400 ms; a sound without one whole block has none."""
+STEP_SAMPLES = BLOCK_SAMPLES // 4
+OVERSAMPLING = 4
+"""Of the true peak, ITU-R BS.1770-4 annex 2."""
+CHUNK_SAMPLES = 65_536
+ENOUGH_LU = 0.05
+"""Two loudnesses are the same to any ear, and to the meters, which show tenths."""
+
+Samples = NDArray[np.float32]
+
+
+def decibels(amplitude: float) -> float:
+    """20 log10, 1 being full scale. Raises ValueError for nothing."""
+    return 20 * math.log10(amplitude)
+
+
+def amplitude(level_db: float) -> float:
+    """The inverse of `decibels`."""
+    return float(10 ** (level_db / 20))
+
+
+def loudness_lufs(samples: Samples) -> float | None:
+    """Gated loudness of 8 kHz mono; None under 0.4 s, and for what is nowhere louder than -70 LUFS."""
+    # Here, because it brings scipy: 0.7 s and 80 MB that only a process which imports sounds is to spend.
+    from pyloudnorm import Meter
+
+    # Whole steps: pyloudnorm counts a last block that is cut off, the recommendation does not.
+    whole = len(samples) - len(samples) % STEP_SAMPLES
+    if whole < BLOCK_SAMPLES:
+        return None
+    measured = float(Meter(g711.SAMPLE_RATE).integrated_loudness(samples[:whole]))
+    return measured if math.isfinite(measured) else None
+
+
+def true_peak(samples: Samples) -> float:
+    """The highest amplitude between the samples too, as the callee's converter draws the curve."""
+    highest = 0.0
+    before = np.zeros(0, np.float32)
+    for chunk in _oversampled(samples):
+        curve = np.abs(np.concatenate([before, chunk]))
+        highest = max(highest, _highest_crest(curve))
+        before = curve[-2:]
+    return highest
+
+
+def _oversampled(samples: Samples) -> Iterator[Samples]:
+    rate = g711.SAMPLE_RATE
+    resampler = soxr.ResampleStream(rate, OVERSAMPLING * rate, 1, dtype="float32", quality="VHQ")
+    for start in range(0, len(samples), CHUNK_SAMPLES):
+        yield resampler.resample_chunk(samples[start : start + CHUNK_SAMPLES])
+    yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+
+
+def _highest_crest(curve: Samples) -> float:
+    """By a parabola through the three points of a crest: near 4 kHz, four points a sample may miss it by 0.4 dB."""
+    highest = float(curve.max(initial=0.0))
+    left, middle, right = curve[:-2], curve[1:-1], curve[2:]
+    crest = (middle >= left) & (middle >= right) & (middle > 0.9 * highest)
+    slope = (right[crest] - left[crest]).astype(np.float64)
+    bend = 2.0 * middle[crest] - left[crest] - right[crest]
+    above = np.divide(slope**2, 8 * bend, out=np.zeros_like(slope), where=bend > 0)
+    return max(highest, float((middle[crest] + above).max(initial=0.0)))
+
+
+def gain_db(samples: Samples, lufs: float) -> float | None:
+    """By how much to turn a sound up (or down, below 0) to `lufs`; None when there is nothing to hear in it.
+
+    The true peak stays under the ceiling. A sound under 0.4 s has no loudness: its peak is brought to the ceiling.
+    Measured at the level that is heard, because blocks below -70 LUFS do not count.
+    """
+    peak = true_peak(samples)
+    if peak <= 0:
+        return None
+    most = min(CEILING_DBTP - decibels(peak), MOST_GAIN_DB)
+    if len(samples) < BLOCK_SAMPLES:
+        return most
+    gain = most
+    for _ in range(3):
+        heard = loudness_lufs(samples * np.float32(amplitude(gain)))
+        if heard is None:
+            return None
+        gain, before = min(gain + lufs - heard, most), gain
+        if abs(gain - before) < ENOUGH_LU:
+            break
+    # A sound that is right already is heard bit for bit.
+    return 0.0 if abs(gain) < ENOUGH_LU and most >= 0 else gain
