@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 
 SHORTEST_RUN = 3
 """Consecutive samples at the same extreme. A curve that only just reaches it touches it with one or two."""
-SAME = 2.0**-14
-"""Of the extreme: what counts as being at it, so that the dither of an editor does not hide a flat top."""
+SAME = 2 / 32768
+"""What counts as being at the extreme, so that the dither of an editor does not hide a flat top."""
 FULL_SCALE = 10 ** (-1 / 20)
 """An extreme above -1 dBFS is full scale: recorders and editors that clip do so at 0 to -1."""
-FAINT = 10 ** (-60 / 20)
-"""Below this there is nothing to hear, and nothing to clip."""
+FAINT = 10 ** (-40 / 20)
+"""Nobody turns a clipped recording down so far; below this, flat tops are the steps of the format."""
 STEPS = {"PCM_U8": 1 / 128, "PCM_S8": 1 / 128, "ULAW": 1 / 32, "ALAW": 1 / 32, "G721_32": 1 / 32}
 """How far apart the loudest two values of a coarse format are; of all others, no further than those of 16 bit."""
 STEP = 1 / 32768
@@ -51,22 +51,28 @@ class ClippingMeter:
     def _add(self, channel: int, side: int, curve: Samples) -> None:
         extreme = float(curve.max(initial=0.0))
         known = self._extremes[channel, side]
-        if extreme > known * (1 + SAME):
+        if extreme > known + _same(known):
             self._clipped[channel, side] = 0  # what seemed to be the top was not
         self._extremes[channel, side] = extreme = max(extreme, known)
         if extreme > FAINT:
             self._clipped[channel, side] += sum(_flat_tops(curve, extreme, self._step))
 
 
+def _same(extreme: float) -> float:
+    """Floating-point samples beyond full scale have coarser steps."""
+    return SAME * max(1.0, extreme)
+
+
 def _flat_tops(curve: Samples, extreme: float, step: float) -> Iterator[int]:
     """Lengths of the clipped runs."""
-    at_top = np.concatenate([[False], curve >= extreme * (1 - SAME), [False]])
+    same = _same(extreme)
+    at_top = np.concatenate([[False], curve >= extreme - same, [False]])
     edges = np.flatnonzero(at_top[1:] != at_top[:-1])
     begins, ends = edges[::2], edges[1::2]
     long = ends - begins >= SHORTEST_RUN
     # Neighbours of a run; a block's end is no evidence.
     padded = np.concatenate([[extreme], curve, [extreme]])
-    steep = extreme - 4 * (step + extreme * SAME)
+    steep = extreme - 4 * (step + same)
     lowest = -np.inf if extreme >= FULL_SCALE else 0.0
     for begin, end in zip(begins[long].tolist(), ends[long].tolist(), strict=True):
         if lowest < padded[begin] < steep or lowest < padded[end + 1] < steep:

@@ -71,9 +71,9 @@ def import_sound(original: Path, stem: Path, *, lufs: float = DEFAULT_LUFS, trim
     samples, rate, channels = _read(original)
     if trim:
         samples = trim_silence(samples)
-    gain = gain_db(samples, lufs) if np.abs(samples).max() >= SILENT else None
-    if gain is None:
+    if np.abs(samples).max() < SILENT:
         raise Invalid("file holds only silence; record it again and listen to it before uploading", field="file")
+    gain = gain_db(samples, lufs)
     # Times 32768: a 16-bit file at 8 kHz that is right is heard bit for bit, and the ceiling rules out an overflow.
     pcm = np.rint(samples * np.float32(32768 * amplitude(gain))).astype(np.int16)
     heard = pcm.astype(np.float32) / 32768

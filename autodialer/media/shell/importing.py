@@ -23,9 +23,9 @@ from autodialer.media.sound import FORMATS, SoundInfo, import_sound
 logger = logging.getLogger(__name__)
 
 ROOT = Path(__file__).resolve().parents[3]
-AT_ONCE = threading.BoundedSemaphore(2)
-"""Ten minutes of sound take 300 MB while they are imported; further uploads wait."""
-LONGEST_S = 120.0
+ONE_AT_A_TIME = threading.Lock()
+"""Ten minutes of sound take 400 MB while they are imported; further uploads wait."""
+LONGEST_S = 60.0
 """Ten minutes of sound take a few seconds; a decoder that does not come back is ended."""
 NICENESS = 10
 CRASHES = frozenset(
@@ -46,7 +46,7 @@ def import_apart(original: Path, stem: Path, *, lufs: float = DEFAULT_LUFS, trim
     environment = {**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"}
     pipe = subprocess.PIPE
     with (
-        AT_ONCE,
+        ONE_AT_A_TIME,
         subprocess.Popen(command, stdin=pipe, stdout=pipe, env=environment, start_new_session=True) as process,
     ):
         assert process.stdout
