@@ -95,7 +95,8 @@ def test_a_campaign_from_the_console(run: Run, tmp_path: Path, session_file: Pat
     assert (trunk["cps"], trunk["codecs"]) == (2, ["PCMU", "PCMA"])
     assert made(run, "change-trunk", trunk["id"], "--port", "5080")["port"] == 5080
     assert made(run, "change-trunk", trunk["id"], "--port", "null")["port"] is None
-    sound = made(run, "create-sound", "--file", str(tmp_path / "hello.wav"))
+    sound = made(run, "create-sound", "--file", str(tmp_path / "hello.wav"), "--trim", "yes")
+    assert (sound["duration_s"], sound["loudness_lufs"]) == (0.5, pytest.approx(-20, abs=0.1))
     callbase = made(run, "create-callbase", "--file", str(tmp_path / "base.csv"), "--region", "RU")
     rules = ["--trunk-ids", trunk["id"], "--sound-id", sound["id"], "--callbase-id", callbase["id"]]
     retry = ["--retry", '{"busy": {"after_s": 1, "times": 1}}']

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from argon2 import PasswordHasher
@@ -16,6 +17,7 @@ from argon2 import PasswordHasher
 from autodialer.errors import SettingsError
 from autodialer.store import Secrets, Store, migrate
 from autodialer.store.engine import make_engine
+from autodialer.store.migrations import make_config
 from autodialer.store.script import script
 from autodialer.store.tables import metadata
 from autodialer.store.transitions import STATE_COLUMNS
@@ -94,6 +96,26 @@ def test_the_script_says_every_state_with_its_transitions() -> None:
     for column in STATE_COLUMNS:
         for line in column.comment().splitlines():
             assert f"    -- {line}\n" in text
+
+
+def test_a_sound_of_an_older_database_keeps_what_is_known_of_it(tmp_path: Path, secrets: Secrets) -> None:
+    url = f"sqlite:///{tmp_path / 'db.sqlite3'}"
+    engine = make_engine(url, synchronous="NORMAL", busy_timeout_s=1.0)
+    with engine.begin() as connection:
+        command.upgrade(make_config(connection), "0004")
+    engine.dispose()
+    database = sqlite3.connect(tmp_path / "db.sqlite3")
+    database.executescript(
+        "INSERT INTO users (key, id, login, name, role, comment, created_at) VALUES (1, x'01', 'a', '', 'user', '', 0);"
+        "INSERT INTO sounds (key, id, owner_key, name, duration_s, peak_dbfs, sample_rate, channels, path,"
+        " original_path, created_at) VALUES (1, zeroblob(16), 1, 'old', 2.5, -3, 8000, 1, 'a.wav', 'a.original', 0)"
+    )
+    database.close()
+    migrate(url)
+    store = Store(url, secrets=secrets)
+    old = store.sounds.by_key(1)
+    store.close()
+    assert (old.duration_s, old.peak_dbfs, old.loudness_lufs, old.gain_db) == (2.5, -3, None, None)
 
 
 def test_migrating_again_changes_nothing(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Trunks, sounds, callbases and users: made, read, changed, deleted, owned, and refused when they are wrong."""
 
+import contextlib
 import io
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from uuid import uuid4
 import openpyxl
 import pytest
 
+import main
 from autodialer.config import Settings
 from autodialer.errors import HostUnresolved
 from autodialer.model import Trunk, TrunkStatus
@@ -151,6 +153,15 @@ def test_a_list_is_read_page_by_page(anna: Client) -> None:
 # -- sounds
 
 
+def padded_wav() -> bytes:
+    """A second of sound between one and two of silence."""
+    sound = wav(seconds=1)
+    silence = bytes(16_000)
+    data = silence + sound[44:] + silence * 2
+    head = sound[:40] + len(data).to_bytes(4, "little")
+    return head[:4] + (36 + len(data)).to_bytes(4, "little") + head[8:] + data
+
+
 def test_a_sound_is_stored_as_it_came_and_as_it_is_heard(anna: Client, settings: Settings) -> None:
     original = wav(seconds=1, rate=16000)
     answer = anna.post("/srv1/sounds", files={"file": (r"C:\sounds\hello.wav", original)})
@@ -169,6 +180,58 @@ def test_a_sound_is_stored_as_it_came_and_as_it_is_heard(anna: Client, settings:
     assert (part.status, part.body) == (206, b"RIFF")
 
 
+def test_a_sound_says_how_loud_it_is_heard_and_what_was_done_to_it(anna: Client) -> None:
+    sound = anna.post("/srv1/sounds", files={"file": ("x.wav", wav(seconds=1, level=8000))}).json()
+    assert sound["loudness_lufs"] == pytest.approx(-20, abs=0.1)
+    assert sound["gain_db"] < -3
+    assert sound["peak_dbfs"] < -15
+    beep = anna.post("/srv1/sounds", files={"file": ("x.wav", wav(seconds=0.2, level=8000))}).json()
+    assert (beep["loudness_lufs"], beep["duration_s"]) == (None, 0.2)
+    assert beep["gain_db"] > 3
+    assert anna.get("/srv1/sounds").json()["items"] == [sound, beep]
+
+
+def test_sounds_are_as_loud_as_the_setting_says(settings: Settings, store: Store, clock: StandingClock) -> None:
+    quiet = settings.model_copy(update={"sound_lufs": -31.0})
+    with contextlib.closing(main.build_app(quiet, store, clock=clock, validate_responses=True)) as app:
+        client = Client(app)
+        client.log_in("anna", PASSWORD)
+        sound = client.post("/srv1/sounds", files={"file": ("x.wav", wav(seconds=1))}).json()
+    assert sound["loudness_lufs"] == pytest.approx(-31, abs=0.1)
+
+
+@pytest.mark.parametrize(("given", "seconds"), [(None, 4), ("false", 4), ("true", 1.1)])
+def test_silence_at_the_ends_is_trimmed_on_request(anna: Client, given: str | None, seconds: float) -> None:
+    data = {} if given is None else {"trim": given}
+    answer = anna.post("/srv1/sounds", files={"file": ("x.wav", padded_wav())}, data=data)
+    assert answer.json()["duration_s"] == pytest.approx(seconds, abs=0.02)
+
+
+def test_trim_takes_true_or_false(anna: Client) -> None:
+    answer = anna.post("/srv1/sounds", files={"file": ("x.wav", wav())}, data={"trim": "perhaps"})
+    assert (answer.status, answer.fields) == (400, ["trim"])
+
+
+def test_a_repeated_upload_with_another_trim_is_another_request(anna: Client) -> None:
+    key = {"Idempotency-Key": "one"}
+    first = anna.post("/srv1/sounds", files={"file": ("x.wav", wav())}, headers=key)
+    again = anna.post("/srv1/sounds", files={"file": ("x.wav", wav())}, data={"trim": "false"}, headers=key)
+    other = anna.post("/srv1/sounds", files={"file": ("x.wav", wav())}, data={"trim": "true"}, headers=key)
+    assert (again.status, again.json()["id"]) == (201, first.json()["id"])
+    assert other.status in (409, 422)
+
+
+def test_a_sound_from_before_loudness_was_measured_stays_as_it_is(anna: Client, store: Store) -> None:
+    owner = store.users.by_login("anna")
+    assert owner
+    shape = {"duration_s": 1.0, "peak_dbfs": -3.0, "loudness_lufs": None, "sample_rate": 8000, "channels": 1}
+    old = store.sounds.create(
+        owner.key, name="old", path="sounds/old.wav", original_path="sounds/old.original", **shape
+    )
+    sound = anna.get(f"/srv1/sounds/{old.id}").json()
+    assert (sound["loudness_lufs"], sound["gain_db"], sound["peak_dbfs"]) == (None, None, -3)
+
+
 def test_a_sound_may_be_given_a_name(anna: Client) -> None:
     answer = anna.post("/srv1/sounds", files={"file": ("x.wav", wav())}, data={"name": " Привет "})
     assert answer.json()["name"] == "Привет"
@@ -184,8 +247,8 @@ def test_deleting_a_sound_removes_its_files(anna: Client, settings: Settings) ->
 
 @pytest.mark.parametrize(
     ("content", "status"),
-    [(b"", 422), (b"no sound", 415), (wav()[:20], 415), (wav(level=0), 422)],
-    ids=["empty", "text", "cut off", "silent"],
+    [(b"", 422), (b"no sound", 415), (wav()[:20], 415), (wav(level=0), 422), (wav(level=32767), 422)],
+    ids=["empty", "text", "cut off", "silent", "clipped"],
 )
 def test_a_sound_that_is_none_is_refused_and_nothing_is_stored(
     anna: Client, settings: Settings, content: bytes, status: int

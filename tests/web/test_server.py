@@ -18,7 +18,9 @@ import requests
 import main
 from autodialer.config import Settings
 from autodialer.errors import SettingsError
+from autodialer.media.shell.importing import import_apart
 from autodialer.store import Store
+from autodialer.web import sound_files
 from autodialer.web.server import ApiServer
 from tests.web.client import wav
 from tests.web.conftest import PASSWORD
@@ -90,7 +92,10 @@ def test_the_server_does_not_say_what_it_is(url: str) -> None:
     assert "waitress" not in str(headers).lower()
 
 
-def test_a_sound_goes_up_and_comes_down(url: str, http: requests.Session, settings: Settings) -> None:
+def test_a_sound_goes_up_is_imported_apart_and_comes_down(
+    url: str, http: requests.Session, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sound_files, "import_apart", import_apart)
     big = wav(seconds=60, rate=44100)
     sound = http.post(f"{url}/srv1/sounds", files={"file": ("big.wav", big)}).json()
     audio = http.get(f"{url}/srv1/sounds/{sound['id']}/audio")
