@@ -492,7 +492,7 @@ CREATE TABLE trunk_checks (
 CREATE INDEX trunk_checks_trunk_key ON trunk_checks (trunk_key);
 
 -- The migration that this schema corresponds to.
-INSERT INTO alembic_version VALUES ('0005');
+INSERT INTO alembic_version VALUES ('0006');
 
 -- Three sample users. None can log in until `python main.py set-password LOGIN`.
 INSERT INTO users ("key", id, login, name, role, password_hash, comment, created_at) VALUES

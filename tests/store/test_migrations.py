@@ -102,7 +102,7 @@ def test_a_sound_of_an_older_database_keeps_what_is_known_of_it(tmp_path: Path, 
     url = f"sqlite:///{tmp_path / 'db.sqlite3'}"
     engine = make_engine(url, synchronous="NORMAL", busy_timeout_s=1.0)
     with engine.begin() as connection:
-        command.upgrade(make_config(connection), "0004")
+        command.upgrade(make_config(connection), "0005")
     engine.dispose()
     database = sqlite3.connect(tmp_path / "db.sqlite3")
     database.executescript(

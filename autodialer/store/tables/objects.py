@@ -68,7 +68,7 @@ sounds = Table(
     words("original_path"),
     at("created_at", nullable=False),
     at("deleted_at", comment="the row stays for the campaigns that played it"),
-    Column("gain_db", Float),  # by migration 0005
+    Column("gain_db", Float),  # by migration 0006
     Index(None, "owner_key"),
     sqlite_autoincrement=True,
 )

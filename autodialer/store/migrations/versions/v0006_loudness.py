@@ -3,10 +3,10 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0005"
-down_revision = "0004"
+revision = "0006"
+down_revision = "0005"
 
 
 def upgrade() -> None:
-    """From 0004 to 0005."""
+    """From 0005 to 0006."""
     op.add_column("sounds", sa.Column("gain_db", sa.Float(), nullable=True))
