@@ -2,7 +2,6 @@
 
 import logging
 import math
-import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,7 +16,7 @@ from autodialer.model import Trunk
 from autodialer.phone.call import Call
 from autodialer.phone.phone import Phone
 from autodialer.phone.plan import CallEvent, CallPlan
-from autodialer.phone.provider import Provider, account_for, find_provider
+from autodialer.phone.provider import Provider, account_for, address_towards, find_provider
 from autodialer.phone.reach import Registered
 from autodialer.phone.resolver import Resolver
 from autodialer.phone.trace import CallTrace
@@ -88,6 +87,7 @@ class PhonePool:
         self.sip_port = sip_port
         """First to try for a new phone."""
         self._guests: list[Phone] = []
+        self._stopping: list[threading.Thread] = []
         self._rtp_ports = rtp_ports
         self._clock = clock
         self._media: MediaProcess | None = None
@@ -226,6 +226,8 @@ class PhonePool:
             self._stop(phones)
         self._by_trunk.clear()
         self._retired.clear()
+        for thread in self._stopping:
+            thread.join()
         self._resolver.shutdown(wait=False, cancel_futures=True)
         if self._media:
             self._media.stop()
@@ -318,8 +320,12 @@ class PhonePool:
             phone.retire()
 
     def _stop(self, phones: TrunkPhones) -> None:
+        """End them, each in a thread: a registrar that does not answer the farewell holds up nobody."""
+        self._stopping = [thread for thread in self._stopping if thread.is_alive()]
         for phone in phones.phones:
-            phone.stop()
+            thread = threading.Thread(target=phone.stop, name="phone stop", daemon=True)
+            thread.start()
+            self._stopping.append(thread)
 
     def _on_call_event(self, event: CallEvent) -> None:
         if event.outcome or event.unstarted:
@@ -365,13 +371,6 @@ class PhonePool:
 def phones_needed(trunk: Trunk) -> int:
     """One phone for each 250 channels."""
     return max(1, -(-trunk.max_channels // CHANNELS_A_PHONE))
-
-
-def address_towards(server: str, port: int) -> str:
-    """The local address that routes to the server; nothing is sent."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect((server, port))
-        return str(probe.getsockname()[0])
 
 
 def _sip_settings(trunk: Trunk) -> tuple[object, ...]:

@@ -1,5 +1,6 @@
 """What a trunk's settings mean for its phones: where the provider's servers are, and who we are to him."""
 
+import socket
 from dataclasses import dataclass
 
 from autodialer.errors import HostUnresolved
@@ -72,3 +73,10 @@ def _proxy_uri(proxy: str, transport: str) -> str:
     """A loose route (RFC 3261 section 19.1.1)."""
     named = "" if transport == UDP else f";transport={transport.lower()}"
     return f"sip:{proxy}{named};lr"
+
+
+def address_towards(server: str, port: int) -> str:
+    """The local address that routes to the server; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect((server, port))
+        return str(probe.getsockname()[0])
