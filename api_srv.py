@@ -7,53 +7,44 @@ Idempotency-Key: a repeated call with the same key gives the object of the first
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
-from autodialer import report
+from autodialer.api.operations import CallOperations, CampaignOperations, Json
 from autodialer.campaign.background_import import Imports
 from autodialer.campaign.checks import check_timezone, sample_number
 from autodialer.campaign.numbers import check_number_format, check_region, normalise
 from autodialer.clock import Clock
 from autodialer.config import Settings
-from autodialer.errors import Conflict, Invalid
-from autodialer.model import Campaign, JobState, Role, Trunk, TrunkStatus
+from autodialer.errors import Invalid
+from autodialer.model import Role, Trunk, TrunkStatus
 from autodialer.phone.provider import find_provider
 from autodialer.phone.resolver import Resolver
 from autodialer.store import NewSubscriber, Store, trunk_of
 from autodialer.web import present
 from autodialer.web.caller import Caller
-from autodialer.web.fields import campaign_fields, owned, trunk_fields
+from autodialer.web.fields import trunk_fields
 from autodialer.web.hosts import LOOK_UP_S, look_up_in_time
-from autodialer.web.idempotency import Once
 from autodialer.web.limiter import GuessLimiter
 from autodialer.web.oauth import OAuthAnswer, Passwords, TokenEndpoint
-from autodialer.web.sound_files import SoundFiles
 from autodialer.web.tokens import AccessTokens, SigningKey
-from autodialer.web.traces import CallTraces
 from autodialer.web.trunk_checks import WaitingChecks
 from autodialer.web.uploads import Upload
 
-Json = dict[str, Any]
 Form = Sequence[tuple[str, str]]
 NAMES_A_HOST = frozenset(("host", "port", "transport", "outbound_proxy", "stun_server"))
 
 
-class Api:
+class Api(CampaignOperations, CallOperations):
     """The operations, on one store and one data folder."""
 
     def __init__(self, settings: Settings, store: Store, clock: Clock | None = None) -> None:
-        self._store = store
-        self._clock = clock or Clock()
+        super().__init__(settings, store, clock)
         key = SigningKey.load(settings.keys)
         self.tokens = AccessTokens(store, key, issuer=settings.base_url, clock=self._clock)
         self._passwords = Passwords(store, GuessLimiter(self._clock))
         self._token_endpoint = TokenEndpoint(store, self.tokens, self._passwords)
         self._imports = Imports(store)
-        self._sound_files = SoundFiles(settings, store)
-        self._once = Once(store).make
         self._checks = WaitingChecks(store)
-        self._traces = CallTraces(store, self._clock)
         self._resolver = Resolver(lifetime_s=LOOK_UP_S / 2)
 
     def close(self) -> None:
@@ -263,132 +254,14 @@ class Api:
         found = self._store.callbases.rejected(callbase_id, caller.owner_key, limit=limit, after=after)
         return present.page(found, present.rejected_row)
 
-    # -- campaigns
-
-    def list_campaigns(self, caller: Caller, limit: int, after: str | None) -> Json:
-        """The campaigns of the caller."""
-        found = self._store.campaigns.page(caller.owner_key, limit=limit, after=after)
-        return present.page(found, self._present_campaign)
-
-    def create_campaign(self, caller: Caller, fields: Json, once: str | None) -> Json:
-        """A draft. Raises Invalid that names the field whose object there is not."""
-
-        def create() -> UUID:
-            campaign = self._store.campaigns.create(caller.user.key, **campaign_fields(self._store, caller, fields))
-            self._audit(caller, "campaigns.create", campaign.id, name=campaign.name)
-            return campaign.id
-
-        return self.read_campaign(caller, self._once(caller, "create_campaign", once, fields, create))
-
-    def read_campaign(self, caller: Caller, campaign_id: UUID) -> Json:
-        """One campaign."""
-        return self._present_campaign(self._store.campaigns.get(campaign_id, caller.owner_key))
-
-    def change_campaign(self, caller: Caller, campaign_id: UUID, fields: Json) -> Json:
-        """Change the limits. Raises Conflict once it has ended."""
-        self._store.campaigns.update(campaign_id, caller.owner_key, **fields)
-        return self._changed_campaign(caller, campaign_id, "campaigns.change", **fields)
-
-    def start_campaign(self, caller: Caller, campaign_id: UUID) -> Json:
-        """Raises Conflict unless it is a draft whose callbase can be dialled."""
-        campaign = self._store.campaigns.get(campaign_id, caller.owner_key)
-        callbase = self._store.callbases.by_key(campaign.callbase_key)
-        if callbase.state == "failed":
-            raise Conflict(f"The import of its callbase failed: {callbase.error}", field="callbase_id")
-        self._store.campaigns.start(campaign_id, caller.owner_key)
-        return self._changed_campaign(caller, campaign_id, "campaigns.start")
-
-    def pause_campaign(self, caller: Caller, campaign_id: UUID) -> Json:
-        """Raises Conflict unless it runs."""
-        self._store.campaigns.pause(campaign_id, caller.owner_key)
-        return self._changed_campaign(caller, campaign_id, "campaigns.pause")
-
-    def resume_campaign(self, caller: Caller, campaign_id: UUID) -> Json:
-        """Raises Conflict unless it is paused."""
-        self._store.campaigns.resume(campaign_id, caller.owner_key)
-        return self._changed_campaign(caller, campaign_id, "campaigns.resume")
-
-    def stop_campaign(self, caller: Caller, campaign_id: UUID, *, hangup: bool) -> Json:
-        """Raises Conflict unless it runs or is paused."""
-        self._store.campaigns.stop(campaign_id, caller.owner_key, hangup=hangup)
-        return self._changed_campaign(caller, campaign_id, "campaigns.stop", hangup=hangup)
-
-    def read_why(self, caller: Caller, campaign_id: UUID) -> Json:
-        """Whether it dials, and why not."""
-        campaign = self._store.campaigns.get(campaign_id, caller.owner_key)
-        there = self._sound_files.are_there(campaign.sound_key)
-        why = report.explain(self._store, campaign, self._clock.utcnow(), sound_there=there)
-        return present.why(dialing=why.dialing, reasons=why.reasons)
-
-    def list_calls(
-        self, caller: Caller, campaign_id: UUID, disposition: str | None, limit: int, after: str | None
-    ) -> Json:
-        """The finished calls of a campaign."""
-        campaign = self._store.campaigns.get(campaign_id, caller.owner_key)
-        found = self._store.calls.page(campaign.key, disposition=disposition, limit=limit, after=after)
-        return present.page(found, present.call)
-
-    def read_report(self, caller: Caller, campaign_id: UUID) -> Json:
-        """What became of a campaign."""
-        campaign = self._store.campaigns.get(campaign_id, caller.owner_key)
-        counts, figures = self._store.campaigns.counts(campaign.key), self._store.calls.report(campaign.key)
-        return present.report(campaign, counts, figures)
-
-    # -- calls
-
-    def read_call(self, caller: Caller, call_id: UUID) -> Json:
-        """One call."""
-        return present.call(self._store.calls.get(call_id, caller.owner_key))
-
-    def read_call_trace(self, caller: Caller, call_id: UUID) -> str:
-        """The SIP messages of a call: a ladder, then the messages."""
-        return self._traces.read(self._store.calls.get(call_id, caller.owner_key))
-
-    def hang_up_call(self, caller: Caller, call_id: UUID) -> Json:
-        """Ask the dialer to end a call. Raises Conflict when it is not under way."""
-        call = self._store.calls.get(call_id, caller.owner_key)
-        if call.state is not JobState.DIALING:
-            raise Conflict(f"The call is {call.state}; only one that is dialing can be hung up.")
-        self._store.commands.add("hangup_call", call_id=call_id)
-        self._audit(caller, "calls.hangup", call_id)
-        return present.call(call)
-
-    def create_sample_call(self, caller: Caller, fields: Json, once: str | None) -> Json:
-        """Queue one call to one number."""
-
-        def create() -> UUID:
-            trunk = owned(self._store.trunks.get, fields["trunk_id"], caller, "trunk_id")
-            sound = owned(self._store.sounds.get, fields["sound_id"], caller, "sound_id")
-            number = sample_number(fields["number"], raw=fields.get("raw", False))
-            call_id = self._store.campaigns.create_sample_call(
-                caller.user.key, trunk_key=trunk.key, sound_key=sound.key, number=number
-            )
-            self._audit(caller, "calls.sample", call_id, number=number)
-            return call_id
-
-        return {"id": str(self._once(caller, "create_sample_call", once, fields, create))}
-
     # -- parts of the above
 
     def _look_up(self, trunk: Trunk) -> None:
         look_up_in_time(lambda: find_provider(trunk, self._resolver))
 
-    def _audit(self, caller: Caller, action: str, object_id: UUID, **details: object) -> None:
-        kind = action.partition(".")[0]
-        self._store.audit.append(
-            caller.user.key, action, object_kind=kind, object_id=object_id, details=details, address=caller.address
-        )
-
-    def _changed_campaign(self, caller: Caller, campaign_id: UUID, action: str, **details: object) -> Json:
-        self._audit(caller, action, campaign_id, **details)
-        return self.read_campaign(caller, campaign_id)
-
     def _live_trunks(self) -> dict[int, TrunkStatus]:
         """What the dialer says; nothing while there is none, for what it said last may be long over."""
         return self._store.live.trunks() if self._store.live.dialer() else {}
-
-    def _present_campaign(self, campaign: Campaign) -> Json:
-        return present.campaign(campaign, report.progress_of(self._store, campaign, self._clock.utcnow()))
 
 
 def _trunk_fields(fields: Json) -> Json:

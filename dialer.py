@@ -9,7 +9,6 @@ import logging
 import os
 import signal
 import sys
-import threading
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -24,6 +23,8 @@ from autodialer.campaign.retry import CANCELLED_DELAY_S, decide_next
 from autodialer.campaign.scheduler import Scheduler
 from autodialer.clock import Clock
 from autodialer.config import Settings, load_settings
+from autodialer.dialing.ending import Ending
+from autodialer.dialing.playable import PlayableSounds
 from autodialer.errors import (
     AlreadyRunning,
     Invalid,
@@ -33,7 +34,6 @@ from autodialer.errors import (
     SettingsError,
     Unavailable,
 )
-from autodialer.media.g711 import EXTENSION
 from autodialer.model import (
     CallOutcome,
     Campaign,
@@ -43,7 +43,6 @@ from autodialer.model import (
     Disposition,
     JobResult,
     NextStep,
-    Sound,
     Trunk,
 )
 from autodialer.phone.checks import TrunkChecks
@@ -84,20 +83,16 @@ class Dialer:
     ) -> None:
         self._store = store
         self._phones = phones
-        self._data_folder = os.fspath(sounds_folder)
-        self._drain_s = drain_s
+        self._ending = Ending(drain_s=drain_s)
         self._traces = traces
         self._clock = clock
         self._instance = str(new_id())
         self._scheduler = Scheduler()
         self._campaigns: dict[int, Campaign] = {}
         self._trunks: dict[int, Trunk] = {}
-        self._sounds: dict[int, Sound] = {}
-        self._stems: dict[int, str] = {}
-        """Sound key -> path of its files without their extensions."""
+        self._sounds = PlayableSounds(store, sounds_folder)
         self._registering: set[int] = set()
         """Trunks that stay registered although nothing is dialled over them."""
-        self._silent: set[int] = set()
         self._live: dict[object, LiveCall] = {}
         self._dry: set[int] = set()
         self._unrecorded: list[JobResult] = []
@@ -106,22 +101,15 @@ class Dialer:
         """From the phones' threads. Nobody waits on it, so that an event costs no change of thread."""
         self._checks = TrunkChecks(phones, sample=SAMPLE, folder=sounds_folder)
         self._next_look = self._next_report = 0.0
-        self._asked_to_end = threading.Event()
-        self._asked_to_hurry = threading.Event()
-        self._drain_deadline: float | None = None
-        self._hung_up_at: float | None = None
         phones.on_event = self._events.append
 
     def drain(self) -> None:
         """Start no new call; live ones get the drain time. Called a second time: hang up at once. Safe in a signal."""
-        if self._asked_to_end.is_set():
-            self._asked_to_hurry.set()
-        self._asked_to_end.set()
+        self._ending.drain()
 
     def hurry(self) -> None:
         """Start no new call and hang up what is up: the parent died."""
-        self._asked_to_hurry.set()
-        self._asked_to_end.set()
+        self._ending.hurry()
 
     def run(self) -> None:
         """Dial until drained."""
@@ -134,7 +122,7 @@ class Dialer:
                 self._step(self._clock.monotonic())
             except Unavailable as exc:
                 logger.error("The database is not available, trying again: %s", exc)
-                self._asked_to_end.wait(LOOK_S)
+                self._ending.wait(LOOK_S)
             self._tend_drain(self._clock.monotonic())
         self._phones.stop()
         self._traces.write_last()
@@ -204,26 +192,13 @@ class Dialer:
         keys = {key for campaign in campaigns for key in campaign.trunk_keys}
         keys |= {live.job.trunk_key for live in self._live.values()} | self._registering
         self._trunks = self._store.trunks.by_keys(sorted(keys)) if keys else {}
-        self._load_sounds({campaign.sound_key for campaign in campaigns} - self._sounds.keys())
+        self._sounds.learn(campaign.sound_key for campaign in campaigns)
         audible = [campaign for campaign in campaigns if campaign.sound_key in self._sounds]
         self._scheduler.update(audible, self._trunks)
         self._phones.update(self._trunks)
         self._dry.clear()
-        if campaigns and not self._asked_to_end.is_set():
+        if campaigns and not self._ending.asked:
             self._store.queue.enqueue_due(self._clock.utcnow())
-
-    def _load_sounds(self, keys: set[int]) -> None:
-        """Learn new sounds. Campaigns of one whose files are gone are not dialled: nobody is called to hear silence."""
-        for sound in self._store.sounds.by_keys(sorted(keys)).values() if keys else ():
-            stem = self._stem_of(sound)
-            if all(os.path.exists(stem + extension) for extension in EXTENSION.values()):
-                self._sounds[sound.key], self._stems[sound.key] = sound, stem
-            elif sound.key not in self._silent:
-                self._silent.add(sound.key)
-                logger.error("the files of sound %s are missing (%s.*), its campaigns are not dialled", sound.id, stem)
-
-    def _stem_of(self, sound: Sound) -> str:
-        return os.path.join(self._data_folder, sound.path.removesuffix(".wav"))
 
     def _obey(self, command: Command) -> None:
         if command.kind == "check_trunk" and command.call_id is not None:
@@ -250,7 +225,7 @@ class Dialer:
 
         When the database fails, nothing is claimed, and what ended is kept and tried again.
         """
-        ending = self._asked_to_end.is_set()
+        ending = self._ending.asked
         requests = [] if ending else self._scheduler.requests(now, self._phones.usable(), skip=self._dry)
         utcnow = self._clock.utcnow()
         jobs = self._store.queue.record_and_claim(self._unrecorded, requests, self._instance, utcnow)
@@ -273,7 +248,7 @@ class Dialer:
         trunk = self._trunks[job.trunk_key]
         plan = CallPlan(
             reference=job.call_id,
-            sound_stem=self._stems[sound.key],
+            sound_stem=sound.stem,
             sound_s=sound.duration_s,
             lead_in_ms=campaign.lead_in_ms,
             ring_timeout_s=campaign.ring_timeout_s,
@@ -328,21 +303,17 @@ class Dialer:
             logger.info("campaign %s is finished", campaign_id)
 
     def _tend_drain(self, now: float) -> None:
-        if not self._asked_to_end.is_set() or self._hung_up_at is not None:
-            return
-        if self._drain_deadline is None:
-            self._drain_deadline = now + self._drain_s
-            logger.info("draining: %d calls get %.0f s to finish", len(self._live), self._drain_s)
-        if self._asked_to_hurry.is_set() or now >= self._drain_deadline:
+        if self._ending.begins(now):
+            logger.info("draining: %d calls get %.0f s to finish", len(self._live), self._ending.drain_s)
+        if self._ending.is_time_to_hang_up(now):
             self._phones.hang_up_all()
-            self._hung_up_at = now
 
     def _has_ended(self) -> bool:
-        if not self._asked_to_end.is_set():
+        if not self._ending.asked:
             return False
         if not self._live and not self._unrecorded and not self._unstarted:
             return True
-        return self._hung_up_at is not None and self._clock.monotonic() - self._hung_up_at > HANG_UP_S
+        return self._ending.is_overdue(self._clock.monotonic(), patience_s=HANG_UP_S)
 
 
 def run_dialer(settings: Settings) -> None:

@@ -15,6 +15,7 @@ from uuid import UUID
 import bottle
 
 from api_srv import Api
+from autodialer.api.routes import ALL as PARTS
 from autodialer.clock import Clock
 from autodialer.config import Settings, load_settings
 from autodialer.errors import SettingsError, UserError
@@ -225,100 +226,11 @@ def list_rejected(api: Api, callbase_id: UUID) -> Any:
     return api.list_rejected(http.caller(), callbase_id, **http.page())
 
 
-# -- campaigns
+# -- campaigns and calls
 
 
-@routes.get("/srv1/campaigns")
-@authenticated
-def list_campaigns(api: Api) -> Json:
-    return api.list_campaigns(http.caller(), **http.page())
-
-
-@routes.post("/srv1/campaigns")
-@authenticated
-def create_campaign(api: Api) -> Json:
-    return http.created(api.create_campaign(http.caller(), http.body(), http.once()))
-
-
-@routes.get("/srv1/campaigns/<campaign_id>")
-@authenticated
-def read_campaign(api: Api, campaign_id: UUID) -> Json:
-    return api.read_campaign(http.caller(), campaign_id)
-
-
-@routes.put("/srv1/campaigns/<campaign_id>")
-@authenticated
-def change_campaign(api: Api, campaign_id: UUID) -> Json:
-    return api.change_campaign(http.caller(), campaign_id, http.body())
-
-
-@routes.post("/srv1/campaigns/<campaign_id>/start")
-@authenticated
-def start_campaign(api: Api, campaign_id: UUID) -> Json:
-    return api.start_campaign(http.caller(), campaign_id)
-
-
-@routes.post("/srv1/campaigns/<campaign_id>/pause")
-@authenticated
-def pause_campaign(api: Api, campaign_id: UUID) -> Json:
-    return api.pause_campaign(http.caller(), campaign_id)
-
-
-@routes.post("/srv1/campaigns/<campaign_id>/resume")
-@authenticated
-def resume_campaign(api: Api, campaign_id: UUID) -> Json:
-    return api.resume_campaign(http.caller(), campaign_id)
-
-
-@routes.post("/srv1/campaigns/<campaign_id>/stop")
-@authenticated
-def stop_campaign(api: Api, campaign_id: UUID) -> Json:
-    return api.stop_campaign(http.caller(), campaign_id, hangup=http.body().get("hangup", False))
-
-
-@routes.get("/srv1/campaigns/<campaign_id>/why")
-@authenticated
-def read_why(api: Api, campaign_id: UUID) -> Json:
-    return api.read_why(http.caller(), campaign_id)
-
-
-@routes.get("/srv1/campaigns/<campaign_id>/calls")
-@authenticated
-def list_calls(api: Api, campaign_id: UUID) -> Json:
-    return api.list_calls(http.caller(), campaign_id, http.parameter("disposition"), **http.page())
-
-
-@routes.get("/srv1/campaigns/<campaign_id>/report")
-@authenticated
-def read_report(api: Api, campaign_id: UUID) -> Json:
-    return api.read_report(http.caller(), campaign_id)
-
-
-# -- calls
-
-
-@routes.get("/srv1/calls/<call_id>")
-@authenticated
-def read_call(api: Api, call_id: UUID) -> Json:
-    return api.read_call(http.caller(), call_id)
-
-
-@routes.get("/srv1/calls/<call_id>/trace")
-@authenticated
-def read_call_trace(api: Api, call_id: UUID) -> str:
-    return http.text(api.read_call_trace(http.caller(), call_id))
-
-
-@routes.post("/srv1/calls/<call_id>/hangup")
-@authenticated
-def hang_up_call(api: Api, call_id: UUID) -> Json:
-    return http.with_status(202, api.hang_up_call(http.caller(), call_id))
-
-
-@routes.post("/srv1/call/sample")
-@authenticated
-def create_sample_call(api: Api) -> Json:
-    return http.with_status(202, api.create_sample_call(http.caller(), http.body(), http.once()))
+for part in PARTS:
+    routes.include(part)
 
 
 # -- wiring

@@ -104,6 +104,10 @@ class Routes:
 
         return add
 
+    def include(self, part: "Routes") -> None:
+        """Take over the routes of a part of the API."""
+        self.endpoints += part.endpoints
+
     def mount(self, app: bottle.Bottle, api: Any) -> None:
         """Give the routes to Bottle; every handler gets `api` and the ids of its path."""
         for endpoint in self.endpoints:

@@ -1,0 +1,7 @@
+"""The operations of the API that api_srv.py puts together, a class for each part of it."""
+
+from autodialer.api.operations.base import Json, Operations
+from autodialer.api.operations.calls import CallOperations
+from autodialer.api.operations.campaigns import CampaignOperations
+
+__all__ = ["CallOperations", "CampaignOperations", "Json", "Operations"]

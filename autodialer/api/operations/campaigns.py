@@ -1,0 +1,93 @@
+"""Campaigns: what they are told, how they run, what becomes of them."""
+
+from uuid import UUID
+
+from autodialer import report
+from autodialer.api.operations.base import Json, Operations
+from autodialer.errors import Conflict
+from autodialer.model import Campaign
+from autodialer.web import present
+from autodialer.web.caller import Caller
+from autodialer.web.fields import campaign_fields
+
+
+class CampaignOperations(Operations):
+    """One method an operation."""
+
+    def list_campaigns(self, caller: Caller, limit: int, after: str | None) -> Json:
+        """The campaigns of the caller."""
+        found = self._store.campaigns.page(caller.owner_key, limit=limit, after=after)
+        return present.page(found, self._present_campaign)
+
+    def create_campaign(self, caller: Caller, fields: Json, once: str | None) -> Json:
+        """A draft. Raises Invalid that names the field whose object there is not."""
+
+        def create() -> UUID:
+            campaign = self._store.campaigns.create(caller.user.key, **campaign_fields(self._store, caller, fields))
+            self._audit(caller, "campaigns.create", campaign.id, name=campaign.name)
+            return campaign.id
+
+        return self.read_campaign(caller, self._once(caller, "create_campaign", once, fields, create))
+
+    def read_campaign(self, caller: Caller, campaign_id: UUID) -> Json:
+        """One campaign."""
+        return self._present_campaign(self._store.campaigns.get(campaign_id, caller.owner_key))
+
+    def change_campaign(self, caller: Caller, campaign_id: UUID, fields: Json) -> Json:
+        """Change the limits. Raises Conflict once it has ended."""
+        self._store.campaigns.update(campaign_id, caller.owner_key, **fields)
+        return self._changed_campaign(caller, campaign_id, "campaigns.change", **fields)
+
+    def start_campaign(self, caller: Caller, campaign_id: UUID) -> Json:
+        """Raises Conflict unless it is a draft whose callbase can be dialled."""
+        campaign = self._store.campaigns.get(campaign_id, caller.owner_key)
+        callbase = self._store.callbases.by_key(campaign.callbase_key)
+        if callbase.state == "failed":
+            raise Conflict(f"The import of its callbase failed: {callbase.error}", field="callbase_id")
+        self._store.campaigns.start(campaign_id, caller.owner_key)
+        return self._changed_campaign(caller, campaign_id, "campaigns.start")
+
+    def pause_campaign(self, caller: Caller, campaign_id: UUID) -> Json:
+        """Raises Conflict unless it runs."""
+        self._store.campaigns.pause(campaign_id, caller.owner_key)
+        return self._changed_campaign(caller, campaign_id, "campaigns.pause")
+
+    def resume_campaign(self, caller: Caller, campaign_id: UUID) -> Json:
+        """Raises Conflict unless it is paused."""
+        self._store.campaigns.resume(campaign_id, caller.owner_key)
+        return self._changed_campaign(caller, campaign_id, "campaigns.resume")
+
+    def stop_campaign(self, caller: Caller, campaign_id: UUID, *, hangup: bool) -> Json:
+        """Raises Conflict unless it runs or is paused."""
+        self._store.campaigns.stop(campaign_id, caller.owner_key, hangup=hangup)
+        return self._changed_campaign(caller, campaign_id, "campaigns.stop", hangup=hangup)
+
+    def read_why(self, caller: Caller, campaign_id: UUID) -> Json:
+        """Whether it dials, and why not."""
+        campaign = self._store.campaigns.get(campaign_id, caller.owner_key)
+        there = self._sound_files.are_there(campaign.sound_key)
+        why = report.explain(self._store, campaign, self._clock.utcnow(), sound_there=there)
+        return present.why(dialing=why.dialing, reasons=why.reasons)
+
+    def list_calls(
+        self, caller: Caller, campaign_id: UUID, disposition: str | None, limit: int, after: str | None
+    ) -> Json:
+        """The finished calls of a campaign."""
+        campaign = self._store.campaigns.get(campaign_id, caller.owner_key)
+        found = self._store.calls.page(campaign.key, disposition=disposition, limit=limit, after=after)
+        return present.page(found, present.call)
+
+    def read_report(self, caller: Caller, campaign_id: UUID) -> Json:
+        """What became of a campaign."""
+        campaign = self._store.campaigns.get(campaign_id, caller.owner_key)
+        counts, figures = self._store.campaigns.counts(campaign.key), self._store.calls.report(campaign.key)
+        return present.report(campaign, counts, figures)
+
+    # -- parts of the above
+
+    def _changed_campaign(self, caller: Caller, campaign_id: UUID, action: str, **details: object) -> Json:
+        self._audit(caller, action, campaign_id, **details)
+        return self.read_campaign(caller, campaign_id)
+
+    def _present_campaign(self, campaign: Campaign) -> Json:
+        return present.campaign(campaign, report.progress_of(self._store, campaign, self._clock.utcnow()))

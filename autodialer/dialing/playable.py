@@ -1,0 +1,53 @@
+"""The sounds that can be played now: those whose files are in the data folder."""
+
+import logging
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from autodialer.media.g711 import EXTENSION
+from autodialer.model import Sound
+from autodialer.store import Store
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Playable:
+    """A sound with its encoded files."""
+
+    stem: str
+    """Path of the files without their extensions."""
+    duration_s: float
+
+
+class PlayableSounds:
+    """Learns sounds as campaigns need them and remembers them: a sound never changes."""
+
+    def __init__(self, store: Store, folder: os.PathLike[str]) -> None:
+        self._store = store
+        self._folder = os.fspath(folder)
+        self._found: dict[int, Playable] = {}
+        self._missed: set[int] = set()
+
+    def learn(self, keys: Iterable[int]) -> None:
+        """Look at the sounds with these keys that are not known yet; one without its files is logged once."""
+        unknown = sorted(set(keys) - self._found.keys())
+        for sound in self._store.sounds.by_keys(unknown).values() if unknown else ():
+            stem = os.path.join(self._folder, sound.path.removesuffix(".wav"))
+            if all(os.path.exists(stem + extension) for extension in EXTENSION.values()):
+                self._found[sound.key] = Playable(stem=stem, duration_s=sound.duration_s)
+            else:
+                self._miss(sound, stem)
+
+    def _miss(self, sound: Sound, stem: str) -> None:
+        if sound.key not in self._missed:
+            self._missed.add(sound.key)
+            logger.error("the files of sound %s are missing (%s.*), its campaigns are not dialled", sound.id, stem)
+
+    def __contains__(self, key: int) -> bool:
+        """Whether the sound can be played. Campaigns of another are not dialled: nobody is called to hear silence."""
+        return key in self._found
+
+    def __getitem__(self, key: int) -> Playable:
+        return self._found[key]
