@@ -299,6 +299,7 @@ class Dialer:
         ]
         self._store.live.heartbeat(self._instance, os.getpid())
         self._store.live.write_trunks(statuses)
+        self._store.live.write_campaigns(self._scheduler.campaign_statuses(utcnow))
         for campaign_id in self._store.queue.finish_campaigns(utcnow):
             logger.info("campaign %s is finished", campaign_id)
 

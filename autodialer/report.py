@@ -1,10 +1,10 @@
 """What people ask of a campaign: how far it is, when it ends, and why it does not dial."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from autodialer.model import Callbase, Campaign, CampaignState, Trunk, TrunkStatus
+from autodialer.model import Callbase, Campaign, CampaignLimit, CampaignState, CampaignStatus, Trunk, TrunkStatus
 from autodialer.store import Counts, Store
 
 RESTING = "resting"
@@ -77,7 +77,7 @@ def estimate_eta_s(campaign: Campaign, counts: Counts, next_due: datetime | None
 def explain(store: Store, campaign: Campaign, now: datetime, *, sound_there: bool = True) -> Why:
     """Why the campaign dials or does not, from what is known now. `sound_there`: the sound's files exist."""
     if campaign.state is not CampaignState.RUNNING:
-        return Why(dialing=False, reasons=[NOT_RUNNING[campaign.state]])
+        return Why(dialing=False, reasons=[_not_running(campaign)])
     dialer = store.live.dialer()
     if dialer is None:
         return Why(dialing=False, reasons=[DIALER_DOWN])
@@ -89,6 +89,7 @@ def explain(store: Store, campaign: Campaign, now: datetime, *, sound_there: boo
         *_of_callbase(store.callbases.by_key(campaign.callbase_key), progress),
         *_of_trunks(campaign, store.trunks.by_keys(campaign.trunk_keys), statuses, now),
         *_of_queue(progress, now),
+        *_of_pace(campaign, store.live.campaign(campaign.key)),
     ]
     blocked = any(reason.blocks for reason in reasons)
     return Why(dialing=progress.active_calls > 0 or not blocked, reasons=reasons)
@@ -100,6 +101,18 @@ NOT_RUNNING: Mapping[CampaignState, Reason] = {
     CampaignState.FINISHED: Reason(code="finished", message="Every subscriber has been dealt with."),
     CampaignState.STOPPED: Reason(code="stopped", message="The campaign was stopped for good; make a new one."),
 }
+
+
+def _not_running(campaign: Campaign) -> Reason:
+    """With who made it so and when, where a user did."""
+    reason = NOT_RUNNING[campaign.state]
+    by_user = campaign.state in (CampaignState.PAUSED, CampaignState.STOPPED)
+    if not by_user or campaign.moved_at is None:
+        return reason
+    who = campaign.moved_by or "somebody"
+    return replace(reason, message=f"{reason.message} {who} did it at {campaign.moved_at:%Y-%m-%d %H:%M:%S} UTC.")
+
+
 DIALER_DOWN = Reason(
     code="dialer_down", message="No dialer process is running; see the service's log, or start it with python main.py."
 )
@@ -174,6 +187,31 @@ def _why_not_registered(status: TrunkStatus) -> str:
 
 def _lasts(status: TrunkStatus, now: datetime) -> bool:
     return status.breaker_until is None or status.breaker_until > now
+
+
+def _of_pace(campaign: Campaign, status: CampaignStatus) -> list[Reason]:
+    """What the dialer met when it last wanted to start more calls. Calls go on all the same."""
+    messages = {
+        CampaignLimit.CAMPAIGN_CHANNELS: f"All {campaign.max_channels} channels of the campaign are busy;"
+        " a call starts when another ends.",
+        CampaignLimit.CAMPAIGN_CPS: f"It starts calls as fast as it is told to, {campaign.cps:g} a second.",
+        CampaignLimit.TRUNK_CHANNELS: "All channels of its trunks are busy; a call starts when another ends.",
+        CampaignLimit.TRUNK_CPS: "Its trunks start calls as fast as they are told to.",
+        CampaignLimit.TRUNK_IN_DOUBT: "No call has got through its trunk lately, so few are tried until one rings.",
+    }
+    if status.limited_by is None or status.limited_by not in messages:
+        return []
+    code, message = PACE_CODES[status.limited_by], messages[status.limited_by]
+    return [Reason(code=code, message=message, until=status.until, blocks=False)]
+
+
+PACE_CODES: Mapping[CampaignLimit, str] = {
+    CampaignLimit.CAMPAIGN_CHANNELS: "channels_busy",
+    CampaignLimit.TRUNK_CHANNELS: "trunk_channels_busy",
+    CampaignLimit.CAMPAIGN_CPS: "cps_reached",
+    CampaignLimit.TRUNK_CPS: "trunk_cps_reached",
+    CampaignLimit.TRUNK_IN_DOUBT: "trunk_in_doubt",
+}
 
 
 def _of_queue(progress: Progress, now: datetime) -> list[Reason]:

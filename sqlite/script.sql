@@ -272,7 +272,7 @@ CREATE TABLE campaigns (
     -- also when it was stopped
     finished_at BIGINT,
     -- subscribers of the callbase when the campaign ended; NULL: it has not
-    final_total INTEGER,
+    final_total INTEGER, moved_at BIGINT, moved_by TEXT,
     CONSTRAINT campaigns_state_known CHECK (state IN ('draft', 'running', 'paused', 'finished', 'stopped')),
     CONSTRAINT campaigns_callbase_key_there FOREIGN KEY(callbase_key) REFERENCES callbases ("key"),
     CONSTRAINT campaigns_owner_key_there FOREIGN KEY(owner_key) REFERENCES users ("key"),
@@ -491,8 +491,21 @@ CREATE TABLE trunk_checks (
 );
 CREATE INDEX trunk_checks_trunk_key ON trunk_checks (trunk_key);
 
+CREATE TABLE campaign_status (
+    -- live state of running campaigns, written by the dialer at most once a second
+    campaign_key INTEGER NOT NULL,
+    -- what keeps it from starting more calls; NULL: nothing
+    limited_by TEXT,
+    -- when a slow rate lets the next call start
+    until BIGINT,
+    written_at BIGINT NOT NULL,
+    CONSTRAINT campaign_status_key PRIMARY KEY (campaign_key),
+    CONSTRAINT campaign_status_limited_by_known CHECK (limited_by IN ('campaign_channels', 'campaign_cps', 'trunk_channels', 'trunk_cps', 'trunk_in_doubt', 'no_trunk')),
+    CONSTRAINT campaign_status_campaign_key_there FOREIGN KEY(campaign_key) REFERENCES campaigns ("key") ON DELETE CASCADE
+);
+
 -- The migration that this schema corresponds to.
-INSERT INTO alembic_version VALUES ('0006');
+INSERT INTO alembic_version VALUES ('0013');
 
 -- Three sample users. None can log in until `python main.py set-password LOGIN`.
 INSERT INTO users ("key", id, login, name, role, password_hash, comment, created_at) VALUES

@@ -1,12 +1,34 @@
 """Which call jobs may start now: CPS and channels of trunks and campaigns, the trunks' rest, fair turns. Pure."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from autodialer.campaign.breaker import Breaker
 from autodialer.campaign.pacing import Channels, TokenBucket
-from autodialer.model import CallOutcome, Campaign, ClaimedJob, ClaimRequest, Trunk, TrunkStatus
+from autodialer.campaign.turns import Turns
+from autodialer.model import (
+    CallOutcome,
+    Campaign,
+    CampaignLimit,
+    CampaignStatus,
+    ClaimedJob,
+    ClaimRequest,
+    Trunk,
+    TrunkStatus,
+)
+
+WORTH_TELLING_S = 2.0
+"""A shorter wait for the next call of a slow rate is over before somebody has read of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Allowance:
+    """How many calls may start now, and what does not let more."""
+
+    calls: int
+    limit: CampaignLimit
 
 
 @dataclass(kw_only=True)
@@ -27,9 +49,10 @@ class Pace:
             self.bucket.set_rate(limits.cps)
         self.channels.limit = limits.max_channels
 
-    def allowed(self, now: float) -> int:
-        """Calls that may start now."""
-        return min(self.bucket.available(now), self.channels.free)
+    def allowed(self, now: float, *, channels: CampaignLimit, cps: CampaignLimit) -> Allowance:
+        """Calls that may start now; `channels` and `cps` are the names of the two limits."""
+        tokens, free = self.bucket.available(now), self.channels.free
+        return Allowance(calls=free, limit=channels) if free <= tokens else Allowance(calls=tokens, limit=cps)
 
     def start(self, call: object) -> None:
         """A call starts: one token, one channel."""
@@ -48,15 +71,24 @@ class Scheduler:
         self._campaign_paces: dict[int, Pace] = {}
         self._trunk_paces: dict[int, Pace] = {}
         self._breakers: dict[int, Breaker] = {}
-        self._turn = 0
+        self._turns: dict[int, Turns] = {}
+        """Of each trunk."""
+        self._met: dict[int, Counter[CampaignLimit]] = {}
+        """Campaign -> what kept it from starting more calls since `campaign_statuses` was asked last."""
 
     def update(self, campaigns: Sequence[Campaign], trunks: Mapping[int, Trunk]) -> None:
         """Take over the campaigns that run now and the present limits."""
-        self._campaigns = {campaign.key: campaign for campaign in campaigns}
+        running = {campaign.key: campaign for campaign in campaigns}
+        for gone in self._campaigns.keys() - running.keys():
+            self._met.pop(gone, None)
+            for turns in self._turns.values():
+                turns.forget(gone)
+        self._campaigns = running
         _update_paces(self._campaign_paces, campaigns)
         _update_paces(self._trunk_paces, trunks.values())
         for key in trunks:
             self._breakers.setdefault(key, Breaker())
+            self._turns.setdefault(key, Turns())
 
     def requests(
         self, now: float, usable: Mapping[int, int], *, skip: Collection[int] = frozenset()
@@ -64,29 +96,40 @@ class Scheduler:
         """What may be claimed now.
 
         `usable`: trunk key -> calls that its phones can take, absent when none. `skip`: campaigns with nothing due.
-        Campaigns that share a trunk take turns in being first. A campaign uses the first of its trunks that does not
-        rest.
+        A campaign uses its trunks in their order: the next one gets what the ones before it, resting or full, do not
+        take. Campaigns that share a trunk get equally many calls of it.
         """
-        left: dict[int, int] = {}
+        left = {
+            key: self._campaign_paces[key].allowed(
+                now, channels=CampaignLimit.CAMPAIGN_CHANNELS, cps=CampaignLimit.CAMPAIGN_CPS
+            )
+            for key in self._campaigns
+            if key not in skip
+        }
+        wanted = {key: allowance.calls for key, allowance in left.items()}
+        trunks_of = {key: self._usable_trunks(self._campaigns[key], usable) for key in wanted}
+        allowances = {key: self._trunk_allowance(key, now, usable) for keys in trunks_of.values() for key in keys}
+        free = {key: allowance.calls for key, allowance in allowances.items()}
         requests = []
-        for campaign in self._in_turn():
-            if campaign.key in skip:
-                continue
-            trunk_key = self._trunk_for(campaign, now, usable)
-            if trunk_key is None:
-                continue
-            if trunk_key not in left:
-                left[trunk_key] = self._trunk_allowance(trunk_key, now, usable)
-            limit = min(left[trunk_key], self._campaign_paces[campaign.key].allowed(now))
-            if limit > 0:
-                left[trunk_key] -= limit
-                requests.append(ClaimRequest(campaign_key=campaign.key, trunk_key=trunk_key, limit=limit))
+        for rank in range(max(map(len, trunks_of.values()), default=0)):
+            for trunk_key, rivals in self._rivals(trunks_of, rank).items():
+                given = self._turns[trunk_key].share({key: wanted[key] for key in rivals}, free[trunk_key])
+                for key, limit in given.items():
+                    wanted[key] -= limit
+                    free[trunk_key] -= limit
+                    requests.append(ClaimRequest(campaign_key=key, trunk_key=trunk_key, limit=limit))
+        for key, allowance in left.items():
+            own = wanted[key] == 0
+            trunks = trunks_of[key]
+            limit_met = allowance.limit if own else allowances[trunks[0]].limit if trunks else CampaignLimit.NO_TRUNK
+            self._met.setdefault(key, Counter())[limit_met] += 1
         return requests
 
     def started(self, job: ClaimedJob, now: float) -> None:
         """The job's call leaves."""
         for pace in self._paces_of(job):
             pace.start(job.call_id)
+        self._turns[job.trunk_key].started(job.campaign_key)
         self._breakers[job.trunk_key].started(job.call_id, now)
 
     def heard(self, job: ClaimedJob) -> None:
@@ -122,23 +165,45 @@ class Scheduler:
             active_calls=pace.channels.in_use if pace else 0,
         )
 
-    def _in_turn(self) -> list[Campaign]:
-        campaigns = list(self._campaigns.values())
-        if not campaigns:
-            return []
-        self._turn = (self._turn + 1) % len(campaigns)
-        return campaigns[self._turn :] + campaigns[: self._turn]
+    def campaign_statuses(self, utcnow: datetime) -> list[CampaignStatus]:
+        """What has kept each running campaign from starting more calls since this was asked last, mostly."""
+        statuses = []
+        for key in self._campaigns:
+            met = self._met.pop(key, None)
+            limit = met.most_common(1)[0][0] if met else None
+            statuses.append(CampaignStatus(campaign_key=key, limited_by=limit, until=self._until(key, limit, utcnow)))
+        return statuses
 
-    def _trunk_for(self, campaign: Campaign, now: float, usable: Mapping[int, int]) -> int | None:
-        for key in campaign.trunk_keys:
-            if key in self._breakers and key in usable and self._breakers[key].allowed(now) != 0:
-                return key
-        return None
+    def _until(self, key: int, limit: CampaignLimit | None, utcnow: datetime) -> datetime | None:
+        """When a slow rate lets the next call start; None where that is soon, or not a question of time."""
+        wait_s = 0.0
+        if limit is CampaignLimit.CAMPAIGN_CPS:
+            wait_s = self._campaign_paces[key].bucket.wait_s()
+        elif limit is CampaignLimit.TRUNK_CPS:
+            paces = [
+                self._trunk_paces[trunk] for trunk in self._campaigns[key].trunk_keys if trunk in self._trunk_paces
+            ]
+            wait_s = min((pace.bucket.wait_s() for pace in paces), default=0.0)
+        return utcnow + timedelta(seconds=wait_s) if wait_s >= WORTH_TELLING_S else None
 
-    def _trunk_allowance(self, key: int, now: float, usable: Mapping[int, int]) -> int:
-        allowance = min(self._trunk_paces[key].allowed(now), usable[key])
-        limit = self._breakers[key].allowed(now)
-        return allowance if limit is None else min(allowance, limit)
+    def _usable_trunks(self, campaign: Campaign, usable: Mapping[int, int]) -> list[int]:
+        return [key for key in campaign.trunk_keys if key in self._breakers and key in usable]
+
+    def _rivals(self, trunks_of: Mapping[int, Sequence[int]], rank: int) -> dict[int, list[int]]:
+        """Trunk -> the campaigns that have it in this place of their order."""
+        rivals: dict[int, list[int]] = {}
+        for key, trunks in trunks_of.items():
+            if rank < len(trunks):
+                rivals.setdefault(trunks[rank], []).append(key)
+        return rivals
+
+    def _trunk_allowance(self, key: int, now: float, usable: Mapping[int, int]) -> Allowance:
+        pace = self._trunk_paces[key].allowed(now, channels=CampaignLimit.TRUNK_CHANNELS, cps=CampaignLimit.TRUNK_CPS)
+        limits = [pace, Allowance(calls=usable[key], limit=CampaignLimit.TRUNK_CHANNELS)]
+        trust = self._breakers[key].allowed(now)
+        if trust is not None:
+            limits.append(Allowance(calls=trust, limit=CampaignLimit.TRUNK_IN_DOUBT))
+        return min(limits, key=lambda allowance: allowance.calls)
 
     def _release(self, job: ClaimedJob) -> None:
         for pace in self._paces_of(job):

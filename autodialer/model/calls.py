@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from autodialer.model.states import Cause, Disposition, EndedBy, JobState, SubscriberState
+from autodialer.model.states import CampaignLimit, Cause, Disposition, EndedBy, JobState, SubscriberState
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,6 +171,17 @@ class CheckResult:
     """host:port under which the provider sees us; None: he does not say."""
     rtt_ms: float | None
     """Round trip of the first question that was answered."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CampaignStatus:
+    """Live state of a running campaign, written by the dialer at most once a second."""
+
+    campaign_key: int
+    limited_by: CampaignLimit | None = None
+    """What it mostly met in the last second; None: nothing was due, or nothing is in its way."""
+    until: datetime | None = None
+    """When a slow rate lets the next call start; None where that is soon, or not a question of time."""
 
 
 @dataclass(frozen=True, kw_only=True)

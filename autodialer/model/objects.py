@@ -194,3 +194,7 @@ class Campaign:
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    moved_at: datetime | None = None
+    """When a user started, paused, resumed or stopped it last; None: never."""
+    moved_by: str | None = None
+    """Login of that user."""

@@ -59,6 +59,19 @@ class JobState(StrEnum):
     CANCELLED = "cancelled"
 
 
+class CampaignLimit(StrEnum):
+    """What keeps a running campaign from starting more calls at the moment."""
+
+    CAMPAIGN_CHANNELS = "campaign_channels"
+    CAMPAIGN_CPS = "campaign_cps"
+    TRUNK_CHANNELS = "trunk_channels"
+    TRUNK_CPS = "trunk_cps"
+    TRUNK_IN_DOUBT = "trunk_in_doubt"
+    """The trunk has not proved itself, fell silent, or is tried with one call."""
+    NO_TRUNK = "no_trunk"
+    """No trunk of it can be used: the phones have no way out, or are not registered."""
+
+
 class SubscriberState(StrEnum):
     """A subscriber within one campaign; the allowed transitions are in SUBSCRIBER_TRANSITIONS."""
 

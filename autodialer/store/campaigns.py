@@ -150,12 +150,14 @@ class Campaigns:
             rows, cursor = fetch_page(connection, query, campaigns.c.key, lambda row: row, limit=limit, after=after)
             return campaigns_from(connection, rows), cursor
 
-    def update(
-        self, campaign_id: UUID, owner_key: int | None, *, max_channels: int | None = None, cps: float | None = None
-    ) -> Campaign:
-        """Change the limits; a running campaign takes them at once. Raises NotFound, Conflict once it has ended."""
-        given = {"max_channels": max_channels, "cps": cps}
-        values = {name: value for name, value in given.items() if value is not None}
+    def update(self, campaign_id: UUID, owner_key: int | None, **rules: Unpack[CampaignRules]) -> Campaign:
+        """Change the rules; a running campaign goes by them at once, calls under way by those of their start.
+
+        Raises NotFound, Conflict once it has ended.
+        """
+        values: dict[str, Any] = dict(rules)
+        if "retry" in rules:
+            values["retry"] = retry_to(rules["retry"])
         with self._database.write() as connection:
             campaign = _fetch(connection, campaigns.c.id == campaign_id, owner_key)
             if campaign.state in ENDED:
@@ -164,31 +166,31 @@ class Campaigns:
                 connection.execute(update(campaigns).where(campaigns.c.key == campaign.key).values(values))
             return _fetch(connection, campaigns.c.key == campaign.key, None)
 
-    def start(self, campaign_id: UUID, owner_key: int | None) -> Campaign:
-        """From draft to running. Raises NotFound, Conflict."""
+    def start(self, campaign_id: UUID, owner_key: int | None, *, by: str | None = None) -> Campaign:
+        """From draft to running; `by` is the login of who wants it, as below. Raises NotFound, Conflict."""
         with self._database.write() as connection:
             campaign = _fetch(connection, campaigns.c.id == campaign_id, owner_key)
             _check_state(campaign, "started", CampaignState.DRAFT)
             missing = _what_is_missing(connection, campaign.trunk_keys, campaign.sound_key, campaign.callbase_key)
             if missing is not None:
                 raise Conflict("What it needs has been deleted; make a new campaign.", field=missing)
-            return self._move(connection, campaign, CampaignState.RUNNING, started_at=self._clock.utcnow())
+            return self._move(connection, campaign, CampaignState.RUNNING, by, started_at=self._clock.utcnow())
 
-    def pause(self, campaign_id: UUID, owner_key: int | None) -> Campaign:
+    def pause(self, campaign_id: UUID, owner_key: int | None, *, by: str | None = None) -> Campaign:
         """No new calls; live ones end by themselves. Raises NotFound, Conflict."""
         with self._database.write() as connection:
             campaign = _fetch(connection, campaigns.c.id == campaign_id, owner_key)
             _check_state(campaign, "paused", CampaignState.RUNNING)
-            return self._move(connection, campaign, CampaignState.PAUSED)
+            return self._move(connection, campaign, CampaignState.PAUSED, by)
 
-    def resume(self, campaign_id: UUID, owner_key: int | None) -> Campaign:
+    def resume(self, campaign_id: UUID, owner_key: int | None, *, by: str | None = None) -> Campaign:
         """From paused to running. Raises NotFound, Conflict."""
         with self._database.write() as connection:
             campaign = _fetch(connection, campaigns.c.id == campaign_id, owner_key)
             _check_state(campaign, "resumed", CampaignState.PAUSED)
-            return self._move(connection, campaign, CampaignState.RUNNING)
+            return self._move(connection, campaign, CampaignState.RUNNING, by)
 
-    def stop(self, campaign_id: UUID, owner_key: int | None, *, hangup: bool) -> Campaign:
+    def stop(self, campaign_id: UUID, owner_key: int | None, *, hangup: bool, by: str | None = None) -> Campaign:
         """For good: what is queued is cancelled. Live calls end by themselves, or at once with `hangup`.
 
         Raises NotFound, Conflict.
@@ -198,7 +200,12 @@ class Campaigns:
             campaign = _fetch(connection, campaigns.c.id == campaign_id, owner_key)
             _check_state(campaign, "stopped", CampaignState.RUNNING, CampaignState.PAUSED)
             stopped = self._move(
-                connection, campaign, CampaignState.STOPPED, finished_at=now, final_total=_total(connection, campaign)
+                connection,
+                campaign,
+                CampaignState.STOPPED,
+                by,
+                finished_at=now,
+                final_total=_total(connection, campaign),
             )
             if hangup:
                 command = {"kind": "hangup_campaign", "campaign_key": campaign.key, "created_at": now}
@@ -252,8 +259,11 @@ class Campaigns:
         with self._database.read() as connection:
             return connection.execute(query).scalar_one_or_none()
 
-    def _move(self, connection: Connection, campaign: Campaign, state: CampaignState, **values: Any) -> Campaign:
-        change = update(campaigns).where(campaigns.c.key == campaign.key).values(state=state.value, **values)
+    def _move(
+        self, connection: Connection, campaign: Campaign, state: CampaignState, by: str | None, **values: Any
+    ) -> Campaign:
+        values |= {"state": state.value, "moved_at": self._clock.utcnow(), "moved_by": by}
+        change = update(campaigns).where(campaigns.c.key == campaign.key).values(values)
         connection.execute(change)
         return _fetch(connection, campaigns.c.key == campaign.key, None)
 

@@ -1,15 +1,16 @@
 """Live state, written by the dialer and read by the API: trunks, and whether a dialer is there at all."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import Table, delete, select
 
 from autodialer.clock import Clock
-from autodialer.model import TrunkStatus
+from autodialer.model import CampaignLimit, CampaignStatus, TrunkStatus
 from autodialer.store.engine import AnyRow, Database, insert_into
-from autodialer.store.tables import dialers, trunk_status
+from autodialer.store.tables import campaign_status, dialers, trunk_status
 
 STATUS_COLUMNS = tuple(field.name for field in fields(TrunkStatus))
 FORGOTTEN = timedelta(days=1)
@@ -31,9 +32,8 @@ class Live:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        statement = insert_into(database.dialect, trunk_status)
-        replaced = {column.name: column for column in statement.excluded if column.name != "trunk_key"}
-        self._replace_status = statement.on_conflict_do_update(index_elements=["trunk_key"], set_=replaced)
+        self._replace_trunk = _replace(database, trunk_status, "trunk_key")
+        self._replace_campaign = _replace(database, campaign_status, "campaign_key")
 
     def write_trunks(self, statuses: Sequence[TrunkStatus]) -> None:
         """Replace the states of these trunks."""
@@ -42,7 +42,26 @@ class Live:
         now = self._clock.utcnow()
         values = [{name: getattr(status, name) for name in STATUS_COLUMNS} | {"written_at": now} for status in statuses]
         with self._database.write() as connection:
-            connection.execute(self._replace_status, values)
+            connection.execute(self._replace_trunk, values)
+
+    def write_campaigns(self, statuses: Sequence[CampaignStatus]) -> None:
+        """Replace the states of these campaigns."""
+        if not statuses:
+            return
+        now = self._clock.utcnow()
+        values = [{**asdict(status), "written_at": now} for status in statuses]
+        with self._database.write() as connection:
+            connection.execute(self._replace_campaign, values)
+
+    def campaign(self, campaign_key: int, *, within_s: float = 5.0) -> CampaignStatus:
+        """What the dialer said of it lately; says nothing when that is longer ago than `within_s`."""
+        since = self._clock.utcnow() - timedelta(seconds=within_s)
+        found = (campaign_status.c.campaign_key == campaign_key) & (campaign_status.c.written_at >= since)
+        with self._database.read() as connection:
+            row = connection.execute(select(campaign_status).where(found)).one_or_none()
+        if row is None or row.limited_by is None:
+            return CampaignStatus(campaign_key=campaign_key)
+        return CampaignStatus(campaign_key=campaign_key, limited_by=CampaignLimit(row.limited_by), until=row.until)
 
     def trunk(self, trunk_key: int) -> TrunkStatus | None:
         """None when no dialer has written anything of it."""
@@ -76,6 +95,13 @@ class Live:
         with self._database.read() as connection:
             row = connection.execute(query).one_or_none()
         return DialerSeen(**row._asdict()) if row is not None else None
+
+
+def _replace(database: Database, table: Table, key: str) -> Any:
+    """Insert rows, or write them over those with the same key."""
+    statement = insert_into(database.dialect, table)
+    replaced = {column.name: column for column in statement.excluded if column.name != key}
+    return statement.on_conflict_do_update(index_elements=[key], set_=replaced)
 
 
 def _status_from(row: AnyRow) -> TrunkStatus:

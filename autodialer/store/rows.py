@@ -115,6 +115,8 @@ def _campaign_from(row: AnyRow, in_order: Sequence[AnyRow]) -> Campaign:
         created_at=row.created_at,
         started_at=row.started_at,
         finished_at=row.finished_at,
+        moved_at=row.moved_at,
+        moved_by=row.moved_by,
     )
 
 

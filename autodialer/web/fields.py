@@ -42,7 +42,7 @@ def trunk_fields(fields: Json) -> Json:
 
 def campaign_fields(store: Store, caller: Caller, fields: Json) -> Json:
     """Fields of a new campaign with the keys of what it names. Raises Invalid."""
-    values = {name: value for name, value in fields.items() if name not in _IDS}
+    values = campaign_rules({name: value for name, value in fields.items() if name not in _IDS})
     trunks = [owned(store.trunks.get, trunk_id, caller, "trunk_ids") for trunk_id in fields["trunk_ids"]]
     callbase = owned(store.callbases.get, fields["callbase_id"], caller, "callbase_id")
     if callbase.state == "failed":
@@ -50,6 +50,11 @@ def campaign_fields(store: Store, caller: Caller, fields: Json) -> Json:
     values["trunk_keys"] = [trunk.key for trunk in trunks]
     values["sound_key"] = owned(store.sounds.get, fields["sound_id"], caller, "sound_id").key
     values["callbase_key"] = callbase.key
-    if "retry" in fields:
-        values["retry"] = {name: RetryRule(**rule) for name, rule in fields["retry"].items()}
     return {**values, "name": values["name"].strip()}
+
+
+def campaign_rules(fields: Json) -> Json:
+    """Rules of a campaign as they are stored."""
+    if "retry" not in fields:
+        return dict(fields)
+    return {**fields, "retry": {name: RetryRule(**rule) for name, rule in fields["retry"].items()}}

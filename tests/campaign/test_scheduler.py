@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from autodialer.campaign.scheduler import Scheduler
-from autodialer.model import Campaign, Cause, ClaimRequest, Disposition, Trunk
+from autodialer.model import Campaign, CampaignLimit, Cause, ClaimRequest, Disposition, Trunk
 from tests.campaign.factories import NOW, campaign, job, outcome
 
 
@@ -64,9 +64,78 @@ def test_channels_are_never_exceeded_and_free_themselves_once() -> None:
 def test_two_campaigns_share_a_trunk_and_take_turns() -> None:
     both = [campaign(key=1, cps=1000.0), campaign(key=2, cps=1000.0)]
     plan = scheduler(both, trunk(max_channels=1, cps=1000.0))
-    first = [plan.requests(float(now), {1: 250})[0].campaign_key for now in range(4)]
-    assert sorted(first) == [1, 1, 2, 2]
-    assert first[0] != first[1]
+    turns = []
+    for now in range(6):
+        (request,) = plan.requests(float(now), {1: 250})
+        turns.append(request.campaign_key)
+        plan.started(call(now, campaign_key=request.campaign_key), float(now))
+        plan.ended(call(now, campaign_key=request.campaign_key), outcome(Disposition.BUSY), float(now))
+    assert turns == [1, 2, 1, 2, 1, 2]
+
+
+def test_a_slow_trunk_is_shared_evenly_however_often_it_is_looked_at() -> None:
+    """A token comes every 50 looks: whose turn it is must not hang on the count of looks."""
+    both = [campaign(key=key, cps=1000.0, max_channels=100) for key in (1, 2)]
+    plan = scheduler(both, trunk(cps=1.0, max_channels=100))
+    plan.rang(call(0))
+    starts = {1: 0, 2: 0}
+    for look in range(2000):
+        now = look * 0.02
+        for request in plan.requests(now, {1: 250}):
+            starts[request.campaign_key] += request.limit
+            for index in range(request.limit):
+                made = call(look * 10 + index + 1, campaign_key=request.campaign_key)
+                plan.started(made, now)
+                plan.rang(made)
+    assert abs(starts[1] - starts[2]) <= 1
+    assert sum(starts.values()) == 40
+
+
+def test_a_campaign_that_comes_later_gets_half_and_not_what_the_other_had_before() -> None:
+    plan = scheduler([campaign(key=1, cps=1000.0)], trunk(cps=1000.0, max_channels=1))
+    turns = []
+    for now in range(30):
+        if now == 20:
+            plan.update([campaign(key=1, cps=1000.0), campaign(key=2, cps=1000.0)], {1: trunk(max_channels=1)})
+        (request,) = plan.requests(float(now), {1: 250})
+        turns.append(request.campaign_key)
+        made = call(now, campaign_key=request.campaign_key)
+        plan.started(made, float(now))
+        plan.ended(made, outcome(Disposition.BUSY), float(now))
+    assert turns[:20] == [1] * 20
+    assert abs(turns[20:].count(1) - turns[20:].count(2)) <= 2
+
+
+def test_a_full_trunk_leaves_the_rest_to_the_next_one() -> None:
+    plan = scheduler([campaign(trunk_keys=(1, 2), cps=1000.0, max_channels=50)], trunk(1, max_channels=2), trunk(2))
+    assert plan.requests(0.0, {1: 250, 2: 250})[0].trunk_key == 1
+    for number in range(2):
+        plan.started(call(number), 0.0)
+        plan.rang(call(number))
+    (request,) = plan.requests(1.0, {1: 250, 2: 250})
+    assert request.trunk_key == 2
+
+
+def test_what_holds_a_campaign_is_told() -> None:
+    slow = campaign(key=1, cps=0.1)
+    plan = scheduler([slow], trunk())
+    plan.requests(0.0, {1: 250})
+    plan.started(call(1), 0.0)
+    for look in range(1, 50):
+        plan.requests(look * 0.02, {1: 250})
+    (status,) = plan.campaign_statuses(NOW)
+    assert status.limited_by is CampaignLimit.CAMPAIGN_CPS
+    assert status.until is not None
+    assert 8 < (status.until - NOW).total_seconds() <= 10
+    assert plan.campaign_statuses(NOW)[0].limited_by is None
+    plan.update([replace(slow, cps=1000.0, max_channels=1)], {1: trunk()})
+    plan.requests(1.0, {1: 250})
+    assert plan.campaign_statuses(NOW)[0].limited_by is CampaignLimit.CAMPAIGN_CHANNELS
+    plan.update([replace(slow, cps=1000.0)], {1: trunk(max_channels=1)})
+    plan.requests(2.0, {1: 250})
+    assert plan.campaign_statuses(NOW)[0].limited_by is CampaignLimit.TRUNK_CHANNELS
+    plan.requests(3.0, {})
+    assert plan.campaign_statuses(NOW)[0].limited_by is CampaignLimit.NO_TRUNK
 
 
 def test_a_campaign_falls_over_to_its_next_trunk_while_the_first_rests() -> None:

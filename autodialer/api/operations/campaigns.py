@@ -8,7 +8,7 @@ from autodialer.errors import Conflict
 from autodialer.model import Campaign
 from autodialer.web import present
 from autodialer.web.caller import Caller
-from autodialer.web.fields import campaign_fields
+from autodialer.web.fields import campaign_fields, campaign_rules
 
 
 class CampaignOperations(Operations):
@@ -34,8 +34,8 @@ class CampaignOperations(Operations):
         return self._present_campaign(self._store.campaigns.get(campaign_id, caller.owner_key))
 
     def change_campaign(self, caller: Caller, campaign_id: UUID, fields: Json) -> Json:
-        """Change the limits. Raises Conflict once it has ended."""
-        self._store.campaigns.update(campaign_id, caller.owner_key, **fields)
+        """Change the rules. Raises Conflict once it has ended."""
+        self._store.campaigns.update(campaign_id, caller.owner_key, **campaign_rules(fields))
         return self._changed_campaign(caller, campaign_id, "campaigns.change", **fields)
 
     def start_campaign(self, caller: Caller, campaign_id: UUID) -> Json:
@@ -44,22 +44,22 @@ class CampaignOperations(Operations):
         callbase = self._store.callbases.by_key(campaign.callbase_key)
         if callbase.state == "failed":
             raise Conflict(f"The import of its callbase failed: {callbase.error}", field="callbase_id")
-        self._store.campaigns.start(campaign_id, caller.owner_key)
+        self._store.campaigns.start(campaign_id, caller.owner_key, by=caller.user.login)
         return self._changed_campaign(caller, campaign_id, "campaigns.start")
 
     def pause_campaign(self, caller: Caller, campaign_id: UUID) -> Json:
         """Raises Conflict unless it runs."""
-        self._store.campaigns.pause(campaign_id, caller.owner_key)
+        self._store.campaigns.pause(campaign_id, caller.owner_key, by=caller.user.login)
         return self._changed_campaign(caller, campaign_id, "campaigns.pause")
 
     def resume_campaign(self, caller: Caller, campaign_id: UUID) -> Json:
         """Raises Conflict unless it is paused."""
-        self._store.campaigns.resume(campaign_id, caller.owner_key)
+        self._store.campaigns.resume(campaign_id, caller.owner_key, by=caller.user.login)
         return self._changed_campaign(caller, campaign_id, "campaigns.resume")
 
     def stop_campaign(self, caller: Caller, campaign_id: UUID, *, hangup: bool) -> Json:
         """Raises Conflict unless it runs or is paused."""
-        self._store.campaigns.stop(campaign_id, caller.owner_key, hangup=hangup)
+        self._store.campaigns.stop(campaign_id, caller.owner_key, hangup=hangup, by=caller.user.login)
         return self._changed_campaign(caller, campaign_id, "campaigns.stop", hangup=hangup)
 
     def read_why(self, caller: Caller, campaign_id: UUID) -> Json:

@@ -16,7 +16,7 @@ from sqlalchemy import (
     text,
 )
 
-from autodialer.model import Cause, Disposition, EndedBy, JobState
+from autodialer.model import CampaignLimit, Cause, Disposition, EndedBy, JobState
 from autodialer.store.columns import JsonObject, Key, PublicId
 from autodialer.store.tables.shapes import (
     at,
@@ -67,6 +67,9 @@ campaigns = Table(
     at("created_at", nullable=False),
     at("started_at"),
     at("finished_at", comment="also when it was stopped"),
+    # When, and by whose login, it was started, paused, resumed or stopped last.
+    at("moved_at"),
+    words("moved_by", nullable=True),
     Column("final_total", Integer, comment="subscribers of the callbase when the campaign ended; NULL: it has not"),
     CAMPAIGNS.check(),
     Index(None, "owner_key"),
@@ -256,6 +259,17 @@ trunk_status = Table(
     count("active_calls"),
     at("written_at", nullable=False),
     comment="live state, written by the dialer at most once a second",
+)
+
+campaign_status = Table(
+    "campaign_status",
+    metadata,
+    Column("campaign_key", Key, ForeignKey("campaigns.key", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    words("limited_by", nullable=True, comment="what keeps it from starting more calls; NULL: nothing"),
+    at("until", comment="when a slow rate lets the next call start"),
+    at("written_at", nullable=False),
+    check_one_of("limited_by", CampaignLimit),
+    comment="live state of running campaigns, written by the dialer at most once a second",
 )
 
 dialers = Table(
