@@ -504,6 +504,15 @@ CREATE TABLE campaign_status (
     CONSTRAINT campaign_status_campaign_key_there FOREIGN KEY(campaign_key) REFERENCES campaigns ("key") ON DELETE CASCADE
 );
 
+CREATE TABLE campaign_origins (
+    -- earlier campaigns of the same callbase; whom one of them reached, the campaign does not call
+    campaign_key INTEGER NOT NULL,
+    origin_key INTEGER NOT NULL,
+    CONSTRAINT campaign_origins_key PRIMARY KEY (campaign_key, origin_key),
+    CONSTRAINT campaign_origins_campaign_key_there FOREIGN KEY(campaign_key) REFERENCES campaigns ("key") ON DELETE CASCADE,
+    CONSTRAINT campaign_origins_origin_key_there FOREIGN KEY(origin_key) REFERENCES campaigns ("key") ON DELETE CASCADE
+) WITHOUT ROWID;
+
 -- The migration that this schema corresponds to.
 INSERT INTO alembic_version VALUES ('0013');
 

@@ -18,6 +18,7 @@ from autodialer.model import (
     RetryRule,
     SubscriberState,
 )
+from autodialer.store.cloning import clone
 from autodialer.store.columns import new_id
 from autodialer.store.engine import AnyRow, Database
 from autodialer.store.owned import owned_by
@@ -37,6 +38,7 @@ from autodialer.store.tables import (
 )
 from autodialer.store.transitions import is_one_of
 
+NAME_LENGTH = 200
 ENDED = (CampaignState.FINISHED, CampaignState.STOPPED)
 
 
@@ -171,9 +173,7 @@ class Campaigns:
         with self._database.write() as connection:
             campaign = _fetch(connection, campaigns.c.id == campaign_id, owner_key)
             _check_state(campaign, "started", CampaignState.DRAFT)
-            missing = _what_is_missing(connection, campaign.trunk_keys, campaign.sound_key, campaign.callbase_key)
-            if missing is not None:
-                raise Conflict("What it needs has been deleted; make a new campaign.", field=missing)
+            _check_all_there(connection, campaign)
             return self._move(connection, campaign, CampaignState.RUNNING, by, started_at=self._clock.utcnow())
 
     def pause(self, campaign_id: UUID, owner_key: int | None, *, by: str | None = None) -> Campaign:
@@ -213,6 +213,22 @@ class Campaigns:
         # Nothing of a stopped campaign is claimed, so the jobs need not go in the same transaction.
         cancel_queued(self._database, campaign.key)
         return stopped
+
+    def clone(self, campaign_id: UUID, owner_key: int | None, *, only_unreached: bool) -> Campaign:
+        """A draft of the same rules for everybody, or for those whom neither the campaign nor its origins reached.
+
+        Raises NotFound; Conflict while a campaign whose unreached are wanted has not ended, and when what it needs has
+        been deleted.
+        """
+        with self._database.write() as connection:
+            campaign = _fetch(connection, campaigns.c.id == campaign_id, owner_key)
+            if only_unreached and campaign.state not in ENDED:
+                raise Conflict(f"The campaign is {campaign.state}; whom it did not reach is known once it has ended.")
+            _check_all_there(connection, campaign)
+            name = f"{campaign.name} (unreached)" if only_unreached else f"{campaign.name} (copy)"
+            now = self._clock.utcnow()
+            key = clone(connection, campaign, name=name[:NAME_LENGTH], only_unreached=only_unreached, now=now)
+            return _fetch(connection, campaigns.c.key == key, None)
 
     def counts(self, campaign_key: int) -> Counts:
         """The subscribers by state. Raises NotFound."""
@@ -280,6 +296,12 @@ def _check_state(campaign: Campaign, deed: str, *allowed: CampaignState) -> None
         words = " or ".join(allowed)
         hint = "" if CAMPAIGN_TRANSITIONS[campaign.state] else "; make a new one"
         raise Conflict(f"The campaign is {campaign.state}; only one that is {words} can be {deed}{hint}.")
+
+
+def _check_all_there(connection: Connection, campaign: Campaign) -> None:
+    missing = _what_is_missing(connection, campaign.trunk_keys, campaign.sound_key, campaign.callbase_key)
+    if missing is not None:
+        raise Conflict("What it needs has been deleted; make a new campaign.", field=missing)
 
 
 def _what_is_missing(

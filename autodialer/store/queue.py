@@ -17,6 +17,7 @@ from autodialer.model import (
     SubscriberState,
 )
 from autodialer.store import outcomes
+from autodialer.store.cloning import REACHED_BEFORE, WAS_REACHED
 from autodialer.store.columns import new_id
 from autodialer.store.engine import AnyRow, Database
 from autodialer.store.prepared import Prepared
@@ -35,6 +36,8 @@ from autodialer.store.transitions import CallbaseState, is_one_of
 RUNNING = is_one_of(campaigns.c.state, CampaignState.RUNNING)
 _RUNNING_CAMPAIGNS = select_campaigns().where(RUNNING).order_by(campaigns.c.key)
 READY = is_one_of(callbases.c.state, CallbaseState.READY)
+BATCHES_AT_ONCE = 10
+"""Most batches walked over at once when nobody in them is to be called."""
 EXCLUDED_DNC = "dnc"
 EXCLUDED_ERASED = "erased"
 
@@ -61,8 +64,12 @@ class Queue:
             hungry = connection.execute(_HUNGRY, {"now": now, "enough": batch // 2}).all()
         made = 0
         for campaign in hungry:
-            with self._database.write() as connection:
-                made += _enqueue(connection, campaign.key, now, batch)
+            for _ in range(BATCHES_AT_ONCE):
+                with self._database.write() as connection:
+                    walked, jobs = _enqueue(connection, campaign.key, now, batch)
+                made += jobs
+                if jobs or not walked:
+                    break
         return made
 
     def record_and_claim(
@@ -170,26 +177,34 @@ _OVER = (
 
 
 _ADD_SUBSCRIBER = Prepared(insert(campaign_subscribers), columns=["campaign_key", "subscriber_key"])
+_ADD_EXCLUDED = Prepared(insert(campaign_subscribers), columns=["campaign_key", "subscriber_key", "state", "reason"])
 _ADD_JOB = Prepared(insert(call_jobs), columns=["campaign_key", "subscriber_key", "call_id", "not_before"])
 
 
-def _enqueue(connection: Connection, campaign_key: int, now: datetime, batch: int) -> int:
+def _enqueue(connection: Connection, campaign_key: int, now: datetime, batch: int) -> tuple[int, int]:
+    """Walk on by a batch; returns how many subscribers that were and how many jobs came of it."""
     ahead = (
-        select(subscribers.c.key)
+        select(subscribers.c.key, WAS_REACHED.label("was_reached"))
+        .select_from(subscribers)
         .join(campaigns, campaigns.c.callbase_key == subscribers.c.callbase_key)
         .where(campaigns.c.key == campaign_key, RUNNING, _AHEAD)
         .order_by(subscribers.c.key)
         .limit(batch)
     )
-    keys = connection.execute(ahead).scalars().all()
-    if not keys:
-        return 0
-    both = [{"campaign_key": campaign_key, "subscriber_key": key} for key in keys]
-    _ADD_SUBSCRIBER.execute(connection, both)
-    _ADD_JOB.execute(connection, [{**row, "call_id": new_id(), "not_before": now} for row in both])
-    moved = update(campaigns).where(campaigns.c.key == campaign_key).values(next_subscriber_key=keys[-1])
+    rows = connection.execute(ahead).all()
+    if not rows:
+        return 0, 0
+    both = [{"campaign_key": campaign_key, "subscriber_key": row.key} for row in rows if not row.was_reached]
+    excluded = {"campaign_key": campaign_key, "state": SubscriberState.EXCLUDED.value, "reason": REACHED_BEFORE}
+    others = [{**excluded, "subscriber_key": row.key} for row in rows if row.was_reached]
+    if both:
+        _ADD_SUBSCRIBER.execute(connection, both)
+        _ADD_JOB.execute(connection, [{**row, "call_id": new_id(), "not_before": now} for row in both])
+    if others:
+        _ADD_EXCLUDED.execute(connection, others)
+    moved = update(campaigns).where(campaigns.c.key == campaign_key).values(next_subscriber_key=rows[-1].key)
     connection.execute(moved)
-    return len(keys)
+    return len(rows), len(both)
 
 
 _CANDIDATES = (

@@ -36,6 +36,41 @@ def test_a_campaign_is_a_draft_with_the_defaults_that_are_promised(objects: dict
     assert (campaign["dispositions"], campaign["active_calls"], campaign["eta_s"]) == ({}, 0, None)
 
 
+def test_a_campaign_is_cloned_for_all_at_any_time_and_for_the_unreached_once_it_has_ended(
+    anna: Client, objects: dict[str, Any]
+) -> None:
+    copy = anna.post(path_of(objects, "/clone"))
+    assert copy.status == 201
+    assert copy.json()["state"] == "draft"
+    assert copy.json()["id"] != objects["campaign"]["id"]
+    assert copy.json()["callbase_id"] == objects["campaign"]["callbase_id"]
+    early = anna.post(path_of(objects, "/clone"), json={"only": "unreached"})
+    assert (early.status, early.json()["error"]) == (409, "conflict")
+    anna.post(path_of(objects, "/start"))
+    anna.post(path_of(objects, "/stop"))
+    assert anna.post(path_of(objects, "/clone"), json={"only": "unreached"}).status == 201
+    assert anna.post(path_of(objects, "/clone"), json={"only": "some"}).status == 400
+
+
+def test_every_rule_of_a_running_campaign_can_be_changed(anna: Client, objects: dict[str, Any]) -> None:
+    anna.post(path_of(objects, "/start"))
+    rules = {
+        "max_channels": 7,
+        "cps": 2.5,
+        "caller_id": "+79160000009",
+        "ring_timeout_s": 20,
+        "max_call_s": 30,
+        "lead_in_ms": 100,
+        "max_attempts": 4,
+        "min_played_s": 1.5,
+    }
+    changed = anna.put(path_of(objects), json={**rules, "retry": {"busy": {"after_s": 60, "times": 1}}}).json()
+    assert {name: changed[name] for name in rules} == rules
+    assert changed["retry"]["busy"] == {"after_s": 60, "times": 1}
+    refused = anna.put(path_of(objects), json={"cps": 0})
+    assert (refused.status, refused.json()["details"][0]["field"]) == (400, "cps")
+
+
 def test_every_field_of_a_campaign_is_kept(anna: Client, objects: dict[str, Any]) -> None:
     fields = objects["fields"] | {
         "caller_id": "+79160000000",

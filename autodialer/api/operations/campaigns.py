@@ -62,6 +62,17 @@ class CampaignOperations(Operations):
         self._store.campaigns.stop(campaign_id, caller.owner_key, hangup=hangup, by=caller.user.login)
         return self._changed_campaign(caller, campaign_id, "campaigns.stop", hangup=hangup)
 
+    def clone_campaign(self, caller: Caller, campaign_id: UUID, only: str, once: str | None) -> Json:
+        """A draft of the same rules. Raises Conflict when its unreached are wanted before it has ended."""
+
+        def make() -> UUID:
+            made = self._store.campaigns.clone(campaign_id, caller.owner_key, only_unreached=only == "unreached")
+            self._audit(caller, "campaigns.clone", made.id, of=str(campaign_id), only=only)
+            return made.id
+
+        asked = {"campaign_id": str(campaign_id), "only": only}
+        return self.read_campaign(caller, self._once(caller, "clone_campaign", once, asked, make))
+
     def read_why(self, caller: Caller, campaign_id: UUID) -> Json:
         """Whether it dials, and why not."""
         campaign = self._store.campaigns.get(campaign_id, caller.owner_key)

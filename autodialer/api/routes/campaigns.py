@@ -57,6 +57,13 @@ def stop_campaign(api: CampaignOperations, campaign_id: UUID) -> Json:
     return api.stop_campaign(http.caller(), campaign_id, hangup=http.body().get("hangup", False))
 
 
+@routes.post("/srv1/campaigns/<campaign_id>/clone")
+@authenticated
+def clone_campaign(api: CampaignOperations, campaign_id: UUID) -> Json:
+    made = api.clone_campaign(http.caller(), campaign_id, http.body().get("only", "all"), http.once())
+    return http.created(made)
+
+
 @routes.get("/srv1/campaigns/<campaign_id>/why")
 @authenticated
 def read_why(api: CampaignOperations, campaign_id: UUID) -> Json:

@@ -92,6 +92,16 @@ campaign_trunks = Table(
     sqlite_with_rowid=False,
 )
 
+campaign_origins = Table(
+    "campaign_origins",
+    metadata,
+    refers("campaign_key", "campaigns.key", cascade=True),
+    refers("origin_key", "campaigns.key", cascade=True),
+    PrimaryKeyConstraint("campaign_key", "origin_key"),
+    sqlite_with_rowid=False,
+    comment="earlier campaigns of the same callbase; whom one of them reached, the campaign does not call",
+)
+
 campaign_subscribers = Table(
     "campaign_subscribers",
     metadata,

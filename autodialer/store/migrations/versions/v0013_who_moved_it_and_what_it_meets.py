@@ -32,3 +32,17 @@ def upgrade() -> None:
     )
     op.add_column("campaigns", sa.Column("moved_at", columns.UtcTime(), nullable=True))
     op.add_column("campaigns", sa.Column("moved_by", sa.Text(), nullable=True))
+    op.create_table(
+        "campaign_origins",
+        sa.Column("campaign_key", columns.Key, nullable=False),
+        sa.Column("origin_key", columns.Key, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["campaign_key"], ["campaigns.key"], name=op.f("campaign_origins_campaign_key_there"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["origin_key"], ["campaigns.key"], name=op.f("campaign_origins_origin_key_there"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("campaign_key", "origin_key", name=op.f("campaign_origins_key")),
+        comment="earlier campaigns of the same callbase; whom one of them reached, the campaign does not call",
+        sqlite_with_rowid=False,
+    )
