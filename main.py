@@ -15,6 +15,7 @@ from uuid import UUID
 import bottle
 
 from api_srv import Api
+from autodialer.api.housekeeping import Housekeeping
 from autodialer.api.routes import ALL as PARTS
 from autodialer.clock import Clock
 from autodialer.config import Settings, load_settings
@@ -258,6 +259,9 @@ def serve(settings: Settings, stopping: threading.Event | None = None) -> None:
     try:
         store.callbases.fail_unfinished()
         app = build_app(settings, store)
+        housekeeping = Housekeeping(settings, store)
+        housekeeping.start()
+        app.at_close.append(housekeeping.stop)
         server = ApiServer(settings, app, stopping)
         if threading.current_thread() is threading.main_thread():
             for signum in (signal.SIGTERM, signal.SIGINT):

@@ -27,6 +27,8 @@ WHAT_IT_TAKES = {
     "DIALER_SOUND_LUFS": "loudness in LUFS, -40 to -10",
     "DIALER_TRACE_CALLS": "how many calls, 0 (none) to 1000000",
     "DIALER_TRACE_DAYS": "days, more than 0, at most 3650",
+    "DIALER_CALLS_DAYS": "days, 0 (for ever) or 7 to 36500",
+    "DIALER_SUBSCRIBERS_DAYS": "days, 0 (for ever) to 36500",
     "DIALER_LOG": "DEBUG, INFO, WARNING or ERROR",
     "JWT_KEY": "the secret that the prototype's clients share",
 }
@@ -51,6 +53,8 @@ class Settings(BaseSettings):
     sound_lufs: Annotated[float, Field(ge=-40, le=-10)] = -20.0
     trace_calls: Annotated[int, Field(ge=0, le=1_000_000)] = 10_000
     trace_days: Annotated[float, Field(gt=0, le=3650)] = 7.0
+    calls_days: Annotated[int, Field(ge=0, le=36_500)] = 0
+    subscribers_days: Annotated[int, Field(ge=0, le=36_500)] = 0
     log: str = "INFO"
     jwt_key: Annotated[str | None, Field(repr=False, validation_alias="JWT_KEY")] = None
 
@@ -80,6 +84,14 @@ class Settings(BaseSettings):
     def _check_rtp_ports(cls, value: tuple[int, int]) -> tuple[int, int]:
         if not 1024 <= value[0] <= value[1] <= 65535:
             raise ValueError("not low-high between 1024 and 65535")
+        return value
+
+    @field_validator("calls_days")
+    @classmethod
+    def _check_calls_days(cls, value: int) -> int:
+        # The weekly cap on calls of a number counts the calls of seven days.
+        if 0 < value < 7:
+            raise ValueError("less than a week")
         return value
 
     @field_validator("log")

@@ -36,6 +36,8 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
         ("DIALER_LOG", "LOUD"),
         ("DIALER_TRACE_CALLS", "-1"),
         ("DIALER_TRACE_DAYS", "0"),
+        ("DIALER_CALLS_DAYS", "3"),
+        ("DIALER_SUBSCRIBERS_DAYS", "-1"),
         ("DIALER_ADMIN_PASSWORD", "short"),
     ],
 )

@@ -12,6 +12,7 @@ from autodialer.store.engine import Database, ping
 from autodialer.store.idempotency import Idempotency
 from autodialer.store.live import Live
 from autodialer.store.queue import Queue
+from autodialer.store.retention import Retention
 from autodialer.store.secrets import Secrets
 from autodialer.store.sounds import Sounds
 from autodialer.store.subscribers import Subscribers
@@ -55,6 +56,7 @@ class Store:
         self.live = Live(database, clock)
         self.idempotency = Idempotency(database, clock)
         self.audit = Audit(database, clock)
+        self.retention = Retention(database, self.callbases)
 
     def ping(self) -> None:
         """Raises Unavailable when the database does not answer."""

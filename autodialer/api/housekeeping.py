@@ -1,0 +1,61 @@
+"""Forgets what the settings say is old, once an hour, in a thread of the API's process."""
+
+import logging
+import threading
+from datetime import timedelta
+
+from autodialer.clock import Clock
+from autodialer.config import Settings
+from autodialer.errors import Unavailable
+from autodialer.store import Store
+
+logger = logging.getLogger(__name__)
+
+EVERY_S = 3600.0
+FIRST_S = 60.0
+"""After the start, when everything else is up."""
+
+
+class Housekeeping:
+    """Deletes calls after `DIALER_CALLS_DAYS` and callbases after `DIALER_SUBSCRIBERS_DAYS`; 0: never."""
+
+    def __init__(self, settings: Settings, store: Store, clock: Clock | None = None) -> None:
+        self._settings = settings
+        self._store = store
+        self._clock = clock or Clock()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin, if there is anything to forget."""
+        if self._settings.calls_days or self._settings.subscribers_days:
+            self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """End; what is being deleted now may take some seconds."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def forget(self) -> None:
+        """Forget what is old now. Raises Unavailable."""
+        now = self._clock.utcnow()
+        if self._settings.subscribers_days:
+            for callbase_id in self._store.retention.delete_callbases(
+                now - timedelta(days=self._settings.subscribers_days)
+            ):
+                logger.info("callbase %s is deleted: its campaigns ended long ago", callbase_id)
+        if self._settings.calls_days:
+            deleted = self._store.retention.delete_calls(now - timedelta(days=self._settings.calls_days))
+            if deleted:
+                logger.info("%d calls older than %d days are deleted", deleted, self._settings.calls_days)
+
+    def _run(self) -> None:
+        wait_s = FIRST_S
+        while not self._stopping.wait(wait_s):
+            wait_s = EVERY_S
+            try:
+                self.forget()
+            except Unavailable as exc:
+                logger.error("The database is not available, old calls are forgotten later: %s", exc)

@@ -1,0 +1,109 @@
+"""What is forgotten after a time, and what is not."""
+
+import threading
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select
+
+from autodialer.api.housekeeping import Housekeeping
+from autodialer.config import Settings
+from autodialer.model import CallOutcome, Disposition
+from autodialer.store.tables import call_traces
+from tests.store.world import EXHAUSTED, NOW, World
+
+LATER = NOW + timedelta(days=30)
+
+
+def call_all(world: World, count: int, *, end: bool = True) -> int:
+    """A campaign that called that many numbers at NOW; returns its key."""
+    campaign = world.running(count)
+    while jobs := world.claim(campaign, 500):
+        world.record(*[world.result(job, Disposition.BUSY, EXHAUSTED) for job in jobs])
+    if end:
+        world.store.queue.finish_campaigns(NOW)
+    return campaign.key
+
+
+def calls_of(world: World, campaign_key: int) -> list[str]:
+    records, _ = world.store.calls.page(campaign_key, limit=1000)
+    return [record.number for record in records]
+
+
+def traces(world: World) -> int:
+    with world.store._database.read() as connection:
+        return connection.execute(select(func.count()).select_from(call_traces)).scalar_one()
+
+
+def test_calls_of_ended_campaigns_go_once_they_are_old_enough_and_take_their_traces_along(world: World) -> None:
+    key = call_all(world, 3)
+    records, _ = world.store.calls.page(key)
+    world.store.traces.write({records[0].id: b"x"}, keep=10, longest=timedelta(days=9))
+    ended_at = max(_ended_at(record.outcome) for record in records)
+    assert world.store.retention.delete_calls(ended_at) == 0
+    assert traces(world) == 1
+    assert world.store.retention.delete_calls(LATER) == 3
+    assert calls_of(world, key) == []
+    assert traces(world) == 0
+
+
+def _ended_at(outcome: CallOutcome | None) -> datetime:
+    assert outcome is not None
+    return outcome.ended_at
+
+
+def test_more_than_a_batch_of_calls_is_deleted(world: World) -> None:
+    call_all(world, 1100)
+    assert world.store.retention.delete_calls(LATER) == 1100
+
+
+def test_calls_of_a_campaign_that_still_runs_stay(world: World) -> None:
+    key = call_all(world, 2, end=False)
+    assert world.store.retention.delete_calls(LATER) == 0
+    assert len(calls_of(world, key)) == 2
+
+
+def test_a_callbase_goes_after_its_last_campaign_and_its_numbers_go_from_the_calls(world: World) -> None:
+    key = call_all(world, 2)
+    campaign = world.store.campaigns.by_key(key)
+    assert world.store.retention.delete_callbases(NOW) == []
+    assert world.store.retention.delete_callbases(LATER) == [campaign.callbase_id]
+    assert calls_of(world, key) == ["", ""]
+    assert world.store.campaigns.counts(key).exhausted == 2
+    assert world.store.retention.delete_callbases(LATER) == []
+
+
+def test_a_callbase_that_is_in_use_or_was_never_used_stays(world: World) -> None:
+    world.callbase(2, first=100)
+    call_all(world, 2, end=False)
+    paused = world.running(2)
+    world.store.campaigns.pause(paused.id, None)
+    assert world.store.retention.delete_callbases(LATER) == []
+
+
+def test_a_callbase_with_an_ended_and_a_draft_campaign_stays(world: World) -> None:
+    key = call_all(world, 2)
+    campaign = world.store.campaigns.by_key(key)
+    world.store.campaigns.clone(campaign.id, None, only_unreached=False)
+    assert world.store.retention.delete_callbases(LATER) == []
+
+
+def test_housekeeping_goes_by_the_settings(world: World) -> None:
+    key = call_all(world, 2)
+    world.clock.move(days=10)
+    Housekeeping(Settings(), world.store, world.clock).forget()
+    assert len(calls_of(world, key)) == 2
+    Housekeeping(Settings(calls_days=30, subscribers_days=9), world.store, world.clock).forget()
+    assert calls_of(world, key) == ["", ""]
+    world.clock.move(days=30)
+    Housekeeping(Settings(calls_days=30), world.store, world.clock).forget()
+    assert calls_of(world, key) == []
+
+
+def test_housekeeping_starts_only_when_there_is_something_to_forget_and_stops_at_once(world: World) -> None:
+    for settings in (Settings(), Settings(calls_days=30)):
+        housekeeping = Housekeeping(settings, world.store)
+        housekeeping.start()
+        running = [thread.name for thread in threading.enumerate()]
+        assert ("housekeeping" in running) == bool(settings.calls_days)
+        housekeeping.stop()
+        assert "housekeeping" not in [thread.name for thread in threading.enumerate()]
