@@ -113,13 +113,13 @@ class Dialer:
 
     def run(self) -> None:
         """Dial until drained."""
-        interrupted = self._store.queue.recover(None, self._clock.utcnow(), self._after_interruption)
-        if interrupted:
-            logger.warning("%d calls were cut off by the end of an earlier dialer and are now interrupted", interrupted)
+        self.recover()
         while not self._has_ended():
-            self._take_events()
+            # A whole tick, not up to the first event: claims and outcomes of one tick share a commit.
+            busy = self._campaigns or self._live or self._unrecorded or self._unstarted
+            time.sleep(TICK_S if busy else LOOK_S)
             try:
-                self._step(self._clock.monotonic())
+                self.step()
             except Unavailable as exc:
                 logger.error("The database is not available, trying again: %s", exc)
                 self._ending.wait(LOOK_S)
@@ -128,7 +128,17 @@ class Dialer:
         self._traces.write_last()
         self._store.live.goodbye(self._instance)
 
-    def _step(self, now: float) -> None:
+    def recover(self) -> None:
+        """Close the books of calls that an earlier dialer left open."""
+        interrupted = self._store.queue.recover(None, self._clock.utcnow(), self._after_interruption)
+        if interrupted:
+            logger.warning("%d calls were cut off by the end of an earlier dialer and are now interrupted", interrupted)
+
+    def step(self) -> None:
+        """One tick: take what the phones told, record it, and start the calls that may start. Raises Unavailable."""
+        while self._events:
+            self._take_event(self._events.popleft())
+        now = self._clock.monotonic()
         if now >= self._next_look:
             self._next_look = now + LOOK_S
             self._look()
@@ -139,16 +149,6 @@ class Dialer:
         self._traces.write_due(now)
 
     # -- what the phones tell
-
-    def _take_events(self) -> None:
-        """Take what the phones told within a tick, which is longer when there is nothing to dial.
-
-        The whole tick, not up to the first event: claims and outcomes of one tick share a commit.
-        """
-        busy = self._campaigns or self._live or self._unrecorded or self._unstarted
-        time.sleep(TICK_S if busy else LOOK_S)
-        while self._events:
-            self._take_event(self._events.popleft())
 
     def _take_event(self, event: CallEvent) -> None:
         live = self._live.get(event.reference)
