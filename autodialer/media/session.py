@@ -1,7 +1,7 @@
 """One call's RTP session: what it sends in each 20 ms, and what it learns from what it receives. Pure."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from autodialer.media import g711, rtp
 from autodialer.media.dtmf import DigitReceiver
@@ -37,6 +37,10 @@ class SessionStats:
     """Packets of the sound that left, 20 ms each; lead-in silence does not count."""
     discarded: int = 0
     """Datagrams that were no RTP."""
+
+    def without_late(self, late: int) -> "SessionStats":
+        """The same but for the last `late` packets, which nobody listened to any more."""
+        return replace(self, played_frames=max(0, self.played_frames - late)) if late else self
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

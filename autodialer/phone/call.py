@@ -247,7 +247,7 @@ class Call(VoIPCall):
         if not self._media_open:
             self._complete(self._lost_stats)
             return
-        self.phone.media.close(self.media_id)
+        self.phone.media.close(self.media_id, ended_at=event.at)
         self.phone.run_later(STATS_S, lambda: self.media_closed(None))
 
     def _complete(self, stats: SessionStats | None) -> None:

@@ -208,7 +208,7 @@ class MediaLoop:
         elif operation == "move":
             self._move(command)
         elif operation == "close":
-            self._close(command["session"])
+            self._close(command["session"], command["ended_at"])
 
     def _open(self, command: Command) -> None:
         name = command["session"]
@@ -322,15 +322,15 @@ class MediaLoop:
         )
         self._pace(line)
 
-    def _close(self, name: str) -> None:
+    def _close(self, name: str, ended_at: float | None) -> None:
         line = self._lines.pop(name, None)
         if line is None:
             return
-        self._sending.remove(line)
+        late = self._sending.close(line, ended_at)
         self._quiet.pop(line, None)
         self._queries.pop(line, None)
         self._receive(line.port)
-        stats = line.stats(time.monotonic())
+        stats = line.stats(time.monotonic()).without_late(late)
         self._leave_port(line)
         self._events.tell({"event": "closed", "session": name, "stats": asdict(stats)})
 

@@ -225,9 +225,13 @@ class MediaProcess:
             }
         )
 
-    def close(self, session_id: str) -> None:
-        """Send nothing more and free the port; answered by SessionClosed. Idempotent, never waits."""
-        self._send({"op": "close", "session": session_id})
+    def close(self, session_id: str, *, ended_at: float | None = None) -> None:
+        """Send nothing more and free the port; answered by SessionClosed. Idempotent, never waits.
+
+        Packets that left after the monotonic time `ended_at`, at which the callee ended the call, do not count as
+        played; the clock is the same in both processes.
+        """
+        self._send({"op": "close", "session": session_id, "ended_at": ended_at})
 
     def _send_if_alive(self, command: dict[str, Any]) -> None:
         try:

@@ -1,9 +1,11 @@
 """What is sent when: the pacing grid, the decks of its slots, and the sockets that their packets leave by."""
 
+import math
 import socket
 from collections.abc import Iterator
 
 from autodialer.media.deck import Deck
+from autodialer.media.departures import Departures
 from autodialer.media.pacer import SLOTS, Pacer
 from autodialer.media.shell.senders import Line, Sender
 
@@ -38,6 +40,7 @@ class Sending:
         self._sender = sender
         self._pacer = Pacer(now)
         self._slots = [Slot() for _ in range(SLOTS)]
+        self._departures = Departures(SLOTS)
         self._period = 0
 
     @property
@@ -52,7 +55,9 @@ class Sending:
         """Send the line's session, which is `playing`. Harmless when it is sent already."""
         if not self._pacer:
             self._pacer = Pacer(now)
-        self._slots[self._pacer.add(line.session)].deck_for(line).add(line.session, line)
+        slot = self._pacer.add(line.session)
+        self._slots[slot].deck_for(line).add(line.session, line)
+        self._departures.join(line.session, slot)
 
     def remove(self, line: Line) -> None:
         """Send nothing more; its session has its numbers back. Harmless when it is not sent."""
@@ -60,6 +65,12 @@ class Sending:
         if slot is not None:
             self._slots[slot].deck_for(line).remove(line.session)
             self._pacer.remove(line.session)
+            self._departures.leave(line.session)
+
+    def close(self, line: Line, ended_at: float | None) -> int:
+        """Send nothing more for good; how many packets left after the monotonic time of the call's end (None: now)."""
+        self.remove(line)
+        return self._departures.forget(line.session, math.inf if ended_at is None else ended_at)
 
     def redirect(self, line: Line) -> None:
         """The session's packets go to where its `remote` is now."""
@@ -85,11 +96,13 @@ class Sending:
             self._period = (self._period + 1) % PROGRESS_PERIODS
         ended: list[Line] = []
         progress: dict[str, int] = {}
+        self._departures.sent(number, now)
         for deck, shared in self._slots[number].decks():
             failed = self._send(deck, shared)
             for session, line in deck.advance(failed):
                 ended.append(line)
                 self._pacer.remove(session)
+                self._departures.leave(session)
             for row in range(self._period, deck.count, PROGRESS_PERIODS):
                 progress[deck.owners[row].name] = deck.played_frames(deck.sessions[row])
         return ended, progress
