@@ -23,6 +23,7 @@ from autodialer.campaign.retry import CANCELLED_DELAY_S, decide_next
 from autodialer.campaign.scheduler import Scheduler
 from autodialer.clock import Clock
 from autodialer.config import Settings, load_settings
+from autodialer.dialing.digits import send_digits
 from autodialer.dialing.ending import Ending
 from autodialer.dialing.playable import PlayableSounds
 from autodialer.errors import (
@@ -205,6 +206,8 @@ class Dialer:
             self._check_trunk(command.call_id)
         elif command.kind == "trace_call" and command.call_id is not None:
             self._phones.show_trace(command.call_id)
+        elif command.kind == "send_digits":
+            send_digits(self._store, self._phones, command)
         for live in list(self._live.values()):
             of_campaign = command.kind == "hangup_campaign" and live.job.campaign_key == command.campaign_key
             if of_campaign or (command.kind == "hangup_call" and live.job.call_id == command.call_id):

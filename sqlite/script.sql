@@ -354,7 +354,7 @@ CREATE TABLE calls (
     -- NULL: no further attempt
     next_at BIGINT,
     -- the rule that made the next attempt, or ended them
-    next_rule TEXT NOT NULL,
+    next_rule TEXT NOT NULL, digit_times TEXT,
     CONSTRAINT calls_key PRIMARY KEY ("key"),
     CONSTRAINT calls_cause_known CHECK (cause IN ('auth_failed', 'forbidden', 'media_failed', 'no_response', 'redirected', 'transport_error', 'protocol_error', 'trunk_limit')),
     CONSTRAINT calls_disposition_known CHECK (disposition IN ('answered', 'machine', 'busy', 'no_answer', 'rejected', 'invalid_number', 'congestion', 'failed', 'cancelled', 'interrupted')),
@@ -447,21 +447,6 @@ BEGIN
     SELECT RAISE(ABORT, 'call_jobs.state: there is no such transition');
 END;
 
-CREATE TABLE commands (
-    -- what the API asks of the dialer
-    "key" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
-    kind TEXT NOT NULL,
-    campaign_key INTEGER,
-    -- or the id of the trunk check
-    call_id BLOB,
-    created_at BIGINT NOT NULL,
-    -- NULL: the dialer has not seen it
-    taken_at BIGINT,
-    CONSTRAINT commands_kind_known CHECK (kind IN ('hangup_campaign', 'hangup_call', 'trace_call', 'check_trunk')),
-    CONSTRAINT commands_campaign_key_there FOREIGN KEY(campaign_key) REFERENCES campaigns ("key")
-);
-CREATE INDEX commands_new ON commands ("key") WHERE taken_at IS NULL;
-
 CREATE TABLE call_traces (
     -- the SIP messages of the latest calls
     "key" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
@@ -513,8 +498,27 @@ CREATE TABLE campaign_origins (
     CONSTRAINT campaign_origins_origin_key_there FOREIGN KEY(origin_key) REFERENCES campaigns ("key") ON DELETE CASCADE
 ) WITHOUT ROWID;
 
+CREATE TABLE commands (
+    -- what the API asks of the dialer
+    "key" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,
+    campaign_key INTEGER,
+    -- or the id of the trunk check
+    call_id BLOB,
+    -- to be sent
+    digits TEXT,
+    created_at BIGINT NOT NULL,
+    -- NULL: the dialer has not seen it
+    taken_at BIGINT,
+    -- what the dialer says to it; NULL: nothing yet
+    reply TEXT,
+    CONSTRAINT commands_kind_known CHECK (kind IN ('hangup_campaign', 'hangup_call', 'trace_call', 'check_trunk', 'send_digits')),
+    CONSTRAINT commands_campaign_key_there FOREIGN KEY(campaign_key) REFERENCES campaigns ("key")
+);
+CREATE INDEX commands_new ON commands ("key") WHERE taken_at IS NULL;
+
 -- The migration that this schema corresponds to.
-INSERT INTO alembic_version VALUES ('0013');
+INSERT INTO alembic_version VALUES ('0008');
 
 -- Three sample users. None can log in until `python main.py set-password LOGIN`.
 INSERT INTO users ("key", id, login, name, role, password_hash, comment, created_at) VALUES

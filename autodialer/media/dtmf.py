@@ -6,10 +6,17 @@ from autodialer.media.rtp import RtpPacket
 
 EVENTS = "0123456789*#ABCD"
 """Event code -> digit, RFC 4733 section 3.2."""
+END_BIT = 0x80
+"""In the second octet of the payload, RFC 4733 section 2.3.2."""
 REMEMBERED = 8
 """Presses whose packets may still come late."""
 SLACK_SAMPLES = 160
 """20 ms: nobody presses a key again so soon after letting it go."""
+FIELD_FULL = 0xFFFF - 8000
+"""Samples: a press that is known to have lasted so long and has not ended may go on in another segment, although the
+packets around the change were lost."""
+LOST_SAMPLES = 16_000
+"""2 s of lost packets, at most, around that change."""
 
 
 class DigitReceiver:
@@ -27,6 +34,8 @@ class DigitReceiver:
         """Source and event of the latest press."""
         self._lasts_until = 0
         """RTP timestamp up to which that press is known to last."""
+        self._fills_field = False
+        """It had nearly filled the duration field then, and no end was seen."""
 
     def take(self, packet: RtpPacket) -> str | None:
         """The digit that this packet starts; None for a packet of a press already told, or no digit."""
@@ -39,11 +48,13 @@ class DigitReceiver:
             self._told.append(press)
         if press == self._told[-1]:
             self._key = (packet.ssrc, event)
-            self._lasts_until = packet.timestamp + int.from_bytes(packet.payload[2:4])
+            duration = int.from_bytes(packet.payload[2:4])
+            self._lasts_until = packet.timestamp + duration
+            self._fills_field = duration >= FIELD_FULL and not packet.payload[1] & END_BIT
         return EVENTS[event] if is_new else None
 
     def _goes_on(self, packet: RtpPacket, event: int) -> bool:
         if packet.marker or self._key != (packet.ssrc, event):
             return False
         after = (packet.timestamp - self._lasts_until + 2**31) % 2**32 - 2**31
-        return -0x10000 <= after <= SLACK_SAMPLES
+        return -0x10000 <= after <= (LOST_SAMPLES if self._fills_field else SLACK_SAMPLES)

@@ -1,9 +1,10 @@
 """One call's RTP session: what it sends in each 20 ms, and what it learns from what it receives. Pure."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from autodialer.media import g711, rtp
+from autodialer.media.digit_sender import DigitSender, EventNumbers
 from autodialer.media.dtmf import DigitReceiver
 
 PTIME_MS = 20
@@ -37,6 +38,10 @@ class SessionStats:
     """Packets of the sound that left, 20 ms each; lead-in silence does not count."""
     discarded: int = 0
     """Datagrams that were no RTP."""
+
+    def without_late(self, late: int) -> "SessionStats":
+        """The same but for the last `late` packets, which nobody listened to any more."""
+        return replace(self, played_frames=max(0, self.played_frames - late)) if late else self
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,6 +92,11 @@ class Session:
         self._failures = self._sound_failures = 0
         """Packets that could not leave."""
         self._held_at: float | None = None
+        self._silent_since: float | None = None
+        """When the sound, or the digits after it, ended."""
+        self._digit_packets = 0
+        self.unsent_digits = ""
+        """To be sent once the session sends again."""
         self._marker = True
         self._discarded = 0
         self._symmetric = False
@@ -146,16 +156,46 @@ class Session:
         Not while a deck has it.
         """
         if self._held_at is not None:
-            # RFC 3550 section 5.1: the timestamp counts on through a silence, and section 4.1 of RFC 3551: the marker.
-            periods = int((now - self._held_at) * 1000 // PTIME_MS)
-            self._timestamp = (self._timestamp + periods * FRAME) & 0xFFFFFFFF
+            self._count_on(self._held_at, now)
             self._held_at = None
-            self._marker = True
         if remote != self._signalled:
             self._signalled = self.remote = remote
             self._stranger = None
             self._latched = False
         self._take_codes(codec, payload_type, codes, telephone_event_pt)
+
+    def _count_on(self, since: float, now: float) -> None:
+        """RFC 3550 section 5.1: the timestamp counts on through a silence, and section 4.1 of RFC 3551: the marker."""
+        periods = int((now - since) * 1000 // PTIME_MS)
+        self._timestamp = (self._timestamp + periods * FRAME) & 0xFFFFFFFF
+        self._marker = True
+
+    def fall_silent(self, now: float) -> None:
+        """Nothing is left to send."""
+        self._silent_since = now
+
+    @property
+    def takes_digits(self) -> bool:
+        """Whether digits can be sent now: the call is answered, not held, and telephone-events are agreed."""
+        return self.started and self._held_at is None and self._event_type is not None
+
+    def begin_digits(self, digits: str, now: float) -> DigitSender:
+        """The packets of digits from here on; until `end_digits` the sound stands still. Not while a deck has it."""
+        assert self._event_type is not None
+        if self._silent_since is not None:
+            self._count_on(self._silent_since, now)
+            self._silent_since = None
+        numbers = EventNumbers(payload_type=self._event_type, ssrc=self._ssrc)
+        return DigitSender(digits, numbers, sequence=self._sequence, timestamp=self._timestamp)
+
+    def end_digits(self, sender: DigitSender, now: float) -> None:
+        """Go on after the digits, or after those that could be sent."""
+        self._sequence, self._timestamp = sender.sequence, sender.timestamp
+        self._digit_packets += sender.sent
+        self.unsent_digits = sender.unbegun
+        self._marker = True
+        if self.ended:
+            self._silent_since = now
 
     @property
     def started(self) -> bool:
@@ -265,7 +305,12 @@ class Session:
         """The figures so far; `held_back` is how many of the callee's packets the system kept from us unseen."""
         received, lost = self._reception.figures(now, held_back)
         return SessionStats(
-            sent=self._lead_in - self._lead_in_left + self._frames - self._frames_left - self._failures,
+            sent=self._lead_in
+            - self._lead_in_left
+            + self._frames
+            - self._frames_left
+            - self._failures
+            + self._digit_packets,
             received=received,
             lost=lost,
             jitter_ms=self._reception.jitter_ms,

@@ -24,6 +24,26 @@ class RtpStats:
     """The call was answered and no RTP came back."""
 
 
+class DigitVia(StrEnum):
+    """How a press was told."""
+
+    RTP = "rtp"
+    """As telephone-events (RFC 4733)."""
+    INFO = "info"
+    """In a SIP INFO request."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DigitTime:
+    """One press of a key."""
+
+    digit: str
+    at_s: float
+    """Seconds after the answer."""
+    via: DigitVia
+    """The way that told it first."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class CallOutcome:
     """What a phone reports of one finished call. The disposition says why it ended, not only with which code."""
@@ -49,6 +69,8 @@ class CallOutcome:
     played_share: float = 0.0
     """played_s over the sound's length, 0 to 1."""
     digits: str = ""
+    digit_times: tuple[DigitTime, ...] = ()
+    """The same presses with their times."""
     ended_by: EndedBy | None = None
     """None unless the call was answered."""
     rtp: RtpStats | None = None
@@ -138,9 +160,11 @@ class Command:
 
     key: int
     kind: str
-    """hangup_campaign, hangup_call, trace_call or check_trunk (then `call_id` is the id of the check)."""
+    """hangup_campaign, hangup_call, trace_call, send_digits or check_trunk (then `call_id` is the check's id)."""
     campaign_key: int | None = None
     call_id: UUID | None = None
+    digits: str | None = None
+    """To be sent."""
 
 
 class CheckStage(StrEnum):

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 from pyVoIP import RTP, SIP
 from pyVoIP.VoIP import CallState, VoIPCall
 
+from autodialer.errors import Conflict
 from autodialer.media.shell import SessionStats
-from autodialer.model import CallOutcome
+from autodialer.model import CallOutcome, DigitVia
+from autodialer.phone.keys import PressedKeys
 from autodialer.phone.outcome import CallTimes, make_outcome
 from autodialer.phone.plan import CallEvent, CallPlan, Progress
 from autodialer.phone.rtp_client import RtpClient
@@ -21,6 +23,7 @@ from autodialer.sip.events import (
     CallEnded,
     CallFailed,
     CallProgress,
+    DigitSignalled,
     MediaChanged,
     OfCall,
     cancelled_unsent,
@@ -87,6 +90,7 @@ class Call(VoIPCall):
         self._answer: CallAnswered | None = None
         self._unusable: UnusableAnswer | None = None
         self._end: CallFailed | CallEnded | None = None
+        self._keys = PressedKeys()
         self._media_open = True
         self._lost_stats: SessionStats | None = None
 
@@ -132,6 +136,8 @@ class Call(VoIPCall):
             self._answered(event)
         elif isinstance(event, MediaChanged):
             self._media_changed(event.media)
+        elif isinstance(event, DigitSignalled):
+            self.pressed(event.digit, event.at, DigitVia.INFO, duration_s=event.duration_s)
         elif isinstance(event, CallFailed | CallEnded):
             self._ended(event)
 
@@ -157,6 +163,11 @@ class Call(VoIPCall):
             self.phone.run_later(HELD_AT_FIRST_S, self._still_held)
         else:
             self._start_media(media)
+
+    def pressed(self, digit: str, at: float, via: DigitVia, *, duration_s: float = 0.0) -> None:
+        """The callee pressed a key; the same press may be told both ways."""
+        if self._keys.take(digit, at, via, duration_s=duration_s):
+            self.dtmf_callback(digit)
 
     def _still_held(self) -> None:
         """The callee had its time to end the hold that it answered with."""
@@ -247,7 +258,7 @@ class Call(VoIPCall):
         if not self._media_open:
             self._complete(self._lost_stats)
             return
-        self.phone.media.close(self.media_id)
+        self.phone.media.close(self.media_id, ended_at=event.at)
         self.phone.run_later(STATS_S, lambda: self.media_closed(None))
 
     def _complete(self, stats: SessionStats | None) -> None:
@@ -259,7 +270,7 @@ class Call(VoIPCall):
             unusable=self._unusable,
             stats=stats,
             sound_s=self.plan.sound_s,
-            digits=self.dtmf.getvalue(),
+            keys=self._keys,
             media_died=self._lost_stats is not None,
         )
         self.phone.forget(self)
@@ -287,6 +298,13 @@ class Call(VoIPCall):
         self.opening = False
         self._times = CallTimes(invited=now, invited_at=self.phone.utcnow())
         self._ended(cancelled_unsent(self.call_id, now, "It was cancelled before it left."))
+
+    def send_digits(self, digits: str) -> None:
+        """Press keys (0 to 9, *, #, A to D), one after the other. From any thread. Raises Conflict, Invalid."""
+        clients = list(self.RTPClients)
+        if self.state is not CallState.ANSWERED or not clients:
+            raise Conflict("The call is not answered, and only an answered one takes digits.")
+        clients[0].send_digits(digits)
 
     def cancel(self) -> None:
         """The same as `hangup`; the name for a call that is not answered yet."""

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from autodialer.media.shell import SessionStats
 from autodialer.model import CallOutcome, Cause, Disposition, EndedBy, RtpStats
 from autodialer.phone.disposition import disposition_of
+from autodialer.phone.keys import PressedKeys
 from autodialer.sip.events import CallAnswered, CallEnded, CallFailed, FailureKind
 from autodialer.sip.sdp import UnusableAnswer
 
@@ -35,7 +36,7 @@ def make_outcome(
     unusable: UnusableAnswer | None,
     stats: SessionStats | None,
     sound_s: float,
-    digits: str,
+    keys: PressedKeys,
     media_died: bool,
 ) -> CallOutcome:
     """The record of one call whose last event of the SIP core is `event`.
@@ -43,6 +44,7 @@ def make_outcome(
     `stats` is None where no RTP session was, or where its figures are lost.
     """
     disposition, cause, message = _judge(event, unusable, media_died=media_died)
+    pressed = keys.times(times.answered) if times.answered is not None else ()
     failed = event if isinstance(event, CallFailed) else None
     played_s = min(stats.played_frames * FRAME_S, sound_s) if stats else 0.0
     return CallOutcome(
@@ -61,7 +63,8 @@ def make_outcome(
         billsec_s=round(event.at - times.answered, 3) if times.answered is not None else 0.0,
         played_s=round(played_s, 2),
         played_share=round(played_s / sound_s, 4) if sound_s else 0.0,
-        digits=digits,
+        digits="".join(press.digit for press in pressed),
+        digit_times=pressed,
         ended_by=EndedBy(event.by.value) if isinstance(event, CallEnded) else None,
         rtp=_rtp(stats) if times.answered is not None and not unusable else None,
         message=message,

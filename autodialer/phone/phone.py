@@ -20,6 +20,7 @@ from autodialer.media.shell import (
     SessionOpened,
     SoundFinished,
 )
+from autodialer.model import DigitVia
 from autodialer.phone.call import Call
 from autodialer.phone.compatible import check_pyvoip
 from autodialer.phone.plan import Account, CallEvent, CallPlan
@@ -319,7 +320,7 @@ class Phone(VoIPPhone):
         elif isinstance(event, SessionClosed):
             call.media_closed(event.stats)
         elif isinstance(event, DigitReceived):
-            call.dtmf_callback(event.digit)
+            call.pressed(event.digit, event.at, DigitVia.RTP)
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, RegistrationChanged | AddressDiscovered | ProbeEnded):

@@ -168,10 +168,14 @@ class PhonePool:
             if not call.over:
                 self._calls[plan.reference] = call
 
+    def find(self, reference: object) -> Call | None:
+        """The call of that reference, if it is under way."""
+        with self._lock:
+            return self._calls.get(reference)
+
     def hang_up(self, reference: object) -> None:
         """CANCEL or BYE the call of that reference, if it is under way."""
-        with self._lock:
-            call = self._calls.get(reference)
+        call = self.find(reference)
         if call:
             call.hangup()
 

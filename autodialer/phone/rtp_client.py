@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 from pyVoIP import RTP
 
+from autodialer.errors import Conflict, Invalid
+from autodialer.media.dtmf import EVENTS
 from autodialer.media.shell import MediaProcess
 from autodialer.phone.plan import CallPlan
 
@@ -34,6 +36,8 @@ class RtpClient(RTP.RTPClient):
         self._session_id = session_id
         self._plan = plan
         self._symmetric = symmetric
+        self.held = True
+        """Nothing is to be sent now: the callee holds the call, or `start` is still to come."""
 
     def start(self) -> None:
         """Send the call's sound to the callee from the next slot of the pacing grid on."""
@@ -48,6 +52,7 @@ class RtpClient(RTP.RTPClient):
             lead_in_ms=self._plan.lead_in_ms,
             symmetric=self._symmetric,
         )
+        self.held = False
 
     def _codec(self) -> tuple[str, int, int | None]:
         """Codec, its payload type, and that of telephone-events."""
@@ -57,12 +62,24 @@ class RtpClient(RTP.RTPClient):
         events = [number for number, kind in self.assoc.items() if kind is RTP.PayloadType.EVENT]
         return codec, payload_type, events[0] if events else None
 
+    def send_digits(self, digits: str) -> None:
+        """Press keys as telephone-events (RFC 4733); the sound stands still meanwhile. Raises Conflict, Invalid."""
+        if not digits or set(digits) - set(EVENTS):
+            raise Invalid("digits takes 0 to 9, *, # and A to D.", field="digits")
+        if self._codec()[2] is None:
+            raise Conflict("The callee's side takes no telephone-events, so no digits can be sent to it.")
+        if self.held:
+            raise Conflict("The callee holds the call; digits can be sent once that is over.")
+        self._media.send_digits(self._session_id, digits)
+
     def hold(self) -> None:
         """Send nothing for a while; the sound stops where it is."""
+        self.held = True
         self._media.hold(self._session_id)
 
     def move(self, assoc: dict[int, RTP.PayloadType], host: str, port: int) -> None:
         """Go on from where the sound stands, to this address and with these codecs."""
+        self.held = False
         self.assoc, self.outIP, self.outPort = assoc, host, port
         codec, payload_type, event_pt = self._codec()
         self._media.move(

@@ -5,6 +5,7 @@ from autodialer.sip.capabilities import ALLOW, EXTENSIONS, SUPPORTED
 from autodialer.sip.dialog import Dialog
 from autodialer.sip.fields import Via
 from autodialer.sip.hop import DEFAULT_PORTS, Hop
+from autodialer.sip.info import reply_to_info
 from autodialer.sip.message import Request, build_response
 from autodialer.sip.session import Reply
 from autodialer.sip.stack import MAGIC_COOKIE, Stack
@@ -26,7 +27,7 @@ _REASONS = {
     501: "Not Implemented",
     505: "Version Not Supported",
 }
-_IN_DIALOG = {"BYE": 200, "OPTIONS": 200, "INFO": 200, "NOTIFY": 200, "PRACK": 481}
+_IN_DIALOG = {"BYE": 200, "OPTIONS": 200, "NOTIFY": 200, "PRACK": 481}
 _CHANGES_SESSION = ("INVITE", "UPDATE")
 _OUT_OF_DIALOG = {"OPTIONS": 200, "INVITE": 480} | dict.fromkeys(("BYE", "INFO", "NOTIFY", "UPDATE", "PRACK"), 481)
 _UNWANTED = frozenset(("REGISTER", "SUBSCRIBE", "MESSAGE", "REFER", "PUBLISH"))
@@ -91,6 +92,8 @@ def _decide(stack: Stack, call: Call | None, dialog: Dialog | None, request: Req
         return Reply(code=500)
     if method in _CHANGES_SESSION:
         return call.reply_to(dialog, request, now)
+    if method == "INFO":
+        return reply_to_info(call, dialog, request, stack.arrived_at)
     return Reply(code=_IN_DIALOG.get(method, unserved))
 
 

@@ -86,6 +86,7 @@ class Call:
         self._silence = ""
         """What ended an INVITE without a response: Timer B or Transport Err."""
         self._bye_cause: int | None = None
+        self._bye_at = self._answered_at = 0.0
 
     # What the owner asks for.
 
@@ -137,6 +138,7 @@ class Call:
         dialog.peer_hung_up = True
         if dialog is self._dialog:
             self._bye_cause = parse_q850_cause(request.headers.get("reason", []))
+            self._bye_at = self._stack.arrived_at
             self._feed("BYE", now)
 
     def receive_ack(self, request: Request, now: float) -> bool:
@@ -273,6 +275,7 @@ class Call:
 
     def _answer(self, now: float, response: Response | None) -> None:
         assert response is not None
+        self._answered_at = now
         self._dialog = dialog = self._confirm(response)
         own = dialog.answer or extract_sdp(response.content_type, response.body)
         sdp = own or self._early_sdp.get(dialog.remote_tag)
@@ -343,7 +346,9 @@ class Call:
 
     def _end_by_callee(self, now: float, _response: Response | None) -> None:
         logger.debug("call %s: the callee hung up", self.call_id)
-        self._owner.emit(CallEnded(call_id=self.call_id, at=now, by=EndedBy.CALLEE, reason_cause=self._bye_cause))
+        # A BYE that overtook the 2xx, or waited behind it, ends nothing before the answer.
+        at = min(now, max(self._bye_at, self._answered_at))
+        self._owner.emit(CallEnded(call_id=self.call_id, at=at, by=EndedBy.CALLEE, reason_cause=self._bye_cause))
 
     def _fail_final(self, now: float, response: Response | None) -> None:
         kind = FailureKind.AUTH if self._auth_message else FailureKind.FINAL

@@ -1,7 +1,7 @@
 """What the SIP core tells its owner.
 
-Of one call: any number of CallProgress, at most one CallAnswered, any number of MediaChanged while it is answered, and
-exactly one of CallFailed (never answered) or CallEnded (answered, and now over).
+Of one call: any number of CallProgress, at most one CallAnswered, any number of MediaChanged and DigitSignalled while
+it is answered, and exactly one of CallFailed (never answered) or CallEnded (answered, and now over).
 """
 
 from dataclasses import dataclass
@@ -71,6 +71,19 @@ class MediaChanged:
     """Monotonic seconds."""
     media: MediaPlan
     """What counts from now on; nothing is to be sent while it is `held`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DigitSignalled:
+    """The callee pressed a key, as an INFO in the answered dialog says."""
+
+    call_id: str
+    at: float
+    """Monotonic seconds at which the INFO came."""
+    digit: str
+    """0 to 9, *, # or A to D."""
+    duration_s: float
+    """How long it was held; gateways send the INFO when it was let go."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -196,6 +209,6 @@ class ProbeEnded:
     """Our address as the server sees it, None when it does not say."""
 
 
-OfCall = CallProgress | CallAnswered | MediaChanged | HopFailed | CallFailed | CallEnded
+OfCall = CallProgress | CallAnswered | MediaChanged | DigitSignalled | HopFailed | CallFailed | CallEnded
 """What is told of one call."""
 Event = OfCall | RegistrationChanged | AddressDiscovered | ProbeEnded

@@ -73,6 +73,8 @@ class Stack:
         self.tracer = config.tracer
         self.timers = TimerQueue()
         self.outbox: list[tuple[bytes, Hop]] = []
+        self.arrived_at = 0.0
+        """Monotonic time at which the message that is being taken reached this machine."""
         self.discarded: Counter[str] = Counter()
         """Packets that were dropped, by reason."""
         self.clients: dict[tuple[str, str], ClientTransaction] = {}

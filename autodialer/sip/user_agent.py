@@ -216,12 +216,15 @@ class UserAgent:
     def _clients_at(self, hop: Hop) -> list[ClientTransaction]:
         return [client for client in self._stack.clients.values() if client.hop == hop]
 
-    def receive_datagram(self, data: bytes, source: Hop | Address, now: float) -> None:
-        """Take a packet, or a message of a connection, from `source`.
+    def receive_datagram(
+        self, data: bytes, source: Hop | Address, now: float, *, arrived_at: float | None = None
+    ) -> None:
+        """Take a packet, or a message of a connection, from `source`, which reached this machine at `arrived_at`.
 
         What is not for us or cannot be read is counted and dropped.
         """
         source = Hop(*source)
+        self._stack.arrived_at = now if arrived_at is None else arrived_at
         message = parse_message(data)
         if isinstance(message, Discard):
             self._receive_other(message, data, source, now)

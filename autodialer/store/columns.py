@@ -1,7 +1,7 @@
 """Column types of the tables, and the comments that SQLite keeps in its schema."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -11,6 +11,8 @@ from sqlalchemy import BigInteger, Dialect, Integer, LargeBinary, Text, TypeDeco
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateColumn, CreateTable
 from sqlalchemy.sql.compiler import DDLCompiler
+
+from autodialer.model import DigitTime, DigitVia
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
@@ -72,6 +74,23 @@ class JsonObject(TypeDecorator[Mapping[str, Any]]):
     def process_result_value(self, value: str | None, dialect: Dialect) -> Mapping[str, Any]:
         """From the database."""
         return json.loads(value) if value else {}
+
+
+class DigitTimes(TypeDecorator[Sequence[DigitTime]]):
+    """The presses of a call as JSON, `[["1",2.34,"rtp"]]`; none are stored as NULL and read as `()`."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Sequence[DigitTime] | None, dialect: Dialect) -> str | None:
+        """To the database."""
+        presses = [[press.digit, press.at_s, press.via.value] for press in value or ()]
+        return json.dumps(presses, separators=(",", ":")) if presses else None
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Sequence[DigitTime]:
+        """From the database."""
+        presses = json.loads(value) if value else ()
+        return tuple(DigitTime(digit=digit, at_s=at_s, via=DigitVia(via)) for digit, at_s, via in presses)
 
 
 @compiles(CreateColumn, "sqlite")

@@ -45,6 +45,7 @@ OUTCOME_COLUMNS = (
     "played_s",
     "played_share",
     "digits",
+    "digit_times",
     "message",
 )
 """Fields of CallOutcome whose columns have the same name and value."""

@@ -267,10 +267,11 @@ OUTCOME_VALUES = (
 
 def _outcome(value: CallOutcome | None) -> Json:
     if value is None:
-        return dict.fromkeys((*OUTCOME_WORDS, *OUTCOME_TIMES, *OUTCOME_VALUES, "rtp"))
+        return dict.fromkeys((*OUTCOME_WORDS, *OUTCOME_TIMES, *OUTCOME_VALUES, "digit_times", "rtp"))
     words = {name: str(word) if (word := getattr(value, name)) is not None else None for name in OUTCOME_WORDS}
     times = {name: time(getattr(value, name)) for name in OUTCOME_TIMES}
-    return {**words, **times, **_fields(value, OUTCOME_VALUES), "rtp": _rtp(value.rtp)}
+    pressed = [{"digit": press.digit, "at_s": press.at_s, "via": press.via.value} for press in value.digit_times]
+    return {**words, **times, **_fields(value, OUTCOME_VALUES), "digit_times": pressed, "rtp": _rtp(value.rtp)}
 
 
 def _rtp(value: RtpStats | None) -> Json | None:

@@ -59,6 +59,27 @@ CASES = [
         "3",
     ),
     (
+        "longer than 8.19 s, and the packets around the change of segments are lost",
+        [(0, 3, 160, False, True), (0, 3, 64_000, False, False), (0xFFFF, 3, 4000, False, False)],
+        "3",
+    ),
+    (
+        "a long press with its end, then the same key again, its marker lost",
+        [(0, 3, 160, False, True), (0, 3, 64_000, True, False), (0xFFFF, 3, 320, False, False)],
+        "33",
+    ),
+    (
+        "updates in any order, the start among the last",
+        [press(1000, 8)[number] for number in (2, 4, 0, 6, 1, 3, 5)],
+        "8",
+    ),
+    (
+        "two presses whose packets are shuffled into one another",
+        [(press(1000, 8) + press(2600, 8))[number] for number in (0, 1, 7, 2, 8, 3, 9, 4, 5, 10, 6, 11, 12, 13)],
+        "88",
+    ),
+    ("only the last of three ends came, twice", [press(1000, 9)[-1]] * 2, "9"),
+    (
         "a sender that moves the timestamp with every packet",
         [(160 * n, 3, 160 * (n + 1), n > 4, n == 0) for n in range(8)],
         "3",

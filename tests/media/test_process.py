@@ -75,6 +75,19 @@ def test_a_call_that_ends_early_played_what_the_callee_got(media: Media, callee:
     assert media.events.of(SoundFinished) == []
 
 
+def test_packets_that_left_after_the_call_ended_were_not_played(media: Media, callee: Callee, tmp_path: Path) -> None:
+    media.open_any("a")
+    media.play_to("a", callee.address, sound_of(tmp_path, frames=500), lead_in_ms=100)
+    wait_until(lambda: len(callee.read()) >= 20, what="20 packets")
+    ended_at = time.monotonic()
+    before = len(callee.read())
+    wait_until(lambda: len(callee.read()) >= 35, what="15 packets more")
+    media.close("a", ended_at=ended_at)
+    stats = media.events.wait(SessionClosed, "a")[0].stats
+    assert stats.sent == len(callee.read()) >= 35
+    assert abs(stats.played_frames - (before - 5)) <= 1
+
+
 def test_mu_law_is_played_from_its_own_file_under_the_payload_type_agreed_on(
     media: Media, callee: Callee, tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 import re
 import socket
+import threading
 from pathlib import Path
 from typing import Self
 
@@ -130,6 +131,23 @@ class Baresip:
         with within(self._namespace), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as keys:
             keys.sendto(b"b", self._console)
         wait_until(lambda: self.log.count(_OVER) > before, what="baresip to hang up")
+
+    def press(self, keys: str) -> None:
+        """Have baresip's user press keys in its present call, one each 300 ms."""
+        with within(self._namespace), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as console:
+            for key in keys:
+                console.sendto(key.encode(), self._console)
+                threading.Event().wait(0.3)
+
+    @property
+    def digits(self) -> str:
+        """The keys that it was told of by telephone-events, one for each press."""
+        return "".join(re.findall(r"received event: '(.)' \(end=0\)", self.log))
+
+    @property
+    def digits_let_go(self) -> str:
+        """The keys whose end it was told of."""
+        return "".join(re.findall(r"received event: '(.)' \(end=1\)", self.log))
 
     @property
     def log(self) -> str:

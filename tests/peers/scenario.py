@@ -88,9 +88,10 @@ def send(
     body: Sequence[str] = (),
     retransmit_ms: int | None = None,
     lost: bool = False,
+    content_type: str = "application/sdp",
 ) -> str:
     """Send a message; `retransmit_ms` repeats it, doubling, until what is expected next is there; `lost` drops it."""
-    typed = ["Content-Type: application/sdp"] if body else []
+    typed = [f"Content-Type: {content_type}"] if body else []
     lines = [start, *headers, *typed, "Content-Length: [len]", "", *body]
     attributes = (f' retrans="{retransmit_ms}"' if retransmit_ms else "") + (' lost="100"' if lost else "")
     text = "\n".join("      " + line for line in lines)

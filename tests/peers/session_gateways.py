@@ -11,7 +11,14 @@ MOVED = tuple(line.replace("[sink_port]", "[moved_port]") for line in ANSWER_SDP
 """To the port given by `-key moved_port`."""
 
 
-def request(method: str, cseq: int, *extra: str, sdp: Sequence[str] = (), retransmit_ms: int | None = 500) -> str:
+def request(
+    method: str,
+    cseq: int,
+    *extra: str,
+    sdp: Sequence[str] = (),
+    retransmit_ms: int | None = 500,
+    content_type: str = "application/sdp",
+) -> str:
     """A request of the gateway within the dialog."""
     headers = (
         "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]",
@@ -24,7 +31,9 @@ def request(method: str, cseq: int, *extra: str, sdp: Sequence[str] = (), retran
         "Contact: <sip:gateway@[local_ip]:[local_port]>",
         *extra,
     )
-    return s.send(f"{method} [next_url] SIP/2.0", headers, body=sdp, retransmit_ms=retransmit_ms)
+    return s.send(
+        f"{method} [next_url] SIP/2.0", headers, body=sdp, retransmit_ms=retransmit_ms, content_type=content_type
+    )
 
 
 def reinvite(cseq: int, sdp: Sequence[str]) -> str:
@@ -120,6 +129,37 @@ def asks_this_and_that(methods: Sequence[tuple[str, int]]) -> Scenario:
         for number, (method, code) in enumerate(methods, 1)
     )
     return _answers(s.pause(100), *parts, name="in_dialog")
+
+
+def sends_info(infos: Sequence[tuple[str, Sequence[str], int]], *, pause_ms: int = 300) -> Scenario:
+    """INFO requests in the answered call: content type, lines of the body, and the code expected."""
+    parts = (
+        s.sequence(
+            s.pause(pause_ms),
+            request("INFO", number, sdp=lines, content_type=kind),
+            s.receive_response(code),
+        )
+        for number, (kind, lines, code) in enumerate(infos, 1)
+    )
+    return _answers(*parts, name="info")
+
+
+def presses_both_ways(digits: str, *, gap_ms: int = 250) -> Scenario:
+    """Keys as telephone-events from SIPp's own media port, and each in an INFO too.
+
+    SIPp's telephone-events have payload type 96, and begin after 1.6 s of no-op packets.
+    """
+    sdp = [line.replace("101", "96") for line in ANSWER_SDP]
+    infos = (
+        s.sequence(
+            request("INFO", number, sdp=[f"Signal={digit}", "Duration=200"], content_type="application/dtmf-relay"),
+            s.receive_response(200),
+            s.pause(gap_ms),
+        )
+        for number, digit in enumerate(digits, 1)
+    )
+    parts = (s.act(f'      <exec play_dtmf="{digits}"/>'), s.pause(1800), *infos)
+    return _answers(*parts, sdp=sdp, name="both_ways")
 
 
 def forks() -> Scenario:

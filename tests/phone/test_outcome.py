@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from autodialer.media.shell import SessionStats
-from autodialer.model import CallOutcome, Cause, Disposition, EndedBy
+from autodialer.model import CallOutcome, Cause, DigitTime, DigitVia, Disposition, EndedBy
+from autodialer.phone.keys import PressedKeys
 from autodialer.phone.outcome import CallTimes, make_outcome
 from autodialer.sip import events
 from autodialer.sip.events import CallAnswered, CallEnded, CallFailed, FailureKind
@@ -39,7 +40,7 @@ def outcome(**changes: Any) -> CallOutcome:
         "unusable": None,
         "stats": None,
         "sound_s": 9.0,
-        "digits": "",
+        "keys": PressedKeys(),
         "media_died": False,
     }
     return make_outcome(**(values | changes))
@@ -62,12 +63,15 @@ def test_a_busy_call_keeps_code_reason_cause_and_times() -> None:
 
 
 def test_an_answered_call_says_how_much_was_heard_and_who_hung_up() -> None:
-    result = answered(digits="1")
+    keys = PressedKeys()
+    keys.take("1", 104.5, DigitVia.RTP)
+    result = answered(keys=keys)
     assert result.disposition is Disposition.ANSWERED
     assert (result.played_s, result.played_share) == (8.0, 0.8889)
     assert (result.duration_s, result.billsec_s) == (13.0, 10.0)
     assert result.ended_by is EndedBy.CALLEE
     assert result.digits == "1"
+    assert result.digit_times == (DigitTime(digit="1", at_s=1.5, via=DigitVia.RTP),)
     assert result.sip_code == 200
     assert result.rtp is not None
     assert (result.rtp.sent, result.rtp.lost, result.rtp.one_way_audio) == (400, 3, False)

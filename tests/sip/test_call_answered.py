@@ -320,3 +320,18 @@ def test_responses_of_one_call_do_not_touch_another(steps: Steps) -> None:
     assert one.branch != two.branch and one.from_tag != two.from_tag
     steps.receive(response(one, "486 Busy").replace("Call-ID: call-1", "Call-ID: call-2"))
     assert steps.names == []
+
+
+def test_a_call_ended_when_the_bye_came_however_late_it_is_read(steps: Steps) -> None:
+    ack = steps.answer(steps.invite())
+    steps.now += 3
+    steps.core.receive_datagram(in_dialog(ack, "BYE").encode(), GATEWAY, steps.now, arrived_at=steps.now - 0.25)
+    steps.take()
+    assert steps.last == CallEnded(call_id="call-1", at=102.75, by=EndedBy.CALLEE, reason_cause=None)
+
+
+def test_a_bye_that_came_before_the_200_was_read_ends_the_call_at_its_answer(steps: Steps) -> None:
+    ack = steps.answer(steps.invite())
+    steps.core.receive_datagram(in_dialog(ack, "BYE").encode(), GATEWAY, steps.now, arrived_at=steps.now - 0.25)
+    steps.take()
+    assert steps.last == CallEnded(call_id="call-1", at=100.0, by=EndedBy.CALLEE, reason_cause=None)

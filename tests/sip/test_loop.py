@@ -276,3 +276,16 @@ def test_datagrams_of_any_size_and_content_end_nothing(loop: SipLoop, gateway: G
         gateway.socket.sendto(data, loop.local_address)
     make_call(loop, gateway.address)
     assert gateway.receive().method == "INVITE"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells when a packet came")
+def test_a_packet_tells_how_long_it_has_waited_to_be_read(gateway: Gateway) -> None:
+    bound = datagrams.DatagramSocket(HOST, 0, with_listener=False)
+    try:
+        gateway.socket.sendto(b"first", bound.address)
+        threading.Event().wait(0.1)
+        data, source, waited_s = bound.receive()
+    finally:
+        bound.close()
+    assert (data, source) == (b"first", gateway.address)
+    assert 0.1 <= waited_s < 0.5

@@ -10,6 +10,7 @@ from autodialer.errors import Conflict
 from autodialer.model import JobState
 from autodialer.store import Store
 from autodialer.web import present
+from autodialer.web.call_digits import check_digits, send_digits
 from autodialer.web.caller import Caller
 from autodialer.web.fields import owned
 from autodialer.web.traces import CallTraces
@@ -37,6 +38,15 @@ class CallOperations(Operations):
             raise Conflict(f"The call is {call.state}; only one that is dialing can be hung up.")
         self._store.commands.add("hangup_call", call_id=call_id)
         self._audit(caller, "calls.hangup", call_id)
+        return present.call(call)
+
+    def send_call_digits(self, caller: Caller, call_id: UUID, fields: Json) -> Json:
+        """Press keys in an answered call. Raises Invalid, Conflict, Unavailable without a dialer."""
+        call, digits = self._store.calls.get(call_id, caller.owner_key), check_digits(fields["digits"])
+        if call.state is not JobState.DIALING:
+            raise Conflict(f"The call is {call.state}; only one that is answered takes digits.")
+        send_digits(self._store, call_id, digits)
+        self._audit(caller, "calls.digits", call_id, count=len(digits))
         return present.call(call)
 
     def create_sample_call(self, caller: Caller, fields: Json, once: str | None) -> Json:

@@ -27,6 +27,12 @@ def hang_up_call(api: CallOperations, call_id: UUID) -> Json:
     return http.with_status(202, api.hang_up_call(http.caller(), call_id))
 
 
+@routes.post("/srv1/calls/<call_id>/digits")
+@authenticated
+def send_call_digits(api: CallOperations, call_id: UUID) -> Json:
+    return http.with_status(202, api.send_call_digits(http.caller(), call_id, http.body()))
+
+
 @routes.post("/srv1/call/sample")
 @authenticated
 def create_sample_call(api: CallOperations) -> Json:

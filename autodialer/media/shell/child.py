@@ -190,12 +190,13 @@ class MediaLoop:
 
     def _take(self, line: Line, data: bytes, source: Address) -> None:
         remote = line.session.remote
-        digit = line.session.receive(data, source, time.monotonic())
+        now = time.monotonic()
+        digit = line.session.receive(data, source, now)
         if line.session.remote != remote:
             self._sending.redirect(line)
         line.spare_audio()
         if digit:
-            self._events.tell({"event": "digit", "session": line.name, "digit": digit})
+            self._events.tell({"event": "digit", "session": line.name, "digit": digit, "at": now})
 
     def _obey(self, command: Command) -> None:
         operation = command["op"]
@@ -207,8 +208,10 @@ class MediaLoop:
             self._hold(command["session"])
         elif operation == "move":
             self._move(command)
+        elif operation == "send_digits":
+            self._send_digits(command["session"], command["digits"])
         elif operation == "close":
-            self._close(command["session"])
+            self._close(command["session"], command["ended_at"])
 
     def _open(self, command: Command) -> None:
         name = command["session"]
@@ -294,6 +297,13 @@ class MediaLoop:
         self._quiet.pop(line, None)
         self._sending.add(line, time.monotonic())
 
+    def _send_digits(self, name: str, digits: str) -> None:
+        line = self._lines.get(name)
+        if line is None or not line.session.takes_digits:
+            self._events.tell_problem(name, f"no digits can be sent now: {digits}")
+        else:
+            self._sending.press(line, digits, time.monotonic())
+
     def _hold(self, name: str) -> None:
         line = self._lines.get(name)
         if line is not None:
@@ -322,15 +332,15 @@ class MediaLoop:
         )
         self._pace(line)
 
-    def _close(self, name: str) -> None:
+    def _close(self, name: str, ended_at: float | None) -> None:
         line = self._lines.pop(name, None)
         if line is None:
             return
-        self._sending.remove(line)
+        late = self._sending.close(line, ended_at)
         self._quiet.pop(line, None)
         self._queries.pop(line, None)
         self._receive(line.port)
-        stats = line.stats(time.monotonic())
+        stats = line.stats(time.monotonic()).without_late(late)
         self._leave_port(line)
         self._events.tell({"event": "closed", "session": name, "stats": asdict(stats)})
 

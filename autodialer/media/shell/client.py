@@ -52,6 +52,8 @@ class DigitReceived:
 
     session_id: str
     digit: str
+    at: float
+    """Monotonic seconds at which its first packet came."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,9 +227,21 @@ class MediaProcess:
             }
         )
 
-    def close(self, session_id: str) -> None:
-        """Send nothing more and free the port; answered by SessionClosed. Idempotent, never waits."""
-        self._send({"op": "close", "session": session_id})
+    def send_digits(self, session_id: str, digits: str) -> None:
+        """Press keys (0 to 9, *, #, A to D) as telephone-events, one after the other. Never waits.
+
+        The sound stands still meanwhile. Nothing happens to a session that has not begun to play, is on hold, or whose
+        callee takes no telephone-events.
+        """
+        self._send({"op": "send_digits", "session": session_id, "digits": digits})
+
+    def close(self, session_id: str, *, ended_at: float | None = None) -> None:
+        """Send nothing more and free the port; answered by SessionClosed. Idempotent, never waits.
+
+        Packets that left after the monotonic time `ended_at`, at which the callee ended the call, do not count as
+        played; the clock is the same in both processes.
+        """
+        self._send({"op": "close", "session": session_id, "ended_at": ended_at})
 
     def _send_if_alive(self, command: dict[str, Any]) -> None:
         try:
@@ -281,7 +295,7 @@ class MediaProcess:
                 self._played[session_id] = message["played"]
             self._tell(SoundFinished(session_id=session_id))
         elif event == "digit":
-            self._tell(DigitReceived(session_id=session_id, digit=message["digit"]))
+            self._tell(DigitReceived(session_id=session_id, digit=message["digit"], at=message["at"]))
         elif event == "problem":
             logger.warning("media session %s: %s", session_id, message["message"])
         elif event == "closed":

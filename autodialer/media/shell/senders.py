@@ -12,7 +12,7 @@ import sys
 from typing import Protocol
 
 from autodialer.media.deck import MESSAGE_OCTETS, Deck
-from autodialer.media.session import Session
+from autodialer.media.session import Address, Session
 
 _NO_ROOM = (errno.EAGAIN, errno.ENOBUFS)
 
@@ -34,6 +34,9 @@ class Line(Protocol):
     @property
     def shares_socket(self) -> bool:
         """Other sessions send through that socket too."""
+
+    def send_now(self, data: bytes, address: Address | None) -> None:
+        """Send something beside the sound."""
 
 
 class Sender(Protocol):

@@ -1,9 +1,12 @@
 """What is sent when: the pacing grid, the decks of its slots, and the sockets that their packets leave by."""
 
+import math
 import socket
 from collections.abc import Iterator
 
 from autodialer.media.deck import Deck
+from autodialer.media.departures import Departures
+from autodialer.media.digit_sender import DigitSender
 from autodialer.media.pacer import SLOTS, Pacer
 from autodialer.media.shell.senders import Line, Sender
 
@@ -17,6 +20,8 @@ class Slot:
     def __init__(self) -> None:
         self.own: Deck[Line] = Deck()
         self.shared: dict[socket.socket, Deck[Line]] = {}
+        self.pressing: dict[Line, DigitSender] = {}
+        """Those that send digits now, and so are in no deck."""
 
     def deck_for(self, line: Line) -> Deck[Line]:
         """Where a line's session belongs."""
@@ -38,6 +43,7 @@ class Sending:
         self._sender = sender
         self._pacer = Pacer(now)
         self._slots = [Slot() for _ in range(SLOTS)]
+        self._departures = Departures(SLOTS)
         self._period = 0
 
     @property
@@ -52,14 +58,58 @@ class Sending:
         """Send the line's session, which is `playing`. Harmless when it is sent already."""
         if not self._pacer:
             self._pacer = Pacer(now)
-        self._slots[self._pacer.add(line.session)].deck_for(line).add(line.session, line)
+        slot = self._pacer.add(line.session)
+        if line in self._slots[slot].pressing:
+            return
+        self._slots[slot].deck_for(line).add(line.session, line)
+        self._departures.join(line.session, slot)
+        if line.session.unsent_digits:
+            self.press(line, "", now)
+
+    def press(self, line: Line, digits: str, now: float) -> None:
+        """Send digits, after those that are being sent or wait; the sound stands still meanwhile.
+
+        The session `takes_digits`; it keeps its place on the grid, packet by packet instead of in a deck.
+        """
+        if not self._pacer:
+            self._pacer = Pacer(now)
+        slot = self._slots[self._pacer.add(line.session)]
+        if line in slot.pressing:
+            slot.pressing[line].add(digits)
+            return
+        slot.deck_for(line).remove(line.session)
+        self._departures.leave(line.session)
+        waiting, line.session.unsent_digits = line.session.unsent_digits, ""
+        slot.pressing[line] = line.session.begin_digits(waiting + digits, now)
+
+    def _send_digits(self, slot: Slot, now: float) -> None:
+        for line, sender in list(slot.pressing.items()):
+            packet = sender.next_packet()
+            if packet is not None:
+                line.send_now(packet, line.session.remote)
+            if sender.done:
+                del slot.pressing[line]
+                line.session.end_digits(sender, now)
+                if line.session.playing:
+                    self.add(line, now)
+                else:
+                    self._pacer.remove(line.session)
 
     def remove(self, line: Line) -> None:
         """Send nothing more; its session has its numbers back. Harmless when it is not sent."""
         slot = self._pacer.slot_of(line.session)
         if slot is not None:
+            sender = self._slots[slot].pressing.pop(line, None)
+            if sender is not None:
+                line.session.end_digits(sender, self._pacer.deadline)
             self._slots[slot].deck_for(line).remove(line.session)
             self._pacer.remove(line.session)
+            self._departures.leave(line.session)
+
+    def close(self, line: Line, ended_at: float | None) -> int:
+        """Send nothing more for good; how many packets left after the monotonic time of the call's end (None: now)."""
+        self.remove(line)
+        return self._departures.forget(line.session, math.inf if ended_at is None else ended_at)
 
     def redirect(self, line: Line) -> None:
         """The session's packets go to where its `remote` is now."""
@@ -85,13 +135,17 @@ class Sending:
             self._period = (self._period + 1) % PROGRESS_PERIODS
         ended: list[Line] = []
         progress: dict[str, int] = {}
+        self._departures.sent(number, now)
         for deck, shared in self._slots[number].decks():
             failed = self._send(deck, shared)
             for session, line in deck.advance(failed):
                 ended.append(line)
+                session.fall_silent(now)
                 self._pacer.remove(session)
+                self._departures.leave(session)
             for row in range(self._period, deck.count, PROGRESS_PERIODS):
                 progress[deck.owners[row].name] = deck.played_frames(deck.sessions[row])
+        self._send_digits(self._slots[number], now)
         return ended, progress
 
     def _send(self, deck: Deck[Line], shared: socket.socket | None) -> list[int]:

@@ -1,9 +1,10 @@
-"""The UDP socket of a core, with what the kernel tells of packets that could not be delivered."""
+"""The UDP socket of a core, with what the kernel tells: when packets came, and which could not be delivered."""
 
 import errno
 import socket
 import struct
 import sys
+import time
 from collections.abc import Iterator
 
 from autodialer.errors import PortsExhausted
@@ -17,6 +18,12 @@ _LINUX = sys.platform == "linux"
 _IP_RECVERR = 11
 """linux/in.h; Python's socket module does not name it."""
 _MSG_ERRQUEUE = 0x2000
+_SO_TIMESTAMPNS = 35
+"""asm-generic/socket.h: the kernel says when each packet came."""
+_TIMESPEC = struct.Struct("=qq")
+_ANCILLARY = socket.CMSG_SPACE(_TIMESPEC.size) if _LINUX else 0
+_LONGEST_WAIT_S = 5.0
+"""A packet that seems to have waited longer came before the machine's clock was set."""
 _UNREACHABLE = frozenset((errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EPERM, errno.EACCES))
 UNSENDABLE = _UNREACHABLE | {errno.EINVAL, errno.EMSGSIZE}
 """Error numbers of a packet that will never leave."""
@@ -52,13 +59,20 @@ class DatagramSocket:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
             if _LINUX:
                 bound.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
+                bound.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
             return bound
         raise PortsExhausted(f"no free port from {port} to {last} on {host}; set DIALER_SIP_PORT to another one")
 
-    def receive(self) -> tuple[bytes, Address]:
-        """One packet. Raises BlockingIOError when there is none, OSError when an earlier packet was refused."""
-        data, address = self.socket.recvfrom(_DATAGRAM)
-        return data, (address[0], address[1])
+    def receive(self) -> tuple[bytes, Address, float]:
+        """One packet, whom it is from, and how many seconds it has waited to be read (0 where nobody knows).
+
+        Raises BlockingIOError when there is none, OSError when an earlier packet was refused.
+        """
+        if not _LINUX:
+            data, address = self.socket.recvfrom(_DATAGRAM)
+            return data, (address[0], address[1]), 0.0
+        data, ancillary, _, address = self.socket.recvmsg(_DATAGRAM, _ANCILLARY)
+        return data, (address[0], address[1]), _waited_s(ancillary)
 
     def send(self, data: bytes, address: Address) -> int:
         """Error number, 0 when sent."""
@@ -88,6 +102,15 @@ class DatagramSocket:
         self.socket.close()
         if self.listener is not None:
             self.listener.close()
+
+
+def _waited_s(ancillary: list[tuple[int, int, bytes]]) -> float:
+    for level, kind, data in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, _SO_TIMESTAMPNS) and len(data) == _TIMESPEC.size:
+            seconds, nanoseconds = _TIMESPEC.unpack(data)
+            waited = time.time() - seconds - nanoseconds * 1e-9
+            return waited if 0.0 < waited < _LONGEST_WAIT_S else 0.0
+    return 0.0
 
 
 def _error_number(data: bytes) -> int:

@@ -188,7 +188,7 @@ class SipLoop:
     def _receive(self) -> None:
         for count in range(_BATCH):
             try:
-                data, address = self._datagrams.receive()
+                data, address, waited_s = self._datagrams.receive()
             except BlockingIOError:
                 if count:
                     return
@@ -196,7 +196,8 @@ class SipLoop:
             except OSError:
                 # An earlier packet was refused. Linux says which below; elsewhere the timers notice.
                 break
-            self._guard(partial(self._core.receive_datagram, data, address, time.monotonic()))
+            now = time.monotonic()
+            self._guard(partial(self._core.receive_datagram, data, address, now, arrived_at=now - waited_s))
         self._read_errors()
 
     def _read_errors(self) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 
 from autodialer.model import CampaignLimit, Cause, Disposition, EndedBy, JobState
-from autodialer.store.columns import JsonObject, Key, PublicId
+from autodialer.store.columns import DigitTimes, JsonObject, Key, PublicId
 from autodialer.store.tables.shapes import (
     at,
     count,
@@ -35,7 +35,7 @@ from autodialer.store.transitions import CALL_JOBS, CAMPAIGN_SUBSCRIBERS, CAMPAI
 
 LIVE_JOB_STATES = (JobState.QUEUED, JobState.DIALING, JobState.INTERRUPTED)
 LIVE_JOB = "state IN ('queued', 'dialing', 'interrupted')"
-COMMAND_KINDS = ("hangup_campaign", "hangup_call", "trace_call", "check_trunk")
+COMMAND_KINDS = ("hangup_campaign", "hangup_call", "trace_call", "check_trunk", "send_digits")
 
 campaigns = Table(
     "campaigns",
@@ -185,6 +185,7 @@ calls = Table(
     seconds("played_s", comment="how much of the sound left as RTP"),
     Column("played_share", Float, nullable=False),
     words("digits"),
+    Column("digit_times", DigitTimes),
     words("ended_by", nullable=True, comment="NULL unless answered"),
     Column("rtp_sent", Integer, comment="NULL: there was no RTP session"),
     Column("rtp_received", Integer),
@@ -222,8 +223,10 @@ commands = Table(
     words("kind"),
     Column("campaign_key", Key, ForeignKey("campaigns.key")),
     Column("call_id", PublicId, comment="or the id of the trunk check"),
+    words("digits", nullable=True, comment="to be sent"),
     at("created_at", nullable=False),
     at("taken_at", comment="NULL: the dialer has not seen it"),
+    words("reply", nullable=True, comment="what the dialer says to it; NULL: nothing yet"),
     check_one_of("kind", COMMAND_KINDS),
     Index("commands_new", "key", sqlite_where=text("taken_at IS NULL"), postgresql_where=text("taken_at IS NULL")),
     sqlite_autoincrement=True,
