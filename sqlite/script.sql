@@ -476,6 +476,25 @@ CREATE TABLE trunk_checks (
 );
 CREATE INDEX trunk_checks_trunk_key ON trunk_checks (trunk_key);
 
+CREATE TABLE commands (
+    -- what the API asks of the dialer
+    "key" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,
+    campaign_key INTEGER,
+    -- or the id of the trunk check
+    call_id BLOB,
+    -- to be sent
+    digits TEXT,
+    created_at BIGINT NOT NULL,
+    -- NULL: the dialer has not seen it
+    taken_at BIGINT,
+    -- what the dialer says to it; NULL: nothing yet
+    reply TEXT,
+    CONSTRAINT commands_kind_known CHECK (kind IN ('hangup_campaign', 'hangup_call', 'trace_call', 'check_trunk', 'send_digits')),
+    CONSTRAINT commands_campaign_key_there FOREIGN KEY(campaign_key) REFERENCES campaigns ("key")
+);
+CREATE INDEX commands_new ON commands ("key") WHERE taken_at IS NULL;
+
 CREATE TABLE campaign_status (
     -- live state of running campaigns, written by the dialer at most once a second
     campaign_key INTEGER NOT NULL,
@@ -498,27 +517,8 @@ CREATE TABLE campaign_origins (
     CONSTRAINT campaign_origins_origin_key_there FOREIGN KEY(origin_key) REFERENCES campaigns ("key") ON DELETE CASCADE
 ) WITHOUT ROWID;
 
-CREATE TABLE commands (
-    -- what the API asks of the dialer
-    "key" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
-    kind TEXT NOT NULL,
-    campaign_key INTEGER,
-    -- or the id of the trunk check
-    call_id BLOB,
-    -- to be sent
-    digits TEXT,
-    created_at BIGINT NOT NULL,
-    -- NULL: the dialer has not seen it
-    taken_at BIGINT,
-    -- what the dialer says to it; NULL: nothing yet
-    reply TEXT,
-    CONSTRAINT commands_kind_known CHECK (kind IN ('hangup_campaign', 'hangup_call', 'trace_call', 'check_trunk', 'send_digits')),
-    CONSTRAINT commands_campaign_key_there FOREIGN KEY(campaign_key) REFERENCES campaigns ("key")
-);
-CREATE INDEX commands_new ON commands ("key") WHERE taken_at IS NULL;
-
 -- The migration that this schema corresponds to.
-INSERT INTO alembic_version VALUES ('0008');
+INSERT INTO alembic_version VALUES ('0013');
 
 -- Three sample users. None can log in until `python main.py set-password LOGIN`.
 INSERT INTO users ("key", id, login, name, role, password_hash, comment, created_at) VALUES
