@@ -19,6 +19,7 @@ from autodialer.model import (
 from autodialer.store import outcomes
 from autodialer.store.cloning import REACHED_BEFORE, WAS_REACHED
 from autodialer.store.columns import new_id
+from autodialer.store.dnc import is_barred
 from autodialer.store.engine import AnyRow, Database
 from autodialer.store.prepared import Prepared
 from autodialer.store.rows import campaigns_from, select_campaigns
@@ -28,7 +29,6 @@ from autodialer.store.tables import (
     callbases,
     campaign_subscribers,
     campaigns,
-    dnc,
     subscribers,
 )
 from autodialer.store.transitions import CallbaseState, is_one_of
@@ -215,8 +215,9 @@ _CANDIDATES = (
         subscribers.c.number,
         campaign_subscribers.c.attempts,
         campaign_subscribers.c.retries_used,
-        exists().where(dnc.c.number == subscribers.c.number).label("on_dnc"),
+        is_barred(subscribers.c.number, campaigns.c.owner_key).label("on_dnc"),
     )
+    .join(campaigns, campaigns.c.key == call_jobs.c.campaign_key)
     .join(
         campaign_subscribers,
         and_(
@@ -229,7 +230,7 @@ _CANDIDATES = (
         call_jobs.c.campaign_key == bindparam("campaign"),
         is_one_of(call_jobs.c.state, JobState.QUEUED),
         call_jobs.c.not_before <= bindparam("now"),
-        exists().where(campaigns.c.key == bindparam("campaign"), RUNNING),
+        RUNNING,
     )
     .order_by(call_jobs.c.not_before, call_jobs.c.key)
     .limit(bindparam("most"))
