@@ -137,11 +137,12 @@ CREATE TABLE dnc (
     number TEXT NOT NULL,
     source TEXT NOT NULL,
     comment TEXT,
-    created_at BIGINT NOT NULL,
+    created_at BIGINT NOT NULL, for_everybody BOOLEAN DEFAULT 0 NOT NULL,
     CONSTRAINT dnc_key PRIMARY KEY ("key"),
     CONSTRAINT dnc_owner_key_there FOREIGN KEY(owner_key) REFERENCES users ("key"),
     CONSTRAINT dnc_number_owner_key_once UNIQUE (number, owner_key)
 );
+CREATE INDEX dnc_for_everybody ON dnc ("key") WHERE for_everybody = 1;
 CREATE INDEX dnc_owner_key ON dnc (owner_key);
 
 CREATE TABLE sounds (
@@ -272,7 +273,7 @@ CREATE TABLE campaigns (
     -- also when it was stopped
     finished_at BIGINT,
     -- subscribers of the callbase when the campaign ended; NULL: it has not
-    final_total INTEGER, moved_at BIGINT, moved_by TEXT,
+    final_total INTEGER, moved_at BIGINT, moved_by TEXT, cap_day INTEGER, cap_week INTEGER,
     CONSTRAINT campaigns_state_known CHECK (state IN ('draft', 'running', 'paused', 'finished', 'stopped')),
     CONSTRAINT campaigns_callbase_key_there FOREIGN KEY(callbase_key) REFERENCES callbases ("key"),
     CONSTRAINT campaigns_owner_key_there FOREIGN KEY(owner_key) REFERENCES users ("key"),
@@ -365,6 +366,7 @@ CREATE TABLE calls (
 );
 CREATE INDEX calls_campaign_key ON calls (campaign_key);
 CREATE INDEX calls_campaign_key_disposition ON calls (campaign_key, disposition);
+CREATE INDEX calls_number_invited_at ON calls (number, invited_at);
 
 CREATE TABLE campaign_subscribers (
     -- a subscriber within a campaign, from the moment the campaign's walk came to it
@@ -426,7 +428,7 @@ CREATE TABLE call_jobs (
     -- instance of the dialer
     claimed_by TEXT,
     -- committed before the INVITE leaves
-    claimed_at BIGINT,
+    claimed_at BIGINT, waits_for TEXT,
     CONSTRAINT call_jobs_key PRIMARY KEY ("key"),
     CONSTRAINT call_jobs_state_known CHECK (state IN ('queued', 'dialing', 'interrupted', 'done', 'cancelled')),
     CONSTRAINT call_jobs_campaign_key_subscriber_key_there FOREIGN KEY(campaign_key, subscriber_key) REFERENCES campaign_subscribers (campaign_key, subscriber_key),
@@ -436,6 +438,7 @@ CREATE TABLE call_jobs (
 CREATE INDEX call_jobs_dialing ON call_jobs (campaign_key, trunk_key) WHERE state = 'dialing';
 CREATE INDEX call_jobs_due ON call_jobs (campaign_key, not_before) WHERE state = 'queued';
 CREATE UNIQUE INDEX call_jobs_one_live ON call_jobs (campaign_key, subscriber_key) WHERE state IN ('queued', 'dialing', 'interrupted');
+CREATE INDEX call_jobs_waiting ON call_jobs (campaign_key, waits_for, not_before) WHERE state = 'queued' AND waits_for IS NOT NULL;
 CREATE TRIGGER call_jobs_state BEFORE UPDATE OF state ON call_jobs
 WHEN NOT (
     NEW.state = OLD.state
@@ -517,8 +520,55 @@ CREATE TABLE campaign_origins (
     CONSTRAINT campaign_origins_origin_key_there FOREIGN KEY(origin_key) REFERENCES campaigns ("key") ON DELETE CASCADE
 ) WITHOUT ROWID;
 
+CREATE TABLE dnc_imports (
+    "key" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    id BLOB NOT NULL,
+    owner_key INTEGER NOT NULL,
+    -- name of the uploaded file
+    file TEXT NOT NULL,
+    -- ISO 3166 country, or raw: numbers are kept as written
+    region TEXT NOT NULL,
+    for_everybody BOOLEAN DEFAULT 0 NOT NULL,
+    -- importing -> ready | failed
+    -- ready (final)
+    -- failed (final)
+    state TEXT DEFAULT 'importing' NOT NULL,
+    rows INTEGER DEFAULT 0 NOT NULL,
+    rows_done INTEGER DEFAULT 0 NOT NULL,
+    imported INTEGER DEFAULT 0 NOT NULL,
+    -- on the list already, or twice in the file
+    duplicates INTEGER DEFAULT 0 NOT NULL,
+    rejected INTEGER DEFAULT 0 NOT NULL,
+    error TEXT,
+    created_at BIGINT NOT NULL,
+    CONSTRAINT dnc_imports_state_known CHECK (state IN ('importing', 'ready', 'failed')),
+    CONSTRAINT dnc_imports_owner_key_there FOREIGN KEY(owner_key) REFERENCES users ("key"),
+    CONSTRAINT dnc_imports_id_once UNIQUE (id)
+);
+CREATE INDEX dnc_imports_owner_key ON dnc_imports (owner_key);
+CREATE TRIGGER dnc_imports_state BEFORE UPDATE OF state ON dnc_imports
+WHEN NOT (
+    NEW.state = OLD.state
+    OR OLD.state = 'importing' AND NEW.state IN ('ready', 'failed')
+)
+BEGIN
+    SELECT RAISE(ABORT, 'dnc_imports.state: there is no such transition');
+END;
+
+CREATE TABLE dnc_rejected_rows (
+    "key" INTEGER NOT NULL,
+    import_key INTEGER NOT NULL,
+    -- of the file, as a spreadsheet counts
+    "row" INTEGER NOT NULL,
+    value TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    CONSTRAINT dnc_rejected_rows_key PRIMARY KEY ("key"),
+    CONSTRAINT dnc_rejected_rows_import_key_there FOREIGN KEY(import_key) REFERENCES dnc_imports ("key")
+);
+CREATE INDEX dnc_rejected_rows_import_key ON dnc_rejected_rows (import_key);
+
 -- The migration that this schema corresponds to.
-INSERT INTO alembic_version VALUES ('0013');
+INSERT INTO alembic_version VALUES ('0010');
 
 -- Three sample users. None can log in until `python main.py set-password LOGIN`.
 INSERT INTO users ("key", id, login, name, role, password_hash, comment, created_at) VALUES

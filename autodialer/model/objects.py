@@ -194,6 +194,10 @@ class Campaign:
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    cap_day: int | None = None
+    """Most attempts of a number in 24 hours, over all campaigns of the owner; None: no cap."""
+    cap_week: int | None = None
+    """The same in 7 days."""
     moved_at: datetime | None = None
     """When a user started, paused, resumed or stopped it last; None: never."""
     moved_by: str | None = None

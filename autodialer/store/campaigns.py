@@ -65,6 +65,8 @@ class CampaignRules(TypedDict, total=False):
     lead_in_ms: int
     max_attempts: int
     min_played_s: float | None
+    cap_day: int | None
+    cap_week: int | None
     retry: Mapping[str, RetryRule]
 
 
@@ -77,6 +79,8 @@ DEFAULTS: CampaignRules = {
     "lead_in_ms": 0,
     "max_attempts": 3,
     "min_played_s": None,
+    "cap_day": None,
+    "cap_week": None,
     "retry": {},
 }
 

@@ -21,6 +21,7 @@ from autodialer.model import (
 from autodialer.store.callbases import BATCH_ROWS
 from autodialer.store.columns import new_id
 from autodialer.store.engine import AnyRow
+from autodialer.store.frequency import SPANS, Retry, put_off_retries
 from autodialer.store.prepared import Prepared
 from autodialer.store.rows import campaigns_from, select_campaigns
 from autodialer.store.stopping import STOPPED
@@ -63,6 +64,7 @@ _QUEUE_AGAIN = Prepared(
         state=JobState.QUEUED.value,
         call_id=bindparam("next_call_id"),
         not_before=bindparam("at"),
+        waits_for=bindparam("rule"),
         trunk_key=None,
         claimed_by=None,
         claimed_at=None,
@@ -81,7 +83,15 @@ _MOVE_SUBSCRIBER = Prepared(
 _ADD_CALL = Prepared(insert(calls), columns=[column.name for column in calls.c if column.name != "key"])
 
 _DIALING_OF = (
-    select(call_jobs.c.key, call_jobs.c.call_id, campaigns.c.state, campaigns.c.hidden)
+    select(
+        call_jobs.c.key,
+        call_jobs.c.call_id,
+        campaigns.c.state,
+        campaigns.c.hidden,
+        campaigns.c.owner_key,
+        campaigns.c.cap_day,
+        campaigns.c.cap_week,
+    )
     .join(campaigns, campaigns.c.key == call_jobs.c.campaign_key)
     .where(
         call_jobs.c.key.in_(bindparam("keys", expanding=True)),
@@ -94,14 +104,30 @@ def record(connection: Connection, results: Sequence[JobResult], now: datetime) 
     """Store finished calls; those whose job does not dial that call any more are dropped."""
     rows = connection.execute(_DIALING_OF, {"keys": [result.job.key for result in results]})
     dialing = {(row.key, row.call_id): row for row in rows}
-    accepted = []
+    accepted, retries = [], []
     for result in results:
         row = dialing.pop((result.job.key, result.job.call_id), None)
         if row is None:
             logger.warning("%s: no job dials this call any more, its outcome is dropped", result.job.call_id)
         else:
-            accepted.append((result, _goes_on(row, result)))
+            accepted.append((result, goes_on := _goes_on(row, result)))
+            if goes_on and result.next_step.job_state is JobState.QUEUED:
+                retries.append(_retry_of(row, result, now))
     _store(connection, accepted, now)
+    put_off_retries(connection, retries)
+
+
+def _retry_of(row: AnyRow, result: JobResult, now: datetime) -> Retry:
+    job = result.job
+    return Retry(
+        job_key=job.key,
+        campaign_key=job.campaign_key,
+        subscriber_key=job.subscriber_key,
+        number=job.number,
+        owner_key=row.owner_key,
+        caps={rule: getattr(row, rule) for rule in SPANS},
+        not_before=result.next_step.not_before or now,
+    )
 
 
 def release(connection: Connection, jobs: Sequence[ClaimedJob], not_before: datetime) -> None:
@@ -111,7 +137,7 @@ def release(connection: Connection, jobs: Sequence[ClaimedJob], not_before: date
     held = [job for job in jobs if (job.key, job.call_id) in states]
     stopped = [job for job in held if states[job.key, job.call_id] == CampaignState.STOPPED]
     if held:
-        again = [{"of_job": job.key, "next_call_id": job.call_id, "at": not_before} for job in held]
+        again = [{"of_job": job.key, "next_call_id": job.call_id, "at": not_before, "rule": None} for job in held]
         _QUEUE_AGAIN.execute(connection, again)
     if stopped:
         _MOVE_JOB.execute(connection, [{"of_job": job.key, "to_state": JobState.CANCELLED.value} for job in stopped])
@@ -214,7 +240,7 @@ def _store(connection: Connection, accepted: Sequence[tuple[JobResult, bool]], n
         elif step.job_state is JobState.DONE:
             ended.append({**of_job, "to_state": JobState.DONE.value})
         else:
-            again.append({**of_job, "next_call_id": new_id(), "at": step.not_before or now})
+            again.append({**of_job, "next_call_id": new_id(), "at": step.not_before or now, "rule": step.rule})
         records.append(_call_values(result, ends=ends))
         people.append(_subscriber_values(result, ends=ends))
     _ADD_CALL.execute(connection, records)

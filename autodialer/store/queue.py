@@ -19,6 +19,7 @@ from autodialer.model import (
 from autodialer.store import outcomes
 from autodialer.store.cloning import REACHED_BEFORE, WAS_REACHED
 from autodialer.store.columns import new_id
+from autodialer.store.dnc import is_barred
 from autodialer.store.engine import AnyRow, Database
 from autodialer.store.prepared import Prepared
 from autodialer.store.rows import campaigns_from, select_campaigns
@@ -28,18 +29,20 @@ from autodialer.store.tables import (
     callbases,
     campaign_subscribers,
     campaigns,
-    dnc,
     subscribers,
 )
 from autodialer.store.transitions import CallbaseState, is_one_of
+from autodialer.store.turning_away import turn_away
 
 RUNNING = is_one_of(campaigns.c.state, CampaignState.RUNNING)
 _RUNNING_CAMPAIGNS = select_campaigns().where(RUNNING).order_by(campaigns.c.key)
 READY = is_one_of(callbases.c.state, CallbaseState.READY)
 BATCHES_AT_ONCE = 10
 """Most batches walked over at once when nobody in them is to be called."""
-EXCLUDED_DNC = "dnc"
-EXCLUDED_ERASED = "erased"
+MOST_LOOKS = 6
+"""How often a claim looks for others in place of those who may not be called, ..."""
+MORE_CANDIDATES = 100
+"""... and how many more than it needs it then looks at."""
 
 
 class Queue:
@@ -215,8 +218,12 @@ _CANDIDATES = (
         subscribers.c.number,
         campaign_subscribers.c.attempts,
         campaign_subscribers.c.retries_used,
-        exists().where(dnc.c.number == subscribers.c.number).label("on_dnc"),
+        campaigns.c.owner_key,
+        campaigns.c.cap_day,
+        campaigns.c.cap_week,
+        is_barred(subscribers.c.number, campaigns.c.owner_key).label("on_dnc"),
     )
+    .join(campaigns, campaigns.c.key == call_jobs.c.campaign_key)
     .join(
         campaign_subscribers,
         and_(
@@ -229,7 +236,7 @@ _CANDIDATES = (
         call_jobs.c.campaign_key == bindparam("campaign"),
         is_one_of(call_jobs.c.state, JobState.QUEUED),
         call_jobs.c.not_before <= bindparam("now"),
-        exists().where(campaigns.c.key == bindparam("campaign"), RUNNING),
+        RUNNING,
     )
     .order_by(call_jobs.c.not_before, call_jobs.c.key)
     .limit(bindparam("most"))
@@ -281,26 +288,16 @@ def _claim(connection: Connection, request: ClaimRequest, claimed_by: str, now: 
 
 
 def _callable(connection: Connection, request: ClaimRequest, now: datetime) -> Sequence[AnyRow]:
-    """The candidates that may be called; those who may not be are excluded, and others come in their place."""
+    """The candidates that may be called; the others are excluded or put off, and others come in their place.
+
+    A campaign of which hardly anybody may be called is gone through in several ticks: a claim must not hold up others.
+    """
     wanted = {"campaign": request.campaign_key, "now": now, "most": request.limit}
-    while True:
+    kept: Sequence[AnyRow] = []
+    for _ in range(MOST_LOOKS):
         rows = connection.execute(_CANDIDATES, wanted).all()
-        barred = [row for row in rows if row.on_dnc or row.number is None]
-        if not barred:
-            return rows
-        _exclude(connection, request.campaign_key, barred)
-
-
-def _exclude(connection: Connection, campaign_key: int, rows: Sequence[AnyRow]) -> None:
-    cancel = update(call_jobs).where(call_jobs.c.key.in_([row.key for row in rows]))
-    connection.execute(cancel.values(state=JobState.CANCELLED.value))
-    of_subscriber = and_(
-        campaign_subscribers.c.campaign_key == campaign_key,
-        campaign_subscribers.c.subscriber_key == bindparam("of_subscriber"),
-    )
-    connection.execute(
-        update(campaign_subscribers)
-        .where(of_subscriber)
-        .values(state=SubscriberState.EXCLUDED.value, reason=bindparam("why")),
-        [{"of_subscriber": row.subscriber_key, "why": EXCLUDED_DNC if row.on_dnc else EXCLUDED_ERASED} for row in rows],
-    )
+        kept = turn_away(connection, request.campaign_key, rows, now)
+        if len(kept) == len(rows):
+            break
+        wanted["most"] = request.limit + MORE_CANDIDATES
+    return kept[: request.limit]

@@ -110,6 +110,8 @@ def _campaign_from(row: AnyRow, in_order: Sequence[AnyRow]) -> Campaign:
         lead_in_ms=row.lead_in_ms,
         max_attempts=row.max_attempts,
         min_played_s=row.min_played_s,
+        cap_day=row.cap_day,
+        cap_week=row.cap_week,
         retry=retry_from(row.retry),
         hidden=row.hidden,
         created_at=row.created_at,

@@ -72,7 +72,8 @@ CALLBASES = StateColumn(table="callbases", arrows=CALLBASE_TRANSITIONS)
 CAMPAIGNS = StateColumn(table="campaigns", arrows=CAMPAIGN_TRANSITIONS)
 CAMPAIGN_SUBSCRIBERS = StateColumn(table="campaign_subscribers", arrows=SUBSCRIBER_TRANSITIONS)
 CALL_JOBS = StateColumn(table="call_jobs", arrows=JOB_TRANSITIONS)
-STATE_COLUMNS = (CALLBASES, CAMPAIGNS, CAMPAIGN_SUBSCRIBERS, CALL_JOBS)
+DNC_IMPORTS = StateColumn(table="dnc_imports", arrows=CALLBASE_TRANSITIONS)
+STATE_COLUMNS = (CALLBASES, DNC_IMPORTS, CAMPAIGNS, CAMPAIGN_SUBSCRIBERS, CALL_JOBS)
 
 
 def check_one_of(column: str, words: Iterable[object]) -> CheckConstraint:

@@ -55,6 +55,22 @@ def test_no_statement_of_the_dialer_scans_a_big_table(world: World, plans: list[
     assert not [step for step in plans if "TEMP B-TREE" in step]
 
 
+def test_caps_find_the_calls_of_a_number_by_it_and_not_by_the_owners_campaigns(world: World, plans: list[str]) -> None:
+    campaign = world.running(60, cap_day=2, cap_week=3)
+    world.store.queue.enqueue_due(NOW)
+    plans.clear()
+    jobs = world.claim(campaign, 60)
+    assert len(jobs) == 60
+    world.record(*[world.result(job, Disposition.BUSY, world.again("busy")) for job in jobs])
+    of_calls = {step for step in plans if "calls" in step}
+    assert of_calls == {"SEARCH calls USING INDEX calls_number_invited_at (number=? AND invited_at>?)"}
+    assert {step for step in plans if "SCAN" in step} <= {
+        "SCAN campaigns USING INDEX campaigns_running",
+        "SCAN call_jobs USING INDEX call_jobs_dialing",
+        "SCAN call_jobs USING COVERING INDEX call_jobs_dialing",
+    }
+
+
 def test_no_list_and_no_count_scans_or_sorts(world: World, plans: list[str]) -> None:
     campaign = world.running(5)
     session = world.store.tokens.new_family(world.user.key)
@@ -67,7 +83,8 @@ def test_no_list_and_no_count_scans_or_sorts(world: World, plans: list[str]) -> 
     world.store.campaigns.active_calls(campaign.key)
     world.store.campaigns.next_due(campaign.key)
     world.store.tokens.family_alive(session.family_id)
-    world.store.dnc.contains(number(1))
+    world.store.dnc.contains(number(1), world.user.key)
+    world.store.dnc.page(world.user.key, limit=2)
     assert not [step for step in plans if "SCAN" in step or "TEMP B-TREE" in step]
 
 

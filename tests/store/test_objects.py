@@ -8,7 +8,7 @@ import pytest
 from autodialer.errors import Conflict, Invalid, NotFound, SettingsError
 from autodialer.store import NewSubscriber, RejectedRow, Secrets, Store
 from autodialer.store.paging import decode_cursor, encode_cursor
-from tests.store.world import StandingClock, World, number
+from tests.store.world import World, number
 
 
 def test_a_trunk_is_read_back_as_it_was_made(world: World) -> None:
@@ -284,21 +284,3 @@ def test_one_subscriber_is_added_to_a_ready_callbase_once(world: World) -> None:
         world.store.subscribers.add(importing.id, world.user.key, NewSubscriber(number=number(8)))
     with pytest.raises(NotFound):
         world.store.subscribers.add(callbase.id, world.other.key, NewSubscriber(number=number(8)))
-
-
-def test_everybody_keeps_his_own_dnc_entries_and_all_are_obeyed(world: World, clock: StandingClock) -> None:
-    dnc = world.store.dnc
-    entry = dnc.add(world.user.key, number(1), source="import", comment="asked by letter")
-    assert (entry.source, entry.comment, entry.created_at) == ("import", "asked by letter", clock.now)
-    clock.move(seconds=1)
-    assert dnc.add(world.user.key, number(1)) == entry
-    dnc.add(world.other.key, number(1))
-    dnc.add(world.other.key, number(2))
-    assert dnc.contains(number(1)) and dnc.contains(number(2)) and not dnc.contains(number(3))
-    assert [len(dnc.page(owner)[0]) for owner in (world.user.key, world.other.key, None)] == [1, 2, 3]
-    dnc.remove(world.user.key, number(1))
-    assert dnc.contains(number(1))
-    with pytest.raises(NotFound):
-        dnc.remove(world.user.key, number(2))
-    dnc.remove(None, number(1))
-    assert not dnc.contains(number(1))

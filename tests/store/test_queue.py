@@ -134,7 +134,7 @@ def test_a_paused_campaign_is_not_claimed_and_goes_on_after_a_resume(world: Worl
 def test_a_number_on_the_dnc_list_is_excluded_in_the_claim_and_leaves_no_call(world: World) -> None:
     campaign = world.running(5)
     world.store.queue.enqueue_due(NOW)
-    world.store.dnc.add(world.other.key, number(0))
+    world.store.dnc.add(world.other.key, number(0), for_everybody=True)
     world.store.dnc.add(world.user.key, number(2))
     assert [job.number for job in world.claim(campaign, 2)] == [number(1), number(3)], "the limit is filled"
     assert [job.number for job in world.claim(campaign)] == [number(4)]

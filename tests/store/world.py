@@ -86,8 +86,10 @@ class World:
     def claim(self, campaign: Campaign, limit: int = 100) -> list[ClaimedJob]:
         """Enqueue what is due and claim."""
         self.store.queue.enqueue_due(self.clock.now)
-        request = ClaimRequest(campaign_key=campaign.key, trunk_key=self.trunk.key, limit=limit)
-        return self.store.queue.claim([request], "dialer-1", self.clock.now)
+        return self.store.queue.claim([self.request(campaign, limit)], "dialer-1", self.clock.now)
+
+    def request(self, campaign: Campaign, limit: int = 100) -> ClaimRequest:
+        return ClaimRequest(campaign_key=campaign.key, trunk_key=self.trunk.key, limit=limit)
 
     def record(self, *results: JobResult) -> None:
         self.store.queue.record(results, self.clock.now)

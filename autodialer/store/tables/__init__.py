@@ -18,10 +18,10 @@ from autodialer.store.tables.dialing import (
     campaigns,
     commands,
     dialers,
-    dnc,
     trunk_checks,
     trunk_status,
 )
+from autodialer.store.tables.dnc import dnc, dnc_imports, dnc_rejected_rows
 from autodialer.store.tables.objects import callbases, rejected_rows, sounds, subscribers, trunks
 from autodialer.store.tables.shapes import metadata
 
@@ -41,6 +41,8 @@ __all__ = [
     "commands",
     "dialers",
     "dnc",
+    "dnc_imports",
+    "dnc_rejected_rows",
     "idempotency_keys",
     "metadata",
     "refresh_tokens",

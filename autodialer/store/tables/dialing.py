@@ -12,7 +12,6 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     Text,
-    UniqueConstraint,
     text,
 )
 
@@ -34,6 +33,7 @@ from autodialer.store.tables.shapes import (
 from autodialer.store.transitions import CALL_JOBS, CAMPAIGN_SUBSCRIBERS, CAMPAIGNS, check_one_of
 
 LIVE_JOB_STATES = (JobState.QUEUED, JobState.DIALING, JobState.INTERRUPTED)
+WAITING_JOB = "state = 'queued' AND waits_for IS NOT NULL"
 LIVE_JOB = "state IN ('queued', 'dialing', 'interrupted')"
 COMMAND_KINDS = ("hangup_campaign", "hangup_call", "trace_call", "check_trunk", "send_digits")
 
@@ -71,6 +71,9 @@ campaigns = Table(
     at("moved_at"),
     words("moved_by", nullable=True),
     Column("final_total", Integer, comment="subscribers of the callbase when the campaign ended; NULL: it has not"),
+    # Caps across campaigns, by migration 0010; NULL: none.
+    Column("cap_day", Integer),
+    Column("cap_week", Integer),
     CAMPAIGNS.check(),
     Index(None, "owner_key"),
     Index(None, "callbase_key"),
@@ -131,6 +134,7 @@ call_jobs = Table(
     at("not_before", nullable=False, comment="not to be claimed earlier"),
     words("claimed_by", nullable=True, comment="instance of the dialer"),
     at("claimed_at", comment="committed before the INVITE leaves"),
+    words("waits_for", nullable=True),  # by migration 0010: the rule that made `not_before`; NULL: the first attempt
     CALL_JOBS.check(),
     ForeignKeyConstraint(
         ["campaign_key", "subscriber_key"], ["campaign_subscribers.campaign_key", "campaign_subscribers.subscriber_key"]
@@ -149,6 +153,14 @@ call_jobs = Table(
         "not_before",
         sqlite_where=text("state = 'queued'"),
         postgresql_where=text("state = 'queued'"),
+    ),
+    Index(
+        "call_jobs_waiting",
+        "campaign_key",
+        "waits_for",
+        "not_before",
+        sqlite_where=text(WAITING_JOB),
+        postgresql_where=text(WAITING_JOB),
     ),
     Index(
         "call_jobs_dialing",
@@ -200,20 +212,8 @@ calls = Table(
     check_one_of("ended_by", EndedBy),
     Index(None, "campaign_key"),
     Index(None, "campaign_key", "disposition"),
+    Index(None, "number", "invited_at"),
     comment="the CDR: one row a finished call",
-)
-
-dnc = Table(
-    "dnc",
-    metadata,
-    own_key(),
-    refers("owner_key", "users.key"),
-    words("number", comment="never dialled, whoever entered it"),
-    words("source"),
-    words("comment", nullable=True),
-    at("created_at", nullable=False),
-    UniqueConstraint("number", "owner_key"),
-    Index(None, "owner_key"),
 )
 
 commands = Table(
