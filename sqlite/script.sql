@@ -273,7 +273,7 @@ CREATE TABLE campaigns (
     -- also when it was stopped
     finished_at BIGINT,
     -- subscribers of the callbase when the campaign ended; NULL: it has not
-    final_total INTEGER, moved_at BIGINT, moved_by TEXT, cap_day INTEGER, cap_week INTEGER,
+    final_total INTEGER, cap_day INTEGER, cap_week INTEGER, moved_at BIGINT, moved_by TEXT,
     CONSTRAINT campaigns_state_known CHECK (state IN ('draft', 'running', 'paused', 'finished', 'stopped')),
     CONSTRAINT campaigns_callbase_key_there FOREIGN KEY(callbase_key) REFERENCES callbases ("key"),
     CONSTRAINT campaigns_owner_key_there FOREIGN KEY(owner_key) REFERENCES users ("key"),
@@ -498,28 +498,6 @@ CREATE TABLE commands (
 );
 CREATE INDEX commands_new ON commands ("key") WHERE taken_at IS NULL;
 
-CREATE TABLE campaign_status (
-    -- live state of running campaigns, written by the dialer at most once a second
-    campaign_key INTEGER NOT NULL,
-    -- what keeps it from starting more calls; NULL: nothing
-    limited_by TEXT,
-    -- when a slow rate lets the next call start
-    until BIGINT,
-    written_at BIGINT NOT NULL,
-    CONSTRAINT campaign_status_key PRIMARY KEY (campaign_key),
-    CONSTRAINT campaign_status_limited_by_known CHECK (limited_by IN ('campaign_channels', 'campaign_cps', 'trunk_channels', 'trunk_cps', 'trunk_in_doubt', 'no_trunk')),
-    CONSTRAINT campaign_status_campaign_key_there FOREIGN KEY(campaign_key) REFERENCES campaigns ("key") ON DELETE CASCADE
-);
-
-CREATE TABLE campaign_origins (
-    -- earlier campaigns of the same callbase; whom one of them reached, the campaign does not call
-    campaign_key INTEGER NOT NULL,
-    origin_key INTEGER NOT NULL,
-    CONSTRAINT campaign_origins_key PRIMARY KEY (campaign_key, origin_key),
-    CONSTRAINT campaign_origins_campaign_key_there FOREIGN KEY(campaign_key) REFERENCES campaigns ("key") ON DELETE CASCADE,
-    CONSTRAINT campaign_origins_origin_key_there FOREIGN KEY(origin_key) REFERENCES campaigns ("key") ON DELETE CASCADE
-) WITHOUT ROWID;
-
 CREATE TABLE dnc_imports (
     "key" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     id BLOB NOT NULL,
@@ -567,8 +545,30 @@ CREATE TABLE dnc_rejected_rows (
 );
 CREATE INDEX dnc_rejected_rows_import_key ON dnc_rejected_rows (import_key);
 
+CREATE TABLE campaign_status (
+    -- live state of running campaigns, written by the dialer at most once a second
+    campaign_key INTEGER NOT NULL,
+    -- what keeps it from starting more calls; NULL: nothing
+    limited_by TEXT,
+    -- when a slow rate lets the next call start
+    until BIGINT,
+    written_at BIGINT NOT NULL,
+    CONSTRAINT campaign_status_key PRIMARY KEY (campaign_key),
+    CONSTRAINT campaign_status_limited_by_known CHECK (limited_by IN ('campaign_channels', 'campaign_cps', 'trunk_channels', 'trunk_cps', 'trunk_in_doubt', 'no_trunk')),
+    CONSTRAINT campaign_status_campaign_key_there FOREIGN KEY(campaign_key) REFERENCES campaigns ("key") ON DELETE CASCADE
+);
+
+CREATE TABLE campaign_origins (
+    -- earlier campaigns of the same callbase; whom one of them reached, the campaign does not call
+    campaign_key INTEGER NOT NULL,
+    origin_key INTEGER NOT NULL,
+    CONSTRAINT campaign_origins_key PRIMARY KEY (campaign_key, origin_key),
+    CONSTRAINT campaign_origins_campaign_key_there FOREIGN KEY(campaign_key) REFERENCES campaigns ("key") ON DELETE CASCADE,
+    CONSTRAINT campaign_origins_origin_key_there FOREIGN KEY(origin_key) REFERENCES campaigns ("key") ON DELETE CASCADE
+) WITHOUT ROWID;
+
 -- The migration that this schema corresponds to.
-INSERT INTO alembic_version VALUES ('0010');
+INSERT INTO alembic_version VALUES ('0013');
 
 -- Three sample users. None can log in until `python main.py set-password LOGIN`.
 INSERT INTO users ("key", id, login, name, role, password_hash, comment, created_at) VALUES

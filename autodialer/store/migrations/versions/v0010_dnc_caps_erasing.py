@@ -6,7 +6,7 @@ from alembic import op
 from autodialer.store import columns
 
 revision = "0010"
-down_revision = "0013"
+down_revision = "0008"
 
 # Frozen as it was made by autodialer.store.transitions.
 TRIGGERS = {
@@ -22,7 +22,7 @@ END""",
 
 
 def upgrade() -> None:
-    """From 0013 to 0010."""
+    """From 0008 to 0010."""
     _dnc()
     op.add_column("campaigns", sa.Column("cap_day", sa.Integer(), nullable=True))
     op.add_column("campaigns", sa.Column("cap_week", sa.Integer(), nullable=True))
