@@ -8,7 +8,7 @@ from autodialer.store.dnc import DncEntry
 from autodialer.store.live import DialerSeen
 from autodialer.store.migrations import migrate
 from autodialer.store.paging import Page
-from autodialer.store.report import CampaignReport, TrunkReport
+from autodialer.store.report import CampaignReport, Figures, HourReport, TrunkReport
 from autodialer.store.secrets import Secrets
 from autodialer.store.store import Store
 from autodialer.store.tokens import Issued, Rotated
@@ -24,6 +24,8 @@ __all__ = [
     "Counts",
     "DialerSeen",
     "DncEntry",
+    "Figures",
+    "HourReport",
     "Issued",
     "NewSubscriber",
     "Page",
