@@ -15,14 +15,14 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1:
         sys.stderr.write("python -m autodialer.store.migrations WHAT-CHANGES\n")
         return 2
-    count = sum(1 for _ in (FOLDER / "versions").glob("v*.py"))
+    newest = max(int(path.name[1:5]) for path in (FOLDER / "versions").glob("v*.py"))
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{Path(folder) / 'db.sqlite3'}"
         migrate(url)
         engine = make_engine(url, synchronous="NORMAL", busy_timeout_s=1.0)
         with engine.connect() as connection:
             made = command.revision(
-                make_config(connection), message=arguments[0], autogenerate=True, rev_id=f"{count + 1:04}"
+                make_config(connection), message=arguments[0], autogenerate=True, rev_id=f"{newest + 1:04}"
             )
         engine.dispose()
     scripts = made if isinstance(made, list) else [made]
