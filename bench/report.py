@@ -21,7 +21,7 @@ PEOPLE = """
 INSERT INTO subscribers (id, callbase_key, number, name, comment, extra)
 WITH RECURSIVE one (n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM one WHERE n < :calls)
 SELECT randomblob(16), :callbase, '7000' || (1000000 + n), 'Subscriber ' || n, 'flat ' || n,
-    '{"street":"Street ' || n % 500 || '","flat":"' || n || '"}' FROM one"""
+    '{"street":"Street ' || (n % 500) || '","flat":"' || n || '"}' FROM one"""
 WALKED = """
 INSERT INTO campaign_subscribers (campaign_key, subscriber_key, state, reason, attempts)
 SELECT :campaign, key, CASE key % 4 WHEN 0 THEN 'reached' WHEN 3 THEN 'in_progress' ELSE 'exhausted' END,
@@ -61,7 +61,7 @@ def measure(folder: Path) -> dict[str, float]:
 
 
 QUESTIONS = {"get_campaign": "", "why": "/why", "report": "/report"}
-TABLES: tuple[str, ...] = ()
+TABLES = ("calls.csv", "subscribers.csv", "calls.xlsx", "subscribers.xlsx")
 
 
 def fill(world: World, campaign: Campaign) -> None:

@@ -5,6 +5,7 @@ from autodialer.store.callbases import BATCH_ROWS, NewSubscriber, RejectedRow
 from autodialer.store.campaigns import CampaignRules, Counts
 from autodialer.store.columns import new_id
 from autodialer.store.dnc import DncEntry
+from autodialer.store.engine import AnyRow
 from autodialer.store.live import DialerSeen
 from autodialer.store.migrations import migrate
 from autodialer.store.paging import Page
@@ -18,6 +19,7 @@ from autodialer.store.users import DEFAULT_ADMIN_LOGIN
 __all__ = [
     "BATCH_ROWS",
     "DEFAULT_ADMIN_LOGIN",
+    "AnyRow",
     "AuditEntry",
     "CampaignReport",
     "CampaignRules",
