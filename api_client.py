@@ -65,16 +65,18 @@ class Operation:
         """Its name on the command line."""
         return NAMES.get(self.id, self.id.replace("_", "-"))
 
+    @property
+    def file(self) -> str | None:
+        """Name of the file that it answers; None: it answers values."""
+        last = self.path.rpartition("/")[2]
+        return {"audio": "sound.wav"}.get(last, last if "." in last else None)
+
 
 def load_operations(contract_file: Path = CONTRACT_FILE) -> list[Operation]:
     """Every operation in the order of the contract."""
     contract = yaml.safe_load(contract_file.read_text(encoding="utf-8"))
-    found = []
-    for path, item in contract["paths"].items():
-        for method in ("get", "post", "put", "delete"):
-            if method in item:
-                found.append(_operation(contract, path, item, method))
-    return found
+    paths, methods = contract["paths"].items(), ("get", "post", "put", "delete")
+    return [_operation(contract, path, item, method) for path, item in paths for method in methods if method in item]
 
 
 def _operation(contract: dict[str, Any], path: str, item: dict[str, Any], method: str) -> Operation:
@@ -164,7 +166,7 @@ class ApiClient:
 
     def _send(self, operation: Operation, values: dict[str, Any], accept: str | None) -> requests.Response:
         path, headers = operation.path, {"Accept": accept or "*/*"}
-        content: dict[str, Any] = {}
+        content: dict[str, Any] = {"stream": operation.file is not None}
         body: dict[str, Any] = {}
         for parameter in operation.parameters:
             name, value = parameter["name"], values.get(parameter["name"])
@@ -237,8 +239,8 @@ def build_parser(operations: Sequence[Operation]) -> argparse.ArgumentParser:
         elif operation.id != "revoke_token":
             for parameter in operation.parameters:
                 _add_option(command, parameter)
-        if operation.id == "read_sound_audio":
-            command.add_argument("--output", metavar="FILE", default="sound.wav", help="default sound.wav")
+        if operation.file:
+            command.add_argument("--output", metavar="FILE", default=operation.file, help=f"default {operation.file}")
         if operation.id == "list_rejected":
             command.add_argument("--csv", action="store_true", help="the whole list as CSV")
     commands.add_parser(CHECK, help="try every operation that only reads, and say what answers")
@@ -314,9 +316,10 @@ def run(options: argparse.Namespace, client: ApiClient, console: Console, operat
 
 def _show(answer: requests.Response, options: argparse.Namespace, console: Console) -> None:
     kind = answer.headers.get("Content-Type", "")
-    if kind.startswith("audio/"):
-        Path(options.output).write_bytes(answer.content)
-        console.print(f"{len(answer.content)} bytes in {options.output}")
+    if options.operation.file:
+        with Path(options.output).open("wb") as file:
+            file.writelines(answer.iter_content(1 << 16))
+        console.print(f"{Path(options.output).stat().st_size} bytes in {options.output}")
     elif kind.startswith("text/"):
         sys.stdout.write(answer.text)
     elif not answer.content:

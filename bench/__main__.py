@@ -1,4 +1,4 @@
-"""`make bench [ONLY=sip|queue|import|api]`: measures, and writes bench/results.json and docs/performance.md.
+"""`make bench [ONLY=sip|queue|import|api|report]`: measures, and writes bench/results.json and docs/performance.md.
 
 A figure that was not measured is absent from the results, never guessed.
 """
@@ -12,13 +12,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import api, queue, rows, sip
+from bench import api, queue, report, rows, sip
 
 PARTS: dict[str, Callable[[Path], dict[str, float]]] = {
     "sip": sip.measure,
     "queue": queue.measure,
     "import": rows.measure,
     "api": api.measure,
+    "report": report.measure,
 }
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "bench" / "results.json"
@@ -37,6 +38,9 @@ MEANINGS = {
     "import.rss_mb": "largest memory of the importing process",
     "api.get_campaign_per_s": "GET /srv1/campaigns/{id} a second, one client after another",
     "api.get_campaign_p99_ms": "99 of 100 of them are answered within",
+    "report.get_campaign_ms": "GET /srv1/campaigns/{id} of a campaign with a million calls, median",
+    "report.why_ms": "its /why, median",
+    "report.report_ms": "its /report, median",
 }
 
 

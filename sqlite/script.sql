@@ -196,7 +196,7 @@ CREATE TABLE trunks (
     hidden BOOLEAN DEFAULT 0 NOT NULL,
     created_at BIGINT NOT NULL,
     -- the row stays for the calls that went through it
-    deleted_at BIGINT, ca_file TEXT, outbound_proxy TEXT, register BOOLEAN DEFAULT 0 NOT NULL, caller_id_header TEXT DEFAULT 'from' NOT NULL, symmetric_rtp BOOLEAN DEFAULT 1 NOT NULL, stun_server TEXT, media_ports TEXT DEFAULT 'per_call' NOT NULL,
+    deleted_at BIGINT, ca_file TEXT, outbound_proxy TEXT, register BOOLEAN DEFAULT 0 NOT NULL, caller_id_header TEXT DEFAULT 'from' NOT NULL, symmetric_rtp BOOLEAN DEFAULT 1 NOT NULL, stun_server TEXT, media_ports TEXT DEFAULT 'per_call' NOT NULL, price_per_min FLOAT,
     CONSTRAINT trunks_owner_key_there FOREIGN KEY(owner_key) REFERENCES users ("key"),
     CONSTRAINT trunks_id_once UNIQUE (id)
 );
@@ -366,7 +366,36 @@ CREATE TABLE calls (
 );
 CREATE INDEX calls_campaign_key ON calls (campaign_key);
 CREATE INDEX calls_campaign_key_disposition ON calls (campaign_key, disposition);
+CREATE INDEX calls_campaign_key_subscriber_key ON calls (campaign_key, subscriber_key);
 CREATE INDEX calls_number_invited_at ON calls (number, invited_at);
+CREATE TRIGGER calls_counted AFTER INSERT ON calls
+BEGIN
+    INSERT INTO call_counts (campaign_key, hour_at, trunk_key, disposition, calls, billsec_ms, played_share_ppm)
+    VALUES (
+        NEW.campaign_key, NEW.invited_at / 3600000 * 3600000, COALESCE(NEW.trunk_key, 0), NEW.disposition,
+        1, CAST(ROUND(NEW.billsec_s * 1000) AS INTEGER), CAST(ROUND(NEW.played_share * 1000000) AS INTEGER)
+    )
+    ON CONFLICT (campaign_key, disposition, hour_at, trunk_key) DO UPDATE SET
+        calls = calls + 1,
+        billsec_ms = billsec_ms + excluded.billsec_ms,
+        played_share_ppm = played_share_ppm + excluded.played_share_ppm;
+    INSERT INTO call_spreads (campaign_key, figure, value, calls)
+    SELECT NEW.campaign_key, 'pdd', CAST(ROUND(NEW.pdd_s * 100) AS INTEGER), 1 WHERE NEW.pdd_s IS NOT NULL
+    ON CONFLICT (campaign_key, figure, value) DO UPDATE SET calls = calls + 1;
+    INSERT INTO call_spreads (campaign_key, figure, value, calls)
+    SELECT NEW.campaign_key, 'listened', CAST(NEW.played_s AS INTEGER), 1 WHERE NEW.disposition = 'answered'
+    ON CONFLICT (campaign_key, figure, value) DO UPDATE SET calls = calls + 1;
+END;
+CREATE TRIGGER calls_digits_counted AFTER INSERT ON calls
+WHEN NEW.digits <> ''
+BEGIN
+    INSERT INTO call_spreads (campaign_key, figure, value, calls)
+    SELECT NEW.campaign_key, 'digit', unicode(column1), 1
+    FROM (VALUES ('0'), ('1'), ('2'), ('3'), ('4'), ('5'), ('6'), ('7'), ('8'), ('9'), ('*'), ('#'),
+        ('A'), ('B'), ('C'), ('D'))
+    WHERE instr(NEW.digits, column1)
+    ON CONFLICT (campaign_key, figure, value) DO UPDATE SET calls = calls + 1;
+END;
 
 CREATE TABLE campaign_subscribers (
     -- a subscriber within a campaign, from the moment the campaign's walk came to it
@@ -388,7 +417,23 @@ CREATE TABLE campaign_subscribers (
     CONSTRAINT campaign_subscribers_state_known CHECK (state IN ('pending', 'in_progress', 'reached', 'exhausted', 'excluded')),
     CONSTRAINT campaign_subscribers_campaign_key_there FOREIGN KEY(campaign_key) REFERENCES campaigns ("key")
 ) WITHOUT ROWID;
-CREATE INDEX campaign_subscribers_campaign_key_state_attempts ON campaign_subscribers (campaign_key, state, attempts);
+CREATE TRIGGER campaign_subscribers_counted AFTER INSERT ON campaign_subscribers
+BEGIN
+    INSERT INTO subscriber_counts (campaign_key, state, reason, attempts, subscribers)
+    VALUES (NEW.campaign_key, NEW.state, COALESCE(NEW.reason, ''), NEW.attempts, 1)
+    ON CONFLICT (campaign_key, state, reason, attempts) DO UPDATE SET subscribers = subscribers + 1;
+END;
+CREATE TRIGGER campaign_subscribers_recounted
+AFTER UPDATE OF state, reason, attempts ON campaign_subscribers
+WHEN NEW.state <> OLD.state OR NEW.reason IS NOT OLD.reason OR NEW.attempts <> OLD.attempts
+BEGIN
+    UPDATE subscriber_counts SET subscribers = subscribers - 1
+    WHERE campaign_key = OLD.campaign_key AND state = OLD.state
+        AND reason = COALESCE(OLD.reason, '') AND attempts = OLD.attempts;
+    INSERT INTO subscriber_counts (campaign_key, state, reason, attempts, subscribers)
+    VALUES (NEW.campaign_key, NEW.state, COALESCE(NEW.reason, ''), NEW.attempts, 1)
+    ON CONFLICT (campaign_key, state, reason, attempts) DO UPDATE SET subscribers = subscribers + 1;
+END;
 CREATE TRIGGER campaign_subscribers_state BEFORE UPDATE OF state ON campaign_subscribers
 WHEN NOT (
     NEW.state = OLD.state
@@ -544,6 +589,47 @@ CREATE TABLE dnc_rejected_rows (
     CONSTRAINT dnc_rejected_rows_import_key_there FOREIGN KEY(import_key) REFERENCES dnc_imports ("key")
 );
 CREATE INDEX dnc_rejected_rows_import_key ON dnc_rejected_rows (import_key);
+
+CREATE TABLE call_counts (
+    -- finished calls, counted as they are recorded
+    campaign_key INTEGER NOT NULL,
+    -- the start of the hour of the INVITE, UTC
+    hour_at BIGINT NOT NULL,
+    -- 0: interrupted before a trunk was known
+    trunk_key INTEGER NOT NULL,
+    disposition TEXT NOT NULL,
+    calls INTEGER DEFAULT 0 NOT NULL,
+    -- sum
+    billsec_ms INTEGER DEFAULT 0 NOT NULL,
+    -- sum, in millionths
+    played_share_ppm INTEGER DEFAULT 0 NOT NULL,
+    CONSTRAINT call_counts_key PRIMARY KEY (campaign_key, disposition, hour_at, trunk_key),
+    CONSTRAINT call_counts_campaign_key_there FOREIGN KEY(campaign_key) REFERENCES campaigns ("key")
+) WITHOUT ROWID;
+
+CREATE TABLE call_spreads (
+    -- how the finished calls spread over the values of a figure
+    campaign_key INTEGER NOT NULL,
+    -- pdd: of calls that rang; listened: of answered calls; digit: of calls in which one came
+    figure TEXT NOT NULL,
+    -- pdd: in 10 ms; listened: whole seconds played; digit: its code point
+    value INTEGER NOT NULL,
+    calls INTEGER DEFAULT 0 NOT NULL,
+    CONSTRAINT call_spreads_key PRIMARY KEY (campaign_key, figure, value),
+    CONSTRAINT call_spreads_campaign_key_there FOREIGN KEY(campaign_key) REFERENCES campaigns ("key")
+) WITHOUT ROWID;
+
+CREATE TABLE subscriber_counts (
+    -- rows of campaign_subscribers, counted as they change
+    campaign_key INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    -- empty where campaign_subscribers has none
+    reason TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    subscribers INTEGER DEFAULT 0 NOT NULL,
+    CONSTRAINT subscriber_counts_key PRIMARY KEY (campaign_key, state, reason, attempts),
+    CONSTRAINT subscriber_counts_campaign_key_there FOREIGN KEY(campaign_key) REFERENCES campaigns ("key")
+) WITHOUT ROWID;
 
 CREATE TABLE campaign_status (
     -- live state of running campaigns, written by the dialer at most once a second

@@ -109,6 +109,9 @@ def test_a_campaign_from_the_console(run: Run, tmp_path: Path, session_file: Pat
     heard = tmp_path / "heard.wav"
     assert run("read-sound-audio", sound["id"], "--output", str(heard))[0] == 0
     assert heard.read_bytes()[:4] == b"RIFF"
+    table = tmp_path / "table.xlsx"
+    assert run("export-subscribers-xlsx", campaign["id"], "--output", str(table))[0] == 0
+    assert table.read_bytes()[:2] == b"PK"
     assert run("list-rejected", callbase["id"], "--csv")[1].startswith("row,value,reason")
     status, out, _ = run("list-campaigns")
     assert status == 0

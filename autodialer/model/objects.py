@@ -66,6 +66,8 @@ class Trunk:
     """per_call: an RTP port for each call; shared: one for all calls of a phone."""
     symmetric_rtp: bool = True
     """Send RTP to where the callee's comes from, if that is elsewhere than it says."""
+    price_per_min: float | None = None
+    """What a minute of an answered call costs, for the report's estimate; None: not said."""
     stun_server: str | None = None
     """host or host:port asked under which addresses we are seen outside; None: the provider's word has to do."""
     hidden: bool = False

@@ -5,10 +5,11 @@ from autodialer.store.callbases import BATCH_ROWS, NewSubscriber, RejectedRow
 from autodialer.store.campaigns import CampaignRules, Counts
 from autodialer.store.columns import new_id
 from autodialer.store.dnc import DncEntry
+from autodialer.store.engine import AnyRow
 from autodialer.store.live import DialerSeen
 from autodialer.store.migrations import migrate
 from autodialer.store.paging import Page
-from autodialer.store.report import CampaignReport, TrunkReport
+from autodialer.store.report import CampaignReport, Figures, HourReport, TrunkReport
 from autodialer.store.secrets import Secrets
 from autodialer.store.store import Store
 from autodialer.store.tokens import Issued, Rotated
@@ -18,12 +19,15 @@ from autodialer.store.users import DEFAULT_ADMIN_LOGIN
 __all__ = [
     "BATCH_ROWS",
     "DEFAULT_ADMIN_LOGIN",
+    "AnyRow",
     "AuditEntry",
     "CampaignReport",
     "CampaignRules",
     "Counts",
     "DialerSeen",
     "DncEntry",
+    "Figures",
+    "HourReport",
     "Issued",
     "NewSubscriber",
     "Page",

@@ -23,14 +23,13 @@ from autodialer.store.columns import new_id
 from autodialer.store.engine import AnyRow, Database
 from autodialer.store.owned import owned_by
 from autodialer.store.paging import DEFAULT_LIMIT, Page, fetch_page
+from autodialer.store.report import disposition_counts, subscriber_state_counts
 from autodialer.store.rows import add_trunks, campaigns_from, retry_to, select_campaigns
 from autodialer.store.sample_call import create_sample_call
 from autodialer.store.stopping import cancel_queued
 from autodialer.store.tables import (
     call_jobs,
     callbases,
-    calls,
-    campaign_subscribers,
     campaigns,
     commands,
     sounds,
@@ -236,14 +235,9 @@ class Campaigns:
 
     def counts(self, campaign_key: int) -> Counts:
         """The subscribers by state. Raises NotFound."""
-        by_state = (
-            select(campaign_subscribers.c.state, func.count())
-            .where(campaign_subscribers.c.campaign_key == campaign_key)
-            .group_by(campaign_subscribers.c.state)
-        )
         with self._database.read() as connection:
             campaign = _fetch(connection, campaigns.c.key == campaign_key, None)
-            found: dict[str, int] = {row[0]: row[1] for row in connection.execute(by_state)}
+            found = subscriber_state_counts(connection, campaign_key)
             total = _total(connection, campaign)
         begun = {
             state.value: found.get(state.value, 0) for state in SubscriberState if state is not SubscriberState.PENDING
@@ -252,13 +246,8 @@ class Campaigns:
 
     def dispositions(self, campaign_key: int) -> dict[str, int]:
         """How many calls ended how; only what occurred."""
-        query = (
-            select(calls.c.disposition, func.count())
-            .where(calls.c.campaign_key == campaign_key)
-            .group_by(calls.c.disposition)
-        )
         with self._database.read() as connection:
-            return {row[0]: row[1] for row in connection.execute(query)}
+            return disposition_counts(connection, campaign_key)
 
     def active_calls(self, campaign_key: int) -> int:
         """Calls under way."""

@@ -1,38 +1,27 @@
-"""The figures of a campaign, added up by the database."""
+"""The figures of a campaign, added up from its running figures: as quick after a million calls as after ten."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import Connection, func, select
 
 from autodialer.model import Disposition, SubscriberState
 from autodialer.store.engine import AnyRow
-from autodialer.store.tables import calls, campaign_subscribers, trunks
+from autodialer.store.tables import call_counts, call_spreads, subscriber_counts, trunks
 from autodialer.store.transitions import is_one_of
 
 PERCENTILES = (50, 90, 95, 99)
+PDD_STEPS_PER_S = 100
+K = TypeVar("K")
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrunkReport:
-    """The calls of a campaign through one trunk."""
-
-    trunk_id: UUID | None
-    """None: claimed, and interrupted before a trunk was known."""
-    name: str | None
-    calls: int
-    answered: int
-    asr: float | None
-    acd_s: float | None
-    dispositions: Mapping[str, int]
-
-
-@dataclass(frozen=True, kw_only=True)
-class CampaignReport:
-    """The calls of a campaign. Figures that nothing is known of are None."""
+class Figures:
+    """What any set of calls has in common. Figures that nothing is known of are None."""
 
     calls: int
     answered: int
@@ -45,107 +34,201 @@ class CampaignReport:
     """Sum over all calls."""
     played_share_mean: float | None
     """Mean over the answered calls, 0 to 1."""
-    pdd_s: Mapping[str, float]
-    """`p50`, `p90`, `p95`, `p99` of the calls that rang (nearest rank); empty when none did."""
     dispositions: Mapping[str, int]
     """Only those that occurred."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HourReport(Figures):
+    """The calls of a campaign whose INVITE left within one hour."""
+
+    hour_at: datetime
+    """Its start."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrunkReport(Figures):
+    """The calls of a campaign through one trunk."""
+
+    trunk_id: UUID | None
+    """None: claimed, and interrupted before a trunk was known."""
+    name: str | None
+    price_per_min: float | None
+    cost: float | None
+    """billsec by the second at the trunk's price a minute; None: it has no price."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CampaignReport(Figures):
+    """The calls of a campaign."""
+
+    pdd_s: Mapping[str, float]
+    """`p50`, `p90`, `p95`, `p99` of the calls that rang, to 10 ms (nearest rank); empty when none did."""
     attempts_to_reach: Mapping[int, int]
     """Attempts -> subscribers that were reached by just so many."""
+    listened: Sequence[float]
+    """Share of the calls with disposition answered to which the sound was still played after 0, 1, 2 ... seconds."""
+    digits: Mapping[str, int]
+    """Key -> calls in which it was pressed, however often."""
+    by_hour: Sequence[HourReport]
     by_trunk: Sequence[TrunkReport]
+    cost: float | None
+    """Sum over the trunks; None when one that was talked through has no price."""
 
 
 def campaign_report(connection: Connection, campaign_key: int) -> CampaignReport:
-    """One pass over the campaign's calls for the sums, one look-up a percentile."""
-    groups = connection.execute(_groups(campaign_key)).all()
-    answered = [row for row in groups if row.disposition in _PICKED_UP]
-    dispositions: dict[str, int] = {}
-    for row in groups:
-        dispositions[row.disposition] = dispositions.get(row.disposition, 0) + row.calls
-    of_trunk: dict[int | None, list[AnyRow]] = {}
-    for row in groups:
-        of_trunk.setdefault(row.trunk_key, []).append(row)
-    names = {
-        row.key: row
-        for row in connection.execute(
-            select(trunks.c.key, trunks.c.id, trunks.c.name).where(trunks.c.key.in_([key for key in of_trunk if key]))
-        )
-    }
-    count, picked_up = _sum(groups, "calls"), _sum(answered, "calls")
+    """Everything is added up from a few rows an hour, a trunk and a disposition."""
+    cells = connection.execute(select(call_counts).where(call_counts.c.campaign_key == campaign_key)).all()
+    by_trunk = _by_trunk(connection, cells)
     return CampaignReport(
-        calls=int(count),
-        answered=int(picked_up),
-        asr=_ratio(picked_up, count),
-        acd_s=_ratio(_sum(answered, "billsec_s"), picked_up),
-        billsec_s=_sum(groups, "billsec_s"),
-        played_share_mean=_ratio(_sum(answered, "played_share"), picked_up),
-        pdd_s=_pdd_percentiles(connection, campaign_key),
-        dispositions=dispositions,
+        **vars(_figures(cells)),
+        pdd_s=_percentiles(_spread(connection, campaign_key, "pdd")),
         attempts_to_reach=_attempts_to_reach(connection, campaign_key),
-        by_trunk=[_trunk_report(rows, names.get(key) if key else None) for key, rows in of_trunk.items()],
+        listened=_still_there(_spread(connection, campaign_key, "listened")),
+        digits={chr(value): calls for value, calls in _spread(connection, campaign_key, "digit")},
+        by_hour=[
+            HourReport(hour_at=hour_at, **vars(_figures(rows)))
+            for hour_at, rows in sorted(_grouped(cells, lambda cell: cell.hour_at).items())
+        ],
+        by_trunk=by_trunk,
+        cost=_sum_of_costs(by_trunk),
     )
+
+
+def disposition_counts(connection: Connection, campaign_key: int) -> dict[str, int]:
+    """How many calls of a campaign ended how; only what occurred."""
+    query = (
+        select(call_counts.c.disposition, func.sum(call_counts.c.calls))
+        .where(call_counts.c.campaign_key == campaign_key)
+        .group_by(call_counts.c.disposition)
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def subscriber_state_counts(connection: Connection, campaign_key: int) -> dict[str, int]:
+    """How many subscribers of a campaign are in which state, as far as its walk has come."""
+    query = (
+        select(subscriber_counts.c.state, func.sum(subscriber_counts.c.subscribers))
+        .where(subscriber_counts.c.campaign_key == campaign_key)
+        .group_by(subscriber_counts.c.state)
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def reason_counts(connection: Connection, campaign_key: int) -> dict[tuple[str, str], int]:
+    """(State, reason) -> subscribers, for those that will not be called again and were not reached."""
+    over = is_one_of(subscriber_counts.c.state, SubscriberState.EXHAUSTED, SubscriberState.EXCLUDED)
+    by = (subscriber_counts.c.state, subscriber_counts.c.reason)
+    query = (
+        select(*by, func.sum(subscriber_counts.c.subscribers))
+        .where(subscriber_counts.c.campaign_key == campaign_key, over, subscriber_counts.c.subscribers > 0)
+        .group_by(*by)
+        .order_by(*by)
+    )
+    return {(row[0], row[1]): row[2] for row in connection.execute(query)}
 
 
 _PICKED_UP = (Disposition.ANSWERED.value, Disposition.MACHINE.value)
 
 
-def _groups(campaign_key: int) -> Any:
-    return (
-        select(
-            calls.c.trunk_key,
-            calls.c.disposition,
-            func.count().label("calls"),
-            func.sum(calls.c.billsec_s).label("billsec_s"),
-            func.sum(calls.c.played_share).label("played_share"),
-        )
-        .where(calls.c.campaign_key == campaign_key)
-        .group_by(calls.c.trunk_key, calls.c.disposition)
-        .order_by(calls.c.trunk_key, calls.c.disposition)
+def _figures(cells: Sequence[AnyRow]) -> Figures:
+    answered = [cell for cell in cells if cell.disposition in _PICKED_UP]
+    calls, picked_up = _sum(cells, "calls"), _sum(answered, "calls")
+    return Figures(
+        calls=calls,
+        answered=picked_up,
+        asr=_ratio(picked_up, calls),
+        acd_s=_ratio(_sum(answered, "billsec_ms") / 1000, picked_up),
+        billsec_s=_sum(cells, "billsec_ms") / 1000,
+        played_share_mean=_ratio(_sum(answered, "played_share_ppm") / 1e6, picked_up),
+        dispositions={
+            disposition: _sum(rows, "calls")
+            for disposition, rows in _grouped(cells, lambda cell: cell.disposition).items()
+        },
     )
 
 
-def _trunk_report(rows: Sequence[AnyRow], trunk: AnyRow | None) -> TrunkReport:
-    answered = [row for row in rows if row.disposition in _PICKED_UP]
-    count, picked_up = _sum(rows, "calls"), _sum(answered, "calls")
+def _by_trunk(connection: Connection, cells: Sequence[AnyRow]) -> list[TrunkReport]:
+    of_trunk = dict(sorted(_grouped(cells, lambda cell: cell.trunk_key).items()))
+    known = {row.key: row for row in connection.execute(select(trunks).where(trunks.c.key.in_(list(of_trunk))))}
+    return [_trunk_report(_figures(rows), known.get(key)) for key, rows in of_trunk.items()]
+
+
+def _trunk_report(figures: Figures, trunk: AnyRow | None) -> TrunkReport:
+    price = trunk.price_per_min if trunk is not None else None
     return TrunkReport(
         trunk_id=trunk.id if trunk is not None else None,
         name=trunk.name if trunk is not None else None,
-        calls=int(count),
-        answered=int(picked_up),
-        asr=_ratio(picked_up, count),
-        acd_s=_ratio(_sum(answered, "billsec_s"), picked_up),
-        dispositions={row.disposition: row.calls for row in rows},
+        **vars(figures),
+        price_per_min=price,
+        cost=None if price is None else round(figures.billsec_s / 60 * price, 4),
     )
 
 
-def _pdd_percentiles(connection: Connection, campaign_key: int) -> dict[str, float]:
-    rang = (calls.c.campaign_key == campaign_key) & calls.c.pdd_s.is_not(None)
-    count = connection.execute(select(func.count()).where(rang)).scalar_one()
-    if not count:
-        return {}
-    found = {}
-    for percent in PERCENTILES:
-        rank = max(1, math.ceil(count * percent / 100))
-        at_rank = select(calls.c.pdd_s).where(rang).order_by(calls.c.pdd_s).limit(1).offset(rank - 1)
-        found[f"p{percent}"] = connection.execute(at_rank).scalar_one()
+def _sum_of_costs(by_trunk: Sequence[TrunkReport]) -> float | None:
+    talked = [item.cost for item in by_trunk if item.billsec_s]
+    known = [cost for cost in talked if cost is not None]
+    return round(sum(known), 4) if len(known) == len(talked) else None
+
+
+def _spread(connection: Connection, campaign_key: int, figure: str) -> Sequence[tuple[int, int]]:
+    """(Value, calls) in the order of the values."""
+    query = (
+        select(call_spreads.c.value, call_spreads.c.calls)
+        .where(call_spreads.c.campaign_key == campaign_key, call_spreads.c.figure == figure)
+        .order_by(call_spreads.c.value)
+    )
+    return [(row[0], row[1]) for row in connection.execute(query)]
+
+
+def _percentiles(spread: Sequence[tuple[int, int]]) -> dict[str, float]:
+    count = sum(calls for _, calls in spread)
+    ranks = {f"p{percent}": max(1, math.ceil(count * percent / 100)) for percent in PERCENTILES}
+    found: dict[str, float] = {}
+    passed = 0
+    for value, calls in spread:
+        passed += calls
+        for name, rank in ranks.items():
+            if name not in found and rank <= passed:
+                found[name] = value / PDD_STEPS_PER_S
     return found
+
+
+def _still_there(spread: Sequence[tuple[int, int]]) -> list[float]:
+    """At each second from 0 the share of those that were played that long."""
+    left_after = dict(spread)
+    count = there = sum(left_after.values())
+    curve = []
+    for second in range(max(left_after, default=-1) + 1):
+        curve.append(round(there / count, 6))
+        there -= left_after.get(second, 0)
+    return curve
 
 
 def _attempts_to_reach(connection: Connection, campaign_key: int) -> dict[int, int]:
     query = (
-        select(campaign_subscribers.c.attempts, func.count())
+        select(subscriber_counts.c.attempts, func.sum(subscriber_counts.c.subscribers))
         .where(
-            campaign_subscribers.c.campaign_key == campaign_key,
-            is_one_of(campaign_subscribers.c.state, SubscriberState.REACHED),
+            subscriber_counts.c.campaign_key == campaign_key,
+            is_one_of(subscriber_counts.c.state, SubscriberState.REACHED),
+            subscriber_counts.c.subscribers > 0,
         )
-        .group_by(campaign_subscribers.c.attempts)
-        .order_by(campaign_subscribers.c.attempts)
+        .group_by(subscriber_counts.c.attempts)
+        .order_by(subscriber_counts.c.attempts)
     )
     return {row[0]: row[1] for row in connection.execute(query)}
 
 
-def _sum(rows: Sequence[AnyRow], name: str) -> float:
-    return float(sum(getattr(row, name) for row in rows))
+def _grouped(cells: Iterable[AnyRow], key: Callable[[AnyRow], K]) -> dict[K, list[AnyRow]]:
+    groups: dict[K, list[AnyRow]] = {}
+    for cell in cells:
+        groups.setdefault(key(cell), []).append(cell)
+    return groups
 
 
-def _ratio(part: float, whole: float) -> float | None:
+def _sum(cells: Sequence[Any], name: str) -> int:
+    return sum(getattr(cell, name) for cell in cells)
+
+
+def _ratio(part: float, whole: int) -> float | None:
     return part / whole if whole else None

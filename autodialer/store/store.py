@@ -9,6 +9,7 @@ from autodialer.store.checks import Checks
 from autodialer.store.commands import Commands
 from autodialer.store.dnc import Dnc
 from autodialer.store.engine import Database, ping
+from autodialer.store.exports import Exports
 from autodialer.store.idempotency import Idempotency
 from autodialer.store.live import Live
 from autodialer.store.queue import Queue
@@ -49,6 +50,7 @@ class Store:
         self.campaigns = Campaigns(database, clock)
         self.queue = Queue(database)
         self.calls = Calls(database)
+        self.exports = Exports(database)
         self.dnc = Dnc(database, clock)
         self.commands = Commands(database, clock)
         self.checks = Checks(database, clock)

@@ -40,6 +40,7 @@ class TrunkFields(TypedDict, total=False):
     media_ports: str
     symmetric_rtp: bool
     stun_server: str | None
+    price_per_min: float | None
 
 
 DEFAULTS: TrunkFields = {
@@ -61,6 +62,7 @@ DEFAULTS: TrunkFields = {
     "media_ports": "per_call",
     "symmetric_rtp": True,
     "stun_server": None,
+    "price_per_min": None,
 }
 """Everything but name and host has one."""
 _BY_KEYS = select(trunks).where(trunks.c.key.in_(bindparam("keys", expanding=True)))
@@ -168,6 +170,7 @@ class Trunks:
             caller_id_header=row.caller_id_header,
             media_ports=row.media_ports,
             symmetric_rtp=row.symmetric_rtp,
+            price_per_min=row.price_per_min,
             stun_server=row.stun_server,
             hidden=row.hidden,
             created_at=row.created_at,

@@ -19,7 +19,7 @@ from autodialer.model import (
     TrunkStatus,
     User,
 )
-from autodialer.store import AuditEntry, CampaignReport, Counts, RejectedRow, TrunkReport
+from autodialer.store import AuditEntry, Counts, RejectedRow
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -133,6 +133,7 @@ def trunk(value: Trunk, status: TrunkStatus | None) -> Json:
         "max_channels": value.max_channels,
         "cps": value.cps,
         "codecs": list(value.codecs),
+        "price_per_min": value.price_per_min,
         "created_at": time(value.created_at),
         "active_calls": status.active_calls,
         "registration": {
@@ -210,28 +211,6 @@ def why(*, dialing: bool, reasons: Sequence[Reason]) -> Json:
         "dialing": dialing,
         "reasons": [{"code": item.code, "message": item.message, "until": time(item.until)} for item in reasons],
     }
-
-
-def report(value: Campaign, subscribers: Counts, figures: CampaignReport) -> Json:
-    """What became of a campaign."""
-    return {
-        "campaign_id": str(value.id),
-        "name": value.name,
-        "state": value.state.value,
-        "started_at": time(value.started_at),
-        "finished_at": time(value.finished_at),
-        "counts": counts(subscribers),
-        **_fields(figures, ("calls", "answered", "asr", "acd_s", "billsec_s", "played_share_mean")),
-        "dispositions": dict(figures.dispositions),
-        "pdd_s": dict(figures.pdd_s),
-        "attempts_to_reach": {str(attempts): reached for attempts, reached in figures.attempts_to_reach.items()},
-        "by_trunk": [_trunk_report(item) for item in figures.by_trunk],
-    }
-
-
-def _trunk_report(value: TrunkReport) -> Json:
-    figures = _fields(value, ("name", "calls", "answered", "asr", "acd_s"))
-    return {"trunk_id": identifier(value.trunk_id), **figures, "dispositions": dict(value.dispositions)}
 
 
 def call(value: CallRecord) -> Json:

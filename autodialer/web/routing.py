@@ -15,6 +15,7 @@ from autodialer.errors import Invalid
 from autodialer.model import Role
 from autodialer.web.caller import Caller
 from autodialer.web.oauth import OAuthAnswer
+from autodialer.web.tables import Download
 from autodialer.web.uploads import Upload
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
@@ -221,6 +222,13 @@ def file(path: Path, content_type: str) -> bottle.HTTPResponse:
     """A file, or the range of it that was asked for."""
     response.content_type = content_type
     return bottle.static_file(path.name, root=str(path.parent.resolve()), mimetype=content_type)
+
+
+def download(value: Download) -> Download:
+    """Something to be saved as a file."""
+    response.content_type = value.content_type
+    response.set_header("Content-Disposition", f'attachment; filename="{value.name}"')
+    return value
 
 
 def text(value: str) -> str:

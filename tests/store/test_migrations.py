@@ -16,6 +16,7 @@ from argon2 import PasswordHasher
 
 from autodialer.errors import SettingsError
 from autodialer.store import Secrets, Store, migrate
+from autodialer.store.counting import COUNTING_TRIGGERS
 from autodialer.store.engine import make_engine
 from autodialer.store.migrations import make_config
 from autodialer.store.script import script
@@ -57,11 +58,12 @@ def _parts(sql: str) -> list[str]:
     return sorted(part.strip() for part in re.split(r",?\s*\n\s*|, ", sql))
 
 
-def test_the_triggers_are_those_of_the_transition_tables(tmp_path: Path) -> None:
+def test_the_triggers_are_those_of_the_transition_tables_and_of_the_counters(tmp_path: Path) -> None:
     migrate(f"sqlite:///{tmp_path / 'db.sqlite3'}")
     found = schema(tmp_path / "db.sqlite3")
     assert {name: sql for name, sql in found.items() if sql.startswith("CREATE TRIGGER")} == {
-        f"{column.table}_state": column.trigger("sqlite") for column in STATE_COLUMNS
+        **{f"{column.table}_state": column.trigger("sqlite") for column in STATE_COLUMNS},
+        **COUNTING_TRIGGERS["sqlite"],
     }
 
 

@@ -3,5 +3,6 @@
 from autodialer.api.operations.base import Json, Operations
 from autodialer.api.operations.calls import CallOperations
 from autodialer.api.operations.campaigns import CampaignOperations
+from autodialer.api.operations.exports import ExportOperations
 
-__all__ = ["CallOperations", "CampaignOperations", "Json", "Operations"]
+__all__ = ["CallOperations", "CampaignOperations", "ExportOperations", "Json", "Operations"]

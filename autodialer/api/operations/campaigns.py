@@ -9,6 +9,7 @@ from autodialer.model import Campaign
 from autodialer.web import present
 from autodialer.web.caller import Caller
 from autodialer.web.fields import campaign_fields, campaign_rules
+from autodialer.web.present_report import present_report
 
 
 class CampaignOperations(Operations):
@@ -92,7 +93,7 @@ class CampaignOperations(Operations):
         """What became of a campaign."""
         campaign = self._store.campaigns.get(campaign_id, caller.owner_key)
         counts, figures = self._store.campaigns.counts(campaign.key), self._store.calls.report(campaign.key)
-        return present.report(campaign, counts, figures)
+        return present_report(campaign, counts, figures)
 
     # -- parts of the above
 

@@ -5,6 +5,7 @@ The keys of what a user makes are never given to another object (AUTOINCREMENT),
 """
 
 from autodialer.store.tables.accounts import audit, idempotency_keys, refresh_tokens, token_families, users
+from autodialer.store.tables.counters import call_counts, call_spreads, subscriber_counts
 from autodialer.store.tables.dialing import (
     COMMAND_KINDS,
     LIVE_JOB_STATES,
@@ -29,7 +30,9 @@ __all__ = [
     "COMMAND_KINDS",
     "LIVE_JOB_STATES",
     "audit",
+    "call_counts",
     "call_jobs",
+    "call_spreads",
     "call_traces",
     "callbases",
     "calls",
@@ -48,6 +51,7 @@ __all__ = [
     "refresh_tokens",
     "rejected_rows",
     "sounds",
+    "subscriber_counts",
     "subscribers",
     "token_families",
     "trunk_checks",

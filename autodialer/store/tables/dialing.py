@@ -117,7 +117,6 @@ campaign_subscribers = Table(
     Column("retries_used", JsonObject, comment='JSON: {"busy": 1}'),
     CAMPAIGN_SUBSCRIBERS.check(),
     PrimaryKeyConstraint("campaign_key", "subscriber_key"),
-    Index(None, "campaign_key", "state", "attempts"),
     sqlite_with_rowid=False,
     comment="a subscriber within a campaign, from the moment the campaign's walk came to it",
 )
@@ -213,6 +212,7 @@ calls = Table(
     Index(None, "campaign_key"),
     Index(None, "campaign_key", "disposition"),
     Index(None, "number", "invited_at"),
+    Index(None, "campaign_key", "subscriber_key"),
     comment="the CDR: one row a finished call",
 )
 

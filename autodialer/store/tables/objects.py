@@ -48,6 +48,7 @@ trunks = Table(
     Column("symmetric_rtp", Boolean, server_default=text("1"), nullable=False),
     words("stun_server", nullable=True),
     words("media_ports", server_default=text("'per_call'")),
+    Column("price_per_min", Float),  # by migration 0012
     Index(None, "owner_key"),
     sqlite_autoincrement=True,
 )

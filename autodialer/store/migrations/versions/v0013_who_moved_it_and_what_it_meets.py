@@ -6,11 +6,11 @@ from alembic import op
 from autodialer.store import columns
 
 revision = "0013"
-down_revision = "0010"
+down_revision = "0012"
 
 
 def upgrade() -> None:
-    """From 0010 to 0013."""
+    """From 0012 to 0013."""
     op.create_table(
         "campaign_status",
         sa.Column("campaign_key", columns.Key, autoincrement=False, nullable=False),
