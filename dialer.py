@@ -195,7 +195,7 @@ class Dialer:
         self._trunks = self._store.trunks.by_keys(sorted(keys)) if keys else {}
         self._sounds.learn(campaign.sound_key for campaign in campaigns)
         audible = [campaign for campaign in campaigns if campaign.sound_key in self._sounds]
-        self._scheduler.update(audible, self._trunks)
+        self._scheduler.update(audible, self._trunks, self._clock.monotonic())
         self._phones.update(self._trunks)
         self._dry.clear()
         if campaigns and not self._ending.asked:

@@ -39,6 +39,10 @@ class TokenBucket:
         self.cps = cps
         self.tokens = min(self.tokens, self.depth)
 
+    def is_as_new(self, now: float) -> bool:
+        """Whether a new bucket would allow no more than this one."""
+        return self.filled_at is None or self.tokens + (now - self.filled_at) * self.cps >= 1.0
+
     def wait_s(self) -> float:
         """Seconds from the last `available` until one call may start; 0 when it may already."""
         return max(0.0, (1.0 - self.tokens) / self.cps)

@@ -76,7 +76,7 @@ class Scheduler:
         self._met: dict[int, Counter[CampaignLimit]] = {}
         """Campaign -> what kept it from starting more calls since `campaign_statuses` was asked last."""
 
-    def update(self, campaigns: Sequence[Campaign], trunks: Mapping[int, Trunk]) -> None:
+    def update(self, campaigns: Sequence[Campaign], trunks: Mapping[int, Trunk], now: float) -> None:
         """Take over the campaigns that run now and the present limits."""
         running = {campaign.key: campaign for campaign in campaigns}
         for gone in self._campaigns.keys() - running.keys():
@@ -84,8 +84,8 @@ class Scheduler:
             for turns in self._turns.values():
                 turns.forget(gone)
         self._campaigns = running
-        _update_paces(self._campaign_paces, campaigns)
-        _update_paces(self._trunk_paces, trunks.values())
+        _update_paces(self._campaign_paces, campaigns, now)
+        _update_paces(self._trunk_paces, trunks.values(), now)
         for key in trunks:
             self._breakers.setdefault(key, Breaker())
             self._turns.setdefault(key, Turns())
@@ -214,13 +214,18 @@ class Scheduler:
         return [pace for pace in paces if pace]
 
 
-def _update_paces(paces: dict[int, Pace], limits: Iterable[Trunk | Campaign]) -> None:
-    """Keep the paces of what is listed or still has calls; forget the others."""
+def _update_paces(paces: dict[int, Pace], limits: Iterable[Trunk | Campaign], now: float) -> None:
+    """Keep the paces of what is listed, still has calls, or has called lately; forget the others.
+
+    Who pauses and resumes does not get a call ahead of the rate.
+    """
     listed = {limit.key: limit for limit in limits}
     for key, limit in listed.items():
         if key in paces:
             paces[key].update(limit)
         else:
             paces[key] = Pace.of(limit)
-    for key in [key for key, pace in paces.items() if key not in listed and not pace.channels.in_use]:
-        del paces[key]
+    unlisted = [(key, pace) for key, pace in paces.items() if key not in listed]
+    for key, pace in unlisted:
+        if not pace.channels.in_use and pace.bucket.is_as_new(now):
+            del paces[key]

@@ -35,7 +35,7 @@ def trunk(key: int = 1, **changes: Any) -> Trunk:
 
 def scheduler(campaigns: list[Campaign], *trunks: Trunk) -> Scheduler:
     made = Scheduler()
-    made.update(campaigns, {each.key: each for each in trunks})
+    made.update(campaigns, {each.key: each for each in trunks}, 0.0)
     return made
 
 
@@ -96,7 +96,7 @@ def test_a_campaign_that_comes_later_gets_half_and_not_what_the_other_had_before
     turns = []
     for now in range(30):
         if now == 20:
-            plan.update([campaign(key=1, cps=1000.0), campaign(key=2, cps=1000.0)], {1: trunk(max_channels=1)})
+            plan.update([campaign(key=1, cps=1000.0), campaign(key=2, cps=1000.0)], {1: trunk(max_channels=1)}, 20.0)
         (request,) = plan.requests(float(now), {1: 250})
         turns.append(request.campaign_key)
         made = call(now, campaign_key=request.campaign_key)
@@ -128,10 +128,10 @@ def test_what_holds_a_campaign_is_told() -> None:
     assert status.until is not None
     assert 8 < (status.until - NOW).total_seconds() <= 10
     assert plan.campaign_statuses(NOW)[0].limited_by is None
-    plan.update([replace(slow, cps=1000.0, max_channels=1)], {1: trunk()})
+    plan.update([replace(slow, cps=1000.0, max_channels=1)], {1: trunk()}, 1.0)
     plan.requests(1.0, {1: 250})
     assert plan.campaign_statuses(NOW)[0].limited_by is CampaignLimit.CAMPAIGN_CHANNELS
-    plan.update([replace(slow, cps=1000.0)], {1: trunk(max_channels=1)})
+    plan.update([replace(slow, cps=1000.0)], {1: trunk(max_channels=1)}, 2.0)
     plan.requests(2.0, {1: 250})
     assert plan.campaign_statuses(NOW)[0].limited_by is CampaignLimit.TRUNK_CHANNELS
     plan.requests(3.0, {})
@@ -167,7 +167,7 @@ def test_changed_limits_hold_at_once_and_calls_in_progress_keep_their_channels()
     for number in range(5):
         plan.started(call(number), 0.0)
     plan.rang(call(0))
-    plan.update([replace(campaign(cps=1000.0), max_channels=3)], {1: trunk(cps=1000.0)})
+    plan.update([replace(campaign(cps=1000.0), max_channels=3)], {1: trunk(cps=1000.0)}, 1.0)
     assert plan.requests(5.0, {1: 250}) == []
 
 
@@ -177,3 +177,17 @@ def test_a_call_that_never_left_gives_its_channel_back_and_says_nothing_of_the_t
     plan.started(call(1), 0.0)
     plan.unstarted(call(1))
     assert plan.requests(5.0, {1: 250})[0].limit == 1
+
+
+def test_pausing_and_resuming_brings_no_call_ahead_of_the_rate() -> None:
+    slow = campaign(cps=0.2)
+    plan = scheduler([slow], trunk(cps=0.2))
+    plan.requests(0.0, {1: 250})
+    plan.started(call(1), 0.0)
+    plan.ended(call(1), outcome(Disposition.BUSY), 1.0)
+    plan.update([], {}, 1.0)
+    plan.update([slow], {1: trunk(cps=0.2)}, 2.0)
+    assert plan.requests(2.0, {1: 250}) == []
+    plan.update([], {}, 3.0)
+    plan.update([slow], {1: trunk(cps=0.2)}, 5.1)
+    assert plan.requests(5.1, {1: 250}) != []
