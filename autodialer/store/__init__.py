@@ -6,6 +6,7 @@ from autodialer.store.campaigns import CampaignRules, Counts
 from autodialer.store.columns import new_id
 from autodialer.store.dnc import DncEntry
 from autodialer.store.engine import AnyRow
+from autodialer.store.erasing import Erasure
 from autodialer.store.live import DialerSeen
 from autodialer.store.migrations import migrate
 from autodialer.store.paging import Page
@@ -26,6 +27,7 @@ __all__ = [
     "Counts",
     "DialerSeen",
     "DncEntry",
+    "Erasure",
     "Figures",
     "HourReport",
     "Issued",

@@ -9,6 +9,7 @@ from autodialer.store.checks import Checks
 from autodialer.store.commands import Commands
 from autodialer.store.dnc import Dnc
 from autodialer.store.engine import Database, ping
+from autodialer.store.erasing import Erasing
 from autodialer.store.exports import Exports
 from autodialer.store.idempotency import Idempotency
 from autodialer.store.live import Live
@@ -57,6 +58,7 @@ class Store:
         self.traces = Traces(database, clock)
         self.live = Live(database, clock)
         self.idempotency = Idempotency(database, clock)
+        self.erasing = Erasing(database, clock)
         self.audit = Audit(database, clock)
         self.retention = Retention(database, self.callbases)
 
