@@ -5,6 +5,7 @@ from autodialer.store.callbases import BATCH_ROWS, NewSubscriber, RejectedRow
 from autodialer.store.campaigns import CampaignRules, Counts
 from autodialer.store.columns import new_id
 from autodialer.store.dnc import DncEntry
+from autodialer.store.dnc_imports import DncImport
 from autodialer.store.engine import AnyRow
 from autodialer.store.erasing import Erasure
 from autodialer.store.live import DialerSeen
@@ -27,6 +28,7 @@ __all__ = [
     "Counts",
     "DialerSeen",
     "DncEntry",
+    "DncImport",
     "Erasure",
     "Figures",
     "HourReport",
