@@ -241,7 +241,7 @@ def build_parser(operations: Sequence[Operation]) -> argparse.ArgumentParser:
                 _add_option(command, parameter)
         if operation.file:
             command.add_argument("--output", metavar="FILE", default=operation.file, help=f"default {operation.file}")
-        if operation.id == "list_rejected":
+        if operation.id in ("list_rejected", "list_dnc_rejected"):
             command.add_argument("--csv", action="store_true", help="the whole list as CSV")
     commands.add_parser(CHECK, help="try every operation that only reads, and say what answers")
     return parser

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
-from autodialer.api.operations import CallOperations, CampaignOperations, ExportOperations, Json
+from autodialer.api.operations import CallOperations, CampaignOperations, ExportOperations, Json, PeopleOperations
 from autodialer.campaign.background_import import Imports
 from autodialer.campaign.checks import check_timezone, sample_number
 from autodialer.campaign.numbers import check_number_format, check_region, normalise
@@ -34,7 +34,7 @@ Form = Sequence[tuple[str, str]]
 NAMES_A_HOST = frozenset(("host", "port", "transport", "outbound_proxy", "stun_server"))
 
 
-class Api(CampaignOperations, ExportOperations, CallOperations):
+class Api(CampaignOperations, ExportOperations, CallOperations, PeopleOperations):
     """The operations, on one store and one data folder."""
 
     def __init__(self, settings: Settings, store: Store, clock: Clock | None = None) -> None:
@@ -50,6 +50,7 @@ class Api(CampaignOperations, ExportOperations, CallOperations):
     def close(self) -> None:
         """End what goes on in the background."""
         self._imports.stop()
+        self._dnc_importer.stop()
 
     # -- auth
 

@@ -258,6 +258,7 @@ def serve(settings: Settings, stopping: threading.Event | None = None) -> None:
     store = Store(settings.url, secrets=Secrets(settings.keys))
     try:
         store.callbases.fail_unfinished()
+        store.dnc_imports.fail_unfinished()
         app = build_app(settings, store)
         housekeeping = Housekeeping(settings, store)
         housekeeping.start()

@@ -5,7 +5,9 @@ from autodialer.store.callbases import BATCH_ROWS, NewSubscriber, RejectedRow
 from autodialer.store.campaigns import CampaignRules, Counts
 from autodialer.store.columns import new_id
 from autodialer.store.dnc import DncEntry
+from autodialer.store.dnc_imports import DncImport
 from autodialer.store.engine import AnyRow
+from autodialer.store.erasing import Erasure
 from autodialer.store.live import DialerSeen
 from autodialer.store.migrations import migrate
 from autodialer.store.paging import Page
@@ -26,6 +28,8 @@ __all__ = [
     "Counts",
     "DialerSeen",
     "DncEntry",
+    "DncImport",
+    "Erasure",
     "Figures",
     "HourReport",
     "Issued",

@@ -1,6 +1,5 @@
 """DNC: numbers that are never dialled. Each user keeps a list of his own; admins may keep entries for everybody."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -72,11 +71,6 @@ class Dnc:
     def opt_out(self, number: str, owner_key: int, call_id: UUID) -> DncEntry:
         """The person who was called asked for it during the call: his number is not dialled again by this owner."""
         return self.add(owner_key, number, source=f"opt_out:{call_id}")
-
-    def add_rows(self, connection: Connection, values: Sequence[dict[str, Any]]) -> int:
-        """Enter rows made by `row_of`; returns how many were new."""
-        statement = insert_into(self._database.dialect, dnc).on_conflict_do_nothing()
-        return connection.execute(statement, values).rowcount if values else 0
 
     def remove(self, owner_key: int | None, number: str) -> None:
         """Take a number off (None: everybody's entries of it).

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import Connection, ScalarSelect, bindparam, func, select, update
 
 from autodialer.model import Disposition, JobState
 from autodialer.store.engine import AnyRow
@@ -66,13 +66,19 @@ def _until(cap: int, span: timedelta, attempts: Attempts, now: datetime) -> date
     return now + LOOK_AGAIN if len(recent) + attempts.in_air >= cap else None
 
 
-_OWNER = select(campaigns.c.owner_key).where(campaigns.c.key == calls.c.campaign_key).scalar_subquery()
-"""Of a call. Not a join: SQLite would then find the calls by the owner's campaigns, of which one may have a million."""
+def owner_of_call() -> ScalarSelect[int]:
+    """The owner of a row of `calls`, for a condition.
+
+    Not by a join: SQLite would then find the calls by the owner's campaigns, of which one may have a million.
+    """
+    return select(campaigns.c.owner_key).where(campaigns.c.key == calls.c.campaign_key).scalar_subquery()
+
+
 _ENDED = select(calls.c.number, calls.c.invited_at).where(
     calls.c.number.in_(bindparam("numbers", expanding=True)),
     calls.c.invited_at > bindparam("since"),
     calls.c.disposition != Disposition.CANCELLED.value,
-    bindparam("owner") == _OWNER,
+    owner_of_call() == bindparam("owner"),
 )
 _DIALING = is_one_of(call_jobs.c.state, JobState.DIALING)
 _BUSY_CAMPAIGNS = select(call_jobs.c.campaign_key).where(_DIALING).correlate(None)

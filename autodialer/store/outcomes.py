@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -27,6 +28,7 @@ from autodialer.store.rows import campaigns_from, select_campaigns
 from autodialer.store.stopping import STOPPED
 from autodialer.store.tables import call_jobs, calls, campaign_subscribers, campaigns, subscribers
 from autodialer.store.transitions import is_one_of
+from autodialer.store.turning_away import EXCLUDED_ERASED
 
 logger = logging.getLogger(__name__)
 
@@ -91,8 +93,10 @@ _DIALING_OF = (
         campaigns.c.owner_key,
         campaigns.c.cap_day,
         campaigns.c.cap_week,
+        subscribers.c.number.is_(None).label("erased"),
     )
     .join(campaigns, campaigns.c.key == call_jobs.c.campaign_key)
+    .join(subscribers, subscribers.c.key == call_jobs.c.subscriber_key)
     .where(
         call_jobs.c.key.in_(bindparam("keys", expanding=True)),
         is_one_of(call_jobs.c.state, JobState.DIALING),
@@ -110,8 +114,9 @@ def record(connection: Connection, results: Sequence[JobResult], now: datetime) 
         if row is None:
             logger.warning("%s: no job dials this call any more, its outcome is dropped", result.job.call_id)
         else:
-            accepted.append((result, goes_on := _goes_on(row, result)))
-            if goes_on and result.next_step.job_state is JobState.QUEUED:
+            known = _without_person(result) if row.erased else result
+            accepted.append((known, ends := _why_it_ends(row, result)))
+            if ends is None and result.next_step.job_state is JobState.QUEUED:
                 retries.append(_retry_of(row, result, now))
     _store(connection, accepted, now)
     put_off_retries(connection, retries)
@@ -181,7 +186,7 @@ def recover_batch(
             message=INTERRUPTED_MESSAGE,
         )
         result = JobResult(job=job, outcome=outcome, next_step=decide(campaign, job))
-        accepted.append((result, campaign.state is not CampaignState.STOPPED))
+        accepted.append((result, STOPPED if campaign.state is CampaignState.STOPPED else None))
         logger.info("%s: interrupted, claimed by %s", job.call_id, row.claimed_by)
     _store(connection, accepted, now)
     return len(rows)
@@ -218,23 +223,29 @@ def _claimed_from(row: AnyRow) -> ClaimedJob:
     )
 
 
-def _goes_on(row: AnyRow, result: JobResult) -> bool:
-    """Whether a next attempt, if the policy wants one, may be queued."""
-    if row.state == CampaignState.STOPPED:
-        return False
-    return not (row.hidden and result.outcome.disposition is Disposition.CANCELLED)
+def _why_it_ends(row: AnyRow, result: JobResult) -> str | None:
+    """The rule by which no next attempt is queued, even if the policy wants one; None: it may be."""
+    if row.erased:
+        return EXCLUDED_ERASED
+    cancelled_sample = row.hidden and result.outcome.disposition is Disposition.CANCELLED
+    return STOPPED if row.state == CampaignState.STOPPED or cancelled_sample else None
 
 
-def _store(connection: Connection, accepted: Sequence[tuple[JobResult, bool]], now: datetime) -> None:
+def _without_person(result: JobResult) -> JobResult:
+    """He was erased while he was being called."""
+    return replace(result, job=replace(result.job, number=""), outcome=replace(result.outcome, digits="", message=None))
+
+
+def _store(connection: Connection, accepted: Sequence[tuple[JobResult, str | None]], now: datetime) -> None:
     if not accepted:
         return
     ended: list[dict[str, Any]] = []
     again: list[dict[str, Any]] = []
     cancelled: list[dict[str, Any]] = []
     records, people = [], []
-    for result, goes_on in accepted:
+    for result, end in accepted:
         step, of_job = result.next_step, {"of_job": result.job.key}
-        ends = step.job_state is not JobState.DONE and not (step.job_state is JobState.QUEUED and goes_on)
+        ends = _end_of(step, end)
         if ends:
             cancelled.append(of_job)
         elif step.job_state is JobState.DONE:
@@ -253,7 +264,14 @@ def _store(connection: Connection, accepted: Sequence[tuple[JobResult, bool]], n
     _MOVE_SUBSCRIBER.execute(connection, people)
 
 
-def _call_values(result: JobResult, *, ends: bool) -> dict[str, Any]:
+def _end_of(step: NextStep, end: str | None) -> str | None:
+    """The rule that cancels the job; None: it is done by its policy, or queued again."""
+    if step.job_state is JobState.QUEUED:
+        return end
+    return None if step.job_state is JobState.DONE else end or STOPPED
+
+
+def _call_values(result: JobResult, *, ends: str | None) -> dict[str, Any]:
     job, outcome, step = result.job, result.outcome, result.next_step
     rtp = outcome.rtp
     return {name: getattr(outcome, name) for name in OUTCOME_COLUMNS} | {
@@ -272,19 +290,19 @@ def _call_values(result: JobResult, *, ends: bool) -> dict[str, Any]:
         "rtp_jitter_ms": rtp.jitter_ms if rtp else None,
         "rtp_one_way_audio": rtp.one_way_audio if rtp else None,
         "next_at": None if ends else step.not_before,
-        "next_rule": STOPPED if ends else step.rule,
+        "next_rule": ends or step.rule,
     }
 
 
-def _subscriber_values(result: JobResult, *, ends: bool) -> dict[str, Any]:
+def _subscriber_values(result: JobResult, *, ends: str | None) -> dict[str, Any]:
     step, job = result.next_step, result.job
     retried = step.job_state is JobState.QUEUED and step.counts_as_attempt and not ends
-    over = ends or step.subscriber_state is not SubscriberState.IN_PROGRESS
+    over = ends is not None or step.subscriber_state is not SubscriberState.IN_PROGRESS
     return {
         "of_campaign": job.campaign_key,
         "of_subscriber": job.subscriber_key,
         "to_state": (SubscriberState.EXHAUSTED if ends else step.subscriber_state).value,
-        "why": (STOPPED if ends else step.rule) if over else None,
+        "why": (ends or step.rule) if over else None,
         "counted": int(step.counts_as_attempt),
         "used": _with_one_more(job.retries_used, step.rule) if retried else job.retries_used,
     }

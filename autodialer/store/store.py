@@ -8,7 +8,9 @@ from autodialer.store.campaigns import Campaigns
 from autodialer.store.checks import Checks
 from autodialer.store.commands import Commands
 from autodialer.store.dnc import Dnc
+from autodialer.store.dnc_imports import DncImports
 from autodialer.store.engine import Database, ping
+from autodialer.store.erasing import Erasing
 from autodialer.store.exports import Exports
 from autodialer.store.idempotency import Idempotency
 from autodialer.store.live import Live
@@ -52,11 +54,13 @@ class Store:
         self.calls = Calls(database)
         self.exports = Exports(database)
         self.dnc = Dnc(database, clock)
+        self.dnc_imports = DncImports(database, clock)
         self.commands = Commands(database, clock)
         self.checks = Checks(database, clock)
         self.traces = Traces(database, clock)
         self.live = Live(database, clock)
         self.idempotency = Idempotency(database, clock)
+        self.erasing = Erasing(database, clock)
         self.audit = Audit(database, clock)
         self.retention = Retention(database, self.callbases)
 

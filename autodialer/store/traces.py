@@ -1,8 +1,9 @@
 """Traces: the SIP messages of the latest calls, as the dialer packed them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, delete, func, select
@@ -10,7 +11,7 @@ from sqlalchemy import Connection, delete, func, select
 from autodialer.clock import Clock
 from autodialer.store.callbases import BATCH_ROWS
 from autodialer.store.engine import Database, insert_into
-from autodialer.store.tables import call_traces
+from autodialer.store.tables import call_jobs, call_traces, calls, subscribers
 
 PRUNED_ROWS = 2 * BATCH_ROWS
 """Removed at most in one transaction: more than one writes, so that it keeps up, and not a million at once."""
@@ -49,8 +50,9 @@ class Traces:
         more = False
         for start in range(0, max(1, len(rows)), BATCH_ROWS):
             with self._database.write() as connection:
-                if rows:
-                    connection.execute(self._upsert, rows[start : start + BATCH_ROWS])
+                batch = _of_known_people(connection, rows[start : start + BATCH_ROWS])
+                if batch:
+                    connection.execute(self._upsert, batch)
                 more = _prune(connection, keep, now - longest)
         return more
 
@@ -60,6 +62,21 @@ class Traces:
         with self._database.read() as connection:
             row = connection.execute(query).one_or_none()
         return KeptTrace(packed=bytes(row.packed), written_at=row.written_at) if row is not None else None
+
+
+def _of_known_people(connection: Connection, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The traces without those of people who were erased meanwhile."""
+    if not rows:
+        return []
+    ids = [row["call_id"] for row in rows]
+    under_way = (
+        select(call_jobs.c.call_id)
+        .join(subscribers, subscribers.c.key == call_jobs.c.subscriber_key)
+        .where(call_jobs.c.call_id.in_(ids), subscribers.c.number.is_(None))
+    )
+    ended = select(calls.c.id).where(calls.c.id.in_(ids), calls.c.number == "")
+    erased = {*connection.execute(under_way).scalars(), *connection.execute(ended).scalars()}
+    return [row for row in rows if row["call_id"] not in erased]
 
 
 def _prune(connection: Connection, keep: int, before: datetime) -> bool:

@@ -55,6 +55,9 @@ def campaign_fields(store: Store, caller: Caller, fields: Json) -> Json:
 
 def campaign_rules(fields: Json) -> Json:
     """Rules of a campaign as they are stored."""
-    if "retry" not in fields:
-        return dict(fields)
-    return {**fields, "retry": {name: RetryRule(**rule) for name, rule in fields["retry"].items()}}
+    values = dict(fields)
+    if "retry" in fields:
+        values["retry"] = {name: RetryRule(**rule) for name, rule in fields["retry"].items()}
+    if "caps" in fields:
+        values |= {f"cap_{span}": cap for span, cap in values.pop("caps").items()}
+    return values

@@ -185,6 +185,7 @@ def campaign(value: Campaign, progress: Progress) -> Json:
         "id": str(value.id),
         **_fields(value, names),
         "min_played_s": value.min_played_s,
+        "caps": {"day": value.cap_day, "week": value.cap_week},
         "state": value.state.value,
         "trunk_ids": [str(trunk_id) for trunk_id in value.trunk_ids],
         "sound_id": str(value.sound_id),
