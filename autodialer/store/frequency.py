@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, ScalarSelect, bindparam, func, select, update
 
@@ -212,4 +212,9 @@ def put_off(connection: Connection, late: Sequence[PutOff]) -> None:
         for job in late
     ]
     _PUT_OFF.execute(connection, rows)
+    explain(connection, rows)
+
+
+def explain(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Have the last call of each subscriber say what follows: `of_campaign`, `of_subscriber`, `until`, `rule`."""
     _EXPLAIN.execute(connection, rows)

@@ -221,6 +221,7 @@ _CANDIDATES = (
         campaigns.c.owner_key,
         campaigns.c.cap_day,
         campaigns.c.cap_week,
+        campaigns.c.max_attempts,
         is_barred(subscribers.c.number, campaigns.c.owner_key).label("on_dnc"),
     )
     .join(campaigns, campaigns.c.key == call_jobs.c.campaign_key)

@@ -334,3 +334,16 @@ def test_the_report_counts_the_attempts_that_it_took(world: World, clock: Standi
     [again] = world.claim(campaign)
     world.record(world.result(again, Disposition.ANSWERED))
     assert world.store.calls.report(campaign.key).attempts_to_reach == {1: 1, 2: 1}
+
+
+def test_a_lowered_number_of_attempts_holds_for_who_waits_already(world: World) -> None:
+    campaign = world.running(2)
+    jobs = world.claim(campaign, 2)
+    world.record(*[world.result(job, Disposition.BUSY, world.again("busy")) for job in jobs])
+    world.store.campaigns.update(campaign.id, None, max_attempts=1)
+    world.clock.move(hours=1)
+    request = ClaimRequest(campaign_key=campaign.key, trunk_key=world.trunk.key, limit=10)
+    assert world.store.queue.claim([request], "dialer-1", world.clock.now) == []
+    assert world.store.campaigns.counts(campaign.key).exhausted == 2
+    records, _ = world.store.calls.page(campaign.key)
+    assert [(record.next_at, record.next_rule) for record in records] == [(None, "max_attempts")] * 2
