@@ -1,4 +1,4 @@
-"""`make bench [ONLY=sip|media|queue|import|api|report]`: measures, and writes bench/results.json and docs/performance.md.
+"""`make bench [ONLY=sip|media|queue|import|api|report]`: writes bench/results.json and docs/performance.md.
 
 A figure that was not measured is absent from the results, never guessed.
 """

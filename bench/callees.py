@@ -11,6 +11,7 @@ import multiprocessing.connection
 import os
 import selectors
 import socket
+import time
 from collections.abc import Sequence
 from typing import Self
 
@@ -22,6 +23,8 @@ from bench.datagrams import SO_TIMESTAMPNS, Echo, drop_all, dropped, enlarge_buf
 SAMPLES = 40
 READ_S = 0.25
 """A sample's socket holds more than so much of a call."""
+TOGETHER_S = 0.001
+"""An echo waits for so long for more: to be woken for each packet would cost the sender's core, too."""
 _BULK_BUFFER = 32 << 20
 _SAMPLE_BUFFER = 2 << 20
 _FORK = multiprocessing.get_context("fork")
@@ -110,7 +113,9 @@ class Callees:
         while True:
             ready = [key for key, _mask in selector.select(READ_S)]
             if echo:
-                self._echoed.value += echo.turn()
+                time.sleep(TOGETHER_S)
+                while (count := echo.turn()) > 0:
+                    self._echoed.value += count
             for number in [key.data for key in ready if key.data is not None] if echo else samples:
                 self._read(samples[number], times[number])
             if any(key.fileobj is asked for key in ready):
