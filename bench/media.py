@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bench import beside
 from bench.callees import Callees
-from bench.processes import child_named, is_running, pinned
+from bench.processes import child_named, is_running, pinned, unpin
 from bench.service import PASSWORD, is_up
 from bench.watch import Watched, watch
 from tests.dialer.world import DialerProcess, World
@@ -157,6 +157,8 @@ def _work_beside(run: Run, service: DialerProcess, folder: Path, figures: dict[s
     if not run.beside:
         return lambda _campaign: contextlib.nullcontext()
     wait_until(lambda: is_up(service.http), what="the API", timeout_s=PATIENCE_S, poll_s=0.1)
+    # Together with the calls it is more than one core's work; what it does is not what is measured.
+    unpin(child_named(service.running.pid, "main.py serve"))
     api = beside.Api.log_in(service.http)
     if run.beside == "requests":
         return lambda campaign: beside.requests(api, campaign, figures)

@@ -5,6 +5,8 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+CORES = os.sched_getaffinity(0)
+"""Those that this program was given."""
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 
@@ -31,12 +33,18 @@ def child_named(pid: int, name: str) -> int:
 def pinned(core: int) -> Iterator[None]:
     """What is started meanwhile runs on one core, if this machine has that one; then this process has all again."""
     before = os.sched_getaffinity(0)
-    if core in before:
+    if core in CORES:
         os.sched_setaffinity(0, {core})
     try:
         yield
     finally:
         os.sched_setaffinity(0, before)
+
+
+def unpin(pid: int) -> None:
+    """Let a process, with what it starts from now on, run on all cores that this one has."""
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        os.sched_setaffinity(int(task.name), CORES)
 
 
 def is_running(pid: int) -> bool:
