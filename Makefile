@@ -55,7 +55,7 @@ format: $(VENV)/.setup-dev  ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup-dev  ## measure: make bench [ONLY=sip|queue|import|api|report]; writes docs/performance.md and bench/results.json
+bench: setup-dev  ## measure: make bench [ONLY=sip|media|queue|import|api|report]; writes docs/performance.md and bench/results.json
 	@$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY))
 
 soak: setup-dev  ## the kill -9 test many times: make soak [RUNS=20]

@@ -28,7 +28,7 @@ def api_of(world: World) -> Iterator[tuple[str, requests.Session, int]]:
     }
     server = subprocess.Popen([sys.executable, "main.py", "serve"], cwd=ROOT, env=environment)
     try:
-        wait_until(lambda: _is_up(http), what="the API", timeout_s=30, poll_s=0.1)
+        wait_until(lambda: is_up(http), what="the API", timeout_s=30, poll_s=0.1)
         with requests.Session() as session:
             form = {"grant_type": "password", "username": "owner", "password": PASSWORD}
             token = session.post(f"http://{http}/srv1/auth/token", data=form, timeout=10).json()["access_token"]
@@ -47,7 +47,8 @@ def peak_rss_mb(pid: int) -> float:
     raise LookupError("VmHWM")
 
 
-def _is_up(http: str) -> bool:
+def is_up(http: str) -> bool:
+    """Whether the API answers."""
     try:
         return requests.get(f"http://{http}/healthz", timeout=1).ok
     except requests.RequestException:

@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-import openpyxl
 from charset_normalizer import from_bytes
-from openpyxl.utils.exceptions import InvalidFileException
 
 from autodialer.errors import Invalid, TooLarge, UnsupportedContent
 
@@ -144,6 +142,10 @@ def _open_xlsx(path: Path) -> TableFile:
 
 def _xlsx_rows(path: Path, at_most: int | None = None) -> Iterator[list[str]]:
     """Rows of the first sheet that has any."""
+    # Not before somebody uploads such a file: with the numpy that it brings in it takes 15 MB.
+    import openpyxl
+    from openpyxl.utils.exceptions import InvalidFileException
+
     try:
         # A handle, not the path: openpyxl would judge by the file's name.
         with (

@@ -1,10 +1,15 @@
-"""G.711 A-law and mu-law by table. The codes are those of Python's audioop lin2alaw and lin2ulaw."""
+"""G.711 A-law and mu-law by table. The codes are those of Python's audioop lin2alaw and lin2ulaw.
+
+The dialer wants to know of G.711 but not to encode: numpy, which takes 12 MB, is imported only by who encodes.
+"""
 
 from collections.abc import Callable
 from functools import cache
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 CODECS = ("PCMA", "PCMU")
 SAMPLE_RATE = 8000
@@ -21,14 +26,18 @@ _SEGMENT_ENDS = (0x1F, 0x3F, 0x7F, 0xFF, 0x1FF, 0x3FF, 0x7FF, 0xFFF)
 _MU_SEGMENT_ENDS = (0x3F, 0x7F, 0xFF, 0x1FF, 0x3FF, 0x7FF, 0xFFF, 0x1FFF)
 
 
-def encode(samples: NDArray[np.int16], codec: str) -> bytes:
+def encode(samples: "NDArray[np.int16]", codec: str) -> bytes:
     """Codes of 16-bit samples, one byte a sample."""
+    import numpy as np
+
     return bytes(encoding_table(codec)[samples.view(np.uint16)].tobytes())
 
 
 @cache
-def encoding_table(codec: str) -> NDArray[np.uint8]:
+def encoding_table(codec: str) -> "NDArray[np.uint8]":
     """Code of each 16-bit sample, indexed by the sample as an unsigned number."""
+    import numpy as np
+
     encode_one: Callable[[int], int] = {"PCMA": _alaw, "PCMU": _ulaw}[codec]
     signed = np.arange(65536, dtype=np.uint16).view(np.int16)
     return np.array([encode_one(int(sample)) for sample in signed], dtype=np.uint8)

@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 from autodialer.media import g711
 
-DEFAULT_LUFS = -20.0
-"""What sounds are brought to."""
 CEILING_DBTP = -1.0
 """No true peak is higher: a peaky sound stays below the wanted loudness rather than being limited."""
 MOST_GAIN_DB = 30.0

@@ -74,6 +74,7 @@ class Reception:
         self.received = 0
         """Packets, of all sources."""
         self._lost_before = 0
+        self._one_in = 1
         self._ssrc: int | None = None
         self._first = self._highest = self._count = 0
         self._restart_at: int | None = None
@@ -81,6 +82,14 @@ class Reception:
         self._jitter = 0.0
         self._seen_at: float | None = None
         """When the last audio packet came, monotonic seconds."""
+        self._lost_unsampled: int | None = None
+        """What was lost before the packets became a sample; None: they are none."""
+
+    def sample(self, one_in: int) -> None:
+        """From now on only a packet in `one_in` is seen, by its number, and nobody counts the others. Idempotent."""
+        self._one_in = one_in
+        if self._lost_unsampled is None:
+            self._lost_unsampled = self.lost or 0
 
     def take(self, packet: RtpPacket, now: float) -> None:
         """Count an audio packet that arrived at the monotonic time `now`."""
@@ -129,12 +138,21 @@ class Reception:
         """Packets received and lost when the system held so many back unseen, most of them between those that we saw.
 
         Those that came since the last one that we saw are told from the time since then, for no number tells them.
+        Of a sample, what was received is told by the numbers alone, and what was lost is not known.
         """
+        if self._lost_unsampled is not None:
+            return self._sampled(now, self._lost_unsampled), None
         if not held_back or self.lost is None:
             return self.received + held_back, self.lost
         since = min(held_back, round((now - self._seen_at) / PACKET_S)) if self._seen_at is not None else 0
         missing = self.lost - (held_back - since)
         return self.received + held_back, missing if missing > UNSURE else 0
+
+    def _sampled(self, now: float, lost_before: int) -> int:
+        if self.lost is None or self._seen_at is None:
+            return self.received
+        since = min(self._one_in - 1, round((now - self._seen_at) / PACKET_S))
+        return self.received + self.lost - lost_before + since
 
     @property
     def lost(self) -> int | None:

@@ -31,7 +31,7 @@ class SessionStats:
     received: int = 0
     """RTP packets that came after the answer."""
     lost: int | None = None
-    """Packets sent to us that never came; None when none came at all."""
+    """Packets sent to us that never came; None when none came at all, or when it cannot be told."""
     jitter_ms: float | None = None
     """RFC 3550 interarrival jitter; None with fewer than two packets."""
     played_frames: int = 0
@@ -300,6 +300,10 @@ class Session:
     def settled(self) -> bool:
         """Whether the callee was heard and where it is will not change: most of its audio need not be looked at."""
         return self._reception.received >= SETTLED_AFTER and (self._latched or not self._symmetric)
+
+    def sample(self, one_in: int) -> None:
+        """Only one of so many of the callee's audio packets gets to us from now on, and nobody counts the rest."""
+        self._reception.sample(one_in)
 
     def stats(self, now: float, *, held_back: int = 0) -> SessionStats:
         """The figures so far; `held_back` is how many of the callee's packets the system kept from us unseen."""

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,8 @@ from numpy.typing import NDArray
 from autodialer.errors import Invalid, TooLarge, UnsupportedContent
 from autodialer.media import g711
 from autodialer.media.clipping import ClippingMeter
-from autodialer.media.loudness import DEFAULT_LUFS, amplitude, decibels, gain_db, loudness_lufs
+from autodialer.media.loudness import amplitude, decibels, gain_db, loudness_lufs
+from autodialer.media.sound_info import DEFAULT_LUFS, FORMATS, SoundInfo
 
 MAX_BYTES = 50_000_000
 MAX_S = 600.0
@@ -34,27 +34,8 @@ LOUDEST = 1e6
 """Floating-point files may hold any number; what is beyond this is no level of sound."""
 UNKNOWN_FRAMES = 2**62
 """libsndfile reports the largest number there is for a file that does not tell its length."""
-FORMATS = "WAV, FLAC, OGG or MP3"
 
 Samples = NDArray[np.float32]
-
-
-@dataclass(frozen=True, kw_only=True)
-class SoundInfo:
-    """What an imported sound is."""
-
-    duration_s: float
-    """Of what is heard."""
-    peak_dbfs: float
-    """Of what is heard, its highest sample."""
-    loudness_lufs: float | None
-    """Of what is heard, ITU-R BS.1770-4; None: shorter than 0.4 s."""
-    gain_db: float
-    """By how much it was turned up, or down (below 0)."""
-    sample_rate: int
-    """Of the file as it came, Hz."""
-    channels: int
-    """Of the file as it came."""
 
 
 def import_sound(original: Path, stem: Path, *, lufs: float = DEFAULT_LUFS, trim: bool = False) -> SoundInfo:

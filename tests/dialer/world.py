@@ -68,6 +68,7 @@ class World:
         max_attempts: int = 3,
         retry: Mapping[str, RetryRule] = NO_RETRIES,
         password: str = "secret",
+        media_ports: str = "per_call",
     ) -> Campaign:
         """A running campaign over these numbers."""
         trunk = self.store.trunks.create(
@@ -79,6 +80,7 @@ class World:
             password=password,
             max_channels=max_channels,
             cps=cps,
+            media_ports=media_ports,
         )
         callbase = self.store.callbases.create(self.owner, name="base", region="raw")
         for start in range(0, len(numbers), 500):
@@ -107,9 +109,9 @@ class World:
         """`python dialer.py` on this data folder, with these variables too; a context manager."""
         return DialerProcess(self.settings, environment=environment)
 
-    def service(self) -> "DialerProcess":
-        """`python main.py`, the whole service, on this data folder; a context manager."""
-        return DialerProcess(self.settings, program="main.py")
+    def service(self, **environment: str) -> "DialerProcess":
+        """`python main.py`, the whole service, on this data folder, with these variables too; a context manager."""
+        return DialerProcess(self.settings, program="main.py", environment=environment)
 
     def wait_finished(self, campaign: Campaign, timeout_s: float) -> None:
         """Return once the campaign is finished."""

@@ -1,11 +1,13 @@
 """Calls that share one port: each gets its own sound, and knows its own callee's packets."""
 
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from autodialer.media import rtp
-from autodialer.media.shell import SessionClosed, SoundFinished
+from autodialer.media.shell import DigitReceived, SessionClosed, SoundFinished
 from tests.media.processes import Callee, Media, callees, sound_of
 from tests.peers.ports import LOCALHOST, free_ports, is_bound, wait_until
 
@@ -83,3 +85,49 @@ def test_a_port_that_one_call_has_to_itself_is_not_shared(tmp_path: Path) -> Non
         media.open_and_wait("a", LOCALHOST, port)
         with pytest.raises(Exception, match=str(port)):
             media.open_and_wait("b", LOCALHOST, port, shared=True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="classic BPF is Linux's")
+def test_of_many_echoing_callees_the_kernel_lets_a_sample_through_and_every_key_press(tmp_path: Path) -> None:
+    port = free_ports(2, even=True)[0]
+    with callees(20) as everybody, Media() as media:
+        for number, callee in enumerate(everybody[:-1]):
+            media.open_and_wait(str(number), LOCALHOST, port, shared=True)
+            media.play_to(str(number), callee.address, sound_of(tmp_path, frames=200))
+        exact, sampled = 60, 320
+        for packet in range(exact):
+            for callee in everybody[:-1]:
+                callee.send(audio(packet), port)
+            time.sleep(0.001)
+        wait_until(lambda: drops_after_another(everybody[0], port, exact) > 0, what="the filter")
+        late = everybody[-1]
+        media.open_and_wait("19", LOCALHOST, port, shared=True)
+        media.play_to("19", late.address, sound_of(tmp_path, frames=200))
+        wait_until(lambda: bool(late.read()), what="the late call")
+        before = drops(port)
+        for packet in range(exact + 1, exact + 1 + sampled):
+            for callee in everybody:
+                callee.send(audio(packet), port)
+        for callee in everybody:
+            callee.send(rtp.pack(101, exact + sampled + 1, 7, 7, bytes([5, 0x8A, 0, 160])), port)
+        digits = media.events.wait(DigitReceived, count=20)
+        assert drops(port) - before == 20 * sampled * 31 // 32
+        figures = [media.close_and_wait(str(number)) for number in range(20)]
+    assert sorted(event.session_id for event in digits) == sorted(str(number) for number in range(20))
+    assert {event.digit for event in digits} == {"5"}
+    for stats in figures[1:-1]:
+        assert abs(stats.received - (exact + sampled + 1)) <= 33  # what came last may not have been in the sample
+        assert stats.lost is None
+    assert 250 <= figures[-1].received <= sampled + 33
+
+
+def drops_after_another(callee: Callee, port: int, number: int) -> int:
+    """What the kernel has dropped after one packet that is in no sample."""
+    callee.send(audio(number + (number % 32 == 0)), port)
+    return drops(port)
+
+
+def drops(port: int) -> int:
+    """Datagrams that the kernel dropped at a UDP port, as its table says."""
+    lines = Path("/proc/net/udp").read_text().splitlines()[1:]
+    return sum(int(line.split()[-1]) for line in lines if line.split()[1].endswith(f":{port:04X}"))

@@ -74,3 +74,17 @@ def test_without_a_filter_the_figures_are_exact() -> None:
         reception.take(packet, number * 0.02)
     assert reception.figures(1.0, 0) == (4, 4)
     assert Reception().figures(1.0, 0) == (0, None)
+
+
+def test_of_a_sample_that_nobody_counts_the_received_are_told_and_the_loss_is_not_known() -> None:
+    reception = Reception()
+    for number in [*range(40), *range(64, 640, 32)]:
+        if number == 40 - 1:
+            reception.sample(32)
+        if number == 5:
+            continue
+        packet = rtp.parse(rtp.pack(8, number, number * 160, 1, bytes(160)))
+        assert packet is not None
+        reception.take(packet, number * 0.02)
+    assert reception.figures(619 * 0.02, 0) == (619, None)
+    assert Reception().figures(1.0, 0) == (0, None)

@@ -11,6 +11,7 @@ import pytest
 from tests.peers.baresip import Baresip
 from tests.peers.capture import Capture
 from tests.peers.kamailio import Address, Kamailio
+from tests.peers.rtpengine import Rtpengine
 from tests.peers.scenario import Scenario
 from tests.peers.sipp import SippCaller, SippGateway
 
@@ -91,5 +92,15 @@ def baresip(peers: ExitStack, tmp_path: Path) -> Callable[..., Baresip]:
 
     def start(**options: Any) -> Baresip:
         return peers.enter_context(Baresip(folder=tmp_path, **options))
+
+    return start
+
+
+@pytest.fixture
+def rtpengine(peers: ExitStack, tmp_path: Path) -> Callable[..., Rtpengine]:
+    """Start rtpengine: `relay = rtpengine()`, and have Kamailio use it: `kamailio(..., relay=relay.control)`."""
+
+    def start(**options: Any) -> Rtpengine:
+        return peers.enter_context(Rtpengine(folder=tmp_path, **options))
 
     return start

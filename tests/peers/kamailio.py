@@ -1,6 +1,7 @@
 """Kamailio as a strict proxy and registrar: digest, Record-Route and loose routing, bindings, all logged."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
@@ -43,6 +44,7 @@ loadmodule "auth.so"
 loadmodule "usrloc.so"
 loadmodule "registrar.so"
 {tls}
+{relay}
 
 modparam("rr", "enable_full_lr", 1)
 modparam("tm", "wt_timer", 32000) # timer J: what is sent again for so long gets the same answer
@@ -95,6 +97,7 @@ request_route {{
         add_contact_alias();
     }}
 {target}
+{relay_offer}
     xlog("L_ALERT", "peer event=relayed method=$rm uri=$ru call-id=$ci cseq=$cs\\n");
     if (!t_relay()) {{
         sl_reply_error();
@@ -105,6 +108,7 @@ route[IN_DIALOG] {{
     if (loose_route()) {{
         handle_ruri_alias();
         xlog("L_ALERT", "peer event=loose_route method=$rm uri=$ru call-id=$ci cseq=$cs\\n");
+{relay_end}
         t_relay();
         exit;
     }}
@@ -118,6 +122,28 @@ route[IN_DIALOG] {{
         sl_send_reply("404", "Not here");
     }}
 }}
+"""
+
+_RELAY = """
+loadmodule "rtpengine.so"
+modparam("rtpengine", "rtpengine_sock", "udp:{host}:{port}")
+
+onreply_route[MEDIA] {{
+    if (has_body("application/sdp")) {{
+        rtpengine_manage("replace-origin replace-session-connection");
+    }}
+}}
+"""
+
+_RELAY_OFFER = """
+    rtpengine_manage("replace-origin replace-session-connection");
+    t_on_reply("MEDIA");
+"""
+
+_RELAY_END = """
+        if (is_method("BYE")) {
+            rtpengine_delete();
+        }
 """
 
 _TLS = """
@@ -177,7 +203,8 @@ class Kamailio:
     `tcp` has it listen to TCP too; to a caller by TCP it sends requests over the connection that he made, which it
     closes after `tcp_lifetime_s` of silence. `tls` (files of the certificate and its key) takes nothing but TLS from
     callers. With `ignores_rport` it answers to the Via's address and port as they are written, which is neither RFC
-    3581 nor RFC 3261 section 18.2.2, and is what some gateways do.
+    3581 nor RFC 3261 section 18.2.2, and is what some gateways do. `routes` names callees of single numbers. The sound
+    of all calls goes through the rtpengine whose control address is `relay`.
     """
 
     def __init__(
@@ -202,6 +229,8 @@ class Kamailio:
         limit_s: int = 180,
         namespace: str | None = None,
         ignores_rport: bool = False,
+        routes: Mapping[str, Address] | None = None,
+        relay: Address | None = None,
     ) -> None:
         self.address: Address = (host, free_port(host, namespace=namespace))
         self._tls = tls
@@ -248,7 +277,10 @@ class Kamailio:
             algorithm=algorithm,
             realm=realm,
             authenticate=authenticate if password is not None else "",
-            target=f'{user}    $ru = "sip:" + $rU + "@{to_callee}";',
+            target=f'{user}    $ru = "sip:" + $rU + "@{to_callee}";{_routes(routes or {}, callee_user)}',
+            relay=_RELAY.format(host=relay[0], port=relay[1]) if relay else "",
+            relay_offer=_RELAY_OFFER if relay else "",
+            relay_end=_RELAY_END if relay else "",
             reply_to_via="reply_to_via=1" if ignores_rport else "",
             forget_rport=_FORGET_RPORT if ignores_rport else "",
         )
@@ -301,3 +333,12 @@ class Kamailio:
         """Return once the log has so many such events."""
         what = f"{count} {event} of {method} at Kamailio"
         wait_until(lambda: self.count(event, method) >= count, what=what, timeout_s=timeout_s, poll_s=0.02)
+
+
+def _routes(routes: Mapping[str, Address], user: str | None) -> str:
+    """Where single numbers go."""
+    lines = (
+        f'    if ($oU == "{number}") {{ $ru = "sip:{user or number}@{host}:{port}"; }}'
+        for number, (host, port) in routes.items()
+    )
+    return "\n".join(["", *lines])

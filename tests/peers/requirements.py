@@ -19,6 +19,7 @@ DEBIAN_PACKAGES: dict[str, str] = {
     "kamailio": "kamailio",
     "kamailio-tls": "kamailio-tls-modules",
     "baresip": "baresip-core",
+    "rtpengine": "rtpengine-daemon",
     "tshark": "tshark",
     "dumpcap": "wireshark-common",
     "sox": "sox",

@@ -275,8 +275,10 @@ class SippCaller(_Sipp):
         folder: Path | None = None,
         host: str = LOCALHOST,
         timeout_s: int = 60,
+        extra: Sequence[str] = (),
     ) -> None:
         super().__init__(scenario, folder=folder, host=host, timeout_s=timeout_s)
+        self._extra = list(extra)
         self._target = target
         self._numbers = list(numbers)
         self._rate = rate
@@ -291,6 +293,7 @@ class SippCaller(_Sipp):
         arguments = [
             *(f"{self._target[0]}:{self._target[1]}", "-m", str(len(self._numbers)), "-r", str(self._rate)),
             *("-inf", str(numbers.resolve()), "-au", username, "-ap", password, "-mp", str(self.media[1])),
+            *self._extra,
         ]
         self._launch(arguments, keys={"sink_host": self.media[0], "sink_port": str(self.media[1])})
         return self

@@ -382,11 +382,12 @@ def main() -> None:
     raise_descriptor_limit()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     threading.excepthook = end_with_thread
+    go_first(pacing=False)
     events = Events(sys.stdout.buffer)
     loop = MediaLoop(events)
     threading.Thread(target=events.write, name="events", daemon=True).start()
     threading.Thread(target=read_control, args=(sys.stdin.buffer, loop, events), name="control", daemon=True).start()
-    go_first()
+    go_first(pacing=True)
     gc.collect()
     gc.freeze()
     with contextlib.suppress(KeyboardInterrupt):

@@ -107,12 +107,14 @@ class MediaProcess:
     def start(self) -> None:
         """Start the process. Raises MediaUnavailable when the system refuses."""
         path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+        # One thread for numpy, whose others would have nothing to do.
+        environment = {**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"}
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "autodialer.media.shell.child"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                env={**os.environ, "PYTHONPATH": path},
+                env=environment,
                 start_new_session=True,
             )
         except OSError as exc:

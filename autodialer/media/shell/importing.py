@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from autodialer.errors import Invalid, SoundImportFailed, TooLarge, UnsupportedContent, UserError
-from autodialer.media.loudness import DEFAULT_LUFS
-from autodialer.media.sound import FORMATS, SoundInfo, import_sound
+from autodialer.media.sound_info import DEFAULT_LUFS, FORMATS, SoundInfo
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +70,9 @@ def _result(data: bytes, status: int) -> SoundInfo:
 
 
 def _answer(job: dict[str, Any]) -> dict[str, Any]:
+    # Only in the process of its own: who starts that one is spared the libraries.
+    from autodialer.media.sound import import_sound
+
     try:
         info = import_sound(Path(job["original"]), Path(job["stem"]), lufs=job["lufs"], trim=job["trim"])
     except UserError as exc:

@@ -9,8 +9,13 @@ from autodialer.media.shell import socket_filter
 
 EXPEDITED = 0xB8
 """DSCP EF, RFC 3246."""
+IP_MTU_DISCOVER, IP_PMTUDISC_DO = 10, 2
+"""Linux's numbers."""
 _BUFFER = 4 * 1024 * 1024
 """Octets for a shared port: the packets of a slot leave, and those of many callees come, at once."""
+
+MANY = 8
+"""Calls on a shared port from which on a sample of the callees' audio does."""
 
 
 class Port:
@@ -24,6 +29,7 @@ class Port:
             self.socket.settimeout(0)
             with contextlib.suppress(OSError):
                 self.socket.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, EXPEDITED)
+                self.socket.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO)
             if shared:
                 for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
                     self.socket.setsockopt(socket.SOL_SOCKET, option, _BUFFER)
@@ -36,6 +42,10 @@ class Port:
         self.lines: set[Line] = set()
         """Those that use it."""
         self._by_remote: dict[Address, Line] = {}
+        self._settled: set[Line] = set()
+        """Those of a shared port whose callee was heard."""
+        self._sampled: bool | None = None
+        """Whether the kernel drops most of what comes to a shared port; None: not tried yet."""
 
     def line_of(self, source: Address) -> "Line | None":
         """Whose packet it is that came from there."""
@@ -54,7 +64,26 @@ class Port:
         if self._by_remote.setdefault(remote, line) is not line:
             return False
         self.release(line, but=remote)
+        if self._sampled:
+            line.session.sample(socket_filter.ONE_IN)
         return True
+
+    def settle(self, line: "Line") -> None:
+        """A callee of a shared port was heard: once there are many, a sample of their packets is enough.
+
+        The kernel counts what it drops for the whole port, so that no call's loss can be told from then on.
+        """
+        self._settled.add(line)
+        if self._sampled is None and len(self._settled) >= max(MANY, len(self.lines) // 2):
+            self._sampled = socket_filter.attach(self.socket)
+            for one in self.lines if self._sampled else ():
+                one.session.sample(socket_filter.ONE_IN)
+
+    def leave(self, line: "Line") -> None:
+        """The line uses another port, or none."""
+        self.release(line)
+        self.lines.discard(line)
+        self._settled.discard(line)
 
     def release(self, line: "Line", *, but: Address | None = None) -> None:
         """Packets are not this line's any more, except those from `but`."""
@@ -100,12 +129,15 @@ class Line:
 
     def leave(self) -> None:
         """Use no port any more."""
-        self.port.release(self)
-        self.port.lines.discard(self)
+        self.port.leave(self)
 
     def spare_audio(self) -> None:
         """Have the kernel drop what nobody listens to, once it is settled where the callee is."""
-        if self._drops_before is None and not self.port.shared and self.session.settled:
+        if self._drops_before is not None or not self.session.settled:
+            return
+        if self.port.shared:
+            self.port.settle(self)
+        else:
             before = socket_filter.dropped(self.socket)
             if before is not None and socket_filter.attach(self.socket):
                 self._drops_before = before

@@ -13,10 +13,14 @@ def raise_descriptor_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def go_first() -> None:
-    """Have the pacing thread run before everything else on the machine, where the system lets us (root, CAP_SYS_NICE).
+def go_first(*, pacing: bool) -> None:
+    """Have this thread, and those that it starts, run before everything else, where the system lets us.
 
-    It takes a few per cent of a core and sleeps the rest; without it other busy processes are heard in the calls.
+    That takes root, CAP_SYS_NICE or RLIMIT_RTPRIO. The process takes some per cent of a core and sleeps the rest;
+    without it other busy processes are heard in the calls. All of its threads are to have it, for one that waits for a
+    processor with the interpreter's lock in its hand makes the others wait too; the one that is `pacing` goes before
+    them.
     """
     with contextlib.suppress(AttributeError, OSError):
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(os.sched_get_priority_min(os.SCHED_FIFO)))
+        lowest = os.sched_get_priority_min(os.SCHED_FIFO)
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(lowest + pacing))

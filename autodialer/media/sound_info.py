@@ -1,0 +1,25 @@
+"""What there is to know of an imported sound: API and dialer have it without the libraries that import sounds."""
+
+from dataclasses import dataclass
+
+DEFAULT_LUFS = -20.0
+"""What sounds are brought to."""
+FORMATS = "WAV, FLAC, OGG or MP3"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoundInfo:
+    """What an imported sound is."""
+
+    duration_s: float
+    """Of what is heard."""
+    peak_dbfs: float
+    """Of what is heard, its highest sample."""
+    loudness_lufs: float | None
+    """Of what is heard, ITU-R BS.1770-4; None: shorter than 0.4 s."""
+    gain_db: float
+    """By how much it was turned up, or down (below 0)."""
+    sample_rate: int
+    """Of the file as it came, Hz."""
+    channels: int
+    """Of the file as it came."""
