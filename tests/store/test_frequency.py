@@ -118,7 +118,7 @@ def test_attempts_count_in_the_other_notation_too(world: World) -> None:
 def test_a_retry_that_a_cap_forbids_is_put_off_at_once_and_the_call_says_by_which_cap(
     world: World, clock: StandingClock
 ) -> None:
-    campaign = world.running(1, cap_day=2, cap_week=3)
+    campaign = world.running(1, cap_day=2, cap_week=3, max_attempts=10)
     for attempt, (rule, wait) in enumerate([("busy", timedelta(minutes=5)), (CAP_DAY, DAY), (CAP_WEEK, WEEK)], 1):
         [job] = world.claim(campaign)
         assert job.attempt == attempt
