@@ -144,22 +144,22 @@ def sends_info(infos: Sequence[tuple[str, Sequence[str], int]], *, pause_ms: int
     return _answers(*parts, name="info")
 
 
-def presses_both_ways(digits: str, *, gap_ms: int = 250) -> Scenario:
-    """Keys as telephone-events from SIPp's own media port, and each in an INFO too.
+def presses(digits: str, *, infos: str, gap_ms: int = 250) -> Scenario:
+    """Keys as telephone-events from SIPp's own media port, and keys in INFO requests.
 
     SIPp's telephone-events have payload type 96, and begin after 1.6 s of no-op packets.
     """
     sdp = [line.replace("101", "96") for line in ANSWER_SDP]
-    infos = (
+    requests = (
         s.sequence(
             request("INFO", number, sdp=[f"Signal={digit}", "Duration=200"], content_type="application/dtmf-relay"),
             s.receive_response(200),
             s.pause(gap_ms),
         )
-        for number, digit in enumerate(digits, 1)
+        for number, digit in enumerate(infos, 1)
     )
-    parts = (s.act(f'      <exec play_dtmf="{digits}"/>'), s.pause(1800), *infos)
-    return _answers(*parts, sdp=sdp, name="both_ways")
+    parts = (s.act(f'      <exec play_dtmf="{digits}"/>'), s.pause(1800), *requests)
+    return _answers(*parts, sdp=sdp, name="presses")
 
 
 def forks() -> Scenario:
