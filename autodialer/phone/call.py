@@ -16,7 +16,7 @@ from autodialer.media.shell import SessionStats
 from autodialer.model import CallOutcome, DigitVia
 from autodialer.phone.keys import PressedKeys
 from autodialer.phone.outcome import CallTimes, make_outcome
-from autodialer.phone.plan import CallEvent, CallPlan, Progress
+from autodialer.phone.plan import Address, CallEvent, CallPlan, Progress
 from autodialer.phone.rtp_client import RtpClient
 from autodialer.sip.events import (
     CallAnswered,
@@ -83,6 +83,8 @@ class Call(VoIPCall):
         self.opens_until = 0.0
         """Monotonic time by which it must have one."""
         self.ports_tried = 0
+        self.wants_port = False
+        """The media process is binding one of its own for it, because the shared one cannot serve it."""
         self.outcome: CallOutcome | None = None
         """How the call ended; None while it is under way."""
         self._on_event = on_event
@@ -118,6 +120,19 @@ class Call(VoIPCall):
         if self.assignedPorts:
             codecs = self.assignedPorts.popitem()[1]
             self.assignedPorts[port] = codecs
+
+    def take_own_port(self, port: int) -> None:
+        """Instead of the shared one, where another call has this callee's address."""
+        self.wants_port, self.port = True, port
+        self.assignedPorts[port] = {number: kind for client in self.RTPClients for number, kind in client.assoc.items()}
+
+    def tell_new_port(self, mapped: Address | None) -> None:
+        """The sound comes from another port now, outside of a NAT at `mapped`: tell the callee."""
+        self.wants_port = False
+        host, port = mapped or (None, self.port)
+        for client in self.RTPClients:
+            client.inPort = self.port
+        self.phone.sip.run(lambda user_agent, now: user_agent.change_address(self.call_id, host, port, now))
 
     def unstarted(self, why: str) -> None:
         """Give up before anything has left this machine."""

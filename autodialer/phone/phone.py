@@ -1,5 +1,6 @@
 """A pyVoIP phone with one SIP socket: `phone.start()`, `call = phone.call(number)`, `call.hangup()`, `phone.stop()`."""
 
+import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -14,6 +15,7 @@ from autodialer.errors import MediaUnavailable, PhoneClosed, PortsExhausted
 from autodialer.media.shell import (
     DigitReceived,
     MediaProcess,
+    PortWanted,
     SessionClosed,
     SessionEvent,
     SessionNotOpened,
@@ -33,6 +35,8 @@ from autodialer.sip.hop import Hop
 from autodialer.sip.invite import new_call_id
 from autodialer.sip.locate import Targets
 from autodialer.sip.user_agent import UserAgent
+
+logger = logging.getLogger(__name__)
 
 PORT_TRIES = 100
 OPEN_S = 5.0
@@ -185,6 +189,8 @@ class Phone(VoIPPhone):
 
     def _on_opened(self, event: SessionOpened) -> None:
         call = self.calls.get(event.session_id)
+        if call is not None and call.wants_port:
+            call.tell_new_port(event.mapped)
         if call is None or not call.opening:
             return
         media = event.mapped or (self.myIP, call.port)
@@ -203,6 +209,8 @@ class Phone(VoIPPhone):
     def _on_not_opened(self, event: SessionNotOpened) -> None:
         """The port is another program's: try the next one."""
         call = self.calls.get(event.session_id)
+        if call is not None and call.wants_port:
+            self._give_own_port(call)
         if call is None or not call.opening:
             return
         call.ports_tried += 1
@@ -217,6 +225,21 @@ class Phone(VoIPPhone):
             self._open_media(call, call.port)
         except (PortsExhausted, MediaUnavailable) as exc:
             call.unstarted(str(exc))
+
+    def _give_own_port(self, call: Call) -> None:
+        """Another call has that callee's address on the shared port already: this one goes on at a port of its own."""
+        for port in call.assignedPorts:
+            self.assignedPorts.remove(port)  # one that another program has
+        call.assignedPorts.clear()
+        call.ports_tried += 1
+        try:
+            if call.ports_tried > PORT_TRIES:
+                raise PortsExhausted
+            call.take_own_port(self.request_port())
+            self.media.reopen(call.call_id, self.myIP, call.port, stun_server=self.sip.reach.stun_server)
+        except PortsExhausted as exc:
+            logger.error("call %s: there is no port for its sound: %s", call.call_id, exc)
+            call.hangup()
 
     def _sweep(self) -> None:
         """A timer a call would outlive its call by minutes and keep it in memory; one look at all of them does not."""
@@ -315,6 +338,8 @@ class Phone(VoIPPhone):
             self._on_opened(event)
         elif isinstance(event, SessionNotOpened):
             self._on_not_opened(event)
+        elif isinstance(event, PortWanted):
+            self._give_own_port(call)
         elif isinstance(event, SoundFinished):
             call.sound_finished()
         elif isinstance(event, SessionClosed):

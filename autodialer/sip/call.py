@@ -114,6 +114,11 @@ class Call:
         """Hang up; nothing happens unless the call is answered."""
         self._feed("bye", now)
 
+    def change_address(self, host: str | None, port: int, now: float) -> None:
+        """Our stream is elsewhere: offer that, if the call is answered and not over."""
+        if self.state is CallState.CONFIRMED:
+            self._session.change_address(host, port, now)
+
     def abandon(self, now: float) -> None:
         """Report the call as over without waiting for the peer any longer."""
         if self.state is CallState.TERMINATED:
@@ -264,9 +269,7 @@ class Call:
         progress = (response.code, sdp is not None)
         if progress != self._last_progress:
             self._last_progress = progress
-            self._owner.emit(
-                CallProgress(call_id=self.call_id, at=now, code=response.code, reason=response.reason, sdp=sdp)
-            )
+            self.emit(CallProgress(call_id=self.call_id, at=now, code=response.code, reason=response.reason, sdp=sdp))
 
     def _time_ringing(self, now: float, response: Response | None) -> None:
         assert response is not None
@@ -281,9 +284,7 @@ class Call:
         sdp = own or self._early_sdp.get(dialog.remote_tag)
         self._early_sdp.clear()
         logger.debug("call %s: answered", self.call_id)
-        self._owner.emit(
-            CallAnswered(call_id=self.call_id, at=now, code=response.code, reason=response.reason, sdp=sdp)
-        )
+        self.emit(CallAnswered(call_id=self.call_id, at=now, code=response.code, reason=response.reason, sdp=sdp))
         if dialog.peer_hung_up:
             # Its BYE overtook the 2xx.
             self._feed("BYE", now)

@@ -70,6 +70,10 @@ class LocalMedia:
         formats = [(media.payload_type, media.codec)]
         return Accepted(sdp=self._describe(formats, media.telephone_event_pt, direction, session.times), media=media)
 
+    def move(self, host: str | None, port: int) -> None:
+        """Our stream is at another port, and at another address unless `host` is None."""
+        self._host, self._port = host or self._host, port
+
     def offer(self) -> bytes:
         """All that we can do, for a re-INVITE of the peer without an offer, or for one of ours."""
         formats = [(PAYLOAD_TYPES[codec], codec) for codec in self.codecs]

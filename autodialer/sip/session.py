@@ -84,9 +84,12 @@ class Session:
         self._timer: SessionTimer | None = None
         self._min_se = MIN_SE
         self._running: dict[str, Timer] = {}
-        """refresh, dead, resend."""
+        """refresh, dead, resend, offer."""
         self._pending: ClientTransaction | None = None
-        """Our refresh that waits for its final response."""
+        """Our refresh or offer that waits for its final response."""
+        self._over = False
+        self._offer_wanted = self._offered = False
+        """The peer does not know yet where our stream is; the pending request tells it."""
         self._ack: OutgoingRequest | None = None
         """Of our last re-INVITE."""
         self._sent: _Unacknowledged | None = None
@@ -100,7 +103,8 @@ class Session:
         self._set_timer(agreed(response), now)
 
     def stop(self) -> None:
-        """The call is over: nothing is to be refreshed or sent again any more."""
+        """The call is over: nothing is to be refreshed, offered or sent again any more."""
+        self._over = True
         for name in list(self._running):
             self._stop(name)
 
@@ -144,6 +148,9 @@ class Session:
             return Reply(code=488)
         elif changes:
             sdp = self._local.offer()
+        if sdp:
+            self._offer_wanted = False  # it says where our stream is
+            self._stop("offer")
         self._dialog.retarget(request)
         timer, lines = accept(request, self._timer)
         self._set_timer(timer, now)
@@ -214,23 +221,32 @@ class Session:
         logger.info("call %s: the session was not refreshed in time", self._user.call_id)
         self._user.bye(now)
 
+    # Our requests.
+
+    def change_address(self, host: str | None, port: int, now: float) -> None:
+        """Offer our stream at another port by a re-INVITE (RFC 3261 section 14.1); `host` None: the address stays."""
+        self._local.move(host, port)
+        self._offer_wanted = True
+        self._refresh(now)
+
     def _refresh(self, now: float) -> None:
         self._auth.start_request()
         self._send_refresh(now)
 
     def _send_refresh(self, now: float) -> None:
         dialog, timer = self._dialog, self._timer
-        if dialog is None or timer is None or self._pending is not None:
+        wanted = timer is not None or self._offer_wanted
+        if dialog is None or not wanted or self._pending is not None or self._over:
             return
         if self._sent is not None:
             # A re-INVITE of the peer is not over yet (RFC 3261 section 14.1).
-            self._start("refresh", now + self._stack.config.t2, self._refresh)
+            self._start(self._retry, now + self._stack.config.t2, self._refresh)
             return
-        method = "INVITE" if self._no_update or "UPDATE" not in dialog.allowed else "UPDATE"
+        by_invite = self._offer_wanted or self._no_update or "UPDATE" not in dialog.allowed
+        method = "INVITE" if by_invite else "UPDATE"
         lines = (
             self._contact(dialog),
-            SessionTimer(interval_s=max(timer.interval_s, self._min_se), ours=True).line(refresher="uac"),
-            *((f"Min-SE: {self._min_se}",) if self._min_se > MIN_SE else ()),
+            *self._timer_lines(timer),
             SUPPORTED,
             *self._auth.lines(method, dialog.request_uri),
             ALLOW,
@@ -240,8 +256,18 @@ class Session:
         request = dialog.request(method, dialog.next_cseq(), lines, body)
         kind = InviteClient if method == "INVITE" else NonInviteClient
         self._ack = None
+        self._offered, self._offer_wanted = self._offer_wanted, False
         self._pending = kind(self._stack, request, self)
         self._user.begin(self._pending, now)
+
+    def _timer_lines(self, timer: SessionTimer | None) -> tuple[str, ...]:
+        if timer is None:
+            return ()
+        interval = SessionTimer(interval_s=max(timer.interval_s, self._min_se), ours=True)
+        return (
+            interval.line(refresher="uac"),
+            *((f"Min-SE: {self._min_se}",) if self._min_se > MIN_SE else ()),
+        )
 
     def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         """A response to our re-INVITE or UPDATE."""
@@ -251,26 +277,50 @@ class Session:
         if response.code < 200 or transaction is not self._pending:
             return
         self._pending = None
-        if not self._running:
-            return  # the call is over
+        if self._over:
+            return
+        offered, self._offered = self._offered, False
         if response.code < 300:
-            self._refreshed(response, now, is_invite=is_invite)
+            self._refreshed(response, now, is_invite=is_invite, offered=offered)
         elif response.code in _GONE:
             self._user.bye(now)
         elif response.code == 491:
             # RFC 3261 section 14.1: we own the Call-ID, so 2.1 to 4 s.
             wait = 2.1 + 1.9 * self._stack.config.random_bytes(1)[0] / 255
-            self._start("refresh", now + wait, self._refresh)
+            self._offer_wanted = self._offer_wanted or offered
+            self._start(self._retry, now + wait, self._refresh)
         elif self._learn(response, is_invite=is_invite):
+            self._offer_wanted = self._offer_wanted or offered
             self._send_refresh(now)
+        elif offered:
+            self._stay(f"{response.code} {response.reason}")
+        if self._offer_wanted and self._pending is None and "offer" not in self._running:
+            self._refresh(now)
 
-    def _refreshed(self, response: Response, now: float, *, is_invite: bool) -> None:
+    def _refreshed(self, response: Response, now: float, *, is_invite: bool, offered: bool) -> None:
         assert self._dialog is not None
         self._dialog.retarget(response)
         self._set_timer(agreed(response), now)
         sdp = extract_sdp(response.content_type, response.body) if is_invite else None
-        if sdp is not None:
+        if sdp is None:
+            return
+        answer = negotiate(sdp, self._local.codecs)
+        if offered and isinstance(answer, UnusableAnswer):
+            self._stay(answer.message)
+        else:
             self._take_answer(sdp, now)
+
+    def _stay(self, why: str) -> None:
+        """The peer does not take the new place: the session is what it was, and ours is heard from there all the same.
+
+        Nearly all answer to where packets come from.
+        """
+        logger.info("call %s: a new place of our stream is refused: %s", self._user.call_id, why)
+
+    @property
+    def _retry(self) -> str:
+        """The timer that waits with our next request: one that changes of the session timer leave alone, or its own."""
+        return "offer" if self._offer_wanted else "refresh"
 
     def _learn(self, response: Response, *, is_invite: bool) -> bool:
         """Whether another try is of use."""
@@ -294,7 +344,11 @@ class Session:
     def on_no_response(self, transaction: ClientTransaction, now: float, happening: str) -> None:
         """The peer is gone (RFC 4028 section 10)."""
         self._pending = None
-        self._user.bye(now)
+        if self._offered:
+            self._offered = False
+            self._stay("no answer")
+        else:
+            self._user.bye(now)
 
     def on_terminated(self, transaction: ClientTransaction, now: float) -> None:
         """One transaction less."""

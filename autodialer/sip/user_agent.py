@@ -78,6 +78,11 @@ class UserAgent:
         self.cancel(call_id, now, reason=reason)
         self.bye(call_id, now)
 
+    def change_address(self, call_id: str, host: str | None, port: int, now: float) -> None:
+        """Tell the callee that our stream is at another port, and another address unless `host` is None."""
+        if (call := self._calls.get(call_id)) is not None:
+            call.change_address(host, port, now)
+
     def know_host(self, host: str) -> None:
         """Take messages from this IPv4 address. The next hops of calls are known by themselves."""
         self._known_hosts.add(host)

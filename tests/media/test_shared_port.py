@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 from autodialer.media import rtp
-from autodialer.media.shell import DigitReceived, SessionClosed, SoundFinished
+from autodialer.media.shell import (
+    DigitReceived,
+    PortWanted,
+    SessionClosed,
+    SessionNotOpened,
+    SessionOpened,
+    SessionStats,
+    SoundFinished,
+)
 from tests.media.processes import Callee, Media, callees, sound_of
 from tests.peers.ports import LOCALHOST, free_ports, is_bound, wait_until
 
@@ -49,22 +57,82 @@ def test_many_calls_leave_by_one_port_and_each_callee_gets_its_own_sound(shared:
 
 
 def test_two_calls_to_the_same_address_are_never_mixed_up(shared: str, tmp_path: Path) -> None:
-    port = free_ports(2, even=True)[0]
+    port, _, own, _ = free_ports(4, even=True)
     with Callee() as callee, Media() as media:
         for name in ("a", "b"):
             media.open_and_wait(name, LOCALHOST, port, shared=True)
             media.play_to(name, callee.address, sound_of(tmp_path, frames=100))
-        wait_until(lambda: len(callee.read()) >= 20, what="packets of both")
-        own = next(sender for sender in callee.senders if sender != (LOCALHOST, port))
+        assert [event.session_id for event in media.events.wait(PortWanted)] == ["b"]
+        media.reopen("b", LOCALHOST, own)
+        wait_until(lambda: len(callee.read()) >= 20 and len(callee.senders) == 2, what="packets of both")
+        assert callee.senders == {(LOCALHOST, port), (LOCALHOST, own)}
         callee.send(audio(1), port)
-        callee.send(audio(1), own[1])
-        callee.send(audio(2), own[1])
+        callee.send(audio(1), own)
+        callee.send(audio(2), own)
         wait_until(lambda: media.alive, what="the process")
         for name in ("a", "b"):
             media.close(name)
         closed = {event.session_id: event.stats for event in media.events.wait(SessionClosed, count=2)}
     assert len({packet.ssrc for packet in callee.packets}) == len(callee.senders) == 2
     assert (closed["a"].received, closed["b"].received) == (1, 2)
+
+
+def test_a_call_waits_for_its_own_port_until_there_is_one_and_plays_from_its_first_sample(
+    shared: str, tmp_path: Path
+) -> None:
+    port, _, own, _ = free_ports(4, even=True)
+    stem = sound_of(tmp_path, frames=30)
+    with Callee() as callee, Media() as media:
+        media.open_and_wait("a", LOCALHOST, port, shared=True)
+        media.open_and_wait("b", LOCALHOST, port, shared=True)
+        media.play_to("a", callee.address, None)
+        media.play_to("b", callee.address, stem)
+        media.events.wait(PortWanted, "b")
+        media.reopen("b", LOCALHOST, port)
+        assert media.events.wait(SessionNotOpened, "b")
+        media.reopen("b", LOCALHOST, own)
+        media.events.wait(SessionOpened, "b", count=2)
+        media.events.wait(SoundFinished, "b")
+        assert callee.heard == stem.with_suffix(".alaw").read_bytes()
+        assert media.close_and_wait("b").played_frames == 30
+        assert media.close_and_wait("a") == SessionStats()
+        wait_until(lambda: not is_bound(LOCALHOST, port) and not is_bound(LOCALHOST, own), what="free ports")
+
+
+def test_a_call_that_moves_to_an_address_in_use_goes_on_from_its_own_port(shared: str, tmp_path: Path) -> None:
+    port, _, own, _ = free_ports(4, even=True)
+    stem = sound_of(tmp_path, frames=60)
+    with Callee() as first, Callee() as second, Media() as media:
+        for name, callee in (("a", first), ("b", second)):
+            media.open_and_wait(name, LOCALHOST, port, shared=True)
+            media.play_to(name, callee.address, stem)
+        wait_until(lambda: len(second.read()) >= 10, what="packets")
+        options = {"codec": "PCMA", "payload_type": 8, "telephone_event_pt": 101, "sound_stem": str(stem)}
+        media.move("b", remote=first.address, **options)
+        media.events.wait(PortWanted, "b")
+        media.reopen("b", LOCALHOST, own)
+        media.events.wait(SoundFinished, "b")
+        before = len(second.read())
+        moved = [packet for packet in first.read() if packet.ssrc == second.packets[0].ssrc]
+        assert (
+            b"".join(packet.payload for packet in [*second.packets, *moved]) == stem.with_suffix(".alaw").read_bytes()
+        )
+        assert before + len(moved) == 60
+        assert first.senders == {(LOCALHOST, port), (LOCALHOST, own)}
+
+
+def test_a_call_that_ends_while_it_waits_for_a_port_is_closed(tmp_path: Path) -> None:
+    port, _, own, _ = free_ports(4, even=True)
+    with Callee() as callee, Media() as media:
+        for name in ("a", "b"):
+            media.open_and_wait(name, LOCALHOST, port, shared=True)
+            media.play_to(name, callee.address, sound_of(tmp_path, frames=20))
+        media.events.wait(PortWanted, "b")
+        media.hold("b")
+        assert media.close_and_wait("b") == SessionStats()
+        media.reopen("b", LOCALHOST, own)
+        assert media.close_and_wait("a").sent <= 20
+        assert not is_bound(LOCALHOST, own)
 
 
 def test_what_strangers_send_to_a_shared_port_belongs_to_nobody(shared: str, tmp_path: Path) -> None:

@@ -66,7 +66,9 @@ class Baresip:
         registrar: Address | None = None,
         password: str = "",
         namespace: str | None = None,
+        early: bool = False,
     ) -> None:
+        """`early`: it answers with 183 and early media, and with 200 once it is told to `accept`."""
         self.user = user
         self.address: Address = (host, free_port(host, namespace=namespace))
         self.rtp_ports = free_ports(20, host=host, even=True, namespace=namespace)
@@ -80,7 +82,7 @@ class Baresip:
         names = ",".join(f"{codec}/8000/1" for codec in codecs)
         self._account = (
             f"<sip:{user}@{domain};transport=udp>;auth_pass={password};regint={interval};"
-            f"answermode=auto;audio_codecs={names};medianat=;mediaenc=\n"
+            f"answermode={'early' if early else 'auto'};audio_codecs={names};medianat=;mediaenc=\n"
         )
 
     @property
@@ -131,6 +133,11 @@ class Baresip:
         with within(self._namespace), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as keys:
             keys.sendto(b"b", self._console)
         wait_until(lambda: self.log.count(_OVER) > before, what="baresip to hang up")
+
+    def accept(self) -> None:
+        """Have baresip's user answer the call that is there."""
+        with within(self._namespace), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as console:
+            console.sendto(b"a", self._console)
 
     def press(self, keys: str) -> None:
         """Have baresip's user press keys in its present call, one each 300 ms."""

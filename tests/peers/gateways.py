@@ -1,6 +1,7 @@
 """The gateways of the SIP cases: each function makes the scenario of one way in which a provider's gateway behaves."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from tests.peers import scenario as s
 from tests.peers.scenario import ANSWER_SDP, Scenario
@@ -47,6 +48,28 @@ def early_183(
         s.answer_in_dialog(),
     )
     return Scenario(name="early_183", body=body)
+
+
+EARLY_SDP = tuple(line.replace("[sink_port]", "[rtpstream_audio_port]") for line in ANSWER_SDP)
+"""PCMA to and from SIPp's own stream, which is another port than that of ANSWER_SDP."""
+
+
+def early_sound(file: Path, *, early_ms: int, ring_ms: int = 300) -> Scenario:
+    """183 with SDP and a recording (codes of PCMA) sent by SIPp, 180, 200 with another SDP; the caller hangs up."""
+    body = s.sequence(
+        s.receive_invite(),
+        s.respond(100),
+        s.respond(183, sdp=EARLY_SDP),
+        s.act(f'      <exec rtp_stream="{file},1,8,PCMA/8000"/>'),
+        s.pause(early_ms),
+        s.respond(180, headers=s.INVITE_HEADERS),
+        s.pause(ring_ms),
+        s.respond(200, headers=s.INVITE_HEADERS, sdp=ANSWER_SDP, retransmit_ms=500),
+        s.receive_logged("ACK"),
+        s.receive_logged("BYE"),
+        s.answer_in_dialog(),
+    )
+    return Scenario(name="early_sound", body=body)
 
 
 def callee_bye(*, after_ms: int = 1000, ring_ms: int = 100, sdp: Sequence[str] = ANSWER_SDP) -> Scenario:

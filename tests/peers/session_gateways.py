@@ -69,6 +69,31 @@ def holds(*, after_ms: int = 400, held_ms: int = 600) -> Scenario:
     return _answers(*parts, name="reinvite_hold")
 
 
+def takes_offers(*codes: int, sdp: Sequence[str] = ANSWER_SDP) -> Scenario:
+    """200, ACK; the caller's re-INVITEs, if any come, get these codes one after the other; then the caller's BYE."""
+    parts = []
+    for number, code in enumerate(codes):
+        taken = s.send("SIP/2.0 200 OK", (*s.IN_DIALOG_HEADERS, s.CONTACT), body=sdp, retransmit_ms=500)
+        refused = s.send(f"SIP/2.0 {code} {s.REASONS[code]}", s.IN_DIALOG_HEADERS, retransmit_ms=500)
+        parts += [
+            s.receive_logged("INVITE", optional=True, go_to=f"offer{number}"),
+            s.receive_logged("BYE", timeout_ms=20_000, go_to="bye"),
+            s.label(f"offer{number}"),
+            taken if code == 200 else refused,
+            s.receive_logged("ACK"),
+        ]
+    body = s.sequence(
+        s.receive_invite(),
+        s.respond(200, sdp=sdp, retransmit_ms=500),
+        s.receive_logged("ACK"),
+        *parts,
+        s.receive_logged("BYE", timeout_ms=20_000),
+        s.label("bye"),
+        s.answer_in_dialog(),
+    )
+    return Scenario(name="takes_offers", body=body)
+
+
 def moves(*, after_ms: int = 400) -> Scenario:
     """re-INVITE with another port."""
     return _answers(s.pause(after_ms), reinvite(1, MOVED), name="reinvite_moved")
@@ -144,22 +169,22 @@ def sends_info(infos: Sequence[tuple[str, Sequence[str], int]], *, pause_ms: int
     return _answers(*parts, name="info")
 
 
-def presses_both_ways(digits: str, *, gap_ms: int = 250) -> Scenario:
-    """Keys as telephone-events from SIPp's own media port, and each in an INFO too.
+def presses(digits: str, *, infos: str, gap_ms: int = 250) -> Scenario:
+    """Keys as telephone-events from SIPp's own media port, and keys in INFO requests.
 
     SIPp's telephone-events have payload type 96, and begin after 1.6 s of no-op packets.
     """
     sdp = [line.replace("101", "96") for line in ANSWER_SDP]
-    infos = (
+    requests = (
         s.sequence(
             request("INFO", number, sdp=[f"Signal={digit}", "Duration=200"], content_type="application/dtmf-relay"),
             s.receive_response(200),
             s.pause(gap_ms),
         )
-        for number, digit in enumerate(digits, 1)
+        for number, digit in enumerate(infos, 1)
     )
-    parts = (s.act(f'      <exec play_dtmf="{digits}"/>'), s.pause(1800), *infos)
-    return _answers(*parts, sdp=sdp, name="both_ways")
+    parts = (s.act(f'      <exec play_dtmf="{digits}"/>'), s.pause(1800), *requests)
+    return _answers(*parts, sdp=sdp, name="presses")
 
 
 def forks() -> Scenario:

@@ -70,8 +70,8 @@ def test_a_busy_dialer_counts_no_packet_that_left_while_the_bye_waited_for_it(
     gateway = sipp_gateway(gateways.callee_bye(after_ms=after_ms), calls=1, timeout_s=40)
     wire = capture_wire(gateway.address[1], rtp_ports=[gateway.media[1]])
     phone = desk(gateway.address, sound_s=5.0)
-    with busy_dialer(20):
-        call = phone.call()
+    call = phone.call()
+    with busy_dialer(10):
         wait_until(lambda: call.outcome is not None, what="the outcome", timeout_s=30)
     outcome = phone.outcome(call)
     gateway.expect_success()

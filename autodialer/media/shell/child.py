@@ -10,7 +10,6 @@ import gc
 import json
 import math
 import os
-import queue
 import selectors
 import socket
 import sys
@@ -19,11 +18,12 @@ import time
 from collections import deque
 from dataclasses import asdict
 from ipaddress import AddressValueError, IPv4Address
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from autodialer import stun
 from autodialer.media.mapping import MappingQuery
 from autodialer.media.session import Address
+from autodialer.media.shell.events import Command, Events
 from autodialer.media.shell.lines import Line, Port
 from autodialer.media.shell.machine import go_first, raise_descriptor_limit
 from autodialer.media.shell.senders import best_sender
@@ -39,40 +39,6 @@ COARSE_S = 0.0015
 """Waiting on sockets has a granularity of 1 ms; the rest of the wait is slept."""
 KEEP_ALIVE_S = 15.0
 """A session that sends nothing says so to the NAT on its way: an empty datagram (RFC 6263 section 4.1)."""
-BACKLOG = 10_000
-"""Events that a dialer which does not listen may have waiting before it is spared the progress."""
-
-Command = dict[str, Any]
-
-
-class Events:
-    """Answers and events on their way to the dialer."""
-
-    def __init__(self, output: BinaryIO) -> None:
-        self._output = output
-        self._waiting: queue.SimpleQueue[Command] = queue.SimpleQueue()
-
-    def tell(self, message: Command) -> None:
-        """Send a message, without waiting."""
-        self._waiting.put(message)
-
-    def tell_progress(self, played: dict[str, int]) -> None:
-        """Say how many packets of their sounds have left sessions. Dropped when the dialer lags far behind."""
-        if self._waiting.qsize() < BACKLOG:
-            self._waiting.put({"event": "progress", "played": played})
-
-    def tell_problem(self, session: str, message: str) -> None:
-        """Have the dialer log what went wrong with one session."""
-        self._waiting.put({"event": "problem", "session": session, "message": message})
-
-    def write(self) -> None:
-        """The writing thread: write what is told until the dialer is gone."""
-        with contextlib.suppress(OSError):
-            while True:
-                self._output.write(json.dumps(self._waiting.get()).encode() + b"\n")
-                if self._waiting.empty():
-                    self._output.flush()
-        os._exit(0)
 
 
 class MediaLoop:
@@ -202,6 +168,8 @@ class MediaLoop:
         operation = command["op"]
         if operation == "open":
             self._open(command)
+        elif operation == "reopen":
+            self._reopen(command)
         elif operation == "play":
             self._play(command)
         elif operation == "hold":
@@ -224,7 +192,29 @@ class MediaLoop:
             self._events.tell({"event": "not_opened", "session": name, "message": why})
             return
         self._lines[name] = line
-        server = command["stun_server"]
+        self._ask_for_address(line, command["stun_server"])
+
+    def _reopen(self, command: Command) -> None:
+        """The port of its own that a session waits for; what it was told meanwhile is done now."""
+        name = command["session"]
+        line = self._lines.get(name)
+        if line is None:
+            return
+        try:
+            own = Port(command["host"], command["port"], shared=False)
+        except (OSError, OverflowError) as exc:
+            self._events.tell({"event": "not_opened", "session": name, "message": str(exc)})
+            return
+        self._selector.register(own.socket, selectors.EVENT_READ, own)
+        self._leave_port(line)
+        line.use(own)
+        waiting, line.waiting = line.waiting, None
+        if waiting is not None:
+            self._obey(waiting)
+        self._ask_for_address(line, command["stun_server"])
+
+    def _ask_for_address(self, line: Line, server: Address | None) -> None:
+        """Tell that the port is there, and under which address it is seen outside if a STUN server says so."""
         if server is None:
             self._opened(line, None)
         else:
@@ -252,16 +242,16 @@ class MediaLoop:
             self._selector.unregister(port.socket)
             port.close()
 
-    def _claim_remote(self, line: Line, remote: Address) -> None:
-        """On a shared port calls are told apart by where they come from: a second one from there gets another port.
+    def _claim_remote(self, line: Line, remote: Address, command: Command) -> bool:
+        """On a shared port calls are told apart by where they come from: a second one from there wants another port.
 
-        The callee is not told. One that answers to where packets come from, as nearly all do, finds it by itself.
+        The dialer gives it one by `reopen`, and tells the callee; until then the command waits.
         """
         if line.port.take(line, remote):
-            return
-        own = Port(line.port.address[0], 0, shared=False)
-        self._selector.register(own.socket, selectors.EVENT_READ, own)
-        line.use(own)
+            return True
+        line.waiting = command
+        self._events.tell({"event": "port_wanted", "session": line.name})
+        return False
 
     def _opened(self, line: Line, mapped: Address | None) -> None:
         self._queries.pop(line, None)
@@ -275,8 +265,8 @@ class MediaLoop:
         reachable = is_address(remote)
         if not reachable:
             self._events.tell_problem(line.name, f"{remote} is no IPv4 address and port to send to")
-        else:
-            self._claim_remote(line, remote)
+        elif not self._claim_remote(line, remote, command):
+            return
         line.session.play(
             remote=remote,
             codec=command["codec"],
@@ -306,7 +296,8 @@ class MediaLoop:
 
     def _hold(self, name: str) -> None:
         line = self._lines.get(name)
-        if line is not None:
+        if line is not None and (line.session.started or line.waiting is None):
+            line.waiting = None
             self._rest(line)
             line.session.hold(time.monotonic())
 
@@ -321,7 +312,8 @@ class MediaLoop:
             self._events.tell({"event": "finished", "session": line.name, "played": line.session.played_frames})
             return
         self._sending.remove(line)
-        self._claim_remote(line, remote)
+        if not self._claim_remote(line, remote, command):
+            return
         line.session.move(
             time.monotonic(),
             remote=remote,

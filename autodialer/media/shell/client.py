@@ -40,6 +40,13 @@ class SessionNotOpened:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PortWanted:
+    """On the shared port another session has that callee's address already: this one waits for `reopen`."""
+
+    session_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class SoundFinished:
     """The last packet of the sound has left, or there was none to send."""
 
@@ -71,7 +78,7 @@ class MediaDied:
     played_frames: dict[str, int]
 
 
-SessionEvent = SessionOpened | SessionNotOpened | SoundFinished | DigitReceived | SessionClosed
+SessionEvent = SessionOpened | SessionNotOpened | PortWanted | SoundFinished | DigitReceived | SessionClosed
 """What is told of one session."""
 MediaEvent = SessionEvent | MediaDied
 
@@ -166,6 +173,13 @@ class MediaProcess:
                 "shared": shared,
             }
         )
+
+    def reopen(self, session_id: str, host: str, port: int, *, stun_server: Address | None = None) -> None:
+        """Bind a port of its own for a session that wants one, where its sound begins or goes on. Never waits.
+
+        SessionOpened or SessionNotOpened follows, as after `open`.
+        """
+        self._send({"op": "reopen", "session": session_id, "host": host, "port": port, "stun_server": stun_server})
 
     def play(
         self,
@@ -289,6 +303,8 @@ class MediaProcess:
             with self._lock:
                 self._played.pop(session_id, None)
             self._tell(SessionNotOpened(session_id=session_id, message=message["message"]))
+        elif event == "port_wanted":
+            self._tell(PortWanted(session_id=session_id))
         elif event == "progress":
             with self._lock:
                 self._played.update(message["played"])

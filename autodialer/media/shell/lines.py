@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from autodialer.media.session import Address, Session, SessionStats
 from autodialer.media.shell import socket_filter
+from autodialer.media.shell.events import Command
 
 EXPEDITED = 0xB8
 """DSCP EF, RFC 3246."""
@@ -103,6 +104,8 @@ class Line:
         self.session = Session()
         self.port = port
         port.lines.add(self)
+        self.waiting: Command | None = None
+        """What is to be done once it has a port of its own."""
         self._drops_before: int | None = None
         """What the kernel had dropped when the filter was attached; None: there is none."""
 
