@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from autodialer.model import Callbase, Campaign, CampaignLimit, CampaignState, CampaignStatus, Trunk, TrunkStatus
-from autodialer.store import Counts, Store
+from autodialer.store import Counts, Store, Waiting
 
 RESTING = "resting"
 PROBING = "probing"
@@ -77,7 +77,7 @@ def estimate_eta_s(campaign: Campaign, counts: Counts, next_due: datetime | None
 def explain(store: Store, campaign: Campaign, now: datetime, *, sound_there: bool = True) -> Why:
     """Why the campaign dials or does not, from what is known now. `sound_there`: the sound's files exist."""
     if campaign.state is not CampaignState.RUNNING:
-        return Why(dialing=False, reasons=[_not_running(campaign)])
+        return Why(dialing=False, reasons=[_not_running(store, campaign)])
     dialer = store.live.dialer()
     if dialer is None:
         return Why(dialing=False, reasons=[DIALER_DOWN])
@@ -88,7 +88,7 @@ def explain(store: Store, campaign: Campaign, now: datetime, *, sound_there: boo
     reasons = [
         *_of_callbase(store.callbases.by_key(campaign.callbase_key), progress),
         *_of_trunks(campaign, store.trunks.by_keys(campaign.trunk_keys), statuses, now),
-        *_of_queue(progress, now),
+        *_of_queue(progress, store.waiting_lists.waiting(campaign.key, now), now),
         *_of_pace(campaign, store.live.campaign(campaign.key)),
     ]
     blocked = any(reason.blocks for reason in reasons)
@@ -103,14 +103,26 @@ NOT_RUNNING: Mapping[CampaignState, Reason] = {
 }
 
 
-def _not_running(campaign: Campaign) -> Reason:
-    """With who made it so and when, where a user did."""
+def _not_running(store: Store, campaign: Campaign) -> Reason:
+    """With who made it so and when, where a user did, and with what became of its subscribers, where it ended."""
     reason = NOT_RUNNING[campaign.state]
+    if campaign.state is CampaignState.FINISHED:
+        ends = _ends(store.campaigns.counts(campaign.key), store.waiting_lists.reasons(campaign.key))
+        return replace(reason, message=f"{reason.message} {ends}")
     by_user = campaign.state in (CampaignState.PAUSED, CampaignState.STOPPED)
     if not by_user or campaign.moved_at is None:
         return reason
     who = campaign.moved_by or "somebody"
     return replace(reason, message=f"{reason.message} {who} did it at {campaign.moved_at:%Y-%m-%d %H:%M:%S} UTC.")
+
+
+def _ends(counts: Counts, reasons: Mapping[tuple[str, str], int]) -> str:
+    """What became of the subscribers of a campaign, those who were not reached by reason."""
+    said = [f"{counts.reached} reached"]
+    for state in ("exhausted", "excluded"):
+        by_reason = ", ".join(f"{count} {reason}" for (of, reason), count in reasons.items() if of == state)
+        said += [f"{state}: {by_reason}"] if by_reason else []
+    return f"Of {counts.total}: {'; '.join(said)}."
 
 
 DIALER_DOWN = Reason(
@@ -214,14 +226,40 @@ PACE_CODES: Mapping[CampaignLimit, str] = {
 }
 
 
-def _of_queue(progress: Progress, now: datetime) -> list[Reason]:
+def _of_queue(progress: Progress, waiting: Sequence[Waiting], now: datetime) -> list[Reason]:
+    """Why there is nothing to start: all that are left wait, or are being called."""
     counts = progress.counts
-    if counts.pending or not counts.in_progress:
+    nothing_due = progress.next_due is None or progress.next_due > now
+    left = counts.pending + counts.in_progress
+    untouched = counts.pending and progress.active_calls + _jobs(waiting) < left
+    if not left or not nothing_due or untouched:
         return []
-    if progress.next_due is not None and progress.next_due > now:
-        message = f"All that are left ({counts.in_progress}) wait for their next attempt."
-        return [Reason(code="waiting_for_retry", message=message, until=progress.next_due)]
     if progress.next_due is None:
-        message = f"The last {counts.in_progress} calls are under way; there is no other number left."
-        return [Reason(code="all_in_progress", message=message, blocks=False)]
-    return []
+        message = f"The last {left} calls are under way; there is no other number left."
+        return [Reason(code="all_in_progress", message=message, blocks=False)] if not counts.pending else []
+    caps = [each for each in waiting if each.rule in CAPS]
+    retries = [each for each in waiting if each.rule not in CAPS]
+    found = []
+    if retries or not caps:
+        late = left - progress.active_calls - _jobs(caps)
+        message = f"All that are left ({late}) wait for their next attempt{_by_rule(retries)}."
+        until = retries[0].next_at if retries else progress.next_due
+        found.append(Reason(code="waiting_for_retry", message=message, until=until))
+    if caps:
+        message = (
+            f"{_jobs(caps)} numbers have been called as often as the campaign's caps allow, whatever campaign it was,"
+            f" and wait{_by_rule(caps)}."
+        )
+        found.append(Reason(code="waiting_for_cap", message=message, until=caps[0].next_at))
+    return found
+
+
+CAPS = ("cap_day", "cap_week")
+
+
+def _jobs(waiting: Sequence[Waiting]) -> int:
+    return sum(each.jobs for each in waiting)
+
+
+def _by_rule(waiting: Sequence[Waiting]) -> str:
+    return f": {', '.join(f'{each.jobs} {each.rule}' for each in waiting)}" if waiting else ""

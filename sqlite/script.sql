@@ -483,7 +483,7 @@ CREATE TABLE call_jobs (
 CREATE INDEX call_jobs_dialing ON call_jobs (campaign_key, trunk_key) WHERE state = 'dialing';
 CREATE INDEX call_jobs_due ON call_jobs (campaign_key, not_before) WHERE state = 'queued';
 CREATE UNIQUE INDEX call_jobs_one_live ON call_jobs (campaign_key, subscriber_key) WHERE state IN ('queued', 'dialing', 'interrupted');
-CREATE INDEX call_jobs_waiting ON call_jobs (campaign_key, waits_for, not_before) WHERE state = 'queued' AND waits_for IS NOT NULL;
+CREATE INDEX call_jobs_waiting ON call_jobs (campaign_key, waits_for, not_before, state) WHERE state = 'queued' AND waits_for IS NOT NULL;
 CREATE TRIGGER call_jobs_state BEFORE UPDATE OF state ON call_jobs
 WHEN NOT (
     NEW.state = OLD.state

@@ -10,7 +10,7 @@ from autodialer.config import Settings
 from autodialer.model import Campaign, CampaignLimit, CampaignState, CampaignStatus, Disposition, TrunkStatus
 from autodialer.report import estimate_eta_s, explain
 from autodialer.store import Counts, NewSubscriber, Secrets, Store, migrate
-from tests.web.dialing import DONE, again, answered, claim, failed, record
+from tests.web.dialing import DONE, EXHAUSTED, again, answered, claim, failed, record
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -122,6 +122,47 @@ def test_when_all_wait_for_a_retry_the_next_one_is_told(store: Store, campaign: 
     assert [(reason.code, reason.until) for reason in why.reasons] == [
         ("waiting_for_retry", NOW + timedelta(seconds=300))
     ]
+
+
+def test_what_is_waited_for_is_told_by_rule_with_the_number_of_those_who_wait(store: Store, campaign: Campaign) -> None:
+    first, second = claim(store, NOW)
+    record(store, NOW, first, failed(NOW, Disposition.BUSY, 486), again(NOW + timedelta(seconds=300)))
+    [only_active] = explain(store, campaign, NOW).reasons[-1:]
+    record(store, NOW, second, failed(NOW, Disposition.BUSY, 486), again(NOW + timedelta(seconds=900)))
+    [reason] = explain(store, campaign, NOW).reasons
+    assert reason.message == "All that are left (2) wait for their next attempt: 2 busy."
+    assert only_active.code == "waiting_for_retry"
+
+
+def test_numbers_that_wait_for_a_cap_are_told_with_when_it_lets_them(store: Store, campaign: Campaign) -> None:
+    store.campaigns.update(campaign.id, None, cap_day=1)
+    for job in claim(store, NOW):
+        record(store, NOW, job, failed(NOW, Disposition.BUSY, 486), again(NOW + timedelta(seconds=300)))
+    why = explain(store, campaign, NOW)
+    [reason] = why.reasons
+    assert (why.dialing, reason.code, reason.until) == (False, "waiting_for_cap", NOW + timedelta(days=1))
+    assert reason.message.startswith("2 numbers") and reason.message.endswith(": 2 cap_day.")
+
+
+def test_numbers_that_were_never_called_here_may_wait_for_a_cap_too(store: Store, campaign: Campaign) -> None:
+    for job in claim(store, NOW):
+        record(store, NOW, job, failed(NOW, Disposition.REJECTED, 603), EXHAUSTED)
+    store.queue.finish_campaigns(NOW)
+    copy = store.campaigns.clone(campaign.id, None, only_unreached=False)
+    store.campaigns.update(copy.id, None, cap_week=1)
+    store.campaigns.start(copy.id, None)
+    assert claim(store, NOW) == []
+    assert codes(store, copy) == (False, ["waiting_for_cap"])
+
+
+def test_a_finished_campaign_tells_what_became_of_whom(store: Store, campaign: Campaign) -> None:
+    store.dnc.add(campaign.owner_key, "+79160000000")
+    [job] = claim(store, NOW)
+    record(store, NOW, job, failed(NOW, Disposition.REJECTED, 603), EXHAUSTED)
+    store.queue.finish_campaigns(NOW)
+    [reason] = explain(store, store.campaigns.by_key(campaign.key), NOW).reasons
+    ends = "Of 2: 0 reached; exhausted: 1 busy; excluded: 1 dnc."
+    assert (reason.code, reason.message) == ("finished", f"Every subscriber has been dealt with. {ends}")
 
 
 @pytest.mark.parametrize(

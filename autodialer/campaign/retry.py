@@ -15,6 +15,8 @@ from autodialer.model import (
 )
 
 NEVER_RETRIED = frozenset({Disposition.INVALID_NUMBER})
+SHORT = "short"
+"""The retry rule of an answered call that heard too little."""
 CANCELLED_DELAY_S = 5.0
 """A job that was cancelled by us waits this long before it may be claimed again."""
 
@@ -38,11 +40,11 @@ def decide_next(
     if disposition is Disposition.ANSWERED and not _is_short(campaign, played_s):
         return NextStep(job_state=JobState.DONE, subscriber_state=SubscriberState.REACHED, rule="answered")
     if disposition in NEVER_RETRIED:
-        return _exhausted(disposition.value)
+        return _over(job, disposition.value)
     if disposition is Disposition.FAILED and answered:
         # 2xx without usable media: a person picked the phone up, so the number is not called again by itself.
-        return _exhausted("picked_up")
-    return _retry(campaign, job, "short" if disposition is Disposition.ANSWERED else disposition.value, now)
+        return _over(job, "picked_up")
+    return _retry(campaign, job, SHORT if disposition is Disposition.ANSWERED else disposition.value, now)
 
 
 def rule_for(retry: Mapping[str, RetryRule], name: str) -> RetryRule:
@@ -52,11 +54,11 @@ def rule_for(retry: Mapping[str, RetryRule], name: str) -> RetryRule:
 
 def _retry(campaign: Campaign, job: ClaimedJob, name: str, now: datetime) -> NextStep:
     rule = rule_for(campaign.retry, name)
-    exhausted = _exhausted if name != "short" else _reached_short
+    answered = name == SHORT
     if job.retries_used.get(name, 0) >= rule.times:
-        return exhausted(name if rule.times == 0 else "retries_used")
+        return _over(job, name if rule.times == 0 else "retries_used", answered=answered)
     if job.attempt >= campaign.max_attempts:
-        return exhausted("max_attempts")
+        return _over(job, "max_attempts", answered=answered)
     return NextStep(
         job_state=JobState.QUEUED,
         subscriber_state=SubscriberState.IN_PROGRESS,
@@ -69,10 +71,8 @@ def _is_short(campaign: Campaign, played_s: float) -> bool:
     return campaign.min_played_s is not None and played_s < campaign.min_played_s
 
 
-def _exhausted(rule: str) -> NextStep:
-    return NextStep(job_state=JobState.DONE, subscriber_state=SubscriberState.EXHAUSTED, rule=rule)
-
-
-def _reached_short(rule: str) -> NextStep:
-    """An answered call reached its subscriber, however little was heard, once no retry is left."""
-    return NextStep(job_state=JobState.DONE, subscriber_state=SubscriberState.REACHED, rule=rule)
+def _over(job: ClaimedJob, rule: str, *, answered: bool = False) -> NextStep:
+    """No retry is left. Whoever answered, now or in an earlier attempt, was reached, however little he heard."""
+    reached = answered or SHORT in job.retries_used
+    state = SubscriberState.REACHED if reached else SubscriberState.EXHAUSTED
+    return NextStep(job_state=JobState.DONE, subscriber_state=state, rule=rule)

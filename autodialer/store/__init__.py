@@ -17,6 +17,7 @@ from autodialer.store.store import Store
 from autodialer.store.tokens import Issued, Rotated
 from autodialer.store.trunks import TrunkFields, trunk_of
 from autodialer.store.users import DEFAULT_ADMIN_LOGIN
+from autodialer.store.waiting import Waiting
 
 __all__ = [
     "BATCH_ROWS",
@@ -41,6 +42,7 @@ __all__ = [
     "Store",
     "TrunkFields",
     "TrunkReport",
+    "Waiting",
     "migrate",
     "new_id",
     "trunk_of",

@@ -32,7 +32,7 @@ from autodialer.store.tables import (
 from autodialer.store.transitions import is_one_of
 from autodialer.store.turning_away import EXCLUDED_ERASED, exclude
 
-NOBODY = {"number": "", "digits": "", "message": None}
+NOBODY = {"number": "", "digits": "", "digit_times": None, "message": None}
 """What a call row of an erased person holds."""
 
 

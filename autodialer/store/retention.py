@@ -10,6 +10,7 @@ from autodialer.errors import Conflict, NotFound
 from autodialer.model import CampaignState
 from autodialer.store.callbases import BATCH_ROWS, PAUSE_S, Callbases
 from autodialer.store.engine import Database
+from autodialer.store.erasing import NOBODY
 from autodialer.store.tables import call_traces, callbases, calls, campaigns
 from autodialer.store.transitions import is_one_of
 
@@ -59,7 +60,7 @@ class Retention:
         of_callbase = select(campaigns.c.key).where(campaigns.c.callbase_key == callbase_key)
         named = calls.c.campaign_key.in_(of_callbase) & (calls.c.number != "")
         batch = select(calls.c.key).where(named).limit(BATCH_ROWS).scalar_subquery()
-        blank = update(calls).where(calls.c.key.in_(batch)).values(number="", digits="")
+        blank = update(calls).where(calls.c.key.in_(batch)).values(NOBODY)
         while True:
             with self._database.write() as connection:
                 changed = connection.execute(blank).rowcount

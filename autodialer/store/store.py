@@ -23,6 +23,7 @@ from autodialer.store.tokens import Tokens
 from autodialer.store.traces import Traces
 from autodialer.store.trunks import Trunks
 from autodialer.store.users import Users
+from autodialer.store.waiting import WaitingLists
 
 
 class Store:
@@ -51,6 +52,7 @@ class Store:
         self.subscribers = Subscribers(database, clock)
         self.campaigns = Campaigns(database, clock)
         self.queue = Queue(database)
+        self.waiting_lists = WaitingLists(database)
         self.calls = Calls(database)
         self.exports = Exports(database)
         self.dnc = Dnc(database, clock)

@@ -63,6 +63,12 @@ def test_a_short_answer_is_called_again_only_by_the_rule_short_and_then_counts_a
     assert (second.job_state, second.subscriber_state) == (JobState.DONE, SubscriberState.REACHED)
 
 
+@pytest.mark.parametrize("disposition", [Disposition.BUSY, Disposition.REJECTED, Disposition.INVALID_NUMBER])
+def test_who_answered_once_was_reached_whatever_became_of_the_attempts_after_it(disposition: Disposition) -> None:
+    step = decide(disposition, attempt=3, retries_used={"short": 1, "busy": 1})
+    assert (step.job_state, step.subscriber_state) == (JobState.DONE, SubscriberState.REACHED)
+
+
 def test_the_total_of_attempts_caps_what_single_rules_would_allow() -> None:
     step = decide(Disposition.BUSY, attempt=3, retries_used={"no_answer": 1, "busy": 1})
     assert (step.job_state, step.rule) == (JobState.DONE, "max_attempts")

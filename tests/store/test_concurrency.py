@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -316,3 +317,26 @@ def test_connections_are_set_up_as_asked(store_url: str, synchronous: str) -> No
         }
     assert pragma == {"journal_mode": "wal", "foreign_keys": 1, "synchronous": 1 if synchronous == "NORMAL" else 2}
     database.close()
+
+
+def test_campaigns_claimed_side_by_side_do_not_exceed_a_cap_together(
+    world: World, store_url: str, secrets: Secrets
+) -> None:
+    campaigns = [world.running(40, cap_day=2) for _ in range(4)]
+    world.store.queue.enqueue_due(NOW)
+    stores = [Store(store_url, secrets=secrets, clock=world.clock) for _ in campaigns]
+    together = threading.Barrier(len(campaigns))
+
+    def claim_all(store: Store, campaign: Campaign) -> list[ClaimedJob]:
+        claimed: list[ClaimedJob] = []
+        together.wait(10)
+        for _ in range(20):
+            claimed += store.queue.claim([world.request(campaign, 5)], "dialer", NOW)
+        return claimed
+
+    with ThreadPoolExecutor(len(campaigns)) as threads:
+        found = list(threads.map(claim_all, stores, campaigns))
+    for store in stores:
+        store.close()
+    of_number = Counter(job.number for jobs in found for job in jobs)
+    assert set(of_number.values()) == {2} and len(of_number) == 40

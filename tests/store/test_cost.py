@@ -82,6 +82,8 @@ def test_no_list_and_no_count_scans_or_sorts(world: World, plans: list[str]) -> 
     world.store.campaigns.dispositions(campaign.key)
     world.store.campaigns.active_calls(campaign.key)
     world.store.campaigns.next_due(campaign.key)
+    world.store.waiting_lists.waiting(campaign.key, NOW)
+    world.store.waiting_lists.reasons(campaign.key)
     world.store.tokens.family_alive(session.family_id)
     world.store.dnc.contains(number(1), world.user.key)
     world.store.dnc.page(world.user.key, limit=2)

@@ -7,12 +7,13 @@ from uuid import UUID, uuid4
 import pytest
 
 from autodialer.errors import NotFound
-from autodialer.model import Campaign, Disposition, Subscriber
+from autodialer.model import Campaign, DigitTime, DigitVia, Disposition, Subscriber
 from autodialer.store import NewSubscriber
 from tests.store.test_frequency import second_campaign
 from tests.store.world import EXHAUSTED, NOW, StandingClock, World, number
 
 WEEK = timedelta(days=7)
+PRESS = DigitTime(digit="5", at_s=1.25, via=DigitVia.RTP)
 
 
 def person(world: World, campaign: Campaign, index: int = 0) -> Subscriber:
@@ -41,7 +42,14 @@ def test_nothing_is_left_of_a_person_but_what_became_of_his_calls(world: World, 
     jobs = world.claim(campaign)
     world.record(
         *[
-            world.result(job, Disposition.ANSWERED, digits="5", message=f"{job.number} said no", billsec_s=7.0)
+            world.result(
+                job,
+                Disposition.ANSWERED,
+                digits="5",
+                digit_times=(PRESS,),
+                message=f"{job.number} said no",
+                billsec_s=7.0,
+            )
             for job in jobs
         ]
     )
@@ -58,7 +66,7 @@ def test_nothing_is_left_of_a_person_but_what_became_of_his_calls(world: World, 
     assert (world.store.campaigns.counts(campaign.key), world.store.calls.report(campaign.key)) == before
     call = world.store.calls.get(jobs[0].call_id, world.user.key)
     assert call.outcome is not None
-    assert (call.number, call.outcome.digits, call.outcome.billsec_s) == ("", "", 7.0)
+    assert (call.number, call.outcome.digits, call.outcome.digit_times, call.outcome.billsec_s) == ("", "", (), 7.0)
     again = world.store.erasing.erase(person(world, campaign).id, world.user.key)
     assert (again.subscribers, again.calls) == (0, 0), "who is erased stays erased"
 

@@ -158,6 +158,7 @@ call_jobs = Table(
         "campaign_key",
         "waits_for",
         "not_before",
+        "state",
         sqlite_where=text(WAITING_JOB),
         postgresql_where=text(WAITING_JOB),
     ),

@@ -32,7 +32,7 @@ def upgrade() -> None:
     op.create_index(
         "call_jobs_waiting",
         "call_jobs",
-        ["campaign_key", "waits_for", "not_before"],
+        ["campaign_key", "waits_for", "not_before", "state"],
         unique=False,
         sqlite_where=waiting,
         postgresql_where=waiting,
