@@ -74,8 +74,8 @@ MEDIA = (
     "the packets of each of 40 calls by the kernel's timestamps, while all calls are up; the packets of the others are "
     "dropped by a socket filter and counted. In the echo run each callee, at an address of its own, sends back all "
     "that it hears. CPU is that of the process, by 50 packets really sent; the system's work of delivering a packet on "
-    "this machine is in it, for both. A sender that cannot keep up sends fewer packets, and in bursts, which are cheaper. "
-    "Memory counts pages that processes share once for each of them.",
+    "this machine is in it, for both. A sender that cannot keep up sends fewer packets, and in bursts, which are "
+    "cheaper. Memory counts pages that processes share once for each of them.",
     "",
 )
 
