@@ -70,12 +70,12 @@ MEDIA = (
     "",
     "The whole service makes calls of 60 s by a real campaign, on one core; SIPp as the gateway and the callees are on "
     "the other; the API, where it is busy, on both. After each run SIPp makes the same calls to the same callees from "
-    "the same core, its `rtp_stream` playing as long a sound, one socket a call. What a receiver sees: gaps between the "
-    "packets of each of 40 calls by the kernel's timestamps, while all calls are up; the packets of the others are "
-    "dropped by a socket filter and counted. In the echo run each callee, at an address of its own, sends back all that "
-    "it hears. CPU is that of the process, by 50 packets really sent; the system's work of delivering a packet on this "
-    "machine is in it, for both. A sender that cannot keep up sends fewer packets, and in bursts, which are cheaper. "
-    "Memory counts pages that processes share once for each of them.",
+    "the same core, its `rtp_stream` playing as long a sound, one socket a call. What a receiver sees: gaps between "
+    "the packets of each of 40 calls by the kernel's timestamps, while all calls are up; the packets of the others are "
+    "dropped by a socket filter and counted. In the echo run each callee, at an address of its own, sends back all "
+    "that it hears. CPU is that of the process, by 50 packets really sent; the system's work of delivering a packet on "
+    "this machine is in it, for both. A sender that cannot keep up sends fewer packets, and in bursts, which are "
+    "cheaper. Memory counts pages that processes share once for each of them.",
     "",
 )
 
