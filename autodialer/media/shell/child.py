@@ -10,7 +10,6 @@ import gc
 import json
 import math
 import os
-import queue
 import selectors
 import socket
 import sys
@@ -19,11 +18,12 @@ import time
 from collections import deque
 from dataclasses import asdict
 from ipaddress import AddressValueError, IPv4Address
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from autodialer import stun
 from autodialer.media.mapping import MappingQuery
 from autodialer.media.session import Address
+from autodialer.media.shell.events import Command, Events
 from autodialer.media.shell.lines import Line, Port
 from autodialer.media.shell.machine import go_first, raise_descriptor_limit
 from autodialer.media.shell.senders import best_sender
@@ -39,40 +39,6 @@ COARSE_S = 0.0015
 """Waiting on sockets has a granularity of 1 ms; the rest of the wait is slept."""
 KEEP_ALIVE_S = 15.0
 """A session that sends nothing says so to the NAT on its way: an empty datagram (RFC 6263 section 4.1)."""
-BACKLOG = 10_000
-"""Events that a dialer which does not listen may have waiting before it is spared the progress."""
-
-Command = dict[str, Any]
-
-
-class Events:
-    """Answers and events on their way to the dialer."""
-
-    def __init__(self, output: BinaryIO) -> None:
-        self._output = output
-        self._waiting: queue.SimpleQueue[Command] = queue.SimpleQueue()
-
-    def tell(self, message: Command) -> None:
-        """Send a message, without waiting."""
-        self._waiting.put(message)
-
-    def tell_progress(self, played: dict[str, int]) -> None:
-        """Say how many packets of their sounds have left sessions. Dropped when the dialer lags far behind."""
-        if self._waiting.qsize() < BACKLOG:
-            self._waiting.put({"event": "progress", "played": played})
-
-    def tell_problem(self, session: str, message: str) -> None:
-        """Have the dialer log what went wrong with one session."""
-        self._waiting.put({"event": "problem", "session": session, "message": message})
-
-    def write(self) -> None:
-        """The writing thread: write what is told until the dialer is gone."""
-        with contextlib.suppress(OSError):
-            while True:
-                self._output.write(json.dumps(self._waiting.get()).encode() + b"\n")
-                if self._waiting.empty():
-                    self._output.flush()
-        os._exit(0)
 
 
 class MediaLoop:
@@ -119,11 +85,15 @@ class MediaLoop:
             ended, progress = self._sending.send_due(now)
             for line in ended:
                 assert isinstance(line, Line)
-                self._rest(line)
-                played = line.session.played_frames
-                self._events.tell({"event": "finished", "session": line.name, "played": played})
+                self._finish(line)
             if progress:
                 self._events.tell_progress(progress)
+
+    def _finish(self, line: Line) -> None:
+        """Its sound is at its end, or cannot be sent."""
+        self._rest(line)
+        played, repeats = line.session.played_frames, line.session.repeats
+        self._events.tell({"event": "finished", "session": line.name, "played": played, "repeats": repeats})
 
     def _rest(self, line: Line) -> None:
         """Nothing is to be sent on it for a while."""
@@ -208,6 +178,8 @@ class MediaLoop:
             self._hold(command["session"])
         elif operation == "move":
             self._move(command)
+        elif operation == "repeat":
+            self._repeat(command["session"])
         elif operation == "send_digits":
             self._send_digits(command["session"], command["digits"])
         elif operation == "close":
@@ -286,16 +258,24 @@ class MediaLoop:
             lead_in_ms=command["lead_in_ms"],
             symmetric=command["symmetric"],
         )
-        if not line.session.playing:
-            self._rest(line)
-            if command["sound"] is not None:
-                self._events.tell({"event": "finished", "session": line.name, "played": 0})
-            return
-        self._pace(line)
+        self._go_on(line, silent=command["sound"] is None)
 
-    def _pace(self, line: Line) -> None:
-        self._quiet.pop(line, None)
-        self._sending.add(line, time.monotonic())
+    def _go_on(self, line: Line, *, silent: bool = False) -> None:
+        """Send on if there is anything to send now; `silent`: nobody waits for the end of a sound."""
+        if line.session.playing:
+            self._quiet.pop(line, None)
+            self._sending.add(line, time.monotonic())
+        elif line.session.ended and not silent:
+            self._finish(line)
+        else:
+            self._rest(line)
+
+    def _repeat(self, name: str) -> None:
+        line = self._lines.get(name)
+        if line is not None and line.session.started:
+            self._sending.remove(line)
+            line.session.repeat(time.monotonic())
+            self._go_on(line)
 
     def _send_digits(self, name: str, digits: str) -> None:
         line = self._lines.get(name)
@@ -313,12 +293,12 @@ class MediaLoop:
     def _move(self, command: Command) -> None:
         line = self._lines.get(command["session"])
         remote: Address = (command["remote"][0], command["remote"][1])
-        if line is None or not line.session.started or line.session.ended:
+        if line is None or not line.session.started:
             return
-        if not is_address(remote) or not command["codes"]:
+        over = line.session.ended
+        if not is_address(remote) or not (command["codes"] or over):
             self._events.tell_problem(line.name, f"the sound cannot go on to {remote}")
-            self._rest(line)
-            self._events.tell({"event": "finished", "session": line.name, "played": line.session.played_frames})
+            self._finish(line)
             return
         self._sending.remove(line)
         self._claim_remote(line, remote)
@@ -330,7 +310,7 @@ class MediaLoop:
             codes=command["codes"],
             telephone_event_pt=command["telephone_event_pt"],
         )
-        self._pace(line)
+        self._go_on(line, silent=over)
 
     def _close(self, name: str, ended_at: float | None) -> None:
         line = self._lines.pop(name, None)
