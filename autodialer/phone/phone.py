@@ -316,7 +316,7 @@ class Phone(VoIPPhone):
         elif isinstance(event, SessionNotOpened):
             self._on_not_opened(event)
         elif isinstance(event, SoundFinished):
-            call.sound_finished()
+            call.sound_finished(event.repeats)
         elif isinstance(event, SessionClosed):
             call.media_closed(event.stats)
         elif isinstance(event, DigitReceived):

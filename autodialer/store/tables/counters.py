@@ -48,3 +48,16 @@ subscriber_counts = Table(
     sqlite_with_rowid=False,
     comment="rows of campaign_subscribers, counted as they change",
 )
+
+key_counts = Table(
+    "key_counts",
+    metadata,
+    refers("campaign_key", "campaigns.key"),
+    words("digit"),
+    words("action"),
+    words("effect", comment="of several presses in a call the last that changed anything"),
+    count("calls"),
+    PrimaryKeyConstraint("campaign_key", "digit", "action", "effect"),
+    sqlite_with_rowid=False,
+    comment="finished calls in which a key of the campaign was pressed, counted as they are recorded",
+)
