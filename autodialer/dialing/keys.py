@@ -17,16 +17,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class OptOut:
-    """A number whose owner wants no further call."""
+    """A number that wants no further call."""
 
-    owner_key: int
     number: str
+    owner_key: int
+    """Of the campaign."""
     call_id: UUID
-
-    @property
-    def source(self) -> str:
-        """What the DNC list says of where it came from."""
-        return f"opt_out:{self.call_id}"
 
 
 class Keys:
@@ -52,7 +48,7 @@ class Keys:
         logger.info("call %s: key %s: %s", job.call_id, event.pressed.digit, action)
         call = self._phones.find(job.call_id)
         if action is KeyAction.OPT_OUT:
-            self._opt_out(OptOut(owner_key=campaign.owner_key, number=job.number, call_id=job.call_id))
+            self._opt_out(OptOut(number=job.number, owner_key=campaign.owner_key, call_id=job.call_id))
             self._phones.hang_up(job.call_id)
         elif action is KeyAction.REPEAT and call is not None:
             call.repeat()
@@ -71,5 +67,5 @@ class Keys:
         """Enter in the DNC list what the database did not take before. Raises Unavailable."""
         while self._unlisted:
             entry = self._unlisted[0]
-            self._store.dnc.add(entry.owner_key, entry.number, source=entry.source)
+            self._store.dnc.opt_out(entry.number, entry.owner_key, entry.call_id)
             self._unlisted.pop(0)

@@ -1,4 +1,5 @@
-"""Running figures of campaigns, kept by triggers (autodialer.store.counting) in the transaction of the row they count.
+"""Running figures of campaigns, kept in the transaction of the row they count: by triggers
+(autodialer.store.counting), and those of keys by what records the calls (autodialer.store.key_figures).
 
 A report adds up these few rows instead of a million calls. They outlive the rows they were counted from: what retention
 deletes stays in the statistics.
