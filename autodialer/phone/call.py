@@ -237,6 +237,11 @@ class Call(VoIPCall):
         if event.how is TransferEnd.ACCEPTED:
             self.hangup()
         else:
+            # The end of the call may be the very next event.
+            self.phone.run_later(0.0, self._go_on)
+
+    def _go_on(self) -> None:
+        if not self._end:
             self._playing.resume()
 
     def end_if_overdue(self, now: float) -> None:
