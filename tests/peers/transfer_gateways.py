@@ -81,3 +81,43 @@ def holds_and_refuses() -> Scenario:
     """202; the callee is put on hold and taken back while the transfer is tried; then NOTIFY 486."""
     held = s.sequence(reinvite(1, HELD), s.pause(300), reinvite(2, ANSWER_SDP), s.pause(300))
     return _answered(ACCEPTED, held, notify(3, "486 Busy Here", last=True), _hung_up(), name="refer_hold")
+
+
+def press(cseq: int, digit: str) -> str:
+    """The callee presses a key, told in an INFO, and its 200."""
+    body = [f"Signal={digit}", "Duration=100"]
+    return s.sequence(
+        request("INFO", cseq, sdp=body, content_type="application/dtmf-relay"),
+        s.receive_response(200),
+    )
+
+
+def presses(digits: str, *, after_ms: int = 500, gap_ms: int = 300) -> Scenario:
+    """The callee presses keys; then the caller hangs up."""
+    pressed = (s.sequence(press(number, digit), s.pause(gap_ms)) for number, digit in enumerate(digits[:-1], 1))
+    body = s.sequence(
+        s.receive_invite(),
+        s.respond(200, sdp=ANSWER_SDP, retransmit_ms=500),
+        s.receive_logged("ACK"),
+        s.pause(after_ms),
+        *pressed,
+        press(len(digits), digits[-1]),
+        _hung_up(),
+    )
+    return Scenario(name="presses", body=body)
+
+
+def presses_to_transfer(digit: str, *, status: str) -> Scenario:
+    """The callee presses a key, and is transferred, as far as the status goes; then the caller hangs up."""
+    body = s.sequence(
+        s.receive_invite(),
+        s.respond(200, sdp=ANSWER_SDP, retransmit_ms=500),
+        s.receive_logged("ACK"),
+        s.pause(500),
+        press(1, digit),
+        s.receive_logged("REFER"),
+        ACCEPTED,
+        notify(2, status, last=True),
+        _hung_up(),
+    )
+    return Scenario(name="presses_to_transfer", body=body)
