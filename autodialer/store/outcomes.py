@@ -234,7 +234,8 @@ def _why_it_ends(row: AnyRow, result: JobResult) -> str | None:
 
 def _without_person(result: JobResult) -> JobResult:
     """He was erased while he was being called."""
-    return replace(result, job=replace(result.job, number=""), outcome=replace(result.outcome, digits="", message=None))
+    outcome = replace(result.outcome, digits="", digit_times=(), message=None)
+    return replace(result, job=replace(result.job, number=""), outcome=outcome, key_results=())
 
 
 def _store(connection: Connection, accepted: Sequence[tuple[JobResult, str | None]], now: datetime) -> None:

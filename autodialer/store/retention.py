@@ -59,7 +59,7 @@ class Retention:
         of_callbase = select(campaigns.c.key).where(campaigns.c.callbase_key == callbase_key)
         named = calls.c.campaign_key.in_(of_callbase) & (calls.c.number != "")
         batch = select(calls.c.key).where(named).limit(BATCH_ROWS).scalar_subquery()
-        blank = update(calls).where(calls.c.key.in_(batch)).values(number="", digits="")
+        blank = update(calls).where(calls.c.key.in_(batch)).values(number="", digits="", digit_times=(), key_results=())
         while True:
             with self._database.write() as connection:
                 changed = connection.execute(blank).rowcount
