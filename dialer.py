@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 from uuid import UUID
 
+from autodialer.campaign.keys import KeyPad
 from autodialer.campaign.numbers import dial_string
 from autodialer.campaign.retry import CANCELLED_DELAY_S, decide_next
 from autodialer.campaign.scheduler import Scheduler
@@ -25,6 +26,7 @@ from autodialer.clock import Clock
 from autodialer.config import Settings, load_settings
 from autodialer.dialing.digits import send_digits
 from autodialer.dialing.ending import Ending
+from autodialer.dialing.keys import Keys
 from autodialer.dialing.playable import PlayableSounds
 from autodialer.errors import (
     AlreadyRunning,
@@ -74,6 +76,7 @@ class LiveCall:
 
     job: ClaimedJob
     campaign: Campaign
+    pad: KeyPad
 
 
 class Dialer:
@@ -100,6 +103,7 @@ class Dialer:
         self._unstarted: list[ClaimedJob] = []
         self._events: deque[CallEvent] = deque()
         """From the phones' threads. Nobody waits on it, so that an event costs no change of thread."""
+        self._keys = Keys(store, phones)
         self._checks = TrunkChecks(phones, sample=SAMPLE, folder=sounds_folder)
         self._next_look = self._next_report = 0.0
         phones.on_event = self._events.append
@@ -158,6 +162,7 @@ class Dialer:
         if event.unstarted is not None:
             self._put_back(live.job, event.unstarted)
             return
+        self._keys.take(event, live.pad, live.job, live.campaign, self._trunks.get(live.job.trunk_key))
         changed = False
         if event.progress is Progress.HEARD:
             self._scheduler.heard(live.job)
@@ -179,7 +184,8 @@ class Dialer:
             answered=outcome.answered_at is not None,
             now=self._clock.utcnow(),
         )
-        self._unrecorded.append(JobResult(job=live.job, outcome=outcome, next_step=step))
+        step, pressed = live.pad.step_after(step), live.pad.results
+        self._unrecorded.append(JobResult(job=live.job, outcome=outcome, next_step=step, key_results=pressed))
         logger.info("call %s to %s ended: %s", live.job.call_id, live.job.number, outcome.summary)
         return self._scheduler.ended(live.job, outcome, self._clock.monotonic())
 
@@ -228,6 +234,7 @@ class Dialer:
 
         When the database fails, nothing is claimed, and what ended is kept and tried again.
         """
+        self._keys.write_opt_outs()
         ending = self._ending.asked
         requests = [] if ending else self._scheduler.requests(now, self._phones.usable(), skip=self._dry)
         utcnow = self._clock.utcnow()
@@ -254,11 +261,12 @@ class Dialer:
             sound_stem=sound.stem,
             sound_s=sound.duration_s,
             lead_in_ms=campaign.lead_in_ms,
+            key_wait_s=campaign.waits_for_key_s,
             ring_timeout_s=campaign.ring_timeout_s,
             max_call_s=campaign.max_call_s,
             caller_id=campaign.caller_id,
         )
-        self._live[job.call_id] = LiveCall(job=job, campaign=campaign)
+        self._live[job.call_id] = LiveCall(job=job, campaign=campaign, pad=KeyPad(campaign.keys))
         self._scheduler.started(job, now)
         try:
             self._phones.call(trunk.key, dial_string(job.number, trunk.number_format), plan)

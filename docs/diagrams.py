@@ -8,7 +8,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from autodialer import model  # noqa: E402
-from autodialer.sip import call_states, registration_states, transaction  # noqa: E402
+from autodialer.sip import call_states, refer, registration_states, transaction  # noqa: E402
 
 TARGET = ROOT / "docs" / "states.md"
 HEAD = """# State machines
@@ -45,6 +45,7 @@ def document() -> str:
         draw("Call job", "queued", from_transitions(model.JOB_TRANSITIONS)),
         draw("Subscriber within a campaign", "pending", from_transitions(model.SUBSCRIBER_TRANSITIONS)),
         draw("Outbound call", "Calling", from_table(call_states.TABLE)),
+        draw("Transfer (REFER)", "Trying", from_table(refer.TABLE)),
         draw("Registration", "Registering", from_table(registration_states.TABLE)),
     ]
     for machine in (

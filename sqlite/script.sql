@@ -273,7 +273,7 @@ CREATE TABLE campaigns (
     -- also when it was stopped
     finished_at BIGINT,
     -- subscribers of the callbase when the campaign ended; NULL: it has not
-    final_total INTEGER, cap_day INTEGER, cap_week INTEGER, moved_at BIGINT, moved_by TEXT,
+    final_total INTEGER, cap_day INTEGER, cap_week INTEGER, keys TEXT, transfer_to TEXT, key_wait_s FLOAT, moved_at BIGINT, moved_by TEXT,
     CONSTRAINT campaigns_state_known CHECK (state IN ('draft', 'running', 'paused', 'finished', 'stopped')),
     CONSTRAINT campaigns_callbase_key_there FOREIGN KEY(callbase_key) REFERENCES callbases ("key"),
     CONSTRAINT campaigns_owner_key_there FOREIGN KEY(owner_key) REFERENCES users ("key"),
@@ -355,7 +355,7 @@ CREATE TABLE calls (
     -- NULL: no further attempt
     next_at BIGINT,
     -- the rule that made the next attempt, or ended them
-    next_rule TEXT NOT NULL, digit_times TEXT,
+    next_rule TEXT NOT NULL, digit_times TEXT, key_results TEXT,
     CONSTRAINT calls_key PRIMARY KEY ("key"),
     CONSTRAINT calls_cause_known CHECK (cause IN ('auth_failed', 'forbidden', 'media_failed', 'no_response', 'redirected', 'transport_error', 'protocol_error', 'trunk_limit')),
     CONSTRAINT calls_disposition_known CHECK (disposition IN ('answered', 'machine', 'busy', 'no_answer', 'rejected', 'invalid_number', 'congestion', 'failed', 'cancelled', 'interrupted')),
@@ -589,6 +589,18 @@ CREATE TABLE dnc_rejected_rows (
     CONSTRAINT dnc_rejected_rows_import_key_there FOREIGN KEY(import_key) REFERENCES dnc_imports ("key")
 );
 CREATE INDEX dnc_rejected_rows_import_key ON dnc_rejected_rows (import_key);
+
+CREATE TABLE key_counts (
+    -- finished calls in which a key of the campaign was pressed, counted as they are recorded
+    campaign_key INTEGER NOT NULL,
+    digit TEXT NOT NULL,
+    action TEXT NOT NULL,
+    -- of several presses in a call the last that changed anything
+    effect TEXT NOT NULL,
+    calls INTEGER DEFAULT 0 NOT NULL,
+    CONSTRAINT key_counts_key PRIMARY KEY (campaign_key, digit, action, effect),
+    CONSTRAINT key_counts_campaign_key_there FOREIGN KEY(campaign_key) REFERENCES campaigns ("key")
+) WITHOUT ROWID;
 
 CREATE TABLE call_counts (
     -- finished calls, counted as they are recorded

@@ -24,6 +24,15 @@ def sample_number(text: str, *, raw: bool) -> str:
     return normalise(text, RAW if raw else NO_REGION).number
 
 
+def transfer_number(text: str) -> str:
+    """A number to transfer to: E.164 with the plus, or digits, * and # that are dialled as written. Raises Invalid."""
+    try:
+        return normalise(text, NO_REGION if text.strip().startswith("+") else RAW).number
+    except Invalid as exc:
+        message = f"transfer_to takes + and the country code, or digits, * and # that are dialled as written: {exc}"
+        raise Invalid(message, field="transfer_to") from exc
+
+
 @cache
 def _timezones() -> frozenset[str]:
     return frozenset(zoneinfo.available_timezones())

@@ -35,13 +35,15 @@ class SessionStats:
     jitter_ms: float | None = None
     """RFC 3550 interarrival jitter; None with fewer than two packets."""
     played_frames: int = 0
-    """Packets of the sound that left, 20 ms each; lead-in silence does not count."""
+    """Packets of the sound that left in one go, 20 ms each; lead-in silence does not count, nor do repeats add up."""
+    played_before: int = 0
+    """The most that left in one go before the sound was repeated last."""
     discarded: int = 0
     """Datagrams that were no RTP."""
 
     def without_late(self, late: int) -> "SessionStats":
         """The same but for the last `late` packets, which nobody listened to any more."""
-        return replace(self, played_frames=max(0, self.played_frames - late)) if late else self
+        return replace(self, played_frames=max(self.played_before, self.played_frames - late)) if late else self
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,6 +91,10 @@ class Session:
         """Packets of silence before the sound."""
         self._frames = self._frames_left = 0
         """Packets of the sound."""
+        self.repeats = 0
+        """How often the sound was begun again."""
+        self._played_before = self._sent_before = 0
+        """Packets of the sound, before it was repeated last: the most in one go, and all."""
         self._failures = self._sound_failures = 0
         """Packets that could not leave."""
         self._held_at: float | None = None
@@ -169,6 +175,19 @@ class Session:
         periods = int((now - since) * 1000 // PTIME_MS)
         self._timestamp = (self._timestamp + periods * FRAME) & 0xFFFFFFFF
         self._marker = True
+
+    def repeat(self, now: float) -> None:
+        """Begin the sound again, without its lead-in. A hold goes on. Not while a deck has it."""
+        self.repeats += 1
+        since, self._silent_since = self._silent_since, None
+        if since is not None and self._held_at is not None:
+            self._held_at = min(since, self._held_at)
+        elif since is not None:
+            self._count_on(since, now)
+        if not self.leading_in:
+            self._played_before = self.played_frames
+            self._sent_before += self._frames - self._frames_left
+            self._frames_left, self._sound_failures = self._frames, 0
 
     def fall_silent(self, now: float) -> None:
         """Nothing is left to send."""
@@ -258,8 +277,8 @@ class Session:
         self._sound_failures += not self.leading_in
 
     def played_with(self, frames_left: int) -> int:
-        """Packets of the sound that left when so many are left."""
-        return self._frames - frames_left - self._sound_failures
+        """Packets of the sound that left in one go when so many are left."""
+        return max(self._played_before, self._frames - frames_left - self._sound_failures)
 
     def receive(self, data: bytes, source: Address, now: float) -> str | None:
         """Take a datagram that came to the session's port from `source`. Returns the digit it starts, if any.
@@ -314,10 +333,12 @@ class Session:
             + self._frames
             - self._frames_left
             - self._failures
+            + self._sent_before
             + self._digit_packets,
             received=received,
             lost=lost,
             jitter_ms=self._reception.jitter_ms,
             played_frames=self.played_frames,
+            played_before=self._played_before,
             discarded=self._discarded,
         )

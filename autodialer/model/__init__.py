@@ -20,6 +20,7 @@ from autodialer.model.calls import (
     RtpStats,
     TrunkStatus,
 )
+from autodialer.model.keys import KEY_WAIT_S, KEYS, KeyAction, KeyEffect, KeyResult
 from autodialer.model.objects import DEFAULT_RETRY, Callbase, Campaign, RetryRule, Sound, Subscriber, Trunk, User
 from autodialer.model.states import (
     CAMPAIGN_TRANSITIONS,
@@ -39,6 +40,8 @@ __all__ = [
     "CAMPAIGN_TRANSITIONS",
     "DEFAULT_RETRY",
     "JOB_TRANSITIONS",
+    "KEYS",
+    "KEY_WAIT_S",
     "SUBSCRIBER_TRANSITIONS",
     "CallOutcome",
     "CallRecord",
@@ -59,6 +62,9 @@ __all__ = [
     "EndedBy",
     "JobResult",
     "JobState",
+    "KeyAction",
+    "KeyEffect",
+    "KeyResult",
     "NextStep",
     "RetryRule",
     "Role",

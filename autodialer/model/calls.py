@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+from autodialer.model.keys import KeyResult
 from autodialer.model.states import CampaignLimit, Cause, Disposition, EndedBy, JobState, SubscriberState
 
 
@@ -135,6 +136,7 @@ class JobResult:
     job: ClaimedJob
     outcome: CallOutcome
     next_step: NextStep
+    key_results: tuple[KeyResult, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,6 +154,8 @@ class CallRecord:
     outcome: CallOutcome | None
     next_at: datetime | None
     next_rule: str | None
+    key_results: tuple[KeyResult, ...] = ()
+    """Presses of keys that mean something in the campaign, in order."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from autodialer.model.keys import KEY_WAIT_S, KeyAction
 from autodialer.model.states import CampaignState, Disposition, Role
 
 
@@ -200,7 +201,18 @@ class Campaign:
     """Most attempts of a number in 24 hours, over all campaigns of the owner; None: no cap."""
     cap_week: int | None = None
     """The same in 7 days."""
+    keys: Mapping[str, KeyAction] = field(default_factory=dict)
+    """What a key that the callee presses does; keys that are not here do nothing."""
+    transfer_to: str | None = None
+    """Number to which a key transfers: E.164 with the plus, or digits, * and # that are dialled as written."""
+    key_wait_s: float | None = None
+    """How long the callee may press a key after the sound; None: 5 s with keys, else not at all."""
     moved_at: datetime | None = None
     """When a user started, paused, resumed or stopped it last; None: never."""
     moved_by: str | None = None
     """Login of that user."""
+
+    @property
+    def waits_for_key_s(self) -> float:
+        """How long it waits for a key after the sound."""
+        return self.key_wait_s if self.key_wait_s is not None else KEY_WAIT_S if self.keys else 0.0

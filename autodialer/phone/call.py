@@ -4,8 +4,10 @@ Everything but `hangup`, `cancel` and reading happens in the loop thread of the 
 """
 
 import logging
+import weakref
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pyVoIP import RTP, SIP
@@ -16,7 +18,8 @@ from autodialer.media.shell import SessionStats
 from autodialer.model import CallOutcome, DigitVia
 from autodialer.phone.keys import PressedKeys
 from autodialer.phone.outcome import CallTimes, make_outcome
-from autodialer.phone.plan import Address, CallEvent, CallPlan, Progress
+from autodialer.phone.plan import Address, CallEvent, CallPlan, Progress, Transferred
+from autodialer.phone.playing import Playing, codecs_of
 from autodialer.phone.rtp_client import RtpClient
 from autodialer.sip.events import (
     CallAnswered,
@@ -26,9 +29,11 @@ from autodialer.sip.events import (
     DigitSignalled,
     MediaChanged,
     OfCall,
+    TransferEnd,
+    TransferEnded,
     cancelled_unsent,
 )
-from autodialer.sip.invite import InviteRequest
+from autodialer.sip.invite import InviteRequest, sip_uri
 from autodialer.sip.sdp import AnswerFault, MediaPlan, UnusableAnswer, negotiate
 from autodialer.sip.user_agent import UserAgent
 
@@ -38,21 +43,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 NEVER = datetime.min.replace(tzinfo=UTC)
-TAIL_S = 0.3
-"""From the last packet of the sound to our BYE, so that the callee's jitter buffer plays it out."""
 HELD_AT_FIRST_S = 10.0
 """How long a callee that answered on hold may take to tell where the sound goes."""
 STATS_S = 2.0
 """How long the media process has to tell a session's figures."""
-_TELEPHONE_EVENT = RTP.PayloadType.EVENT
-_KINDS = {"PCMU": RTP.PayloadType.PCMU, "PCMA": RTP.PayloadType.PCMA}
-
-
-def _codecs_of(media: MediaPlan) -> dict[int, RTP.PayloadType]:
-    codecs = {media.payload_type: _KINDS[media.codec]}
-    if media.telephone_event_pt is not None:
-        codecs[media.telephone_event_pt] = _TELEPHONE_EVENT
-    return codecs
 
 
 class Call(VoIPCall):
@@ -93,6 +87,8 @@ class Call(VoIPCall):
         self._unusable: UnusableAnswer | None = None
         self._end: CallFailed | CallEnded | None = None
         self._keys = PressedKeys()
+        # It knows this call only weakly, so that the call is freed without the garbage collector.
+        self._playing = Playing(weakref.proxy(self))
         self._media_open = True
         self._lost_stats: SessionStats | None = None
 
@@ -153,6 +149,8 @@ class Call(VoIPCall):
             self._media_changed(event.media)
         elif isinstance(event, DigitSignalled):
             self.pressed(event.digit, event.at, DigitVia.INFO, duration_s=event.duration_s)
+        elif isinstance(event, TransferEnded):
+            self._transfer_ended(event)
         elif isinstance(event, CallFailed | CallEnded):
             self._ended(event)
 
@@ -183,6 +181,8 @@ class Call(VoIPCall):
         """The callee pressed a key; the same press may be told both ways."""
         if self._keys.take(digit, at, via, duration_s=duration_s):
             self.dtmf_callback(digit)
+            latest = self._keys.latest(self._times.answered or at)
+            self._on_event(CallEvent(reference=self.plan.reference, pressed=latest))
 
     def _still_held(self) -> None:
         """The callee had its time to end the hold that it answered with."""
@@ -200,17 +200,12 @@ class Call(VoIPCall):
             if not media.held:
                 self._start_media(media)
             return
-        for client in self.RTPClients:
-            if media.held:
-                client.hold()
-            else:
-                client.move(_codecs_of(media), media.host, media.port)
+        self._playing.follow(media)
 
     def _start_media(self, media: MediaPlan) -> None:
-        codecs = _codecs_of(media)
+        codecs = codecs_of(media)
         self.create_rtp_clients(codecs, self.myIP, self.port, self.request, media.port, remote_host=media.host)
-        for client in self.RTPClients:
-            client.start()
+        self._playing.begin(media)
 
     def create_rtp_clients(
         self,
@@ -238,9 +233,31 @@ class Call(VoIPCall):
         )
         self.RTPClients.append(client)
 
-    def sound_finished(self) -> None:
-        """The last packet of the sound has left."""
-        self.phone.run_later(TAIL_S, self.hangup)
+    def sound_finished(self, repeats: int) -> None:
+        """The last packet of the sound has left, begun again so many times."""
+        self._playing.finished(repeats)
+
+    def run_later(self, delay_s: float, fn: Callable[[], object]) -> None:
+        """Run `fn` in the loop thread after a while."""
+        self.phone.run_later(delay_s, fn)
+
+    def _transfer(self, number: str, user_agent: UserAgent, now: float) -> None:
+        if not self._end and self._answer is not None and not self._playing.paused:
+            self._playing.pause()
+            user_agent.refer(self.call_id, sip_uri(number, self.phone.sip.account.domain), now)
+
+    def _transfer_ended(self, event: TransferEnded) -> None:
+        told = Transferred(how=event.how, code=event.code)
+        self._on_event(CallEvent(reference=self.plan.reference, transferred=told))
+        if event.how is TransferEnd.ACCEPTED:
+            self.hangup()
+        else:
+            # The end of the call may be the very next event.
+            self.phone.run_later(0.0, self._go_on)
+
+    def _go_on(self) -> None:
+        if not self._end:
+            self._playing.resume()
 
     def end_if_overdue(self, now: float) -> None:
         """Hang up once the call has lasted as long as it may; give up a port that takes too long."""
@@ -295,6 +312,7 @@ class Call(VoIPCall):
     def _let_go(self) -> None:
         """Of what knows this call: it is freed at once, without the garbage collector."""
         self.RTPClients.clear()
+        self._playing.stop()
         self._answer = None
 
     def _tell(self, progress: Progress) -> None:
@@ -320,6 +338,18 @@ class Call(VoIPCall):
         if self.state is not CallState.ANSWERED or not clients:
             raise Conflict("The call is not answered, and only an answered one takes digits.")
         clients[0].send_digits(digits)
+
+    def repeat(self) -> None:
+        """Begin the sound again. Does nothing unless the call is answered and stays. From any thread."""
+        self.phone.sip.run(lambda _user_agent, _now: self._playing.repeat())
+
+    def transfer(self, number: str) -> None:
+        """Have the callee's side call `number`, dialled as it stands, in our place; the sound is silent meanwhile.
+
+        An event `transferred` follows unless the call ends before. Accepted: we hang up; else the sound goes on, and
+        the call ends as it would have. Does nothing during another transfer. From any thread.
+        """
+        self.phone.sip.run(partial(self._transfer, number))
 
     def cancel(self) -> None:
         """The same as `hangup`; the name for a call that is not answered yet."""

@@ -39,9 +39,14 @@ class PressedKeys:
         self._presses.append(_Press(digit=digit, via=via, started_at=started_at, ended_at=at))
         return True
 
+    def latest(self, answered_at: float) -> DigitTime:
+        """The press taken last, with its time after the answer."""
+        return _timed(self._presses[-1], answered_at)
+
     def times(self, answered_at: float) -> tuple[DigitTime, ...]:
         """All presses, with their time after the answer."""
-        return tuple(
-            DigitTime(digit=press.digit, at_s=round(max(0.0, press.ended_at - answered_at), 2), via=press.via)
-            for press in self._presses
-        )
+        return tuple(_timed(press, answered_at) for press in self._presses)
+
+
+def _timed(press: _Press, answered_at: float) -> DigitTime:
+    return DigitTime(digit=press.digit, at_s=round(max(0.0, press.ended_at - answered_at), 2), via=press.via)

@@ -341,7 +341,7 @@ class Phone(VoIPPhone):
         elif isinstance(event, PortWanted):
             self._give_own_port(call)
         elif isinstance(event, SoundFinished):
-            call.sound_finished()
+            call.sound_finished(event.repeats)
         elif isinstance(event, SessionClosed):
             call.media_closed(event.stats)
         elif isinstance(event, DigitReceived):

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from autodialer.model import CallOutcome
+from autodialer.model import CallOutcome, DigitTime
+from autodialer.sip.events import TransferEnd
 from autodialer.sip.hop import UDP
 from autodialer.sip.shell import TlsSettings
 
@@ -57,6 +58,8 @@ class CallPlan:
     """Length of the sound."""
     lead_in_ms: int = 0
     """Silence between the answer and the sound."""
+    key_wait_s: float = 0.0
+    """How long the callee may still press a key after the sound; then BYE."""
     ring_timeout_s: float = 40.0
     max_call_s: float = 600.0
     """From the answer; then BYE."""
@@ -74,11 +77,24 @@ class Progress(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Transferred:
+    """How a transfer that was asked for ended."""
+
+    how: TransferEnd
+    code: int | None
+    """Last SIP status heard of it, None without."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class CallEvent:
-    """One thing that a phone tells of a call: progress, or at last, exactly once, its outcome or why nothing left."""
+    """One thing that a phone tells of a call: progress, a key, the end of a transfer; at last, exactly once, its
+    outcome or why nothing left."""
 
     reference: object
     progress: Progress | None = None
+    pressed: DigitTime | None = None
+    """The callee pressed a key."""
+    transferred: Transferred | None = None
     outcome: CallOutcome | None = None
     unstarted: str | None = None
     """Why nothing has left this machine; the number has not been called. Nothing more follows."""

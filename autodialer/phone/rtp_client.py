@@ -77,6 +77,10 @@ class RtpClient(RTP.RTPClient):
         self.held = True
         self._media.hold(self._session_id)
 
+    def repeat(self) -> None:
+        """Begin the sound again; while the callee holds the call it waits for the end of that."""
+        self._media.repeat(self._session_id)
+
     def move(self, assoc: dict[int, RTP.PayloadType], host: str, port: int) -> None:
         """Go on from where the sound stands, to this address and with these codecs."""
         self.held = False

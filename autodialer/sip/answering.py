@@ -27,7 +27,7 @@ _REASONS = {
     501: "Not Implemented",
     505: "Version Not Supported",
 }
-_IN_DIALOG = {"BYE": 200, "OPTIONS": 200, "NOTIFY": 200, "PRACK": 481}
+_IN_DIALOG = {"BYE": 200, "OPTIONS": 200, "PRACK": 481}
 _CHANGES_SESSION = ("INVITE", "UPDATE")
 _OUT_OF_DIALOG = {"OPTIONS": 200, "INVITE": 480} | dict.fromkeys(("BYE", "INFO", "NOTIFY", "UPDATE", "PRACK"), 481)
 _UNWANTED = frozenset(("REGISTER", "SUBSCRIBE", "MESSAGE", "REFER", "PUBLISH"))
@@ -94,6 +94,8 @@ def _decide(stack: Stack, call: Call | None, dialog: Dialog | None, request: Req
         return call.reply_to(dialog, request, now)
     if method == "INFO":
         return reply_to_info(call, dialog, request, stack.arrived_at)
+    if method == "NOTIFY":
+        return call.reply_to_notify(request, now)
     return Reply(code=_IN_DIALOG.get(method, unserved))
 
 

@@ -27,6 +27,7 @@ from autodialer.sip.hop import Hop
 from autodialer.sip.invite import InviteRequest
 from autodialer.sip.message import Request, Response
 from autodialer.sip.outgoing import OutgoingRequest
+from autodialer.sip.refer import Referrer
 from autodialer.sip.reliable import Acknowledger, is_reliable
 from autodialer.sip.sdp import extract_sdp
 from autodialer.sip.session import Reply, Session
@@ -69,6 +70,7 @@ class Call:
         # Both know this call only weakly, so that it is freed without the garbage collector.
         self._session = Session(stack, weakref.proxy(self), self._auth, request)
         self._acknowledger = Acknowledger(stack, weakref.proxy(self), self._auth)
+        self._referrer = Referrer(stack, weakref.proxy(self), self._auth, request.contact_user)
         self._invite: InviteClient | None = None
         self._transactions = 0
         self._dialogs: dict[str, Dialog] = {}
@@ -119,6 +121,11 @@ class Call:
         if self.state is CallState.CONFIRMED:
             self._session.change_address(host, port, now)
 
+    def refer(self, target: str, now: float) -> None:
+        """Ask the peer of an answered call to call this SIP URI in its place; TransferEnded follows."""
+        if self.state is CallState.CONFIRMED and self._dialog is not None:
+            self._referrer.refer(self._dialog, target, self.request.from_uri, now)
+
     def abandon(self, now: float) -> None:
         """Report the call as over without waiting for the peer any longer."""
         if self.state is CallState.TERMINATED:
@@ -158,6 +165,10 @@ class Call:
         if dialog.confirmed or self.state is CallState.TERMINATED:
             return Reply(code=481)
         return self._session.reply_to_early(request, dialog)
+
+    def reply_to_notify(self, request: Request, now: float) -> Reply:
+        """Take what the peer tells of a transfer."""
+        return self._referrer.reply_to(request, now)
 
     def await_ack(self, transaction: ServerTransaction, request: Request, data: bytes, now: float) -> None:
         """Our 2xx to a re-INVITE left."""
@@ -219,7 +230,7 @@ class Call:
         for action in actions:
             getattr(self, action)(now, response)
 
-    def _enter(self, state: CallState, _now: float) -> None:
+    def _enter(self, state: CallState, now: float) -> None:
         logger.debug("call %s: %s -> %s", self.call_id, self.state, state)
         self.state = state
         # Every timer of a call belongs to the state that it was started in.
@@ -228,6 +239,7 @@ class Call:
             self._timer = None
         if state is CallState.TERMINATED:
             self._session.stop()
+            self._referrer.stop(now)
 
     def _start_timer(self, when: float, happening: str) -> None:
         if self._timer is not None:

@@ -1,7 +1,7 @@
 """What the SIP core tells its owner.
 
-Of one call: any number of CallProgress, at most one CallAnswered, any number of MediaChanged and DigitSignalled while
-it is answered, and exactly one of CallFailed (never answered) or CallEnded (answered, and now over).
+Of one call: any number of CallProgress, at most one CallAnswered, any number of MediaChanged, DigitSignalled and
+TransferEnded while it is answered, and exactly one of CallFailed (never answered) or CallEnded (answered, now over).
 """
 
 from dataclasses import dataclass
@@ -84,6 +84,31 @@ class DigitSignalled:
     """0 to 9, *, # or A to D."""
     duration_s: float
     """How long it was held; gateways send the INFO when it was let go."""
+
+
+class TransferEnd(StrEnum):
+    """How a transfer ended."""
+
+    ACCEPTED = "accepted"
+    """The peer says that who was called in our place has answered."""
+    REFUSED = "refused"
+    """The peer would not, or who was called in our place did not answer."""
+    TIMEOUT = "timeout"
+    """The peer did not say within a minute."""
+    UNKNOWN = "unknown"
+    """The call, or the peer's word on the transfer, ended before that."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TransferEnded:
+    """A transfer that was asked for is over; exactly one each."""
+
+    call_id: str
+    at: float
+    """Monotonic seconds."""
+    how: TransferEnd
+    code: int | None
+    """Last status heard of it: the response to the REFER, or what a NOTIFY told; None without."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -209,6 +234,8 @@ class ProbeEnded:
     """Our address as the server sees it, None when it does not say."""
 
 
-OfCall = CallProgress | CallAnswered | MediaChanged | DigitSignalled | HopFailed | CallFailed | CallEnded
+OfCall = (
+    CallProgress | CallAnswered | MediaChanged | DigitSignalled | TransferEnded | HopFailed | CallFailed | CallEnded
+)
 """What is told of one call."""
 Event = OfCall | RegistrationChanged | AddressDiscovered | ProbeEnded

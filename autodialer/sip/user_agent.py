@@ -83,6 +83,11 @@ class UserAgent:
         if (call := self._calls.get(call_id)) is not None:
             call.change_address(host, port, now)
 
+    def refer(self, call_id: str, target: str, now: float) -> None:
+        """Transfer an answered call to a SIP URI; TransferEnded tells how it ended."""
+        if (call := self._calls.get(call_id)) is not None:
+            call.refer(target, now)
+
     def know_host(self, host: str) -> None:
         """Take messages from this IPv4 address. The next hops of calls are known by themselves."""
         self._known_hosts.add(host)

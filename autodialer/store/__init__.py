@@ -8,6 +8,7 @@ from autodialer.store.dnc import DncEntry
 from autodialer.store.dnc_imports import DncImport
 from autodialer.store.engine import AnyRow
 from autodialer.store.erasing import Erasure
+from autodialer.store.key_figures import KeyFigures
 from autodialer.store.live import DialerSeen
 from autodialer.store.migrations import migrate
 from autodialer.store.paging import Page
@@ -34,6 +35,7 @@ __all__ = [
     "Figures",
     "HourReport",
     "Issued",
+    "KeyFigures",
     "NewSubscriber",
     "Page",
     "RejectedRow",

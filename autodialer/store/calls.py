@@ -8,6 +8,7 @@ from sqlalchemy import Select, select
 from autodialer.errors import NotFound
 from autodialer.model import CallOutcome, CallRecord, Cause, Disposition, EndedBy, JobState, RtpStats
 from autodialer.store.engine import AnyRow, Database
+from autodialer.store.key_figures import KeyFigures, key_figures
 from autodialer.store.outcomes import OUTCOME_COLUMNS
 from autodialer.store.owned import owned_by
 from autodialer.store.paging import DEFAULT_LIMIT, Page, fetch_page
@@ -62,6 +63,11 @@ class Calls:
         """The figures of a campaign so far."""
         with self._database.read() as connection:
             return campaign_report(connection, campaign_key)
+
+    def keys(self, campaign_key: int) -> dict[str, KeyFigures]:
+        """Key -> what it did in the calls of a campaign so far."""
+        with self._database.read() as connection:
+            return key_figures(connection, campaign_key)
 
 
 def _finished() -> Select[Any]:
@@ -130,6 +136,7 @@ def _record_from(row: AnyRow) -> CallRecord:
         outcome=outcome,
         next_at=row.next_at,
         next_rule=row.next_rule,
+        key_results=row.key_results,
     )
 
 

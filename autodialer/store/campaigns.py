@@ -15,6 +15,7 @@ from autodialer.model import (
     Campaign,
     CampaignState,
     JobState,
+    KeyAction,
     RetryRule,
     SubscriberState,
 )
@@ -67,6 +68,9 @@ class CampaignRules(TypedDict, total=False):
     cap_day: int | None
     cap_week: int | None
     retry: Mapping[str, RetryRule]
+    keys: Mapping[str, KeyAction]
+    transfer_to: str | None
+    key_wait_s: float | None
 
 
 DEFAULTS: CampaignRules = {
@@ -81,6 +85,9 @@ DEFAULTS: CampaignRules = {
     "cap_day": None,
     "cap_week": None,
     "retry": {},
+    "keys": {},
+    "transfer_to": None,
+    "key_wait_s": None,
 }
 
 

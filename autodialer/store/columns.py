@@ -12,7 +12,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateColumn, CreateTable
 from sqlalchemy.sql.compiler import DDLCompiler
 
-from autodialer.model import DigitTime, DigitVia
+from autodialer.model import DigitTime, DigitVia, KeyAction, KeyEffect, KeyResult
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
@@ -91,6 +91,25 @@ class DigitTimes(TypeDecorator[Sequence[DigitTime]]):
         """From the database."""
         presses = json.loads(value) if value else ()
         return tuple(DigitTime(digit=digit, at_s=at_s, via=DigitVia(via)) for digit, at_s, via in presses)
+
+
+class KeyResults(TypeDecorator[Sequence[KeyResult]]):
+    """What keys did in a call as JSON, `[["5","transfer",2.34,"refused",603]]`; none: NULL, read as `()`."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Sequence[KeyResult] | None, dialect: Dialect) -> str | None:
+        """To the database."""
+        rows = [[press.digit, press.action, press.at_s, press.effect, press.code] for press in value or ()]
+        return json.dumps(rows, separators=(",", ":")) if rows else None
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Sequence[KeyResult]:
+        """From the database."""
+        return tuple(
+            KeyResult(digit=digit, action=KeyAction(action), at_s=at_s, effect=KeyEffect(effect), code=code)
+            for digit, action, at_s, effect, code in (json.loads(value) if value else ())
+        )
 
 
 @compiles(CreateColumn, "sqlite")

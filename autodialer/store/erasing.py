@@ -1,8 +1,9 @@
 """Erasing a person: who he was goes from all rows, what became of the calls stays in the statistics."""
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Text, delete, or_, select, type_coerce, update
@@ -32,7 +33,7 @@ from autodialer.store.tables import (
 from autodialer.store.transitions import is_one_of
 from autodialer.store.turning_away import EXCLUDED_ERASED, exclude
 
-NOBODY = {"number": "", "digits": "", "digit_times": None, "message": None}
+NOBODY: Mapping[str, Any] = {"number": "", "digits": "", "digit_times": (), "key_results": (), "message": None}
 """What a call row of an erased person holds."""
 
 

@@ -23,6 +23,7 @@ from autodialer.store.callbases import BATCH_ROWS
 from autodialer.store.columns import new_id
 from autodialer.store.engine import AnyRow
 from autodialer.store.frequency import SPANS, Retry, put_off_retries
+from autodialer.store.key_figures import count_keys
 from autodialer.store.prepared import Prepared
 from autodialer.store.rows import campaigns_from, select_campaigns
 from autodialer.store.stopping import STOPPED
@@ -233,11 +234,8 @@ def _why_it_ends(row: AnyRow, result: JobResult) -> str | None:
 
 def _without_person(result: JobResult) -> JobResult:
     """He was erased while he was being called."""
-    return replace(
-        result,
-        job=replace(result.job, number=""),
-        outcome=replace(result.outcome, digits="", digit_times=(), message=None),
-    )
+    outcome = replace(result.outcome, digits="", digit_times=(), message=None)
+    return replace(result, job=replace(result.job, number=""), outcome=outcome, key_results=())
 
 
 def _store(connection: Connection, accepted: Sequence[tuple[JobResult, str | None]], now: datetime) -> None:
@@ -266,6 +264,7 @@ def _store(connection: Connection, accepted: Sequence[tuple[JobResult, str | Non
     for state in (JobState.QUEUED, JobState.CANCELLED) if cancelled else ():
         _MOVE_JOB.execute(connection, [{**of_job, "to_state": state.value} for of_job in cancelled])
     _MOVE_SUBSCRIBER.execute(connection, people)
+    count_keys(connection, [result for result, _ in accepted if result.key_results])
 
 
 def _end_of(step: NextStep, end: str | None) -> str | None:
@@ -293,6 +292,7 @@ def _call_values(result: JobResult, *, ends: str | None) -> dict[str, Any]:
         "rtp_lost": rtp.lost if rtp else None,
         "rtp_jitter_ms": rtp.jitter_ms if rtp else None,
         "rtp_one_way_audio": rtp.one_way_audio if rtp else None,
+        "key_results": result.key_results,
         "next_at": None if ends else step.not_before,
         "next_rule": ends or step.rule,
     }

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, insert, select
 
-from autodialer.model import Callbase, Campaign, CampaignState, RetryRule, Role, Subscriber, User
+from autodialer.model import Callbase, Campaign, CampaignState, KeyAction, RetryRule, Role, Subscriber, User
 from autodialer.store.engine import AnyRow
 from autodialer.store.tables import callbases, campaign_trunks, campaigns, sounds, trunks
 
@@ -113,6 +113,9 @@ def _campaign_from(row: AnyRow, in_order: Sequence[AnyRow]) -> Campaign:
         cap_day=row.cap_day,
         cap_week=row.cap_week,
         retry=retry_from(row.retry),
+        keys={digit: KeyAction(action) for digit, action in row.keys.items()},
+        transfer_to=row.transfer_to,
+        key_wait_s=row.key_wait_s,
         hidden=row.hidden,
         created_at=row.created_at,
         started_at=row.started_at,

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from autodialer.model import Campaign, SubscriberState
 from autodialer.store import AnyRow, Store
+from autodialer.web.campaign_keys import key_results_cell
 from autodialer.web.tables import Cell, Table
 
 CALL_COLUMNS = (
@@ -35,6 +36,7 @@ CALL_COLUMNS = (
     "played_s",
     "played_share",
     "digits",
+    "key_results",
     "ended_by",
     "next_at",
     "next_rule",
@@ -105,6 +107,8 @@ def _cell(value: Any) -> Cell:
     kind = type(value)
     if kind is datetime:
         return f"{_second(int(value.timestamp()))}.{value.microsecond // 1000:03}Z"
+    if kind is tuple:
+        return key_results_cell(value)
     plain: Cell = str(value) if kind is UUID else value
     return plain
 

@@ -20,6 +20,7 @@ from autodialer.model import (
     User,
 )
 from autodialer.store import AuditEntry, Counts, RejectedRow
+from autodialer.web.campaign_keys import present_key_results, present_keys
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -191,6 +192,7 @@ def campaign(value: Campaign, progress: Progress) -> Json:
         "sound_id": str(value.sound_id),
         "callbase_id": str(value.callbase_id),
         "retry": retry(value.retry),
+        **present_keys(value),
         "created_at": time(value.created_at),
         "started_at": time(value.started_at),
         "finished_at": time(value.finished_at),
@@ -225,6 +227,7 @@ def call(value: CallRecord) -> Json:
         "state": value.state.value,
         "trunk_id": identifier(value.trunk_id),
         **_outcome(value.outcome),
+        "key_results": present_key_results(value.key_results),
         "next_attempt": {"at": time(value.next_at), "rule": value.next_rule},
     }
 

@@ -1,11 +1,16 @@
 """The JSON of a report."""
 
+from collections.abc import Mapping
+
 from autodialer.model import Campaign
-from autodialer.store import CampaignReport, Counts, Figures, HourReport, TrunkReport
+from autodialer.store import CampaignReport, Counts, Figures, HourReport, KeyFigures, TrunkReport
+from autodialer.web.campaign_keys import present_key_figures
 from autodialer.web.present import Json, counts, identifier, time
 
 
-def present_report(campaign: Campaign, subscribers: Counts, report: CampaignReport) -> Json:
+def present_report(
+    campaign: Campaign, subscribers: Counts, report: CampaignReport, keys: Mapping[str, KeyFigures]
+) -> Json:
     """What became of a campaign."""
     return {
         "campaign_id": str(campaign.id),
@@ -19,6 +24,7 @@ def present_report(campaign: Campaign, subscribers: Counts, report: CampaignRepo
         "attempts_to_reach": {str(attempts): reached for attempts, reached in report.attempts_to_reach.items()},
         "listened": list(report.listened),
         "digits": dict(report.digits),
+        "keys": present_key_figures(keys),
         "by_hour": [_hour(item) for item in report.by_hour],
         "by_trunk": [_trunk(item) for item in report.by_trunk],
         "cost": report.cost,

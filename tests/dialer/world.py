@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Self, Unpack
 
 import numpy as np
 import soundfile
@@ -15,7 +15,7 @@ import soundfile
 from autodialer.config import Settings
 from autodialer.media.sound import import_sound
 from autodialer.model import CallRecord, Campaign, CampaignState, Disposition, RetryRule
-from autodialer.store import NewSubscriber, Secrets, Store, migrate
+from autodialer.store import CampaignRules, NewSubscriber, Secrets, Store, migrate
 from tests.peers.ports import free_ports, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,8 +69,10 @@ class World:
         retry: Mapping[str, RetryRule] = NO_RETRIES,
         password: str = "secret",
         media_ports: str = "per_call",
+        number_format: str = "{e164}",
+        **rules: Unpack[CampaignRules],
     ) -> Campaign:
-        """A running campaign over these numbers."""
+        """A running campaign over these numbers; `rules` are more of its own."""
         trunk = self.store.trunks.create(
             self.owner,
             name="provider",
@@ -78,6 +80,7 @@ class World:
             port=gateway[1],
             username="user",
             password=password,
+            number_format=number_format,
             max_channels=max_channels,
             cps=cps,
             media_ports=media_ports,
@@ -98,6 +101,7 @@ class World:
             ring_timeout_s=ring_timeout_s,
             max_attempts=max_attempts,
             retry=retry,
+            **rules,
         )
         return self.store.campaigns.start(campaign.id, self.owner)
 

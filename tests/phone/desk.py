@@ -105,6 +105,7 @@ class Desk:
         *,
         ring_timeout_s: float = 20.0,
         max_call_s: float = 60.0,
+        key_wait_s: float = 0.0,
         reference: object = None,
     ) -> Call:
         """Call and return at once. Without a reference it is the number."""
@@ -114,6 +115,7 @@ class Desk:
             sound_s=self.sound_s,
             ring_timeout_s=ring_timeout_s,
             max_call_s=max_call_s,
+            key_wait_s=key_wait_s,
         )
         started = time.monotonic()
         call = self.phone.call(number, plan)

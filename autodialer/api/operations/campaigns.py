@@ -4,6 +4,7 @@ from uuid import UUID
 
 from autodialer import report
 from autodialer.api.operations.base import Json, Operations
+from autodialer.api.operations.campaign_keys import key_fields
 from autodialer.errors import Conflict
 from autodialer.model import Campaign
 from autodialer.web import present
@@ -24,7 +25,8 @@ class CampaignOperations(Operations):
         """A draft. Raises Invalid that names the field whose object there is not."""
 
         def create() -> UUID:
-            campaign = self._store.campaigns.create(caller.user.key, **campaign_fields(self._store, caller, fields))
+            values = campaign_fields(self._store, caller, key_fields(fields))
+            campaign = self._store.campaigns.create(caller.user.key, **values)
             self._audit(caller, "campaigns.create", campaign.id, name=campaign.name)
             return campaign.id
 
@@ -35,8 +37,9 @@ class CampaignOperations(Operations):
         return self._present_campaign(self._store.campaigns.get(campaign_id, caller.owner_key))
 
     def change_campaign(self, caller: Caller, campaign_id: UUID, fields: Json) -> Json:
-        """Change the rules. Raises Conflict once it has ended."""
-        self._store.campaigns.update(campaign_id, caller.owner_key, **campaign_rules(fields))
+        """Change the rules. Raises Conflict once it has ended, or when a key would change its meaning."""
+        campaign = self._store.campaigns.get(campaign_id, caller.owner_key)
+        self._store.campaigns.update(campaign_id, caller.owner_key, **campaign_rules(key_fields(fields, campaign)))
         return self._changed_campaign(caller, campaign_id, "campaigns.change", **fields)
 
     def start_campaign(self, caller: Caller, campaign_id: UUID) -> Json:
@@ -93,7 +96,7 @@ class CampaignOperations(Operations):
         """What became of a campaign."""
         campaign = self._store.campaigns.get(campaign_id, caller.owner_key)
         counts, figures = self._store.campaigns.counts(campaign.key), self._store.calls.report(campaign.key)
-        return present_report(campaign, counts, figures)
+        return present_report(campaign, counts, figures, self._store.calls.keys(campaign.key))
 
     # -- parts of the above
 

@@ -85,11 +85,15 @@ class MediaLoop:
             ended, progress = self._sending.send_due(now)
             for line in ended:
                 assert isinstance(line, Line)
-                self._rest(line)
-                played = line.session.played_frames
-                self._events.tell({"event": "finished", "session": line.name, "played": played})
+                self._finish(line)
             if progress:
                 self._events.tell_progress(progress)
+
+    def _finish(self, line: Line) -> None:
+        """Its sound is at its end, or cannot be sent."""
+        self._rest(line)
+        played, repeats = line.session.played_frames, line.session.repeats
+        self._events.tell({"event": "finished", "session": line.name, "played": played, "repeats": repeats})
 
     def _rest(self, line: Line) -> None:
         """Nothing is to be sent on it for a while."""
@@ -176,6 +180,8 @@ class MediaLoop:
             self._hold(command["session"])
         elif operation == "move":
             self._move(command)
+        elif operation == "repeat":
+            self._repeat(command["session"])
         elif operation == "send_digits":
             self._send_digits(command["session"], command["digits"])
         elif operation == "close":
@@ -276,16 +282,24 @@ class MediaLoop:
             lead_in_ms=command["lead_in_ms"],
             symmetric=command["symmetric"],
         )
-        if not line.session.playing:
-            self._rest(line)
-            if command["sound"] is not None:
-                self._events.tell({"event": "finished", "session": line.name, "played": 0})
-            return
-        self._pace(line)
+        self._go_on(line, silent=command["sound"] is None)
 
-    def _pace(self, line: Line) -> None:
-        self._quiet.pop(line, None)
-        self._sending.add(line, time.monotonic())
+    def _go_on(self, line: Line, *, silent: bool = False) -> None:
+        """Send on if there is anything to send now; `silent`: nobody waits for the end of a sound."""
+        if line.session.playing:
+            self._quiet.pop(line, None)
+            self._sending.add(line, time.monotonic())
+        elif line.session.ended and not silent:
+            self._finish(line)
+        else:
+            self._rest(line)
+
+    def _repeat(self, name: str) -> None:
+        line = self._lines.get(name)
+        if line is not None and line.session.started:
+            self._sending.remove(line)
+            line.session.repeat(time.monotonic())
+            self._go_on(line)
 
     def _send_digits(self, name: str, digits: str) -> None:
         line = self._lines.get(name)
@@ -304,12 +318,12 @@ class MediaLoop:
     def _move(self, command: Command) -> None:
         line = self._lines.get(command["session"])
         remote: Address = (command["remote"][0], command["remote"][1])
-        if line is None or not line.session.started or line.session.ended:
+        if line is None or not line.session.started:
             return
-        if not is_address(remote) or not command["codes"]:
+        over = line.session.ended
+        if not is_address(remote) or not (command["codes"] or over):
             self._events.tell_problem(line.name, f"the sound cannot go on to {remote}")
-            self._rest(line)
-            self._events.tell({"event": "finished", "session": line.name, "played": line.session.played_frames})
+            self._finish(line)
             return
         self._sending.remove(line)
         if not self._claim_remote(line, remote, command):
@@ -322,7 +336,7 @@ class MediaLoop:
             codes=command["codes"],
             telephone_event_pt=command["telephone_event_pt"],
         )
-        self._pace(line)
+        self._go_on(line, silent=over)
 
     def _close(self, name: str, ended_at: float | None) -> None:
         line = self._lines.pop(name, None)

@@ -51,6 +51,8 @@ class SoundFinished:
     """The last packet of the sound has left, or there was none to send."""
 
     session_id: str
+    repeats: int = 0
+    """How often the sound had been begun again by then."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,7 +231,7 @@ class MediaProcess:
     ) -> None:
         """Go on with the same sound, from where it stands, to `remote`; ends a hold. Never waits.
 
-        Nothing happens to a session that has not begun to play, or has ended.
+        Nothing happens to a session that has not begun to play.
         """
         self._send(
             {
@@ -242,6 +244,10 @@ class MediaProcess:
                 "telephone_event_pt": telephone_event_pt,
             }
         )
+
+    def repeat(self, session_id: str) -> None:
+        """Begin the sound again, without its lead-in; SoundFinished follows once more. Never waits."""
+        self._send({"op": "repeat", "session": session_id})
 
     def send_digits(self, session_id: str, digits: str) -> None:
         """Press keys (0 to 9, *, #, A to D) as telephone-events, one after the other. Never waits.
@@ -311,7 +317,7 @@ class MediaProcess:
         elif event == "finished":
             with self._lock:
                 self._played[session_id] = message["played"]
-            self._tell(SoundFinished(session_id=session_id))
+            self._tell(SoundFinished(session_id=session_id, repeats=message["repeats"]))
         elif event == "digit":
             self._tell(DigitReceived(session_id=session_id, digit=message["digit"], at=message["at"]))
         elif event == "problem":

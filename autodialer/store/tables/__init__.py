@@ -5,7 +5,7 @@ The keys of what a user makes are never given to another object (AUTOINCREMENT),
 """
 
 from autodialer.store.tables.accounts import audit, idempotency_keys, refresh_tokens, token_families, users
-from autodialer.store.tables.counters import call_counts, call_spreads, subscriber_counts
+from autodialer.store.tables.counters import call_counts, call_spreads, key_counts, subscriber_counts
 from autodialer.store.tables.dialing import (
     COMMAND_KINDS,
     LIVE_JOB_STATES,
@@ -47,6 +47,7 @@ __all__ = [
     "dnc_imports",
     "dnc_rejected_rows",
     "idempotency_keys",
+    "key_counts",
     "metadata",
     "refresh_tokens",
     "rejected_rows",

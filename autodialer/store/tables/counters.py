@@ -1,4 +1,5 @@
-"""Running figures of campaigns, kept by triggers (autodialer.store.counting) in the transaction of the row they count.
+"""Running figures of campaigns, kept in the transaction of the row they count: by triggers
+(autodialer.store.counting), and those of keys by what records the calls (autodialer.store.key_figures).
 
 A report adds up these few rows instead of a million calls. They outlive the rows they were counted from: what retention
 deletes stays in the statistics.
@@ -47,4 +48,17 @@ subscriber_counts = Table(
     PrimaryKeyConstraint("campaign_key", "state", "reason", "attempts"),
     sqlite_with_rowid=False,
     comment="rows of campaign_subscribers, counted as they change",
+)
+
+key_counts = Table(
+    "key_counts",
+    metadata,
+    refers("campaign_key", "campaigns.key"),
+    words("digit"),
+    words("action"),
+    words("effect", comment="of several presses in a call the last that changed anything"),
+    count("calls"),
+    PrimaryKeyConstraint("campaign_key", "digit", "action", "effect"),
+    sqlite_with_rowid=False,
+    comment="finished calls in which a key of the campaign was pressed, counted as they are recorded",
 )

@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 
 from autodialer.model import CampaignLimit, Cause, Disposition, EndedBy, JobState
-from autodialer.store.columns import DigitTimes, JsonObject, Key, PublicId
+from autodialer.store.columns import DigitTimes, JsonObject, Key, KeyResults, PublicId
 from autodialer.store.tables.shapes import (
     at,
     count,
@@ -56,6 +56,10 @@ campaigns = Table(
     integer("max_attempts"),
     seconds("min_played_s", nullable=True),
     Column("retry", JsonObject, comment='JSON: {"busy": {"after_s": 300, "times": 3}, ...}'),
+    # What the keys of the callee do, `{"1": "confirm"}`; where one transfers; the wait for one after the sound.
+    Column("keys", JsonObject),
+    words("transfer_to", nullable=True),
+    seconds("key_wait_s", nullable=True),
     flag("hidden", "behind a sample call; no list shows it"),
     Column(
         "next_subscriber_key",
@@ -204,6 +208,8 @@ calls = Table(
     Column("rtp_lost", Integer),
     Column("rtp_jitter_ms", Float),
     Column("rtp_one_way_audio", Boolean),
+    # What each press of a key did that means something in the campaign.
+    Column("key_results", KeyResults),
     words("message", nullable=True),
     at("next_at", comment="NULL: no further attempt"),
     words("next_rule", comment="the rule that made the next attempt, or ended them"),

@@ -6,7 +6,7 @@ from alembic import op
 from autodialer.store import columns
 
 revision = "0012"
-down_revision = "0010"
+down_revision = "0011"
 
 # Frozen as autodialer.store.counting made them; other dialects get theirs with their first migration.
 TRIGGERS = {
@@ -85,7 +85,7 @@ FROM campaign_subscribers GROUP BY 1, 2, 3, 4""",
 
 
 def upgrade() -> None:
-    """From 0010 to 0012."""
+    """From 0011 to 0012."""
     _create_tables()
     op.add_column("trunks", sa.Column("price_per_min", sa.Float(), nullable=True))
     op.drop_index(op.f("campaign_subscribers_campaign_key_state_attempts"), "campaign_subscribers")

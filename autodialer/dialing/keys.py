@@ -1,0 +1,71 @@
+"""What follows when a callee presses a key: to the campaign's rules, and on to the call and the DNC list."""
+
+import logging
+from dataclasses import dataclass
+from uuid import UUID
+
+from autodialer.campaign.keys import KeyPad
+from autodialer.campaign.numbers import dial_string
+from autodialer.errors import Unavailable
+from autodialer.model import Campaign, ClaimedJob, KeyAction, KeyEffect, Trunk
+from autodialer.phone.plan import CallEvent
+from autodialer.phone.pool import PhonePool
+from autodialer.store import Store
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptOut:
+    """A number that wants no further call."""
+
+    number: str
+    owner_key: int
+    """Of the campaign."""
+    call_id: UUID
+
+
+class Keys:
+    """The keys of all calls under way."""
+
+    def __init__(self, store: Store, phones: PhonePool) -> None:
+        self._store = store
+        self._phones = phones
+        self._unlisted: list[OptOut] = []
+        """Those that the database did not take yet."""
+
+    def take(self, event: CallEvent, pad: KeyPad, job: ClaimedJob, campaign: Campaign, trunk: Trunk | None) -> None:
+        """A key was pressed in this call, or the transfer ended that one asked for."""
+        if event.transferred is not None:
+            how = event.transferred
+            logger.info("call %s: the transfer ended: %s, status %s", job.call_id, how.how, how.code)
+            pad.transfer_ended(KeyEffect(how.how.value), how.code)
+        if event.pressed is None:
+            return
+        action = pad.press(event.pressed.digit, event.pressed.at_s)
+        if action is None:
+            return
+        logger.info("call %s: key %s: %s", job.call_id, event.pressed.digit, action)
+        call = self._phones.find(job.call_id)
+        if action is KeyAction.OPT_OUT:
+            self._opt_out(OptOut(number=job.number, owner_key=campaign.owner_key, call_id=job.call_id))
+            self._phones.hang_up(job.call_id)
+        elif action is KeyAction.REPEAT and call is not None:
+            call.repeat()
+        elif action is KeyAction.TRANSFER and call is not None and campaign.transfer_to and trunk is not None:
+            call.transfer(dial_string(campaign.transfer_to, trunk.number_format))
+
+    def _opt_out(self, opt_out: OptOut) -> None:
+        """Written before the call ends, so that no crash loses it."""
+        self._unlisted.append(opt_out)
+        try:
+            self.write_opt_outs()
+        except Unavailable as exc:
+            logger.error("call %s: %s will go on the DNC list later: %s", opt_out.call_id, opt_out.number, exc)
+
+    def write_opt_outs(self) -> None:
+        """Enter in the DNC list what the database did not take before. Raises Unavailable."""
+        while self._unlisted:
+            entry = self._unlisted[0]
+            self._store.dnc.opt_out(entry.number, entry.owner_key, entry.call_id)
+            self._unlisted.pop(0)

@@ -1,0 +1,117 @@
+"""What an answered call lets its callee hear: the sound, the sound again, or nothing; and how long it lasts after that.
+
+Everything happens in the loop thread of the call's phone.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from pyVoIP import RTP
+
+from autodialer.phone.plan import CallPlan
+from autodialer.phone.rtp_client import RtpClient
+from autodialer.sip.sdp import MediaPlan
+
+TAIL_S = 0.3
+"""From the last packet of the sound to our BYE, so that the callee's jitter buffer plays it out."""
+_KINDS = {"PCMU": RTP.PayloadType.PCMU, "PCMA": RTP.PayloadType.PCMA}
+
+
+def codecs_of(media: MediaPlan) -> dict[int, RTP.PayloadType]:
+    """Payload types as pyVoIP keeps them."""
+    codecs = {media.payload_type: _KINDS[media.codec]}
+    if media.telephone_event_pt is not None:
+        codecs[media.telephone_event_pt] = RTP.PayloadType.EVENT
+    return codecs
+
+
+class Listener(Protocol):
+    """The call whose callee listens."""
+
+    plan: CallPlan
+    RTPClients: Sequence[RtpClient]
+
+    def hangup(self) -> None:
+        """End the call."""
+
+    def run_later(self, delay_s: float, fn: Callable[[], object]) -> None:
+        """Run `fn` in the loop thread after a while."""
+
+
+class Playing:
+    """The sound of one call."""
+
+    def __init__(self, call: Listener) -> None:
+        """`call` may be a weak proxy; `stop` comes before its end."""
+        self._call = call
+        self._media: MediaPlan | None = None
+        """What both sides agreed to last; None as long as the sound has no address to go to."""
+        self._repeats = 0
+        """How often the sound was begun again."""
+        self._over = False
+        """The sound is at its end."""
+        self.paused = False
+        """Nothing is to be heard and nobody hangs up, whatever the callee's side asks of the media."""
+        self._turn = 0
+        """Counts what puts off the end of a call whose sound is over."""
+
+    def begin(self, media: MediaPlan) -> None:
+        """Send the sound."""
+        self._media = media
+        for client in self._call.RTPClients:
+            client.start()
+
+    def follow(self, media: MediaPlan) -> None:
+        """The callee moved, held or resumed the media."""
+        self._media = media
+        if self.paused:
+            return
+        for client in self._call.RTPClients:
+            if media.held:
+                client.hold()
+            else:
+                client.move(codecs_of(media), media.host, media.port)
+
+    def repeat(self) -> None:
+        """Begin the sound again, whether or not it is at its end."""
+        if self.paused or self._media is None:
+            return
+        self._turn += 1
+        self._repeats += 1
+        self._over = False
+        for client in self._call.RTPClients:
+            client.repeat()
+
+    def pause(self) -> None:
+        """Be silent, and do not hang up, until `resume`."""
+        self._turn += 1
+        self.paused = True
+        for client in self._call.RTPClients:
+            client.hold()
+
+    def resume(self) -> None:
+        """Go on where the sound stands; after its end the callee has the whole wait for a key again."""
+        self.paused = False
+        if self._media is not None:
+            self.follow(self._media)
+        if self._over:
+            self._end_soon()
+
+    def finished(self, repeats: int) -> None:
+        """The last packet of the sound has left; by then it had been begun again so many times."""
+        if repeats == self._repeats:
+            self._over = True
+            self._end_soon()
+
+    def stop(self) -> None:
+        """The call is over."""
+        self._turn += 1
+
+    def _end_soon(self) -> None:
+        turn = self._turn
+
+        def end() -> None:
+            if turn == self._turn and not self.paused:
+                self._call.hangup()
+
+        self._call.run_later(TAIL_S + self._call.plan.key_wait_s, end)
