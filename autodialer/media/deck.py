@@ -179,6 +179,13 @@ class Deck(Generic[Owner]):
             return session.played_frames
         return session.played_with(int(self._columns.left[row]))
 
+    def standing(self, session: Session) -> tuple[int, int] | None:
+        """The timestamp of the next packet and how many are left of the segment; None for one that is not in."""
+        row = self._rows.get(session)
+        if row is None:
+            return None
+        return int(self._columns.headers["timestamp"][row]), int(self._columns.left[row])
+
     def advance(self, failed: list[int]) -> list[tuple[Session, Owner]]:
         """All rows have had their turn, those in `failed` without a packet that left.
 

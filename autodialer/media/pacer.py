@@ -44,6 +44,10 @@ class Pacer:
         """Where a session has its place, None when it is not in."""
         return self._slot_of.get(session)
 
+    def next_turn(self, slot: int) -> float:
+        """Monotonic time at which the slot is due next."""
+        return self.deadline + (slot - self._next_slot) % SLOTS * PERIOD_S / SLOTS
+
     def sessions(self, slot: int) -> list[Hashable]:
         """The sessions of a slot."""
         return list(self._slots[slot])

@@ -3,9 +3,13 @@
 import struct
 from dataclasses import dataclass
 
+from autodialer.media.reporting import Heard
+
 _HEADER = struct.Struct("!BBHII")
 VERSION_BITS = 0x80
 MARKER_BIT = 0x80
+EVENT_OCTETS = 4
+"""Of a telephone-event's payload (RFC 4733 section 2.3)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -147,6 +151,15 @@ class Reception:
         since = min(held_back, round((now - self._seen_at) / PACKET_S)) if self._seen_at is not None else 0
         missing = self.lost - (held_back - since)
         return self.received + held_back, missing if missing > UNSURE else 0
+
+    def heard(self, now: float, held_back: int) -> Heard | None:
+        """What a report says of it; None of nothing, or when packets are only sampled."""
+        received, lost = self.figures(now, held_back)
+        if self._ssrc is None or lost is None:
+            return None
+        return Heard(
+            ssrc=self._ssrc, expected=received + lost, lost=lost, highest=self._highest, jitter=int(self._jitter)
+        )
 
     def _sampled(self, now: float, lost_before: int) -> int:
         if self.lost is None or self._seen_at is None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from autodialer.media import g711, rtp
 from autodialer.media.digit_sender import DigitSender, EventNumbers
 from autodialer.media.dtmf import DigitReceiver
+from autodialer.media.reporting import Heard, Sent
 
 PTIME_MS = 20
 FRAME = g711.SAMPLE_RATE * PTIME_MS // 1000
@@ -40,6 +41,10 @@ class SessionStats:
     """The most that left in one go before the sound was repeated last."""
     discarded: int = 0
     """Datagrams that were no RTP."""
+    remote_lost: int | None = None
+    """Packets of ours that the callee's side missed, by its RTCP reports; None without any."""
+    round_trip_ms: float | None = None
+    """By the same reports."""
 
     def without_late(self, late: int) -> "SessionStats":
         """The same but for the last `late` packets, which nobody listened to any more."""
@@ -320,6 +325,38 @@ class Session:
         """Whether the callee was heard and where it is will not change: most of its audio need not be looked at."""
         return self._reception.received >= SETTLED_AFTER and (self._latched or not self._symmetric)
 
+    @property
+    def ssrc(self) -> int:
+        """Of what it sends."""
+        return self._ssrc
+
+    def sent(self, timestamp: int, frames_left: int) -> Sent:
+        """What has left when so many packets of the lead-in, or the sound, are left; for RTCP."""
+        packets = self._packets_sent(frames_left)
+        octets = (packets - self._digit_packets) * FRAME + self._digit_packets * rtp.EVENT_OCTETS
+        return Sent(ssrc=self._ssrc, timestamp=timestamp & 0xFFFFFFFF, packets=packets, octets=octets)
+
+    def sent_at_rest(self, now: float) -> Sent:
+        """The same while nothing is being sent; the timestamp counts on."""
+        since = self._silent_since if self._held_at is None else self._held_at
+        passed = 0 if since is None else int((now - since) * g711.SAMPLE_RATE)
+        return self.sent(self._timestamp + passed, self._segment_left)
+
+    @property
+    def _segment_left(self) -> int:
+        return self._lead_in_left if self.leading_in else self._frames_left
+
+    def _packets_sent(self, segment_left: int) -> int:
+        if self.leading_in:
+            done = self._lead_in - segment_left + self._frames - self._frames_left
+        else:
+            done = self._lead_in + self._frames - segment_left
+        return done + self._sent_before + self._digit_packets - self._failures
+
+    def heard(self, now: float, *, held_back: int = 0) -> Heard | None:
+        """What has come of the source that it hears; None: nothing, or nobody counts the packets."""
+        return self._reception.heard(now, held_back)
+
     def sample(self, one_in: int) -> None:
         """Only one of so many of the callee's audio packets gets to us from now on, and nobody counts the rest."""
         self._reception.sample(one_in)
@@ -328,13 +365,7 @@ class Session:
         """The figures so far; `held_back` is how many of the callee's packets the system kept from us unseen."""
         received, lost = self._reception.figures(now, held_back)
         return SessionStats(
-            sent=self._lead_in
-            - self._lead_in_left
-            + self._frames
-            - self._frames_left
-            - self._failures
-            + self._sent_before
-            + self._digit_packets,
+            sent=self._packets_sent(self._segment_left),
             received=received,
             lost=lost,
             jitter_ms=self._reception.jitter_ms,

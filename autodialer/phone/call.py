@@ -204,7 +204,10 @@ class Call(VoIPCall):
 
     def _start_media(self, media: MediaPlan) -> None:
         codecs = codecs_of(media)
-        self.create_rtp_clients(codecs, self.myIP, self.port, self.request, media.port, remote_host=media.host)
+        host, reports_to = media.host, media.rtcp
+        self.create_rtp_clients(
+            codecs, self.myIP, self.port, self.request, media.port, remote_host=host, reports_to=reports_to
+        )
         self._playing.begin(media)
 
     def create_rtp_clients(
@@ -216,6 +219,7 @@ class Call(VoIPCall):
         baseport: int,
         *,
         remote_host: str = "",
+        reports_to: Address | None = None,
     ) -> None:
         """One handle on this call's media session."""
         client = RtpClient(
@@ -230,6 +234,7 @@ class Call(VoIPCall):
             session_id=self.media_id,
             plan=self.plan,
             symmetric=self.phone.sip.account.symmetric_rtp,
+            reports_to=reports_to,
         )
         self.RTPClients.append(client)
 

@@ -70,7 +70,7 @@ class Playing:
             if media.held:
                 client.hold()
             else:
-                client.move(codecs_of(media), media.host, media.port)
+                client.move(codecs_of(media), media.host, media.port, reports_to=media.rtcp)
 
     def repeat(self) -> None:
         """Begin the sound again, whether or not it is at its end."""

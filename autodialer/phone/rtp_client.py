@@ -7,7 +7,7 @@ from pyVoIP import RTP
 from autodialer.errors import Conflict, Invalid
 from autodialer.media.dtmf import EVENTS
 from autodialer.media.shell import MediaProcess
-from autodialer.phone.plan import CallPlan
+from autodialer.phone.plan import Address, CallPlan
 
 
 class RtpClient(RTP.RTPClient):
@@ -30,12 +30,14 @@ class RtpClient(RTP.RTPClient):
         session_id: str,
         plan: CallPlan,
         symmetric: bool = True,
+        reports_to: Address | None = None,
     ) -> None:
         super().__init__(assoc, inIP, inPort, outIP, outPort, sendrecv, dtmf=dtmf)
         self._media = media
         self._session_id = session_id
         self._plan = plan
         self._symmetric = symmetric
+        self._reports_to = reports_to
         self.held = True
         """Nothing is to be sent now: the callee holds the call, or `start` is still to come."""
 
@@ -51,6 +53,7 @@ class RtpClient(RTP.RTPClient):
             telephone_event_pt=event_pt,
             lead_in_ms=self._plan.lead_in_ms,
             symmetric=self._symmetric,
+            reports_to=self._reports_to,
         )
         self.held = False
 
@@ -81,9 +84,12 @@ class RtpClient(RTP.RTPClient):
         """Begin the sound again; while the callee holds the call it waits for the end of that."""
         self._media.repeat(self._session_id)
 
-    def move(self, assoc: dict[int, RTP.PayloadType], host: str, port: int) -> None:
+    def move(
+        self, assoc: dict[int, RTP.PayloadType], host: str, port: int, *, reports_to: Address | None = None
+    ) -> None:
         """Go on from where the sound stands, to this address and with these codecs."""
         self.held = False
+        self._reports_to = reports_to
         self.assoc, self.outIP, self.outPort = assoc, host, port
         codec, payload_type, event_pt = self._codec()
         self._media.move(
@@ -93,6 +99,7 @@ class RtpClient(RTP.RTPClient):
             payload_type=payload_type,
             sound_stem=self._plan.sound_stem,
             telephone_event_pt=event_pt,
+            reports_to=reports_to,
         )
 
     def stop(self) -> None:

@@ -59,6 +59,9 @@ class MediaPlan:
     ptime_ms: int | None
     """Packet time that the answerer asks for, None when it says nothing."""
 
+    rtcp: tuple[str, int] | None = None
+    """Where RTCP is taken, when the answer says so (RFC 3605); else at the next port."""
+
     @property
     def held(self) -> bool:
         """The peer takes no RTP for now (RFC 3264 section 8.4)."""
@@ -174,6 +177,15 @@ def _parse_connection(value: str) -> str:
         return ""
 
 
+def _rtcp_address(media: Media, host: str) -> tuple[str, int] | None:
+    """RFC 3605: `a=rtcp:port` or `a=rtcp:port IN IP4 address`; None when it is not there, or makes no sense."""
+    value = next((value for name, value in media.attributes if name == "rtcp"), "")
+    port, _, connection = value.partition(" ")
+    number = parse_number(port, 1, 65535)
+    where = _parse_connection(connection) if connection.strip() else host
+    return (where, number) if number is not None and where else None
+
+
 def judge(session: Media, media: Media, codecs: Sequence[str]) -> MediaPlan | UnusableAnswer:
     """What one audio stream of the peer lets us do."""
     if media.port == 0:
@@ -201,6 +213,7 @@ def judge(session: Media, media: Media, codecs: Sequence[str]) -> MediaPlan | Un
         telephone_event_pt=next((number for number, name in names if name == "TELEPHONE-EVENT"), None),
         direction=next((name for name, _ in attributes if name in _DIRECTIONS), "sendrecv"),
         ptime_ms=parse_number(ptime, 1, 1000),
+        rtcp=_rtcp_address(media, address),
     )
 
 

@@ -116,6 +116,8 @@ def _record_from(row: AnyRow) -> CallRecord:
             received=row.rtp_received,
             lost=row.rtp_lost,
             jitter_ms=row.rtp_jitter_ms,
+            remote_lost=row.rtp_remote_lost,
+            round_trip_ms=row.rtp_round_trip_ms,
             one_way_audio=row.rtp_one_way_audio,
         )
     outcome = CallOutcome(

@@ -45,6 +45,8 @@ CALL_COLUMNS = (
     "rtp_lost",
     "rtp_jitter_ms",
     "rtp_one_way_audio",
+    "rtp_remote_lost",
+    "rtp_round_trip_ms",
 )
 PERSON_COLUMNS = ("id", "number", "name", "comment", "timezone", "state", "reason", "attempts")
 LAST_CALL_COLUMNS = ("disposition", "cause", "sip_code", "invited_at", "ended_at", "billsec_s", "played_s", "digits")

@@ -258,7 +258,8 @@ def _outcome(value: CallOutcome | None) -> Json:
 
 
 def _rtp(value: RtpStats | None) -> Json | None:
-    return _fields(value, ("sent", "received", "lost", "jitter_ms", "one_way_audio")) if value else None
+    names = ("sent", "received", "lost", "jitter_ms", "one_way_audio", "remote_lost", "round_trip_ms")
+    return _fields(value, names) if value else None
 
 
 def _fields(value: object, names: tuple[str, ...]) -> Json:

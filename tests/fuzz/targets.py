@@ -9,8 +9,9 @@ from itertools import count
 from pathlib import Path
 
 from autodialer import stun
-from autodialer.media import dtmf, rtp
+from autodialer.media import dtmf, rtcp, rtp
 from autodialer.media.deck import Deck
+from autodialer.media.reporting import Heard, Reporting, Sent
 from autodialer.media.session import Session
 from autodialer.sip import fields
 from autodialer.sip.digest import authorize, choose, parse_challenges
@@ -117,6 +118,20 @@ def media(data: bytes) -> None:
     deck: Deck[None] = Deck()
     deck.add(session, None)
     assert len(deck.packet(0)) == 172
+
+
+def rtcp_reports(data: bytes) -> None:
+    """An RTCP datagram: what is read of it is written and read the same, and taken without an exception."""
+    reporting = Reporting(0.0, cname="x", epoch_at_zero=0.0, randomness=random.Random(1))
+    for report in rtcp.reports_in(data):
+        assert rtcp.reports_in(bytes(report)) == [report]
+        for block in report.blocks:
+            reporting.take(report, block.ssrc, 1.0)
+        assert reporting.peer.lost is None or reporting.peer.lost >= 0
+        assert reporting.peer.round_trip_ms is None or 0 <= reporting.peer.round_trip_ms <= 60_000
+    heard = Heard(ssrc=1, expected=10, lost=2, highest=10, jitter=3)
+    sent = Sent(ssrc=2, timestamp=1600, packets=10, octets=1600)
+    assert len(rtcp.reports_in(reporting.report(sent, heard, 2.0))) == 1
 
 
 def parse_again(packet: rtp.RtpPacket) -> rtp.RtpPacket | None:
@@ -250,6 +265,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "sdp": sdp,
     "digest": digest,
     "media": media,
+    "rtcp": rtcp_reports,
     "stun": stun_response,
     "framing": framing,
     "call": call,

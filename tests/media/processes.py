@@ -86,10 +86,12 @@ class Callee:
         self.senders: set[tuple[str, int]] = set()
 
     def read(self) -> list[RtpPacket]:
-        """All packets that have come so far."""
+        """All packets that have come so far, but the RTCP of a neighbour's call."""
         with contextlib.suppress(BlockingIOError):
             while True:
                 data, ancillary, _flags, sender = self.socket.recvmsg(4096, 64)
+                if len(data) > 1 and data[1] in (200, 201):
+                    continue
                 packet = rtp.parse(data)
                 assert packet is not None, data
                 self.packets.append(packet)

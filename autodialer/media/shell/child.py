@@ -7,7 +7,6 @@ dialer. The end of the control pipe means that the dialer is gone: the process e
 
 import contextlib
 import gc
-import json
 import math
 import os
 import selectors
@@ -18,17 +17,17 @@ import time
 from collections import deque
 from dataclasses import asdict
 from ipaddress import AddressValueError, IPv4Address
-from typing import BinaryIO
 
 from autodialer import stun
 from autodialer.media.mapping import MappingQuery
 from autodialer.media.session import Address
+from autodialer.media.shell.control import end_with_thread, read_control
 from autodialer.media.shell.events import Command, Events
-from autodialer.media.shell.lines import Line, Port
+from autodialer.media.shell.lines import Line, Port, ReportPort
 from autodialer.media.shell.machine import go_first, raise_descriptor_limit
+from autodialer.media.shell.reports import Reports
 from autodialer.media.shell.senders import best_sender
 from autodialer.media.shell.sending import Sending
-from autodialer.media.shell.sounds import Sounds
 
 SWITCH_INTERVAL_S = 0.0005
 """sendto gives up the GIL and waits up to a switch interval to get it back while the control thread is busy."""
@@ -56,6 +55,7 @@ class MediaLoop:
         self._wake_writer.settimeout(0)
         self._selector.register(self._wake_reader, selectors.EVENT_READ, None)
         self._sending = Sending(best_sender(), time.monotonic())
+        self._reports = Reports(self._sending)
         self._queries: dict[Line, MappingQuery] = {}
         self._quiet: dict[Line, float] = {}
         """Answered sessions that send nothing -> when their keep-alive is due."""
@@ -73,6 +73,7 @@ class MediaLoop:
                 self._obey(self._commands.popleft())
             if self._sending:
                 self._send_due()
+            self._reports.send_due(time.monotonic())
             if self._queries or self._quiet:
                 self._do_chores(time.monotonic())
             if self._sending:
@@ -117,8 +118,9 @@ class MediaLoop:
                 line.send_now(b"", line.session.remote)
 
     def _until_next_chore(self, now: float) -> float | None:
-        due = min([*(query.due_at for query in self._queries.values()), *self._quiet.values()], default=None)
-        return None if due is None else max(0.0, due - now)
+        reports = () if self._reports.due_at is None else (self._reports.due_at,)
+        due = (*(query.due_at for query in self._queries.values()), *self._quiet.values(), *reports)
+        return max(0.0, min(due) - now) if due else None
 
     def _wait(self, span_s: float | None) -> None:
         """Receive until `span_s` from now; None: until something comes."""
@@ -134,6 +136,8 @@ class MediaLoop:
                 return  # what has come can wait, what is due cannot; the selector names the rest first next time
             if key.data is None:
                 self._wake_reader.recv(4096)
+            elif isinstance(key.data, ReportPort):
+                self._reports.receive(key.data, time.monotonic())
             else:
                 self._receive(key.data)
 
@@ -211,7 +215,7 @@ class MediaLoop:
         except (OSError, OverflowError) as exc:
             self._events.tell({"event": "not_opened", "session": name, "message": str(exc)})
             return
-        self._selector.register(own.socket, selectors.EVENT_READ, own)
+        self._listen(own)
         self._leave_port(line)
         line.use(own)
         waiting, line.waiting = line.waiting, None
@@ -235,8 +239,13 @@ class MediaLoop:
         port = Port(*address, shared=command["shared"])
         if port.shared:
             self._shared[address] = port
-        self._selector.register(port.socket, selectors.EVENT_READ, port)
+        self._listen(port)
         return port
+
+    def _listen(self, port: Port) -> None:
+        self._selector.register(port.socket, selectors.EVENT_READ, port)
+        if port.reports is not None:
+            self._selector.register(port.reports.socket, selectors.EVENT_READ, port.reports)
 
     def _leave_port(self, line: Line) -> None:
         """A port that nobody uses any more is free."""
@@ -246,6 +255,8 @@ class MediaLoop:
             self._shared.pop(port.address, None)
             self._sending.close_shared(port.socket)
             self._selector.unregister(port.socket)
+            if port.reports is not None:
+                self._selector.unregister(port.reports.socket)
             port.close()
 
     def _claim_remote(self, line: Line, remote: Address, command: Command) -> bool:
@@ -282,6 +293,8 @@ class MediaLoop:
             lead_in_ms=command["lead_in_ms"],
             symmetric=command["symmetric"],
         )
+        line.signal_reports(command["reports_to"])
+        self._reports.begin(line, time.monotonic())
         self._go_on(line, silent=command["sound"] is None)
 
     def _go_on(self, line: Line, *, silent: bool = False) -> None:
@@ -336,6 +349,7 @@ class MediaLoop:
             codes=command["codes"],
             telephone_event_pt=command["telephone_event_pt"],
         )
+        line.signal_reports(command["reports_to"])
         self._go_on(line, silent=over)
 
     def _close(self, name: str, ended_at: float | None) -> None:
@@ -346,6 +360,7 @@ class MediaLoop:
         self._quiet.pop(line, None)
         self._queries.pop(line, None)
         self._receive(line.port)
+        self._reports.end(line, time.monotonic())
         stats = line.stats(time.monotonic()).without_late(late)
         self._leave_port(line)
         self._events.tell({"event": "closed", "session": name, "stats": asdict(stats)})
@@ -360,29 +375,6 @@ def is_address(address: Address) -> bool:
     return 0 < address[1] < 65536
 
 
-def read_control(control: BinaryIO, loop: MediaLoop, events: Events) -> None:
-    """The control thread: hand each command to the loop, end the process with the pipe."""
-    sounds = Sounds()
-    for text in control:
-        command: Command = json.loads(text)
-        if command["op"] in ("play", "move"):
-            command["codes"] = b""
-            try:
-                if command["sound"]:
-                    command["codes"] = sounds.load(command["sound"], command["codec"])
-            except OSError as exc:
-                events.tell_problem(command["session"], f"the sound cannot be read: {exc}")
-        loop.post(command)
-    os._exit(0)
-
-
-def end_with_thread(failure: threading.ExceptHookArgs) -> None:
-    """A thread failed: half a process is worse than none, which the dialer notices and starts anew."""
-    sys.excepthook(failure.exc_type, failure.exc_value or failure.exc_type(), failure.exc_traceback)
-    sys.stderr.flush()
-    os._exit(1)
-
-
 def main() -> None:
     """Run the media process."""
     raise_descriptor_limit()
@@ -392,7 +384,8 @@ def main() -> None:
     events = Events(sys.stdout.buffer)
     loop = MediaLoop(events)
     threading.Thread(target=events.write, name="events", daemon=True).start()
-    threading.Thread(target=read_control, args=(sys.stdin.buffer, loop, events), name="control", daemon=True).start()
+    control = (sys.stdin.buffer, loop.post, events)
+    threading.Thread(target=read_control, args=control, name="control", daemon=True).start()
     go_first(pacing=True)
     gc.collect()
     gc.freeze()

@@ -194,8 +194,11 @@ class MediaProcess:
         telephone_event_pt: int | None,
         lead_in_ms: int,
         symmetric: bool = True,
+        reports_to: Address | None = None,
     ) -> None:
         """The call is answered: send the sound (None: nothing) to the IPv4 address `remote`. Never waits.
+
+        RTCP goes to `reports_to`, or to the port beside `remote` where nothing is said.
 
         `symmetric`: or to where the callee's RTP steadily comes from, if that is elsewhere.
 
@@ -212,6 +215,7 @@ class MediaProcess:
                 "telephone_event_pt": telephone_event_pt,
                 "lead_in_ms": lead_in_ms,
                 "symmetric": symmetric,
+                "reports_to": reports_to,
             }
         )
 
@@ -228,6 +232,7 @@ class MediaProcess:
         payload_type: int,
         sound_stem: str | None,
         telephone_event_pt: int | None,
+        reports_to: Address | None = None,
     ) -> None:
         """Go on with the same sound, from where it stands, to `remote`; ends a hold. Never waits.
 
@@ -238,6 +243,7 @@ class MediaProcess:
                 "op": "move",
                 "session": session_id,
                 "remote": remote,
+                "reports_to": reports_to,
                 "codec": codec,
                 "payload_type": payload_type,
                 "sound": sound_stem,

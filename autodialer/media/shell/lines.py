@@ -2,8 +2,12 @@
 
 import contextlib
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
 
+from autodialer.media.reporting import Heard, PeerView, Reporting
+from autodialer.media.rtcp import Report
 from autodialer.media.session import Address, Session, SessionStats
 from autodialer.media.shell import socket_filter
 from autodialer.media.shell.events import Command
@@ -39,6 +43,8 @@ class Port:
             self.socket.close()
             raise
         self.address: Address = self.socket.getsockname()
+        self.reports = ReportPort.beside(self.address)
+        """Where the peers' RTCP comes; None: there is none."""
         self.descriptor = self.socket.fileno()
         self.lines: set[Line] = set()
         """Those that use it."""
@@ -94,6 +100,45 @@ class Port:
     def close(self) -> None:
         """Free the port."""
         self.socket.close()
+        if self.reports is not None:
+            self.reports.socket.close()
+
+
+class ReportPort:
+    """The socket beside an RTP port that RTCP uses, RFC 3550 section 11."""
+
+    def __init__(self, udp: socket.socket) -> None:
+        self.socket = udp
+        self._by_ssrc: dict[int, Line] = {}
+
+    @classmethod
+    def beside(cls, address: Address) -> "ReportPort | None":
+        """The next port; None if it cannot be had, and for an odd RTP port, whose next one may be another call's."""
+        if address[1] % 2:
+            return None
+        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            udp.settimeout(0)
+            udp.bind((address[0], address[1] + 1))
+        except OSError:
+            udp.close()
+            return None
+        return cls(udp)
+
+    def join(self, line: "Line") -> None:
+        """Reports on the line's stream come here."""
+        self._by_ssrc[line.session.ssrc] = line
+
+    def leave(self, line: "Line") -> None:
+        """They do not any more."""
+        self._by_ssrc.pop(line.session.ssrc, None)
+
+    def line_of(self, report: Report) -> "Line | None":
+        """Whose report it is: of the one line here, or of the line whose stream it speaks of."""
+        if len(self._by_ssrc) == 1:
+            return next(iter(self._by_ssrc.values()))
+        lines = (self._by_ssrc.get(block.ssrc) for block in report.blocks)
+        return next((line for line in lines if line is not None), None)
 
 
 class Line:
@@ -106,6 +151,12 @@ class Line:
         port.lines.add(self)
         self.waiting: Command | None = None
         """What is to be done once it has a port of its own."""
+        self.reporting: Reporting | None = None
+        """Its RTCP, from the answer on; None: there is none."""
+        self.peer = PeerView()
+        """What the peer has said, once the reporting is over."""
+        self.signalled_reports_to: Address | None = None
+        """Where the session description says that RTCP is taken (RFC 3605); None: it says nothing."""
         self._drops_before: int | None = None
         """What the kernel had dropped when the filter was attached; None: there is none."""
 
@@ -129,9 +180,13 @@ class Line:
         self.leave()
         self.port = port
         port.lines.add(self)
+        if self.reporting is not None and port.reports is not None:
+            port.reports.join(self)
 
     def leave(self) -> None:
         """Use no port any more."""
+        if self.port.reports is not None:
+            self.port.reports.leave(self)
         self.port.leave(self)
 
     def spare_audio(self) -> None:
@@ -146,10 +201,37 @@ class Line:
                 self._drops_before = before
 
     def stats(self, now: float) -> SessionStats:
-        """The session's figures, with what the kernel held back."""
-        after = socket_filter.dropped(self.socket) if self._drops_before is not None else None
-        held_back = after - self._drops_before if after is not None and self._drops_before is not None else 0
-        return self.session.stats(now, held_back=held_back)
+        """The session's figures, with what the kernel held back and what the peer has said."""
+        stats = self.session.stats(now, held_back=self._held_back())
+        return replace(stats, remote_lost=self.peer.lost, round_trip_ms=self.peer.round_trip_ms)
+
+    def heard(self, now: float) -> Heard | None:
+        """What has come, for a report."""
+        return self.session.heard(now, held_back=self._held_back())
+
+    def _held_back(self) -> int:
+        if self._drops_before is None:
+            return 0
+        after = socket_filter.dropped(self.socket)
+        return after - self._drops_before if after is not None else 0
+
+    @property
+    def reports_to(self) -> Address | None:
+        """Where RTCP goes; None: nowhere."""
+        remote = self.session.remote
+        if remote is None or self.signalled_reports_to is not None:
+            return self.signalled_reports_to
+        # RFC 3550 section 11: RTP has the even port of a pair. Beside an odd one may be another call's RTP.
+        return (remote[0], remote[1] + 1) if remote[1] % 2 == 0 else None
+
+    def signal_reports(self, address: Sequence[Any] | None) -> None:
+        """What the session description says of RTCP; None: nothing."""
+        self.signalled_reports_to = (str(address[0]), int(address[1])) if address else None
+
+    def is_peer(self, source: Address) -> bool:
+        """Whether a report from there is the peer's: it comes from the host that our stream goes to."""
+        hosts = [address[0] for address in (self.session.remote, self.signalled_reports_to) if address]
+        return source[0] in hosts
 
     def send_now(self, data: bytes, address: Address | None) -> None:
         """Send something beside the sound; if it cannot leave it is lost on its way like any other."""

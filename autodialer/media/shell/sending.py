@@ -4,10 +4,12 @@ import math
 import socket
 from collections.abc import Iterator
 
+from autodialer.media import g711
 from autodialer.media.deck import Deck
 from autodialer.media.departures import Departures
 from autodialer.media.digit_sender import DigitSender
 from autodialer.media.pacer import SLOTS, Pacer
+from autodialer.media.reporting import Sent
 from autodialer.media.shell.senders import Line, Sender
 
 PROGRESS_PERIODS = 50
@@ -110,6 +112,20 @@ class Sending:
         """Send nothing more for good; how many packets left after the monotonic time of the call's end (None: now)."""
         self.remove(line)
         return self._departures.forget(line.session, math.inf if ended_at is None else ended_at)
+
+    def sent_by(self, line: Line, now: float) -> Sent | None:
+        """What the line's session has sent, with the timestamp of this moment; None while it presses keys."""
+        slot = self._pacer.slot_of(line.session)
+        if slot is None:
+            return line.session.sent_at_rest(now)
+        if line in self._slots[slot].pressing:
+            return None
+        standing = self._slots[slot].deck_for(line).standing(line.session)
+        if standing is None:
+            return None
+        timestamp, left = standing
+        ahead = (self._pacer.next_turn(slot) - now) * g711.SAMPLE_RATE
+        return line.session.sent(timestamp - round(ahead), left)
 
     def redirect(self, line: Line) -> None:
         """The session's packets go to where its `remote` is now."""

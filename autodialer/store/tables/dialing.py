@@ -208,6 +208,8 @@ calls = Table(
     Column("rtp_lost", Integer),
     Column("rtp_jitter_ms", Float),
     Column("rtp_one_way_audio", Boolean),
+    Column("rtp_remote_lost", Integer),
+    Column("rtp_round_trip_ms", Float),
     # What each press of a key did that means something in the campaign.
     Column("key_results", KeyResults),
     words("message", nullable=True),

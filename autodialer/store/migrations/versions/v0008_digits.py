@@ -6,7 +6,7 @@ from alembic import op
 from autodialer.store import columns
 
 revision = "0008"
-down_revision = "0006"
+down_revision = "0007"
 
 KINDS = "'hangup_campaign', 'hangup_call', 'trace_call', 'check_trunk', 'send_digits'"
 

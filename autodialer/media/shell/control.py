@@ -1,0 +1,34 @@
+"""The threads of the media process beside the pacing one: commands in; and what a failed thread means."""
+
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable
+from typing import BinaryIO
+
+from autodialer.media.shell.events import Command, Events
+from autodialer.media.shell.sounds import Sounds
+
+
+def read_control(control: BinaryIO, post: Callable[[Command], None], events: Events) -> None:
+    """The control thread: hand each command to the loop, end the process with the pipe."""
+    sounds = Sounds()
+    for text in control:
+        command: Command = json.loads(text)
+        if command["op"] in ("play", "move"):
+            command["codes"] = b""
+            try:
+                if command["sound"]:
+                    command["codes"] = sounds.load(command["sound"], command["codec"])
+            except OSError as exc:
+                events.tell_problem(command["session"], f"the sound cannot be read: {exc}")
+        post(command)
+    os._exit(0)
+
+
+def end_with_thread(failure: threading.ExceptHookArgs) -> None:
+    """A thread failed: half a process is worse than none, which the dialer notices and starts anew."""
+    sys.excepthook(failure.exc_type, failure.exc_value or failure.exc_type(), failure.exc_traceback)
+    sys.stderr.flush()
+    os._exit(1)
