@@ -7,7 +7,6 @@ dialer. The end of the control pipe means that the dialer is gone: the process e
 
 import contextlib
 import gc
-import json
 import math
 import os
 import selectors
@@ -18,17 +17,16 @@ import time
 from collections import deque
 from dataclasses import asdict
 from ipaddress import AddressValueError, IPv4Address
-from typing import BinaryIO
 
 from autodialer import stun
 from autodialer.media.mapping import MappingQuery
 from autodialer.media.session import Address
+from autodialer.media.shell.control import read_control
 from autodialer.media.shell.events import Command, Events
 from autodialer.media.shell.lines import Line, Port
 from autodialer.media.shell.machine import go_first, raise_descriptor_limit
 from autodialer.media.shell.senders import best_sender
 from autodialer.media.shell.sending import Sending
-from autodialer.media.shell.sounds import Sounds
 
 SWITCH_INTERVAL_S = 0.0005
 """sendto gives up the GIL and waits up to a switch interval to get it back while the control thread is busy."""
@@ -299,7 +297,8 @@ class MediaLoop:
         if line is not None and line.session.started:
             self._sending.remove(line)
             line.session.repeat(time.monotonic())
-            self._go_on(line)
+            if line.waiting is None:
+                self._go_on(line)
 
     def _send_digits(self, name: str, digits: str) -> None:
         line = self._lines.get(name)
@@ -360,22 +359,6 @@ def is_address(address: Address) -> bool:
     return 0 < address[1] < 65536
 
 
-def read_control(control: BinaryIO, loop: MediaLoop, events: Events) -> None:
-    """The control thread: hand each command to the loop, end the process with the pipe."""
-    sounds = Sounds()
-    for text in control:
-        command: Command = json.loads(text)
-        if command["op"] in ("play", "move"):
-            command["codes"] = b""
-            try:
-                if command["sound"]:
-                    command["codes"] = sounds.load(command["sound"], command["codec"])
-            except OSError as exc:
-                events.tell_problem(command["session"], f"the sound cannot be read: {exc}")
-        loop.post(command)
-    os._exit(0)
-
-
 def end_with_thread(failure: threading.ExceptHookArgs) -> None:
     """A thread failed: half a process is worse than none, which the dialer notices and starts anew."""
     sys.excepthook(failure.exc_type, failure.exc_value or failure.exc_type(), failure.exc_traceback)
@@ -392,7 +375,9 @@ def main() -> None:
     events = Events(sys.stdout.buffer)
     loop = MediaLoop(events)
     threading.Thread(target=events.write, name="events", daemon=True).start()
-    threading.Thread(target=read_control, args=(sys.stdin.buffer, loop, events), name="control", daemon=True).start()
+    threading.Thread(
+        target=read_control, args=(sys.stdin.buffer, loop.post, events), name="control", daemon=True
+    ).start()
     go_first(pacing=True)
     gc.collect()
     gc.freeze()
