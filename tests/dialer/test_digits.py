@@ -22,11 +22,11 @@ def test_digits_asked_for_by_the_api_reach_the_callee(tmp_path: Path) -> None:
     with Baresip(folder=tmp_path, user="70000000001") as callee:
         campaign = world.campaign(callee.address, ["70000000001"])
         with world.dialer():
-            callee.wait_established()
+            callee.wait_established(timeout_s=40)
             (call,) = world.store.calls.live(campaign.key)
             send_digits(world.store, call.id, "12#")
             send_digits(world.store, call.id, "A")
-            world.wait_finished(campaign, timeout_s=20)
+            world.wait_finished(campaign, timeout_s=60)
             with pytest.raises(Conflict, match="not under way"):
                 send_digits(world.store, call.id, "1")
         callee.wait_closed()
@@ -45,4 +45,4 @@ def test_a_call_that_rings_takes_no_digits(tmp_path: Path) -> None:
             call_id: UUID = world.store.calls.live(campaign.key)[0].id
             with pytest.raises(Conflict, match="not answered"):
                 send_digits(world.store, call_id, "1")
-            world.wait_finished(campaign, timeout_s=20)
+            world.wait_finished(campaign, timeout_s=60)

@@ -1,25 +1,35 @@
 """Keys that callees press in the calls of whole campaigns: what they do at once, and what is written down of them."""
 
+import sqlite3
 import statistics
 from pathlib import Path
 
 import pytest
 
+from autodialer.campaign.keys import KeyPad
+from autodialer.clock import Clock
+from autodialer.dialing.keys import Keys
+from autodialer.errors import Unavailable
 from autodialer.model import (
     CallRecord,
     Campaign,
+    ClaimRequest,
+    DigitTime,
+    DigitVia,
     EndedBy,
     KeyAction,
     KeyEffect,
     RetryRule,
 )
-from autodialer.store import KeyFigures
+from autodialer.phone.plan import CallEvent
+from autodialer.phone.pool import PhonePool
+from autodialer.store import KeyFigures, Secrets, Store
 from tests.dialer.world import World
 from tests.peers import transfer_gateways as gateways
 from tests.peers.baresip import Baresip
 from tests.peers.capture import Capture
 from tests.peers.fixtures import StartCapture
-from tests.peers.ports import wait_until
+from tests.peers.ports import LOCALHOST, free_port, wait_until
 from tests.peers.sipp import SippGateway
 
 pytestmark = [pytest.mark.loopback]
@@ -41,16 +51,16 @@ def effects(record: CallRecord) -> list[tuple[str, KeyEffect, int | None]]:
 def test_a_callee_who_presses_nine_is_hung_up_and_called_by_no_campaign_of_that_owner_again(tmp_path: Path) -> None:
     world = World.make(tmp_path / "data", sound_s=8.0)
     short = {"short": RetryRule(after_s=0, times=3)}
-    with Baresip(folder=tmp_path, user=NUMBER) as callee:
+    with Baresip(folder=tmp_path, user=NUMBER, limit_s=200) as callee:
         rules = {"keys": KEYS, "transfer_to": "301", "min_played_s": 7.0}
         campaign = world.campaign(callee.address, [NUMBER], retry=short, **rules)  # type: ignore[arg-type]
         with world.dialer():
-            callee.wait_established()
+            callee.wait_established(timeout_s=40)
             callee.press("9")
-            callee.wait_closed()
-            world.wait_finished(campaign, timeout_s=20)
+            callee.wait_closed(timeout_s=30)
+            world.wait_finished(campaign, timeout_s=60)
             second = world.campaign(callee.address, [NUMBER])
-            world.wait_finished(second, timeout_s=20)
+            world.wait_finished(second, timeout_s=60)
         assert callee.established == 1
     record = record_of(world, campaign)
     assert record.outcome
@@ -71,15 +81,15 @@ def test_a_callee_who_presses_nine_is_hung_up_and_called_by_no_campaign_of_that_
 @pytest.mark.peer("baresip")
 def test_keys_pressed_as_telephone_events_confirm_once_repeat_and_otherwise_do_nothing(tmp_path: Path) -> None:
     world = World.make(tmp_path / "data", sound_s=2.0)
-    with Baresip(folder=tmp_path, user=NUMBER) as callee:
+    with Baresip(folder=tmp_path, user=NUMBER, limit_s=200) as callee:
         campaign = world.campaign(callee.address, [NUMBER], keys=KEYS, transfer_to="301", key_wait_s=1.0)
         with world.dialer():
-            callee.wait_established()
+            callee.wait_established(timeout_s=40)
             callee.press("17")
             callee.press("1")
             callee.press("0")
-            world.wait_finished(campaign, timeout_s=30)
-        callee.wait_closed()
+            world.wait_finished(campaign, timeout_s=60)
+        callee.wait_closed(timeout_s=30)
         (packets,) = callee.received_packets
     record = record_of(world, campaign)
     assert record.outcome
@@ -100,11 +110,11 @@ def test_keys_pressed_as_telephone_events_confirm_once_repeat_and_otherwise_do_n
 @pytest.mark.parametrize(("status", "effect"), [("200 OK", KeyEffect.ACCEPTED), ("486 Busy Here", KeyEffect.REFUSED)])
 def test_a_key_transfers_to_the_number_as_the_trunk_wants_it(tmp_path: Path, status: str, effect: KeyEffect) -> None:
     world = World.make(tmp_path / "data", sound_s=2.0)
-    with SippGateway(gateways.presses_to_transfer("5", status=status), calls=1, timeout_s=40) as gateway:
+    with SippGateway(gateways.presses_to_transfer("5", status=status), calls=1, timeout_s=90) as gateway:
         rules = {"keys": KEYS, "transfer_to": "+74951234567", "key_wait_s": 0.0}
         campaign = world.campaign(gateway.address, [NUMBER], number_format="8{national}", **rules)  # type: ignore[arg-type]
         with world.dialer():
-            world.wait_finished(campaign, timeout_s=30)
+            world.wait_finished(campaign, timeout_s=60)
         gateway.expect_success(timeout_s=10)
         (refer,) = [message for message in gateway.messages if message.start_line.startswith("REFER")]
     assert refer.header("Refer-To") == "<sip:84951234567@127.0.0.1>"
@@ -122,13 +132,13 @@ def test_we_hang_up_within_100_ms_of_an_opt_out_which_is_on_the_list_by_then(
 ) -> None:
     world = World.make(tmp_path / "data", sound_s=10.0)
     numbers = [f"7000000001{number}" for number in range(5)]
-    with SippGateway(gateways.presses("9"), calls=5, timeout_s=60) as gateway:
+    with SippGateway(gateways.presses("9"), calls=5, timeout_s=120) as gateway:
         wire: Capture = capture_wire(gateway.address[1])
         campaign = world.campaign(gateway.address, numbers, cps=2, keys={"9": KeyAction.OPT_OUT})
         with world.dialer():
-            wait_until(lambda: gateway.count("BYE") >= 1, what="the first BYE", timeout_s=20)
+            wait_until(lambda: gateway.count("BYE") >= 1, what="the first BYE", timeout_s=40)
             assert world.store.dnc.page(world.owner)[0] != []
-            world.wait_finished(campaign, timeout_s=30)
+            world.wait_finished(campaign, timeout_s=60)
         gateway.expect_success(timeout_s=10)
         sip = wire.sip()
     asked = {each.header("Call-ID"): each.at for each in sip if each.start_line.startswith("INFO")}
@@ -144,15 +154,38 @@ def test_we_hang_up_within_100_ms_of_an_opt_out_which_is_on_the_list_by_then(
 def test_an_opt_out_outlives_a_dialer_that_is_killed_at_once(tmp_path: Path) -> None:
     world = World.make(tmp_path / "data", sound_s=10.0)
     interrupted = {"interrupted": RetryRule(after_s=0, times=3)}
-    with SippGateway(gateways.presses("9"), calls=10, timeout_s=60) as gateway:
+    with SippGateway(gateways.presses("9"), calls=10, timeout_s=120) as gateway:
         keys = {"9": KeyAction.OPT_OUT}
         campaign = world.campaign(gateway.address, [NUMBER], retry=interrupted, keys=keys)
         with world.dialer() as dialer:
-            wait_until(lambda: world.store.dnc.page(world.owner)[0] != [], what="the entry", timeout_s=20, poll_s=0.005)
+            wait_until(lambda: world.store.dnc.page(world.owner)[0] != [], what="the entry", timeout_s=40, poll_s=0.005)
             dialer.kill_all(processes=2)
         with world.dialer():
-            world.wait_finished(campaign, timeout_s=30)
+            world.wait_finished(campaign, timeout_s=60)
         assert gateway.invites_by_number == {NUMBER: 1}
     assert len(world.records(campaign)[NUMBER]) == 1
     counts = world.store.campaigns.counts(campaign.key)
     assert (counts.reached, counts.excluded) in ((1, 0), (0, 1))
+
+
+def test_an_opt_out_that_the_database_does_not_take_is_entered_before_anything_else_is_written(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    world = World.make(folder)
+    impatient = Store(world.settings.url, secrets=Secrets(world.settings.keys), busy_timeout_s=0.05)
+    keys = Keys(impatient, PhonePool(sip_address=None, sip_port=5060, rtp_ports=(33000, 33010), clock=Clock()))
+    campaign = world.campaign((LOCALHOST, free_port()), [NUMBER], keys=KEYS, transfer_to="301")
+    world.store.queue.enqueue_due(Clock().utcnow())
+    request = ClaimRequest(campaign_key=campaign.key, trunk_key=campaign.trunk_keys[0], limit=1)
+    (job,) = world.store.queue.claim([request], "test", Clock().utcnow())
+    pressed = CallEvent(reference=job.call_id, pressed=DigitTime(digit="9", at_s=1.0, via=DigitVia.RTP))
+    other = sqlite3.connect(folder / "db.sqlite3", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    keys.take(pressed, KeyPad(campaign.keys), job, campaign, None)
+    with pytest.raises(Unavailable):
+        keys.write_opt_outs()
+    other.execute("ROLLBACK")
+    other.close()
+    keys.write_opt_outs()
+    keys.write_opt_outs()
+    (entry,), _ = world.store.dnc.page(world.owner)
+    assert (entry.number, entry.source) == (NUMBER, f"opt_out:{job.call_id}")

@@ -224,3 +224,63 @@ def test_a_stream_that_only_moves_has_no_gap_in_its_numbers() -> None:
     second = leave(session)
     assert (second.timestamp - first.timestamp) & 0xFFFFFFFF == 160 and not second.marker
     assert second.payload_type == 0 and second.payload == SOUND[160:320]
+
+
+def test_a_sound_that_is_repeated_begins_anew_without_its_lead_in_and_counts_once() -> None:
+    session = playing(lead_in_ms=40)
+    first = [leave(session) for _ in range(4)]
+    session.repeat(1.0)
+    second = leave(session)
+    assert (second.payload, second.marker) == (SOUND[:160], False)
+    assert second.sequence == (first[-1].sequence + 1) & 0xFFFF
+    assert (second.timestamp - first[-1].timestamp) & 0xFFFFFFFF == 160
+    stats = session.stats(1.0)
+    assert (stats.sent, stats.played_frames, stats.played_before) == (5, 2, 2)
+    send_all(session)
+    stats = session.stats(2.0)
+    frames = -(-len(SOUND) // 160)
+    assert (stats.played_frames, stats.sent) == (frames, 2 + 2 + frames)
+    assert session.repeats == 1
+
+
+def test_a_repeat_after_the_end_counts_the_silence_on_and_bears_the_marker() -> None:
+    session = playing()
+    last = send_all(session)[-1]
+    session.fall_silent(10.0)
+    assert session.ended and not session.playing
+    session.repeat(12.0)
+    again = leave(session)
+    assert again.marker and again.payload == SOUND[:160]
+    assert (again.timestamp - last.timestamp) & 0xFFFFFFFF == 160 + 2 * 8000
+    assert session.played_frames == len(send_all(session)) + 1
+
+
+def test_a_repeat_that_is_cut_off_leaves_the_most_that_was_heard_in_one_go() -> None:
+    session = playing()
+    send_all(session)
+    frames = session.played_frames
+    session.repeat(1.0)
+    leave(session)
+    assert session.played_frames == frames
+    assert session.stats(1.0).without_late(1).played_frames == frames
+
+
+def test_a_repeat_during_a_hold_waits_for_its_end() -> None:
+    session = playing()
+    last = send_all(session)[-1]
+    session.fall_silent(10.0)
+    session.hold(11.0)
+    session.repeat(12.0)
+    assert not session.playing
+    session.move(13.0, remote=REMOTE, codec="PCMA", payload_type=8, codes=SOUND, telephone_event_pt=101)
+    again = leave(session)
+    assert again.marker and again.payload == SOUND[:160]
+    assert (again.timestamp - last.timestamp) & 0xFFFFFFFF == 160 + 3 * 8000
+
+
+def test_a_repeat_during_the_lead_in_changes_nothing() -> None:
+    session = playing(lead_in_ms=40)
+    leave(session)
+    session.repeat(1.0)
+    assert len(send_all(session)) == 1 + -(-len(SOUND) // 160)
+    assert session.stats(1.0).sent == 2 + -(-len(SOUND) // 160)
