@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
-from sqlalchemy import Connection, Engine, Row, Table, create_engine, event, text
+from sqlalchemy import Connection, Dialect, Engine, Row, Table, create_engine, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import IntegrityError, OperationalError
@@ -43,6 +43,7 @@ class Database:
         self._engine = make_engine(url, synchronous=synchronous, busy_timeout_s=busy_timeout_s)
         self._write_lock = threading.Lock()
         self.dialect: str = self._engine.dialect.name
+        self.sql_dialect: Dialect = self._engine.dialect
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
