@@ -22,7 +22,7 @@ from autodialer.store import Secrets, Store
 logger = logging.getLogger(__name__)
 
 ROOT = Path(__file__).resolve().parents[2]
-NICENESS = 10
+NICENESS = 5
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from itertools import product
 
 import phonenumbers
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from phonenumbers import PhoneMetadata
 
@@ -26,6 +26,7 @@ PATTERNS = st.recursive(
 NUMBERS = st.text(DIGITS, max_size=9)
 
 
+@settings(deadline=None)
 @given(PATTERNS, NUMBERS)
 def test_what_is_settled_holds_for_every_continuation(pattern: str, digits: str) -> None:
     settled, matches = settled_after(read_pattern(pattern), digits)
@@ -45,6 +46,7 @@ def _continuations(length: int) -> list[str]:
     )
 
 
+@settings(deadline=None)
 @given(PATTERNS, NUMBERS)
 def test_a_beginning_is_settled_too(pattern: str, digits: str) -> None:
     settled, there = settled_after(starts_with(pattern), digits)
@@ -54,6 +56,7 @@ def test_a_beginning_is_settled_too(pattern: str, digits: str) -> None:
         assert bool(re.match(pattern, other)) == there
 
 
+@settings(deadline=None)
 @given(PATTERNS, NUMBERS)
 def test_nothing_longer_than_the_longest_matches(pattern: str, digits: str) -> None:
     if re.fullmatch(pattern, digits):
