@@ -43,7 +43,7 @@ class Api(CampaignOperations, ExportOperations, CallOperations, PeopleOperations
         self.tokens = AccessTokens(store, key, issuer=settings.base_url, clock=self._clock)
         self._passwords = Passwords(store, GuessLimiter(self._clock))
         self._token_endpoint = TokenEndpoint(store, self.tokens, self._passwords)
-        self._imports = Imports(store)
+        self._imports = Imports(settings, store)
         self._checks = WaitingChecks(store)
         self._resolver = Resolver(lifetime_s=LOOK_UP_S / 2)
 

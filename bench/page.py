@@ -20,12 +20,19 @@ MEANINGS = {
     "queue.claim_to_invite_p50_ms": "half of the claimed jobs wait no longer for their INVITE, the commit included",
     "queue.claim_to_invite_p99_ms": "99 of 100 of them wait no longer",
     "import.rows_per_s": "rows of a CSV that become subscribers a second",
+    "import.cpu_us_per_row": "CPU of the importing process a row",
     "import.rss_mb": "largest memory of the importing process",
+    "import.claim_p99_ms": "a dialer's claim beside the import takes at most this, in 99 of 100 ticks",
     "api.get_campaign_per_s": "GET /srv1/campaigns/{id} a second, one client after another",
     "api.get_campaign_p99_ms": "99 of 100 of them are answered within",
     "report.get_campaign_ms": "GET /srv1/campaigns/{id} of a campaign with a million calls, median",
     "report.why_ms": "its /why, median",
     "report.report_ms": "its /report, median",
+    "report.calls_csv_s": "download of its calls.csv",
+    "report.subscribers_csv_s": "download of its subscribers.csv",
+    "report.calls_xlsx_s": "download of its calls.xlsx",
+    "report.subscribers_xlsx_s": "download of its subscribers.xlsx",
+    "report.download_rss_mb": "by how much the API's largest memory grows through these four downloads",
 }
 
 

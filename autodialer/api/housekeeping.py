@@ -1,4 +1,4 @@
-"""Forgets what the settings say is old, once an hour, in a thread of the API's process."""
+"""Ends deletions that a crash cut short, forgets once an hour what the settings say is old: a thread of the API."""
 
 import logging
 import threading
@@ -12,6 +12,8 @@ from autodialer.store import Store
 logger = logging.getLogger(__name__)
 
 EVERY_S = 3600.0
+LONGEST_WAIT_S = 10.0
+"""For the thread in the end; what it leaves undone is found again at the next start."""
 FIRST_S = 60.0
 """After the start, when everything else is up."""
 
@@ -27,16 +29,15 @@ class Housekeeping:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin, if there is anything to forget."""
-        if self._settings.calls_days or self._settings.subscribers_days:
-            self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
-            self._thread.start()
+        """Begin."""
+        self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
+        self._thread.start()
 
     def stop(self) -> None:
         """End; what is being deleted now may take some seconds."""
         self._stopping.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(LONGEST_WAIT_S)
 
     def forget(self) -> None:
         """Forget what is old now. Raises Unavailable."""
@@ -53,6 +54,10 @@ class Housekeeping:
 
     def _run(self) -> None:
         wait_s = FIRST_S
+        try:
+            self._store.callbases.purge_deleted()
+        except Unavailable as exc:
+            logger.error("The database is not available, what is left of deleted callbases stays for now: %s", exc)
         while not self._stopping.wait(wait_s):
             wait_s = EVERY_S
             try:

@@ -72,8 +72,7 @@ def import_callbase(
     progress = _Progress()
     try:
         for batch in _batches(_numbered_rows(plan)):
-            _store_batch(store, callbase, plan.columns, batch, progress)
-            store.callbases.progress(callbase.key, rows=progress.rows, rows_done=progress.rows)
+            _store_batch(store, callbase, plan, batch, progress)
             if on_progress:
                 on_progress(progress.rows)
             time.sleep(PAUSE_S)
@@ -99,20 +98,18 @@ def _batches(rows: Iterator[tuple[int, list[str]]]) -> Iterator[list[tuple[int, 
 
 
 def _store_batch(
-    store: Store, callbase: Callbase, columns: Columns, batch: Sequence[tuple[int, list[str]]], progress: _Progress
+    store: Store, callbase: Callbase, plan: ImportPlan, batch: Sequence[tuple[int, list[str]]], progress: _Progress
 ) -> None:
     good: list[NewSubscriber] = []
     bad: list[RejectedRow] = []
     for number, row in batch:
         try:
-            good.append(_subscriber(row, columns, callbase.region))
+            good.append(_subscriber(row, plan.columns, callbase.region))
         except Invalid as exc:
-            bad.append(RejectedRow(row=number, value=_cell(row, columns.number) or "", reason=str(exc)))
-    if good:
-        store.callbases.add_rows(callbase.key, good)
-    if bad:
-        store.callbases.add_rejected(callbase.key, bad)
+            bad.append(RejectedRow(row=number, value=_cell(row, plan.columns.number) or "", reason=str(exc)))
     progress.rows += len(batch)
+    rows = max(plan.rows, progress.rows)
+    store.callbases.add_batch(callbase.key, good, bad, rows=rows, rows_done=progress.rows)
     progress.usable += len(good)
     progress.examples += bad[: EXAMPLES - len(progress.examples)]
 

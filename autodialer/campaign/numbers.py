@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumber, ValidationResult
 
+from autodialer.campaign.number_rules import rules_of
 from autodialer.errors import Invalid
 
 RAW = "raw"
@@ -59,7 +60,13 @@ def normalise(text: str, region: str) -> Number:
         )
     if region == RAW:
         return _normalise_raw(text)
-    return _normalise_e164(text, region)
+    rules = rules_of(region)
+    known = rules.look_up(text)
+    if known is None:
+        number = _normalise_e164(text, region)
+        rules.learn(text, number.number, number.flag)
+        return number
+    return Number(number=known[0], flag=known[1])
 
 
 def dial_string(number: str, number_format: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, insert, select, update
 
 from autodialer.clock import Clock
 from autodialer.errors import Conflict, NotFound
@@ -15,6 +15,7 @@ from autodialer.store.columns import new_id
 from autodialer.store.engine import AnyRow, Database, insert_into
 from autodialer.store.owned import fetch_owned, not_deleted, owned_by, refuse_while_in_use
 from autodialer.store.paging import DEFAULT_LIMIT, Page, fetch_page
+from autodialer.store.prepared import Prepared
 from autodialer.store.rows import callbase_from
 from autodialer.store.tables import callbases, campaigns, rejected_rows, subscribers
 from autodialer.store.transitions import CallbaseState, is_one_of
@@ -101,6 +102,28 @@ class Callbases:
             self._count(connection, callbase_key, imported=inserted, duplicates=len(rows) - inserted)
         return inserted
 
+    def add_batch(
+        self, callbase_key: int, good: Sequence[NewSubscriber], bad: Sequence[RejectedRow], *, rows: int, rows_done: int
+    ) -> None:
+        """What a batch of an import brings and how far the import is then, as one short commit.
+
+        At most 500 rows in all. Raises Conflict as `add_rows`.
+        """
+        _check_batch([*good, *bad])
+        adding = _ADD_SUBSCRIBER[self._database.dialect]
+        bound = adding.bind(self._database.sql_dialect, _subscriber_values(callbase_key, good))
+        rejected = [
+            {"callbase_key": callbase_key, "row": row.row, "value": row.value, "reason": row.reason} for row in bad
+        ]
+        with self._database.write() as connection:
+            _check_importing(connection, callbase_key)
+            inserted = adding.run(connection, bound).rowcount if bound else 0
+            if rejected:
+                connection.execute(insert(rejected_rows), rejected)
+            counts = {"imported": inserted, "duplicates": len(good) - inserted, "rejected": len(bad)}
+            added = {name: callbases.c[name] + count for name, count in counts.items() if count}
+            _change_import(connection, callbase_key, rows=rows, rows_done=rows_done, **added)
+
     def add_rejected(self, callbase_key: int, rows: Sequence[RejectedRow]) -> None:
         """Keep at most 500 rejected rows with their reasons. Raises Conflict as `add_rows`."""
         _check_batch(rows)
@@ -126,19 +149,21 @@ class Callbases:
 
     def fail(self, callbase_key: int, error: str) -> None:
         """The import failed: no subscriber of it stays, the rejected rows do. `error` is a sentence for a person."""
-        with self._database.write() as connection:
-            _change_import(connection, callbase_key, state=CallbaseState.FAILED.value, error=error, imported=0)
+        self._mark_failed(callbase_key, error)
         self._empty(subscribers, callbase_key)
 
     def fail_unfinished(self) -> int:
-        """At the start of the process that imports: imports that died with the one before have failed."""
+        """At the start of the process that imports: imports that died with the one before have failed.
+
+        What they brought is left to `purge_deleted`, which may take a minute.
+        """
         importing = select(callbases.c.key).where(
             is_one_of(callbases.c.state, CallbaseState.IMPORTING), not_deleted(callbases)
         )
         with self._database.read() as connection:
             keys = connection.execute(importing).scalars().all()
         for key in keys:
-            self.fail(key, "The service stopped during the import; upload the file again.")
+            self._mark_failed(key, "The service stopped during the import; upload the file again.")
         return len(keys)
 
     def discard(self, callbase_key: int) -> None:
@@ -161,11 +186,16 @@ class Callbases:
         self._clear(row.key)
 
     def purge_deleted(self) -> None:
-        """At the start of the API: end the deletions that a crash cut short."""
+        """After the start of the API: end the deletions that a crash cut short, those of failed imports too."""
+        some = exists().where(subscribers.c.callbase_key == callbases.c.key)
+        failed = select(callbases.c.key).where(is_one_of(callbases.c.state, CallbaseState.FAILED), some)
         with self._database.read() as connection:
             keys = connection.execute(select(callbases.c.key).where(~not_deleted(callbases))).scalars().all()
+            half_imported = connection.execute(failed.where(not_deleted(callbases))).scalars().all()
         for key in keys:
             self._clear(key)
+        for key in half_imported:
+            self._empty(subscribers, key)
 
     def rejected(
         self, callbase_id: UUID, owner_key: int | None, *, limit: int = DEFAULT_LIMIT, after: str | None = None
@@ -175,6 +205,10 @@ class Callbases:
             callbase = fetch_owned(connection, callbases, callbase_id, owner_key)
             query = select(rejected_rows).where(rejected_rows.c.callbase_key == callbase.key)
             return fetch_page(connection, query, rejected_rows.c.key, _rejected_from, limit=limit, after=after)
+
+    def _mark_failed(self, callbase_key: int, error: str) -> None:
+        with self._database.write() as connection:
+            _change_import(connection, callbase_key, state=CallbaseState.FAILED.value, error=error, imported=0)
 
     def _count(self, connection: Connection, callbase_key: int, **added: int) -> None:
         _change_import(connection, callbase_key, **{name: callbases.c[name] + count for name, count in added.items()})
@@ -218,20 +252,21 @@ def insert_subscribers(connection: Connection, callbase_key: int, rows: Sequence
     """Insert what the callbase does not have yet; returns how many that were."""
     if not rows:
         return 0
-    values = [
-        {
-            "id": new_id(),
-            "callbase_key": callbase_key,
-            "number": row.number,
-            "name": row.name,
-            "comment": row.comment,
-            "timezone": row.timezone,
-            "extra": row.extra,
-        }
-        for row in rows
-    ]
-    statement = insert_into(connection.dialect.name, subscribers)
-    return connection.execute(statement.on_conflict_do_nothing(), values).rowcount
+    adding = _ADD_SUBSCRIBER[connection.dialect.name]
+    return adding.execute(connection, _subscriber_values(callbase_key, rows)).rowcount
+
+
+def _subscriber_values(callbase_key: int, rows: Sequence[NewSubscriber]) -> list[dict[str, Any]]:
+    return [{"id": new_id(), "callbase_key": callbase_key, **vars(row)} for row in rows]
+
+
+_ADD_SUBSCRIBER = {
+    dialect: Prepared(
+        insert_into(dialect, subscribers).on_conflict_do_nothing(),
+        columns=[column.name for column in subscribers.c if column.name != "key"],
+    )
+    for dialect in ("sqlite", "postgresql")
+}
 
 
 def _importing(callbase_key: int) -> ColumnElement[bool]:

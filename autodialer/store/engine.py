@@ -4,12 +4,13 @@ import logging
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
-from sqlalchemy import Connection, Engine, Row, Table, create_engine, event, text
+from sqlalchemy import Connection, Dialect, Engine, Row, Table, create_engine, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import IntegrityError, OperationalError
@@ -26,6 +27,7 @@ logger = logging.getLogger(__name__)
 SYNCHRONOUS = ("NORMAL", "FULL")
 READERS = 8
 MOST_READERS = 24
+LOCK_POLL_S = 0.001
 BEGIN_READ = "BEGIN"
 BEGIN_WRITE = "BEGIN IMMEDIATE"
 """First in a transaction, said outright: with an event listener SQLAlchemy asks for events at every statement."""
@@ -42,7 +44,9 @@ class Database:
     def __init__(self, url: str, *, synchronous: str = "NORMAL", busy_timeout_s: float = 10.0) -> None:
         self._engine = make_engine(url, synchronous=synchronous, busy_timeout_s=busy_timeout_s)
         self._write_lock = threading.Lock()
+        self._busy_timeout_s = busy_timeout_s
         self.dialect: str = self._engine.dialect.name
+        self.sql_dialect: Dialect = self._engine.dialect
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -58,12 +62,25 @@ class Database:
         Threads of this process queue for it here; other processes are waited for up to the busy timeout.
         """
         with _dead_database_as_unavailable(), self._write_lock, self._engine.begin() as connection:
-            connection.exec_driver_sql(BEGIN_WRITE)
+            self._begin_write(connection)
             yield connection
 
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
+
+    def _begin_write(self, connection: Connection) -> None:
+        """Take the write lock. SQLite itself looks for it ever more rarely, and beside bulk changes seldom finds it."""
+        deadline = time.monotonic() + self._busy_timeout_s
+        while True:
+            try:
+                with _without_waiting(connection, self._busy_timeout_s):
+                    connection.exec_driver_sql(BEGIN_WRITE)
+                return
+            except OperationalError as exc:
+                if "locked" not in str(exc.orig) or time.monotonic() > deadline:
+                    raise
+            time.sleep(LOCK_POLL_S)
 
 
 def make_engine(url: str, *, synchronous: str, busy_timeout_s: float, foreign_keys: bool = True) -> Engine:
@@ -119,6 +136,16 @@ def ping(database: Database) -> None:
     """Raises Unavailable when the database does not answer."""
     with database.read() as connection:
         connection.execute(text("SELECT 1"))
+
+
+@contextmanager
+def _without_waiting(connection: Connection, busy_timeout_s: float) -> Iterator[None]:
+    driver: Any = connection.connection.driver_connection
+    driver.execute("PRAGMA busy_timeout = 0")
+    try:
+        yield
+    finally:
+        driver.execute(f"PRAGMA busy_timeout = {round(busy_timeout_s * 1000)}")
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Statements that run at every tick of the dialer, compiled once."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -23,11 +23,22 @@ class Prepared:
 
     def execute(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> CursorResult[Any]:
         """Run it for each of the rows, of which there is at least one, in one go."""
-        dialect = connection.dialect
+        return self.run(connection, self.bind(connection.dialect, rows))
+
+    def bind(self, dialect: Dialect, rows: Iterable[Mapping[str, Any]]) -> list[Any]:
+        """The rows as the driver wants them: for bulk work, which does this before its transaction begins."""
+        compiled = self._compiled_for(dialect)
+        return [compiled.parameters(row) for row in rows]
+
+    def run(self, connection: Connection, bound: list[Any]) -> CursorResult[Any]:
+        """Run it for rows that `bind` made."""
+        return connection.exec_driver_sql(self._compiled_for(connection.dialect).text, bound)
+
+    def _compiled_for(self, dialect: Dialect) -> "Compiled":
         compiled = self._compiled.get(dialect.name)
         if compiled is None:
             compiled = self._compiled[dialect.name] = Compiled(self._statement, self._columns, dialect)
-        return connection.exec_driver_sql(compiled.text, [compiled.parameters(row) for row in rows])
+        return compiled
 
 
 class Compiled:

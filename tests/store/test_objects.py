@@ -224,6 +224,9 @@ def test_an_import_that_died_with_its_process_has_failed(world: World) -> None:
     assert world.store.callbases.fail_unfinished() == 1
     assert world.store.callbases.by_key(made.key).state == "failed"
     assert world.store.callbases.by_key(ready.key) == ready
+    world.store.callbases.purge_deleted()
+    assert world.store.subscribers.page(made.id, None) == ([], None)
+    assert len(world.store.subscribers.page(ready.id, None)[0]) == ready.imported
 
 
 def test_deleting_a_callbase_that_is_being_imported_cancels_the_import(world: World) -> None:

@@ -8,8 +8,9 @@ from sqlalchemy import func, select
 from autodialer.api.housekeeping import Housekeeping
 from autodialer.config import Settings
 from autodialer.model import CallOutcome, Disposition
+from autodialer.store import NewSubscriber
 from autodialer.store.tables import call_traces
-from tests.store.world import EXHAUSTED, NOW, World
+from tests.store.world import EXHAUSTED, NOW, World, number
 
 LATER = NOW + timedelta(days=30)
 
@@ -99,11 +100,12 @@ def test_housekeeping_goes_by_the_settings(world: World) -> None:
     assert calls_of(world, key) == []
 
 
-def test_housekeeping_starts_only_when_there_is_something_to_forget_and_stops_at_once(world: World) -> None:
-    for settings in (Settings(), Settings(calls_days=30)):
-        housekeeping = Housekeeping(settings, world.store)
-        housekeeping.start()
-        running = [thread.name for thread in threading.enumerate()]
-        assert ("housekeeping" in running) == bool(settings.calls_days)
-        housekeeping.stop()
-        assert "housekeeping" not in [thread.name for thread in threading.enumerate()]
+def test_housekeeping_ends_what_a_crash_cut_short_and_stops_at_once(world: World) -> None:
+    half = world.store.callbases.create(world.user.key, name="half", region="GB")
+    world.store.callbases.add_rows(half.key, [NewSubscriber(number=number(1))])
+    world.store.callbases.fail_unfinished()
+    housekeeping = Housekeeping(Settings(), world.store)
+    housekeeping.start()
+    housekeeping.stop()
+    assert "housekeeping" not in [thread.name for thread in threading.enumerate()]
+    assert world.store.subscribers.page(half.id, None) == ([], None)

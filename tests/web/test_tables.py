@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import openpyxl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autodialer.web import tables
@@ -74,6 +74,7 @@ def test_what_xml_cannot_hold_is_left_out_of_a_workbook() -> None:
     assert read_xlsx([("a\x00\x0b\ud800b", "<&>")])[0][1] == ("ab", "<&>")
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(CELLS, CELLS), max_size=20))
 def test_a_workbook_holds_what_was_put_into_it(rows: list[tuple[Cell, Cell]]) -> None:
     [sheet] = read_xlsx([row for row in rows if not any("_x" in str(cell) for cell in row)])
