@@ -58,7 +58,12 @@ def parse(data: bytes) -> RtpPacket | None:
 
 
 PACKET_S = 0.02
-"""What peers send in one packet; nearly all do."""
+"""What nearly all peers send in one packet; what this one does is learnt from its numbers."""
+SHORTEST_PACKET_S, LONGEST_PACKET_S = 0.005, 0.2
+SEEN_ONE_IN = 32
+"""Of the audio that the system holds back, one packet in so many is seen, by its number. A power of two."""
+COMFORT_NOISE = 13
+"""Payload type, RFC 3389."""
 UNSURE = 2
 """Packets by which the estimate of `Reception.figures` may be wrong."""
 
@@ -86,6 +91,9 @@ class Reception:
         self._jitter = 0.0
         self._seen_at: float | None = None
         """When the last audio packet came, monotonic seconds."""
+        self._last: RtpPacket | None = None
+        """That packet."""
+        self._packet_s = PACKET_S
         self._lost_unsampled: int | None = None
         """What was lost before the packets became a sample; None: they are none."""
 
@@ -98,14 +106,28 @@ class Reception:
     def take(self, packet: RtpPacket, now: float) -> None:
         """Count an audio packet that arrived at the monotonic time `now`."""
         self.count(packet)
-        self._seen_at = now
+        self._learn_packet_time(packet)
+        self._seen_at, self._last = now, packet
         transit = now * self._clock_rate - packet.timestamp
-        if self._transit is not None:
+        # After a silence the timestamp may have stood still, which is no jitter.
+        if self._transit is not None and not packet.marker:
             # Timestamps wrap; a difference of more than half the range is a wrap, not a delay.
             d = (transit - self._transit + 2**31) % 2**32 - 2**31
             if abs(d) <= self.MAX_DELAY_S * self._clock_rate:
                 self._jitter += (abs(d) - self._jitter) / 16
         self._transit = transit
+
+    def _learn_packet_time(self, packet: RtpPacket) -> None:
+        """How much one packet holds, by the step from the last one; a step over a silence says nothing."""
+        last = self._last
+        if last is None or packet.marker or COMFORT_NOISE in (packet.payload_type, last.payload_type):
+            return
+        packets = (packet.sequence - last.sequence) & 0xFFFF
+        samples = (packet.timestamp - last.timestamp) & 0xFFFFFFFF
+        if packet.ssrc == last.ssrc and 0 < packets <= self.MAX_MISORDER:
+            span_s = samples / self._clock_rate / packets
+            if SHORTEST_PACKET_S <= span_s <= LONGEST_PACKET_S:
+                self._packet_s = span_s
 
     def count(self, packet: RtpPacket) -> None:
         """Count a packet whose timestamp says nothing of when it was sent (a telephone-event)."""
@@ -148,9 +170,15 @@ class Reception:
             return self._sampled(now, self._lost_unsampled), None
         if not held_back or self.lost is None:
             return self.received + held_back, self.lost
-        since = min(held_back, round((now - self._seen_at) / PACKET_S)) if self._seen_at is not None else 0
+        since = self._unseen_since(now)
+        # The peer fell silent: how many came between the last one that we saw and then is anybody's guess.
+        since = 0 if since >= SEEN_ONE_IN else min(held_back, since)
         missing = self.lost - (held_back - since)
         return self.received + held_back, missing if missing > UNSURE else 0
+
+    def _unseen_since(self, now: float) -> int:
+        """Packets that have come since the last one that we saw, if the peer goes on as before."""
+        return round((now - self._seen_at) / self._packet_s) if self._seen_at is not None else 0
 
     def heard(self, now: float, held_back: int) -> Heard | None:
         """What a report says of it; None of nothing, or when packets are only sampled."""
@@ -164,7 +192,7 @@ class Reception:
     def _sampled(self, now: float, lost_before: int) -> int:
         if self.lost is None or self._seen_at is None:
             return self.received
-        since = min(self._one_in - 1, round((now - self._seen_at) / PACKET_S))
+        since = min(self._one_in - 1, self._unseen_since(now))
         return self.received + self.lost - lost_before + since
 
     @property

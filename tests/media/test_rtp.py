@@ -1,6 +1,7 @@
 """RTP packets, and loss and jitter by RFC 3550 appendix A."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -156,3 +157,56 @@ def test_a_timestamp_started_anew_is_no_jitter() -> None:
     for number in range(10):
         reception.take(packet(number, timestamp=number * 160 + (10**9 if number >= 5 else 0)), number * 0.02)
     assert reception.jitter_ms == pytest.approx(0, abs=1e-6)
+
+
+def stream(ptime_ms: int, count: int, *, start: int = 100) -> list[tuple[RtpPacket, float]]:
+    """Packets of so many ms on time, with when they arrive."""
+    return [
+        (packet(start + index, timestamp=index * ptime_ms * 8), 5.0 + index * ptime_ms / 1000) for index in range(count)
+    ]
+
+
+@pytest.mark.parametrize("ptime_ms", [10, 20, 30, 40, 60])
+def test_whatever_a_packet_holds_there_is_no_jitter_and_what_is_held_back_is_told(ptime_ms: int) -> None:
+    reception = Reception()
+    packets = stream(ptime_ms, 1000)
+    seen = [(one, at) for index, (one, at) in enumerate(packets) if index < 50 or one.sequence % 32 == 0]
+    for one, at in seen:
+        reception.take(one, at)
+    held_back = len(packets) - len(seen)
+    assert reception.jitter_ms == pytest.approx(0, abs=0.01)
+    assert reception.figures(packets[-1][1], held_back) == (1000, 0)
+    # A hundred that the wire lost are neither seen nor held back.
+    assert reception.figures(packets[-1][1], held_back - 100)[1] == pytest.approx(100, abs=1)
+
+
+def test_a_silence_with_comfort_noise_is_neither_loss_nor_jitter() -> None:
+    reception = Reception()
+    sequence, timestamp, now = 0, 0, 1.0
+    for _ in range(20):
+        for index in range(50):
+            reception.take(replace(packet(sequence, timestamp=timestamp), marker=index == 0), now)
+            sequence, timestamp, now = sequence + 1, timestamp + 160, now + 0.02
+        for _ in range(3):
+            reception.take(replace(packet(sequence, timestamp=timestamp), payload_type=13), now)
+            sequence, timestamp, now = sequence + 1, timestamp + 160 * 20, now + 0.4
+    assert (reception.received, reception.lost) == (20 * 53, 0)
+    assert reception.jitter_ms == pytest.approx(0, abs=0.01)
+
+
+def test_a_sender_whose_timestamps_stand_still_in_silence_has_no_jitter_of_it() -> None:
+    reception = Reception()
+    for index in range(100):
+        late = 0.7 if index >= 50 else 0.0
+        reception.take(replace(packet(index), marker=index == 50), 1.0 + index * 0.02 + late)
+    assert reception.jitter_ms == pytest.approx(0, abs=0.01)
+
+
+def test_a_callee_that_falls_silent_while_most_is_held_back_has_lost_nothing() -> None:
+    reception = Reception()
+    packets = stream(20, 1000)
+    seen = [(one, at) for index, (one, at) in enumerate(packets) if index < 50 or one.sequence % 32 == 0]
+    for one, at in seen:
+        reception.take(one, at)
+    silent_for_s = 30.0
+    assert reception.figures(packets[-1][1] + silent_for_s, len(packets) - len(seen)) == (1000, 0)

@@ -10,8 +10,9 @@ import socket
 import struct
 import sys
 
-ONE_IN = 32
-"""A power of two."""
+from autodialer.media.rtp import SEEN_ONE_IN
+
+ONE_IN = SEEN_ONE_IN
 _SO_ATTACH_FILTER = 26
 _SO_MEMINFO = 55
 _DROPS = 8
