@@ -6,10 +6,14 @@ of them. The expressions become one finite automaton; a number's class is the st
 automaton's states are made when a number first comes to them (subset construction; Aho, Sethi, Ullman, section 3.7).
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 ANY_DIGIT = frozenset("0123456789")
+_CLASS = re.compile(r"(?:[0-9](?:-[0-9])?)+")
+_TIMES = re.compile(r"([0-9]{1,2})(?:,([0-9]{1,2}))?")
+_CLASS_PART = re.compile(r"([0-9])(?:-([0-9]))?")
 
 
 @dataclass
@@ -94,21 +98,21 @@ class _Reader:
                 return end
 
     def _sequence(self, start: int) -> int:
-        node = self._after(start)
+        node = start
         while self._at < len(self._pattern) and self._pattern[self._at] not in "|)":
             node = self._repeated(node)
         return node
 
     def _repeated(self, node: int) -> int:
         """One item as often as what follows it says: the item is read again for each time."""
-        item_at, unused = self._at, self._new_node()
-        self._item(unused)
+        item_at, start = self._at, node
+        node = self._item(start)
         least, most = self._times()
         following = self._at
         for time in range(most):
-            start = self._after(node)
-            self._at = item_at
-            node = self._item(start)
+            if time:
+                self._at, start = item_at, node
+                node = self._item(start)
             if time >= least:
                 self._nodes[start].free.append(node)
         self._at = following
@@ -138,13 +142,11 @@ class _Reader:
     def _class(self) -> frozenset[str]:
         text, bracket, _ = self._pattern[self._at :].partition("]")
         self._at += len(text) + 1
-        digits: set[str] = set()
-        while text:
-            first, last = text[0], text[2] if text[1:2] == "-" and len(text) > 2 else text[0]
-            text = text[3:] if text[1:2] == "-" else text[1:]
-            digits.update(str(digit) for digit in range(int(first), int(last) + 1) if {first, last} <= ANY_DIGIT)
-        if not bracket or not digits:
+        if not bracket or not _CLASS.fullmatch(text):
             raise self._unreadable()
+        digits: set[str] = set()
+        for first, last in _CLASS_PART.findall(text):
+            digits.update(str(digit) for digit in range(int(first), int(last or first) + 1))
         return frozenset(digits)
 
     def _times(self) -> tuple[int, int]:
@@ -154,10 +156,13 @@ class _Reader:
             return 1, 1
         text, bracket, _ = self._pattern[self._at :].partition("}")
         self._at += len(text) + 1
-        least, comma, most = text.partition(",")
-        if not bracket or not least.isdecimal() or (comma and not most.isdecimal()):
+        times = _TIMES.fullmatch(text)
+        if not bracket or not times:
             raise self._unreadable()
-        return int(least), int(most or least)
+        least, most = int(times[1]), int(times[2] or times[1])
+        if not least <= most or most == 0:
+            raise self._unreadable()
+        return least, most
 
     def _unreadable(self) -> ValueError:
         return ValueError(f"not a pattern of digits as far as it is known here: {self._pattern!r} at {self._at}")
@@ -167,12 +172,6 @@ class _Reader:
             return False
         self._at += len(text)
         return True
-
-    def _after(self, node: int) -> int:
-        """A node of its own that is reached from `node` without a digit: nothing else hangs on it."""
-        new = self._new_node()
-        self._nodes[node].free.append(new)
-        return new
 
     def _new_node(self) -> int:
         self._nodes.append(_Node())
