@@ -16,6 +16,7 @@ import bottle
 
 from api_srv import Api
 from autodialer.api.housekeeping import Housekeeping
+from autodialer.api.numbering_plan import run_numbering_plan
 from autodialer.api.routes import ALL as PARTS
 from autodialer.clock import Clock
 from autodialer.config import Settings, load_settings
@@ -301,6 +302,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return set_password(settings, options.login)
         if options.command == "trace":
             return show_trace(settings, options.call_id)
+        if options.command == "numbering-plan":
+            return run_numbering_plan(settings, options.file)
         return supervise(settings)
     except (SettingsError, UserError) as exc:
         sys.stderr.write(f"{exc}\n")

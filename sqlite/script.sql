@@ -665,8 +665,41 @@ CREATE TABLE campaign_origins (
     CONSTRAINT campaign_origins_origin_key_there FOREIGN KEY(origin_key) REFERENCES campaigns ("key") ON DELETE CASCADE
 ) WITHOUT ROWID;
 
+CREATE TABLE numbering_files (
+    -- imported files of the numbering plan
+    "key" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    -- its name
+    file TEXT NOT NULL,
+    imported_at BIGINT NOT NULL
+);
+
+CREATE TABLE numbering_ranges (
+    -- allotted numbers; those count whose code numbering_codes has with this file
+    file_key INTEGER NOT NULL,
+    -- first three digits of the national number: 916
+    code INTEGER NOT NULL,
+    -- of the seven digits behind the code
+    first INTEGER NOT NULL,
+    last INTEGER NOT NULL,
+    operator TEXT NOT NULL,
+    -- as the file spells it
+    region TEXT NOT NULL,
+    -- IANA name; NULL: the region is unknown or has several
+    zone TEXT,
+    CONSTRAINT numbering_ranges_key PRIMARY KEY (file_key, code, first),
+    CONSTRAINT numbering_ranges_file_key_there FOREIGN KEY(file_key) REFERENCES numbering_files ("key")
+) WITHOUT ROWID;
+
+CREATE TABLE numbering_codes (
+    -- which file's ranges of a code count: the last one imported
+    code INTEGER NOT NULL,
+    file_key INTEGER NOT NULL,
+    CONSTRAINT numbering_codes_key PRIMARY KEY (code),
+    CONSTRAINT numbering_codes_file_key_there FOREIGN KEY(file_key) REFERENCES numbering_files ("key")
+) WITHOUT ROWID;
+
 -- The migration that this schema corresponds to.
-INSERT INTO alembic_version VALUES ('0013');
+INSERT INTO alembic_version VALUES ('0015');
 
 -- Three sample users. None can log in until `python main.py set-password LOGIN`.
 INSERT INTO users ("key", id, login, name, role, password_hash, comment, created_at) VALUES

@@ -11,6 +11,7 @@ from autodialer.store.erasing import Erasure
 from autodialer.store.key_figures import KeyFigures
 from autodialer.store.live import DialerSeen
 from autodialer.store.migrations import migrate
+from autodialer.store.numbering_plan import NumberRange, PlanFile, ZoneRange
 from autodialer.store.paging import Page
 from autodialer.store.report import CampaignReport, Figures, HourReport, TrunkReport
 from autodialer.store.secrets import Secrets
@@ -37,7 +38,9 @@ __all__ = [
     "Issued",
     "KeyFigures",
     "NewSubscriber",
+    "NumberRange",
     "Page",
+    "PlanFile",
     "RejectedRow",
     "Rotated",
     "Secrets",
@@ -45,6 +48,7 @@ __all__ = [
     "TrunkFields",
     "TrunkReport",
     "Waiting",
+    "ZoneRange",
     "migrate",
     "new_id",
     "trunk_of",

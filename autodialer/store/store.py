@@ -14,6 +14,7 @@ from autodialer.store.erasing import Erasing
 from autodialer.store.exports import Exports
 from autodialer.store.idempotency import Idempotency
 from autodialer.store.live import Live
+from autodialer.store.numbering_plan import NumberingPlan
 from autodialer.store.queue import Queue
 from autodialer.store.retention import Retention
 from autodialer.store.secrets import Secrets
@@ -57,6 +58,7 @@ class Store:
         self.exports = Exports(database)
         self.dnc = Dnc(database, clock)
         self.dnc_imports = DncImports(database, clock)
+        self.numbering_plan = NumberingPlan(database, clock)
         self.commands = Commands(database, clock)
         self.checks = Checks(database, clock)
         self.traces = Traces(database, clock)

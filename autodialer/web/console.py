@@ -29,6 +29,8 @@ def read_command(arguments: Sequence[str] | None) -> argparse.Namespace:
     password.add_argument("login")
     trace = commands.add_parser("trace", help="print the SIP messages of a call")
     trace.add_argument("call_id", metavar="ID", help="as GET /srv1/campaigns/{id}/calls tells it")
+    plan = commands.add_parser("numbering-plan", help="take the Russian regulator's numbering plan, for time zones")
+    plan.add_argument("file", metavar="FILE", nargs="?", help="a CSV as it is published; without one: what is there")
     return parser.parse_args(arguments)
 
 

@@ -23,6 +23,7 @@ from autodialer.store.tables.dialing import (
     trunk_status,
 )
 from autodialer.store.tables.dnc import dnc, dnc_imports, dnc_rejected_rows
+from autodialer.store.tables.numbering import numbering_codes, numbering_files, numbering_ranges
 from autodialer.store.tables.objects import callbases, rejected_rows, sounds, subscribers, trunks
 from autodialer.store.tables.shapes import metadata
 
@@ -49,6 +50,9 @@ __all__ = [
     "idempotency_keys",
     "key_counts",
     "metadata",
+    "numbering_codes",
+    "numbering_files",
+    "numbering_ranges",
     "refresh_tokens",
     "rejected_rows",
     "sounds",
