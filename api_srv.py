@@ -11,7 +11,7 @@ from uuid import UUID
 
 from autodialer.api.operations import CallOperations, CampaignOperations, ExportOperations, Json, PeopleOperations
 from autodialer.campaign.background_import import Imports
-from autodialer.campaign.checks import check_timezone, sample_number
+from autodialer.campaign.checks import check_second_number, check_timezone, sample_number
 from autodialer.campaign.numbers import check_number_format, check_region, normalise
 from autodialer.clock import Clock
 from autodialer.config import Settings
@@ -237,6 +237,7 @@ class Api(CampaignOperations, ExportOperations, CallOperations, PeopleOperations
             extra = {**fields.get("extra", {}), **({"flag": number.flag} if number.flag else {})}
             new = NewSubscriber(
                 number=number.number,
+                second_number=check_second_number(fields.get("second_number"), callbase.region, number.number),
                 name=fields.get("name"),
                 comment=fields.get("comment"),
                 timezone=check_timezone(fields.get("timezone")),

@@ -224,13 +224,14 @@ CREATE TABLE subscribers (
     comment TEXT,
     timezone TEXT,
     -- JSON: the columns that have no field of their own
-    extra TEXT,
+    extra TEXT, second_number TEXT,
     CONSTRAINT subscribers_key PRIMARY KEY ("key"),
     CONSTRAINT subscribers_callbase_key_there FOREIGN KEY(callbase_key) REFERENCES callbases ("key"),
     CONSTRAINT subscribers_callbase_key_number_once UNIQUE (callbase_key, number),
     CONSTRAINT subscribers_id_once UNIQUE (id)
 );
 CREATE INDEX subscribers_callbase_key ON subscribers (callbase_key);
+CREATE INDEX subscribers_second_number ON subscribers (callbase_key, second_number) WHERE second_number IS NOT NULL;
 
 CREATE TABLE dialers (
     instance TEXT NOT NULL,
@@ -699,7 +700,7 @@ CREATE TABLE numbering_codes (
 ) WITHOUT ROWID;
 
 -- The migration that this schema corresponds to.
-INSERT INTO alembic_version VALUES ('0015');
+INSERT INTO alembic_version VALUES ('0016');
 
 -- Three sample users. None can log in until `python main.py set-password LOGIN`.
 INSERT INTO users ("key", id, login, name, role, password_hash, comment, created_at) VALUES

@@ -24,6 +24,17 @@ def sample_number(text: str, *, raw: bool) -> str:
     return normalise(text, RAW if raw else NO_REGION).number
 
 
+def check_second_number(text: str | None, region: str, first: str) -> str | None:
+    """A subscriber's second number in the notation of the first; None for none, or the same. Raises Invalid."""
+    if not text:
+        return None
+    try:
+        number = normalise(text, region).number
+    except Invalid as exc:
+        raise Invalid(f"second_number: {exc}", field="second_number") from exc
+    return None if number == first else number
+
+
 def transfer_number(text: str) -> str:
     """A number to transfer to: E.164 with the plus, or digits, * and # that are dialled as written. Raises Invalid."""
     try:

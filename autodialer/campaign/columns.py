@@ -6,13 +6,16 @@ from dataclasses import dataclass
 
 from autodialer.errors import Invalid
 
-NUMBER, NAME, COMMENT, TIMEZONE = "number", "name", "comment", "timezone"
+NUMBER, NAME, COMMENT, TIMEZONE, SECOND = "number", "name", "comment", "timezone", "second_number"
 KNOWN_HEADERS = {
     NUMBER: ("number", "phone", "phone number", "phone_number", "phonenumber", "tel", "telephone", "mobile", "msisdn",
              "номер", "телефон", "номер телефона", "тел", "тел.", "мобильный", "абонент"),
     NAME: ("name", "full name", "fullname", "fio", "имя", "фио", "ф.и.о.", "имя абонента"),
     COMMENT: ("comment", "note", "notes", "remark", "комментарий", "примечание", "коммент"),
     TIMEZONE: ("timezone", "time zone", "time_zone", "tz", "часовой пояс", "таймзона"),
+    SECOND: ("second number", "second_number", "number 2", "number2", "phone 2", "phone2", "second phone",
+             "phone number 2", "второй номер", "второй телефон", "номер 2", "телефон 2",
+             "доп. телефон", "дополнительный телефон"),
 }  # fmt: skip
 _FIELD_OF_HEADER = {header: field for field, headers in KNOWN_HEADERS.items() for header in headers}
 _NUMBER_LIKE = re.compile(r"\+?[\d\s().*#-]{3,}|\d+[.,]\d*(?:[eE]\+?\d+)?")
@@ -27,6 +30,7 @@ class Columns:
     name: int | None = None
     comment: int | None = None
     timezone: int | None = None
+    second_number: int | None = None
     extra: tuple[tuple[int, str], ...] = ()
     """Other columns with their names: the header's, or `column N`."""
 
@@ -80,8 +84,15 @@ def _digits(text: str) -> int:
 def _with_header(number: int, known: dict[str, int], header: Sequence[str]) -> Columns:
     used = {number, *known.values()}
     extra = tuple((i, cell.strip() or f"column {i + 1}") for i, cell in enumerate(header) if i not in used)
-    name, comment, timezone = (known.get(field) for field in (NAME, COMMENT, TIMEZONE))
-    return Columns(has_header=True, number=number, name=name, comment=comment, timezone=timezone, extra=extra)
+    return Columns(
+        has_header=True,
+        number=number,
+        name=known.get(NAME),
+        comment=known.get(COMMENT),
+        timezone=known.get(TIMEZONE),
+        second_number=known.get(SECOND),
+        extra=extra,
+    )
 
 
 def _without_header(number: int, width: int) -> Columns:

@@ -122,8 +122,16 @@ def _subscriber(row: Sequence[str], columns: Columns, region: str) -> NewSubscri
     extra = {name: text for index, name in columns.extra if (text := _cell(row, index))}
     if number.flag:
         extra["flag"] = number.flag
+    second_number = None
+    if second := _cell(row, columns.second_number):
+        # A bad one costs the row nothing but itself: who has a good first number is called.
+        try:
+            second_number = normalise(second, region).number
+        except Invalid as exc:
+            extra["second_number"], extra["flag"] = second, f"second number: {exc}"
     return NewSubscriber(
         number=number.number,
+        second_number=None if second_number == number.number else second_number,
         name=_cell(row, columns.name),
         comment=_cell(row, columns.comment),
         timezone=timezone,

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from autodialer.model import (
     DEFAULT_RETRY,
+    SECOND_NUMBER,
     Campaign,
     ClaimedJob,
     Disposition,
@@ -40,7 +41,7 @@ def decide_next(
     if disposition is Disposition.ANSWERED and not _is_short(campaign, played_s):
         return NextStep(job_state=JobState.DONE, subscriber_state=SubscriberState.REACHED, rule="answered")
     if disposition in NEVER_RETRIED:
-        return _over(job, disposition.value)
+        return _second_number(campaign, job, now) or _over(job, disposition.value)
     if disposition is Disposition.FAILED and answered:
         # 2xx without usable media: a person picked the phone up, so the number is not called again by itself.
         return _over(job, "picked_up")
@@ -55,15 +56,27 @@ def rule_for(retry: Mapping[str, RetryRule], name: str) -> RetryRule:
 def _retry(campaign: Campaign, job: ClaimedJob, name: str, now: datetime) -> NextStep:
     rule = rule_for(campaign.retry, name)
     answered = name == SHORT
+    second = None if answered else _second_number(campaign, job, now)
     if job.retries_used.get(name, 0) >= rule.times:
-        return _over(job, name if rule.times == 0 else "retries_used", answered=answered)
+        return second or _over(job, name if rule.times == 0 else "retries_used", answered=answered)
     if job.attempt >= campaign.max_attempts:
         return _over(job, "max_attempts", answered=answered)
+    if second is not None and job.attempt + 1 >= campaign.max_attempts:
+        return second  # the last attempt is kept for it
     return NextStep(
         job_state=JobState.QUEUED,
         subscriber_state=SubscriberState.IN_PROGRESS,
         not_before=now + timedelta(seconds=rule.after_s),
         rule=name,
+    )
+
+
+def _second_number(campaign: Campaign, job: ClaimedJob, now: datetime) -> NextStep | None:
+    """The first attempt at the subscriber's second number; None when he has none, or no attempt is left."""
+    if job.second_number is None or job.attempt >= campaign.max_attempts:
+        return None
+    return NextStep(
+        job_state=JobState.QUEUED, subscriber_state=SubscriberState.IN_PROGRESS, not_before=now, rule=SECOND_NUMBER
     )
 
 

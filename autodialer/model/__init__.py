@@ -21,7 +21,17 @@ from autodialer.model.calls import (
     TrunkStatus,
 )
 from autodialer.model.keys import KEY_WAIT_S, KEYS, KeyAction, KeyEffect, KeyResult
-from autodialer.model.objects import DEFAULT_RETRY, Callbase, Campaign, RetryRule, Sound, Subscriber, Trunk, User
+from autodialer.model.objects import (
+    DEFAULT_RETRY,
+    SECOND_NUMBER,
+    Callbase,
+    Campaign,
+    RetryRule,
+    Sound,
+    Subscriber,
+    Trunk,
+    User,
+)
 from autodialer.model.states import (
     CAMPAIGN_TRANSITIONS,
     JOB_TRANSITIONS,
@@ -42,6 +52,7 @@ __all__ = [
     "JOB_TRANSITIONS",
     "KEYS",
     "KEY_WAIT_S",
+    "SECOND_NUMBER",
     "SUBSCRIBER_TRANSITIONS",
     "CallOutcome",
     "CallRecord",

@@ -116,6 +116,8 @@ class ClaimedJob:
     retries_used: Mapping[str, int]
     """Retry rule name -> how often it was used for this subscriber in this campaign."""
     claimed_at: datetime
+    second_number: str | None = None
+    """To be called once the attempts at `number` are used up; None: there is none, or `number` is it."""
 
 
 @dataclass(frozen=True, kw_only=True)

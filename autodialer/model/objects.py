@@ -140,6 +140,8 @@ class Subscriber:
     name: str | None
     comment: str | None
     timezone: str | None
+    second_number: str | None = None
+    """Called once the attempts at `number` are used up, in the same notation; None: there is none."""
     extra: Mapping[str, str]
     """Columns of the file that have no field of their own, and `flag` where the import had a doubt."""
 
@@ -151,6 +153,9 @@ class RetryRule:
     after_s: float
     times: int
 
+
+SECOND_NUMBER = "second_number"
+"""The rule of the attempt that goes to a subscriber's second number, because those at the first are used up."""
 
 DEFAULT_RETRY: Mapping[str, RetryRule] = {
     Disposition.BUSY.value: RetryRule(after_s=300, times=3),

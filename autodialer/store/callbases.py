@@ -25,7 +25,7 @@ BATCH_ROWS = 500
 PAUSE_S = 0.005
 """Between the transactions of a bulk change, so that others get the write lock in between."""
 IMPORT_ENDED = "The callbase was deleted, or its import has ended."
-ERASED = {"number": None, "name": None, "comment": None, "timezone": None, "extra": None}
+ERASED = {"number": None, "second_number": None, "name": None, "comment": None, "timezone": None, "extra": None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +37,8 @@ class NewSubscriber:
     name: str | None = None
     comment: str | None = None
     timezone: str | None = None
+    second_number: str | None = None
+    """In the same notation; called once the attempts at `number` are used up."""
     extra: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -13,6 +13,7 @@ from autodialer.store.outcomes import OUTCOME_COLUMNS
 from autodialer.store.owned import owned_by
 from autodialer.store.paging import DEFAULT_LIMIT, Page, fetch_page
 from autodialer.store.report import CampaignReport, campaign_report
+from autodialer.store.second_number import DIALLED
 from autodialer.store.tables import call_jobs, calls, campaign_subscribers, campaigns, subscribers, trunks
 from autodialer.store.transitions import is_one_of
 
@@ -91,7 +92,7 @@ def _unfinished() -> Select[Any]:
             call_jobs.c.call_id,
             call_jobs.c.state,
             call_jobs.c.not_before,
-            subscribers.c.number,
+            DIALLED.label("number"),
             campaign_subscribers.c.attempts,
             campaigns.c.id.label("campaign_id"),
             subscribers.c.id.label("subscriber_id"),

@@ -69,7 +69,7 @@ class Erasing:
             row = _find(connection, subscriber_id, owner_key)
             if row.number is None:
                 return Erasure(subscribers=0, calls=0, traces=0, jobs_cancelled=0, under_way=False)
-            numbers = notations(row.number)
+            numbers = [each for number in (row.number, row.second_number) if number for each in notations(number)]
             people = _same_number(connection, row, numbers) if all_callbases else [row]
             keys = [person.key for person in people]
             jobs = _live_jobs(connection, people)
@@ -89,9 +89,13 @@ class Erasing:
             )
 
 
-_PERSON = select(subscribers.c.key, subscribers.c.number, subscribers.c.callbase_key, callbases.c.owner_key).join(
-    callbases, callbases.c.key == subscribers.c.callbase_key
-)
+_PERSON = select(
+    subscribers.c.key,
+    subscribers.c.number,
+    subscribers.c.second_number,
+    subscribers.c.callbase_key,
+    callbases.c.owner_key,
+).join(callbases, callbases.c.key == subscribers.c.callbase_key)
 
 
 def _find(connection: Connection, subscriber_id: UUID, owner_key: int | None) -> AnyRow:
@@ -103,7 +107,8 @@ def _find(connection: Connection, subscriber_id: UUID, owner_key: int | None) ->
 
 
 def _same_number(connection: Connection, row: AnyRow, numbers: Collection[str]) -> Sequence[AnyRow]:
-    same = _PERSON.where(callbases.c.owner_key == row.owner_key, subscribers.c.number.in_(numbers))
+    has_one = subscribers.c.number.in_(numbers) | subscribers.c.second_number.in_(numbers)
+    same = _PERSON.where(callbases.c.owner_key == row.owner_key, has_one)
     return connection.execute(same).all()
 
 

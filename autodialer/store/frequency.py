@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, ScalarSelect, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Connection, ScalarSelect, Select, bindparam, false, func, select, update
 
 from autodialer.model import Disposition, JobState
 from autodialer.store.engine import AnyRow
 from autodialer.store.notation import notations
 from autodialer.store.prepared import Prepared
-from autodialer.store.tables import LIVE_JOB_STATES, call_jobs, calls, campaigns, subscribers
+from autodialer.store.second_number import ON_SECOND
+from autodialer.store.tables import LIVE_JOB_STATES, call_jobs, calls, campaign_subscribers, campaigns, subscribers
 from autodialer.store.transitions import is_one_of
 
 CAP_DAY = "cap_day"
@@ -82,22 +83,36 @@ _ENDED = select(calls.c.number, calls.c.invited_at).where(
 )
 _DIALING = is_one_of(call_jobs.c.state, JobState.DIALING)
 _BUSY_CAMPAIGNS = select(call_jobs.c.campaign_key).where(_DIALING).correlate(None)
+
+
+def _in_air(number: ColumnElement[Any], *conditions: ColumnElement[bool]) -> Select[Any]:
+    """Calls in the air by one of the two numbers of a subscriber."""
+    of_subscriber = call_jobs.c.subscriber_key == subscribers.c.key
+    within = (campaign_subscribers.c.campaign_key == campaigns.c.key) & (
+        campaign_subscribers.c.subscriber_key == subscribers.c.key
+    )
+    return (
+        select(number.label("number"), func.count().label("calls"))
+        .select_from(subscribers)
+        .join(campaigns, campaigns.c.callbase_key == subscribers.c.callbase_key)
+        .join(call_jobs, (call_jobs.c.campaign_key == campaigns.c.key) & of_subscriber)
+        .join(campaign_subscribers, within)
+        .where(
+            campaigns.c.key.in_(_BUSY_CAMPAIGNS.scalar_subquery()),
+            campaigns.c.owner_key == bindparam("owner"),
+            number.in_(bindparam("numbers", expanding=True)),
+            # Said twice: the index is used only where the statement repeats its condition.
+            is_one_of(call_jobs.c.state, *LIVE_JOB_STATES),
+            _DIALING,
+            *conditions,
+        )
+        .group_by(number)
+    )
+
+
 _IN_AIR = (
-    select(subscribers.c.number, func.count().label("calls"))
-    .join(campaigns, campaigns.c.callbase_key == subscribers.c.callbase_key)
-    .join(
-        call_jobs,
-        (call_jobs.c.campaign_key == campaigns.c.key) & (call_jobs.c.subscriber_key == subscribers.c.key),
-    )
-    .where(
-        campaigns.c.key.in_(_BUSY_CAMPAIGNS.scalar_subquery()),
-        campaigns.c.owner_key == bindparam("owner"),
-        subscribers.c.number.in_(bindparam("numbers", expanding=True)),
-        # Said twice: the index is used only where the statement repeats its condition.
-        is_one_of(call_jobs.c.state, *LIVE_JOB_STATES),
-        _DIALING,
-    )
-    .group_by(subscribers.c.number)
+    _in_air(subscribers.c.number, func.coalesce(ON_SECOND, false()).is_(False)),
+    _in_air(subscribers.c.second_number, ON_SECOND, subscribers.c.second_number.is_not(None)),
 )
 
 
@@ -110,8 +125,9 @@ def attempts_of(
     asked = {"numbers": both, "owner": owner_key}
     for row in connection.execute(_ENDED, {**asked, "since": now - max(SPANS.values())}):
         found[person(row.number)].at.append(row.invited_at)
-    for row in connection.execute(_IN_AIR, asked) if in_air else ():
-        found[person(row.number)].in_air += row.calls
+    for query in _IN_AIR if in_air else ():
+        for row in connection.execute(query, asked):
+            found[person(row.number)].in_air += row.calls
     return found
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, insert, select, update
 
 from autodialer.model import (
+    SECOND_NUMBER,
     CallOutcome,
     Campaign,
     CampaignState,
@@ -26,6 +27,7 @@ from autodialer.store.frequency import SPANS, Retry, put_off_retries
 from autodialer.store.key_figures import count_keys
 from autodialer.store.prepared import Prepared
 from autodialer.store.rows import campaigns_from, select_campaigns
+from autodialer.store.second_number import DIALLED, number_after
 from autodialer.store.stopping import STOPPED
 from autodialer.store.tables import call_jobs, calls, campaign_subscribers, campaigns, subscribers
 from autodialer.store.transitions import is_one_of
@@ -129,7 +131,7 @@ def _retry_of(row: AnyRow, result: JobResult, now: datetime) -> Retry:
         job_key=job.key,
         campaign_key=job.campaign_key,
         subscriber_key=job.subscriber_key,
-        number=job.number,
+        number=(job.second_number if result.next_step.rule == SECOND_NUMBER else None) or job.number,
         owner_key=row.owner_key,
         caps={rule: getattr(row, rule) for rule in SPANS},
         not_before=result.next_step.not_before or now,
@@ -195,7 +197,13 @@ def recover_batch(
 
 def _abandoned(claimed_by: str | None) -> Any:
     query = (
-        select(call_jobs, subscribers.c.number, campaign_subscribers.c.attempts, campaign_subscribers.c.retries_used)
+        select(
+            call_jobs,
+            DIALLED.label("number"),
+            subscribers.c.second_number,
+            campaign_subscribers.c.attempts,
+            campaign_subscribers.c.retries_used,
+        )
         .join(subscribers, subscribers.c.key == call_jobs.c.subscriber_key)
         .join(
             campaign_subscribers,
@@ -221,6 +229,7 @@ def _claimed_from(row: AnyRow) -> ClaimedJob:
         attempt=row.attempts + 1,
         retries_used=row.retries_used,
         claimed_at=row.claimed_at,
+        second_number=number_after(row),
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, and_, bindparam, exists, func, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, exists, func, insert, or_, select, update
 
 from autodialer.model import (
     Campaign,
@@ -23,6 +23,7 @@ from autodialer.store.dnc import is_barred
 from autodialer.store.engine import AnyRow, Database
 from autodialer.store.prepared import Prepared
 from autodialer.store.rows import campaigns_from, select_campaigns
+from autodialer.store.second_number import DIALLED, number_after
 from autodialer.store.tables import (
     LIVE_JOB_STATES,
     call_jobs,
@@ -215,14 +216,19 @@ _CANDIDATES = (
         call_jobs.c.key,
         call_jobs.c.call_id,
         call_jobs.c.subscriber_key,
-        subscribers.c.number,
+        DIALLED.label("number"),
+        subscribers.c.second_number,
         campaign_subscribers.c.attempts,
         campaign_subscribers.c.retries_used,
         campaigns.c.owner_key,
         campaigns.c.cap_day,
         campaigns.c.cap_week,
         campaigns.c.max_attempts,
-        is_barred(subscribers.c.number, campaigns.c.owner_key).label("on_dnc"),
+        or_(
+            is_barred(subscribers.c.number, campaigns.c.owner_key),
+            # A person who is not to be called is not called at another number either.
+            subscribers.c.second_number.is_not(None) & is_barred(subscribers.c.second_number, campaigns.c.owner_key),
+        ).label("on_dnc"),
     )
     .join(campaigns, campaigns.c.key == call_jobs.c.campaign_key)
     .join(
@@ -277,6 +283,7 @@ def _claim(connection: Connection, request: ClaimRequest, claimed_by: str, now: 
             attempt=row.attempts + 1,
             retries_used=row.retries_used,
             claimed_at=now,
+            second_number=number_after(row),
         )
         for row in _callable(connection, request, now)
     ]

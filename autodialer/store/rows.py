@@ -55,6 +55,7 @@ def subscriber_from(row: AnyRow) -> Subscriber:
         name=row.name,
         comment=row.comment,
         timezone=row.timezone,
+        second_number=row.second_number,
         extra=row.extra,
     )
 

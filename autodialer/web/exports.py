@@ -48,7 +48,7 @@ CALL_COLUMNS = (
     "rtp_remote_lost",
     "rtp_round_trip_ms",
 )
-PERSON_COLUMNS = ("id", "number", "name", "comment", "timezone", "state", "reason", "attempts")
+PERSON_COLUMNS = ("id", "number", "second_number", "name", "comment", "timezone", "state", "reason", "attempts")
 LAST_CALL_COLUMNS = ("disposition", "cause", "sip_code", "invited_at", "ended_at", "billsec_s", "played_s", "digits")
 """Of the last call of a subscriber, with `last_` before."""
 NO_CALL = (None,) * len(LAST_CALL_COLUMNS)

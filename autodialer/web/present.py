@@ -164,7 +164,7 @@ def callbase(value: Callbase) -> Json:
 
 def subscriber(value: Subscriber) -> Json:
     """A subscriber."""
-    names = ("number", "name", "comment", "timezone")
+    names = ("number", "second_number", "name", "comment", "timezone")
     return {"id": str(value.id), **_fields(value, names), "extra": dict(value.extra)}
 
 

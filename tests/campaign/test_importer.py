@@ -88,3 +88,19 @@ def test_a_stranger_does_not_see_the_callbase(store: Store, owner: int, tmp_path
     stranger = store.users.create(login="boris", password=None).key
     with pytest.raises(NotFound):
         store.callbases.get(callbase.id, stranger)
+
+
+def test_a_second_number_is_taken_and_a_bad_one_costs_the_row_nothing(
+    store: Store, owner: int, tmp_path: Path
+) -> None:
+    text = (
+        "phone;name;phone 2\n89161234567;Anna;8 (916) 765-43-21\n89161234568;Boris;112\n"
+        "89161234569;Vera;+7 916 123-45-69\n89161234560;Gleb;\n"
+    )
+    callbase = imported(store, owner, tmp_path / "base.csv", text)
+    assert (callbase.imported, callbase.rejected) == (4, 0)
+    people, _ = store.subscribers.page(callbase.id, owner, limit=10, after=None)
+    assert [person.second_number for person in people] == ["+79167654321", None, None, None]
+    assert people[1].extra["second_number"] == "112"
+    assert people[1].extra["flag"].startswith("second number: ")
+    assert people[2].extra == {}, "the same number twice is one number"

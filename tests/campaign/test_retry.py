@@ -83,3 +83,30 @@ def test_a_call_that_we_cancelled_goes_back_to_the_queue_and_costs_no_attempt() 
     step = decide(Disposition.CANCELLED, attempt=3)
     assert step.job_state is JobState.QUEUED
     assert not step.counts_as_attempt
+
+
+def test_the_second_number_is_called_once_the_first_is_exhausted_by_its_rule() -> None:
+    two = job(second_number="+70000000002", retries_used={"busy": 3}, attempt=4)
+    step = decide_next(campaign(max_attempts=9), two, Disposition.BUSY, played_s=0, answered=False, now=NOW)
+    assert (step.job_state, step.rule, step.not_before) == (JobState.QUEUED, "second_number", NOW)
+    wrong = decide_next(
+        campaign(), job(second_number="+7"), Disposition.INVALID_NUMBER, played_s=0, answered=False, now=NOW
+    )
+    assert wrong.rule == "second_number"
+
+
+def test_the_last_attempt_is_kept_for_the_second_number_and_there_is_none_after_it() -> None:
+    rules = campaign(max_attempts=3)
+    steps = []
+    for attempt, second in ((1, "+7"), (2, "+7"), (3, None)):
+        used = {"no_answer": attempt - 1} if second else {"no_answer": 1, "second_number": 1}
+        made = job(attempt=attempt, second_number=second, retries_used=used)
+        steps.append(decide_next(rules, made, Disposition.NO_ANSWER, played_s=0, answered=False, now=NOW).rule)
+    assert steps == ["no_answer", "second_number", "max_attempts"]
+
+
+@pytest.mark.parametrize(("disposition", "answered"), [(Disposition.ANSWERED, True), (Disposition.FAILED, True)])
+def test_who_picked_the_phone_up_is_not_called_at_the_second_number(disposition: Disposition, answered: bool) -> None:
+    rules = campaign(min_played_s=5, retry={"short": RetryRule(after_s=1, times=0)})
+    step = decide_next(rules, job(second_number="+7"), disposition, played_s=1, answered=answered, now=NOW)
+    assert step.job_state is JobState.DONE

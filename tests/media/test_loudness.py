@@ -56,8 +56,8 @@ def test_no_sound_is_heard_above_minus_1_dbtp_nor_turned_up_by_more_than_30_db(s
     gain = gain_db(samples, lufs)
     assert gain <= 30
     assert decibels(true_peak(samples)) + gain <= -1 + 1e-6
-    # Oversampling four times may miss the very top of what lies next to 4 kHz.
-    assert reference_peak(samples * amplitude(gain)) <= -1 + 0.1
+    # Oversampling four times may miss the very top of what lies next to 4 kHz, by 0.5 dB at worst (BS.1770-4 annex 2).
+    assert reference_peak(samples * amplitude(gain)) <= -1 + 0.3
 
 
 @quick

@@ -109,8 +109,16 @@ subscribers = Table(
     words("comment", nullable=True),
     words("timezone", nullable=True),
     Column("extra", JsonObject, comment="JSON: the columns that have no field of their own"),
+    words("second_number", nullable=True),  # as `number`; called once the attempts at that are used up
     UniqueConstraint("callbase_key", "number"),
     Index(None, "callbase_key"),
+    Index(
+        "subscribers_second_number",
+        "callbase_key",
+        "second_number",
+        sqlite_where=text("second_number IS NOT NULL"),
+        postgresql_where=text("second_number IS NOT NULL"),
+    ),
 )
 
 rejected_rows = Table(
