@@ -42,7 +42,7 @@ def settled_after(expression: Expression, digits: str) -> tuple[int, bool]:
         verdict = _verdict(expression, len(digits) - known)
         if verdict is not None:
             return known, verdict
-        expression = _after(expression, digits[known])
+        expression = after(expression, digits[known])
     raise AssertionError("no digit is left, and the verdict is open")
 
 
@@ -68,21 +68,21 @@ def _verdict(expression: Expression, left: int) -> bool | None:
         return True
     if left == 0:
         return _may_end(expression)
-    verdicts = {_verdict(_after(expression, digit), left - 1) for digit in DIGITS}
+    verdicts = {_verdict(after(expression, digit), left - 1) for digit in DIGITS}
     return verdicts.pop() if len(verdicts) == 1 else None
 
 
 @cache
-def _after(expression: Expression, digit: str) -> Expression:
+def after(expression: Expression, digit: str) -> Expression:
     """The derivative: what must follow once `digit` has come."""
     match expression:
         case ("digit", str(digits)):
             return EMPTY if digit in digits else NOTHING
         case ("follow", tuple(first), tuple(second)):
-            after_first = _follow(_after(first, digit), second)
-            return _either(after_first, _after(second, digit)) if _may_end(first) else after_first
+            after_first = _follow(after(first, digit), second)
+            return _either(after_first, after(second, digit)) if _may_end(first) else after_first
         case ("either", *options):
-            return _either(*(_after(option, digit) for option in options if isinstance(option, tuple)))
+            return _either(*(after(option, digit) for option in options if isinstance(option, tuple)))
         case ("anything",):
             return ANYTHING
     return NOTHING

@@ -18,7 +18,7 @@ from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata, PhoneNumber
 from phonenumbers.timezone import UNKNOWN_TIMEZONE, time_zones_for_geographical_number
 from phonenumbers.tzdata import TIMEZONE_DATA
 
-from autodialer.campaign.digit_patterns import DigitPatterns
+from autodialer.campaign.digit_classes import DigitClasses
 from autodialer.clock import Clock
 from autodialer.store import ZoneRange
 
@@ -51,7 +51,7 @@ class _Country:
     code: int
     everywhere: FoundZone | None
     """The answer for all numbers, where there is only one."""
-    patterns: DigitPatterns | None
+    classes: DigitClasses | None
     """None: `everywhere` is the answer."""
     known: dict[tuple[int, int], FoundZone | None] = field(default_factory=dict)
     """By class and number of digits."""
@@ -84,9 +84,9 @@ class ZoneFinder:
         return None
 
     def _by_number(self, country: _Country, national: str) -> FoundZone | None:
-        if country.patterns is None:
+        if country.classes is None:
             return country.everywhere
-        alike = (country.patterns.class_of(national), len(national))
+        alike = (country.classes.class_of(national), len(national))
         if alike not in country.known:
             country.known[alike] = self._of_all(told_by(country.code, national))
         return country.known[alike]
@@ -107,7 +107,7 @@ class ZoneFinder:
             country = _Country(
                 code=int(code),
                 everywhere=self._of_all(answers.pop()) if single and answers else None,
-                patterns=None if single else _patterns(code),
+                classes=None if single else _classes(code),
             )
         self._countries[code] = country
         return country
@@ -174,8 +174,8 @@ def _times_told() -> Counter[str]:
     return Counter(zones[0] for zones in TIMEZONE_DATA.values() if len(zones) == 1)
 
 
-def _patterns(code: str) -> DigitPatterns:
-    """Everything that phonenumbers compares a number of the country code with, before it says a zone."""
+def _classes(code: str) -> DigitClasses:
+    """By everything that phonenumbers compares a number of the country code with before it says a zone."""
     whole: set[str] = set()
     beginnings = {
         prefix.removeprefix(code)
@@ -188,4 +188,4 @@ def _patterns(code: str) -> DigitPatterns:
         whole.update(kind.national_number_pattern for kind in kinds if kind.national_number_pattern)
         if metadata and metadata.leading_digits:
             beginnings.add(metadata.leading_digits)
-    return DigitPatterns(sorted(whole), sorted(beginnings))
+    return DigitClasses(sorted(whole), sorted(beginnings))
