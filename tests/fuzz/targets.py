@@ -15,7 +15,7 @@ from autodialer.media.reporting import Heard, Reporting, Sent
 from autodialer.media.session import Session
 from autodialer.sip import fields
 from autodialer.sip.digest import authorize, choose, parse_challenges
-from autodialer.sip.events import CallEnded, CallFailed
+from autodialer.sip.events import CallAnswered, CallEnded, CallFailed, TransferEnded
 from autodialer.sip.framing import BrokenStream, StreamReader
 from autodialer.sip.invite import InviteRequest
 from autodialer.sip.message import Discard, Message, Request, build_response, parse_message
@@ -173,7 +173,7 @@ PACKETS = 8
 OURS = {
     *("Via", "Route", "Max-Forwards", "From", "To", "Call-ID", "CSeq", "Contact", "Authorization", "Record-Route"),
     *("Proxy-Authorization", "Session-Expires", "Min-SE", "Supported", "Allow", "User-Agent", "Content-Type", "RAck"),
-    *("Content-Length", "Unsupported", "Accept", "Require"),
+    *("Content-Length", "Unsupported", "Accept", "Require", "Refer-To", "Referred-By"),
 }
 """Headers that we ever write."""
 
@@ -184,7 +184,10 @@ class LiveCall:
     z9hG4bKlast is the branch of what was sent last.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, transfers: bool = False) -> None:
+        """`transfers`: once it is answered, its peer is asked to call somebody in its place."""
+        self._transfers = transfers
+        self.transfers_asked = self.transfers_ended = 0
         numbers = count(1)
         config = UserAgentConfig(
             local_address=US,
@@ -234,6 +237,11 @@ class LiveCall:
                 self.words[b"callertag"] = headers["From"].partition(";tag=")[2].encode()
         while (event := self.agent.next_event()) is not None:
             self.ends += isinstance(event, CallFailed | CallEnded)
+            self.transfers_ended += isinstance(event, TransferEnded)
+            if isinstance(event, CallAnswered) and self._transfers:
+                self.transfers_asked += 1
+                self.agent.refer("call-1", "sip:74951234567@192.0.2.9", self.now)
+                self.collect()
 
     def finish(self) -> None:
         """Hang up and let all timers run out: the call has ended once, and nothing remains."""
@@ -243,6 +251,7 @@ class LiveCall:
         self._run(2000)
         assert self.agent.remembered == 0, "something is remembered for ever"
         assert self.ends == 1
+        assert self.transfers_ended <= self.transfers_asked
 
     def _run(self, steps: int) -> None:
         while steps and (when := self.agent.get_timer()) is not None:
@@ -260,6 +269,14 @@ def call(data: bytes) -> None:
     live.finish()
 
 
+def transfer(data: bytes) -> None:
+    """Packets at a live call that asks for a transfer once it is answered."""
+    live = LiveCall(transfers=True)
+    for packet in data.split(SEPARATOR)[:PACKETS]:
+        live.receive(packet)
+    live.finish()
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "message": message,
     "sdp": sdp,
@@ -269,6 +286,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "stun": stun_response,
     "framing": framing,
     "call": call,
+    "transfer": transfer,
 }
-SEEDS = {"message": MESSAGES, "framing": MESSAGES, "call": MESSAGES}
+SEEDS = {"message": MESSAGES, "framing": MESSAGES, "call": MESSAGES, "transfer": MESSAGES}
 """Folders to start from beside the target's own corpus."""

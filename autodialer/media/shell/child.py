@@ -312,7 +312,8 @@ class MediaLoop:
         if line is not None and line.session.started:
             self._sending.remove(line)
             line.session.repeat(time.monotonic())
-            self._go_on(line)
+            if line.waiting is None:
+                self._go_on(line)
 
     def _send_digits(self, name: str, digits: str) -> None:
         line = self._lines.get(name)
