@@ -90,9 +90,7 @@ def test_a_stranger_does_not_see_the_callbase(store: Store, owner: int, tmp_path
         store.callbases.get(callbase.id, stranger)
 
 
-def test_a_second_number_is_taken_and_a_bad_one_costs_the_row_nothing(
-    store: Store, owner: int, tmp_path: Path
-) -> None:
+def test_a_second_number_is_taken_and_a_bad_one_costs_the_row_nothing(store: Store, owner: int, tmp_path: Path) -> None:
     text = (
         "phone;name;phone 2\n89161234567;Anna;8 (916) 765-43-21\n89161234568;Boris;112\n"
         "89161234569;Vera;+7 916 123-45-69\n89161234560;Gleb;\n"

@@ -171,7 +171,15 @@ def test_calls_and_report_say_what_became_of_every_number(
 
     done = anna.get(f"/srv1/calls/{first.call_id}").json()
     assert (done["disposition"], done["sip_code"], done["ended_by"], done["played_share"]) == ("answered", 200, "us", 1)
-    assert done["rtp"] == {"sent": 500, "received": 490, "lost": 10, "jitter_ms": 1.5, "one_way_audio": False, "remote_lost": None, "round_trip_ms": None}
+    assert done["rtp"] == {
+        "sent": 500,
+        "received": 490,
+        "lost": 10,
+        "jitter_ms": 1.5,
+        "one_way_audio": False,
+        "remote_lost": None,
+        "round_trip_ms": None,
+    }
     assert done["answered_at"] == "2026-03-01T12:00:03.000Z"
     assert done["trunk_id"] == objects["trunk"]["id"]
     calls = anna.get(path_of(objects, "/calls")).json()["items"]

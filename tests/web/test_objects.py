@@ -449,7 +449,7 @@ def test_a_check_needs_a_dialer_and_a_trunk_of_ones_own(anna: Client, boris: Cli
 
 
 def test_a_subscriber_has_a_second_number_and_a_bad_one_is_named(anna: Client) -> None:
-    made = anna.upload("/srv1/callbases", "base.csv", b"+79161234567", name="c", region="RU").json()
+    made = upload(anna, b"+79161234567").json()
     path = f"/srv1/callbases/{made['id']}/subscribers"
     added = anna.post(path, json={"number": "+79161234568", "second_number": "8 916 123-45-69"})
     assert added.json()["second_number"] == "+79161234569"
