@@ -15,6 +15,7 @@ from uuid import UUID
 import bottle
 
 from api_srv import Api
+from autodialer.api.doctor import run_doctor
 from autodialer.api.housekeeping import Housekeeping
 from autodialer.api.numbering_plan import run_numbering_plan
 from autodialer.api.routes import ALL as PARTS
@@ -304,6 +305,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return show_trace(settings, options.call_id)
         if options.command == "numbering-plan":
             return run_numbering_plan(settings, options.file)
+        if options.command == "doctor":
+            return run_doctor(settings)
         return supervise(settings)
     except (SettingsError, UserError) as exc:
         sys.stderr.write(f"{exc}\n")

@@ -31,6 +31,7 @@ def read_command(arguments: Sequence[str] | None) -> argparse.Namespace:
     trace.add_argument("call_id", metavar="ID", help="as GET /srv1/campaigns/{id}/calls tells it")
     plan = commands.add_parser("numbering-plan", help="take the Russian regulator's numbering plan, for time zones")
     plan.add_argument("file", metavar="FILE", nargs="?", help="a CSV as it is published; without one: what is there")
+    commands.add_parser("doctor", help="say what of this machine helps or hinders the service")
     return parser.parse_args(arguments)
 
 

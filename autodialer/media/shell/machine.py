@@ -13,6 +13,27 @@ def raise_descriptor_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+def descriptor_limit() -> int | None:
+    """How many descriptors the media process may have; None where the system sets no limit that can be read."""
+    with contextlib.suppress(ImportError, OSError):
+        import resource
+
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        return None if hard == resource.RLIM_INFINITY else hard
+    return None
+
+
+def may_go_first() -> bool:
+    """Whether `go_first` works here; this thread is as before afterwards."""
+    try:
+        before, priority = os.sched_getscheduler(0), os.sched_getparam(0)
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(os.sched_get_priority_min(os.SCHED_FIFO) + 1))
+        os.sched_setscheduler(0, before, priority)
+    except (AttributeError, OSError):
+        return False
+    return True
+
+
 def go_first(*, pacing: bool) -> None:
     """Have this thread, and those that it starts, run before everything else, where the system lets us.
 

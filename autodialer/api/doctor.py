@@ -1,0 +1,117 @@
+"""`python main.py doctor`: what of this machine helps or hinders the service, a line each, with the remedy."""
+
+import ipaddress
+import os
+import platform
+import shutil
+import socket
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from autodialer.config import Settings
+from autodialer.media.shell.machine import descriptor_limit, may_go_first
+from autodialer.phone.pool import CHANNELS_A_PHONE
+
+OK, NOTE, BAD = "ok", "note", "bad"
+SPARE_DESCRIPTORS = 40
+"""What the media process needs beside those of calls."""
+LITTLE_ROOM_MB = 500
+SOMEWHERE = "192.0.2.1"
+"""A documentation address (RFC 5737); asked for the route only, nothing is sent."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing looked at."""
+
+    grade: str
+    """ok, note or bad."""
+    sentence: str
+    """What was found and, unless it is ok, what to do."""
+
+
+def run_doctor(settings: Settings) -> int:
+    """Print what was found; the exit status is 1 when the service cannot work like this."""
+    findings = list(examine(settings))
+    for finding in findings:
+        sys.stdout.write(f"{finding.grade:<5} {finding.sentence}\n")
+    return int(any(finding.grade == BAD for finding in findings))
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Look at everything."""
+    yield _python()
+    yield _data(settings)
+    yield _address(settings)
+    yield _sip_port(settings)
+    yield _calls(settings)
+    yield _scheduling()
+
+
+def _python() -> Finding:
+    version, system = platform.python_version(), platform.system()
+    if version.startswith("3.11.") and system == "Linux":
+        return Finding(grade=OK, sentence=f"Python {version} on Linux, as proven")
+    return Finding(grade=NOTE, sentence=f"Python {version} on {system}: only 3.11 on Linux is proven")
+
+
+def _data(settings: Settings) -> Finding:
+    folder = settings.data.resolve()
+    if not os.access(folder, os.W_OK):
+        return Finding(grade=BAD, sentence=f"{folder} cannot be written; give it to this user, or set DIALER_DATA")
+    free_mb = shutil.disk_usage(folder).free // 1_000_000
+    if free_mb < LITTLE_ROOM_MB:
+        sentence = f"{folder} has {free_mb} MB left; with a full disk nothing is dialled, make room"
+        return Finding(grade=BAD if free_mb < 50 else NOTE, sentence=sentence)
+    return Finding(grade=OK, sentence=f"{folder} can be written and has {free_mb} MB left")
+
+
+def _address(settings: Settings) -> Finding:
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect((settings.sip_address or SOMEWHERE, 9))
+            address = settings.sip_address or str(probe.getsockname()[0])
+    except OSError as exc:
+        remedy = "connect the machine to a network with IPv4, or set DIALER_SIP_ADDRESS"
+        return Finding(grade=BAD, sentence=f"there is no way out ({exc.strerror}); {remedy}")
+    if ipaddress.IPv4Address(address).is_private:
+        return Finding(
+            grade=NOTE,
+            sentence=f"{address} is a private address: calls go through a router. Mostly that works by itself; check "
+            "each trunk with POST /srv1/trunks/{id}/check and a number, and see docs/deploy.md, Behind a router",
+        )
+    return Finding(grade=OK, sentence=f"{address} is a public address")
+
+
+def _sip_port(settings: Settings) -> Finding:
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind((settings.sip_address or "", settings.sip_port))
+    except OSError as exc:
+        return Finding(
+            grade=NOTE,
+            sentence=f"UDP port {settings.sip_port} cannot be had ({exc.strerror}): the service runs already, or "
+            "another program has it; the next free port is taken then",
+        )
+    return Finding(grade=OK, sentence=f"UDP port {settings.sip_port} is free for SIP")
+
+
+def _calls(settings: Settings) -> Finding:
+    low, high = settings.rtp_ports
+    ports = (high - low + 1) // 2
+    limit = descriptor_limit()
+    own = ports if limit is None else min(ports, (limit - SPARE_DESCRIPTORS) // 2)
+    what = "DIALER_RTP_PORTS" if own == ports else f"the limit of {limit} descriptors (ulimit -Hn)"
+    sentence = f"at most {own} calls at a time by {what}; with media_ports shared, {CHANNELS_A_PHONE} by each port"
+    return Finding(grade=OK if own >= 500 else NOTE, sentence=sentence)
+
+
+def _scheduling() -> Finding:
+    if may_go_first():
+        return Finding(grade=OK, sentence="the sound may go before all other processes (SCHED_FIFO)")
+    return Finding(
+        grade=NOTE,
+        sentence="the sound may not go before other processes: beside busy ones the gap between two packets was 32 ms "
+        "instead of 20.6 (99th percentile); allow it by LimitRTPRIO=2 or ulimit -r 2, see docs/deploy.md, Many calls",
+    )
