@@ -24,8 +24,10 @@ from autodialer.campaign.retry import CANCELLED_DELAY_S, decide_next
 from autodialer.campaign.scheduler import Scheduler
 from autodialer.clock import Clock
 from autodialer.config import Settings, load_settings
+from autodialer.dialing.dialogs import AnsweredDialogs
 from autodialer.dialing.digits import send_digits
 from autodialer.dialing.ending import Ending
+from autodialer.dialing.farewells import Farewells
 from autodialer.dialing.keys import Keys
 from autodialer.dialing.playable import PlayableSounds
 from autodialer.errors import (
@@ -105,6 +107,8 @@ class Dialer:
         """From the phones' threads. Nobody waits on it, so that an event costs no change of thread."""
         self._keys = Keys(store, phones)
         self._checks = TrunkChecks(phones, sample=SAMPLE, folder=sounds_folder)
+        self._dialogs = AnsweredDialogs(phones)
+        self._farewells = Farewells(store, phones, clock)
         self._next_look = self._next_report = 0.0
         phones.on_event = self._events.append
 
@@ -138,6 +142,7 @@ class Dialer:
         interrupted = self._store.queue.recover(None, self._clock.utcnow(), self._after_interruption)
         if interrupted:
             logger.warning("%d calls were cut off by the end of an earlier dialer and are now interrupted", interrupted)
+        self._farewells.begin()
 
     def step(self) -> None:
         """One tick: take what the phones told, record it, and start the calls that may start. Raises Unavailable."""
@@ -148,6 +153,7 @@ class Dialer:
             self._next_look = now + LOOK_S
             self._look()
         self._dial(now, self._record_and_claim(now))
+        self._farewells.step(now)
         if now >= self._next_report:
             self._next_report = now + REPORT_S
             self._report(now)
@@ -163,6 +169,8 @@ class Dialer:
             self._put_back(live.job, event.unstarted)
             return
         self._keys.take(event, live.pad, live.job, live.campaign, self._trunks.get(live.job.trunk_key))
+        if event.dialog is not None:
+            self._dialogs.add(live.job, event.dialog)
         changed = False
         if event.progress is Progress.HEARD:
             self._scheduler.heard(live.job)
@@ -175,6 +183,7 @@ class Dialer:
 
     def _end_call(self, live: LiveCall, outcome: CallOutcome) -> bool:
         del self._live[live.job.call_id]
+        self._dialogs.discard(live.job)
         campaign = self._campaigns.get(live.job.campaign_key, live.campaign)
         step = decide_next(
             campaign,
@@ -197,7 +206,8 @@ class Dialer:
         campaigns = self._store.queue.running_campaigns()
         self._campaigns = {campaign.key: campaign for campaign in campaigns}
         keys = {key for campaign in campaigns for key in campaign.trunk_keys}
-        keys |= {live.job.trunk_key for live in self._live.values()} | self._registering
+        keys |= {live.job.trunk_key for live in self._live.values()}
+        keys |= self._registering | self._farewells.trunk_keys
         self._trunks = self._store.trunks.by_keys(sorted(keys)) if keys else {}
         self._sounds.learn(campaign.sound_key for campaign in campaigns)
         audible = [campaign for campaign in campaigns if campaign.sound_key in self._sounds]
@@ -238,7 +248,10 @@ class Dialer:
         ending = self._ending.asked
         requests = [] if ending else self._scheduler.requests(now, self._phones.usable(), skip=self._dry)
         utcnow = self._clock.utcnow()
-        jobs = self._store.queue.record_and_claim(self._unrecorded, requests, self._instance, utcnow)
+        jobs = self._store.queue.record_and_claim(
+            self._unrecorded, requests, self._instance, utcnow, answered=self._dialogs.unkept
+        )
+        self._dialogs.kept()
         self._unrecorded.clear()
         # A campaign with nothing due is not asked again before the next look.
         self._dry |= {request.campaign_key for request in requests} - {job.campaign_key for job in jobs}
@@ -265,6 +278,7 @@ class Dialer:
             ring_timeout_s=campaign.ring_timeout_s,
             max_call_s=campaign.max_call_s,
             caller_id=campaign.caller_id,
+            keeps_dialog=True,
         )
         self._live[job.call_id] = LiveCall(job=job, campaign=campaign, pad=KeyPad(campaign.keys))
         self._scheduler.started(job, now)

@@ -21,11 +21,13 @@ from autodialer.phone.outcome import CallTimes, make_outcome
 from autodialer.phone.plan import Address, CallEvent, CallPlan, Progress, Transferred
 from autodialer.phone.playing import Playing, codecs_of
 from autodialer.phone.rtp_client import RtpClient
+from autodialer.sip.dialog_state import DialogState
 from autodialer.sip.events import (
     CallAnswered,
     CallEnded,
     CallFailed,
     CallProgress,
+    DialogMoved,
     DigitSignalled,
     MediaChanged,
     OfCall,
@@ -145,6 +147,8 @@ class Call(VoIPCall):
             self._progress(event)
         elif isinstance(event, CallAnswered):
             self._answered(event)
+        elif isinstance(event, DialogMoved):
+            self._tell_dialog(event.dialog)
         elif isinstance(event, MediaChanged):
             self._media_changed(event.media)
         elif isinstance(event, DigitSignalled):
@@ -162,6 +166,7 @@ class Call(VoIPCall):
 
     def _answered(self, event: CallAnswered) -> None:
         self._tell(Progress.RANG)
+        self._tell_dialog(event.dialog)
         self._answer = event
         self._times.answered = event.at
         self.state = CallState.ANSWERED
@@ -322,6 +327,14 @@ class Call(VoIPCall):
 
     def _tell(self, progress: Progress) -> None:
         self._on_event(CallEvent(reference=self.plan.reference, progress=progress))
+
+    def _tell_dialog(self, dialog: DialogState | None) -> None:
+        if dialog is not None and self.plan.keeps_dialog:
+            self._on_event(CallEvent(reference=self.plan.reference, dialog=dialog))
+
+    def acknowledge(self) -> None:
+        """The dialog is written down: let the ACK leave. From any thread."""
+        self.phone.sip.run(lambda user_agent, _now: user_agent.acknowledge(self.call_id))
 
     # -- pyVoIP's API
 

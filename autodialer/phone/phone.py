@@ -29,7 +29,15 @@ from autodialer.phone.plan import Account, CallEvent, CallPlan
 from autodialer.phone.reach import Registered
 from autodialer.phone.sip_client import SipClient
 from autodialer.phone.trace import CLOSES_S, CallTrace, TraceBook
-from autodialer.sip.events import AddressDiscovered, Event, HopFailed, ProbeEnded, RegistrationChanged
+from autodialer.sip.dialog_state import DialogState
+from autodialer.sip.events import (
+    AddressDiscovered,
+    Event,
+    FarewellEnded,
+    HopFailed,
+    ProbeEnded,
+    RegistrationChanged,
+)
 from autodialer.sip.events import RegistrationStanding as Standing
 from autodialer.sip.hop import Hop
 from autodialer.sip.invite import new_call_id
@@ -87,6 +95,7 @@ class Phone(VoIPPhone):
         self.media = media
         self._on_call_event = on_event
         self._clock = clock or Clock()
+        self._on_farewell_ended: Callable[[FarewellEnded], None] = lambda _event: None
         self._sweeping = False
         self._shared_port: int | None = None
         self._traces = TraceBook(self._clock, on_trace) if on_trace is not None else None
@@ -296,6 +305,21 @@ class Phone(VoIPPhone):
         if traces is not None:
             self.sip.run(lambda _user_agent, _now: traces.show(call_id))
 
+    def say_farewell(self, dialogs: Sequence[DialogState], on_ended: Callable[[FarewellEnded], None]) -> None:
+        """Hang up dialogs that an earlier process left up; `on_ended` is called in the loop thread."""
+        self._on_farewell_ended = on_ended
+
+        def say(user_agent: UserAgent, now: float) -> None:
+            for dialog in dialogs:
+                user_agent.say_farewell(dialog, self.sip.credentials, now)
+
+        self.sip.run(say)
+
+    def expect_answers(self, call_ids: Sequence[str], span_s: float) -> None:
+        """Hang up what still answers these calls of an earlier process."""
+        credentials = self.sip.credentials
+        self.sip.run(lambda user_agent, now: user_agent.expect_answers(call_ids, credentials, now + span_s))
+
     def retire(self) -> None:
         """Another phone takes over: take the registration back; calls go on to their end."""
         self.sip.run(lambda user_agent, now: user_agent.unregister(now))
@@ -352,6 +376,9 @@ class Phone(VoIPPhone):
             self.sip.reach.take(event)
             if self.NSD and isinstance(event, RegistrationChanged):
                 self._status = _STATUS[event.standing]
+            return
+        if isinstance(event, FarewellEnded):
+            self._on_farewell_ended(event)
             return
         if isinstance(event, HopFailed):
             self.sip.targets.failed(event.hop, event.at, event.retry_after_s)

@@ -16,9 +16,10 @@ from autodialer.model import (
     NextStep,
     SubscriberState,
 )
-from autodialer.store import outcomes
+from autodialer.store import dialogs, outcomes
 from autodialer.store.cloning import REACHED_BEFORE, WAS_REACHED
 from autodialer.store.columns import new_id
+from autodialer.store.dialogs import KeptDialog
 from autodialer.store.dnc import is_barred
 from autodialer.store.engine import AnyRow, Database
 from autodialer.store.prepared import Prepared
@@ -77,13 +78,20 @@ class Queue:
         return made
 
     def record_and_claim(
-        self, results: Sequence[JobResult], requests: Sequence[ClaimRequest], claimed_by: str, now: datetime
+        self,
+        results: Sequence[JobResult],
+        requests: Sequence[ClaimRequest],
+        claimed_by: str,
+        now: datetime,
+        *,
+        answered: Sequence[KeptDialog] = (),
     ) -> list[ClaimedJob]:
-        """What a dialer's tick brings, as one commit: `record`, then `claim`."""
+        """What a dialer's tick brings, as one commit: keep the dialogs of `answered` calls, `record`, `claim`."""
         requests = [request for request in requests if request.limit > 0]
-        if not results and not requests:
+        if not results and not requests and not answered:
             return []
         with self._database.write() as connection:
+            dialogs.keep(connection, answered)
             if results:
                 outcomes.record(connection, results, now)
             return [job for request in requests for job in _claim(connection, request, claimed_by, now)]
