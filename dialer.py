@@ -139,7 +139,13 @@ class Dialer:
 
     def recover(self) -> None:
         """Close the books of calls that an earlier dialer left open."""
-        interrupted = self._store.queue.recover(None, self._clock.utcnow(), self._after_interruption)
+        picked_up = {kept.call_id for kept in self._store.dialogs.all()}
+
+        def decide(campaign: Campaign, job: ClaimedJob) -> NextStep:
+            answered, now = job.call_id in picked_up, self._clock.utcnow()
+            return decide_next(campaign, job, Disposition.INTERRUPTED, played_s=0.0, answered=answered, now=now)
+
+        interrupted = self._store.queue.recover(None, self._clock.utcnow(), decide)
         if interrupted:
             logger.warning("%d calls were cut off by the end of an earlier dialer and are now interrupted", interrupted)
         self._farewells.begin()
@@ -307,10 +313,6 @@ class Dialer:
         return CallOutcome(
             disposition=Disposition.FAILED, cause=Cause.PROTOCOL_ERROR, invited_at=now, ended_at=now, message=message
         )
-
-    def _after_interruption(self, campaign: Campaign, job: ClaimedJob) -> NextStep:
-        now = self._clock.utcnow()
-        return decide_next(campaign, job, Disposition.INTERRUPTED, played_s=0.0, answered=False, now=now)
 
     # -- what people see, and the end
 

@@ -666,7 +666,16 @@ CREATE TABLE campaign_origins (
     CONSTRAINT campaign_origins_origin_key_there FOREIGN KEY(origin_key) REFERENCES campaigns ("key") ON DELETE CASCADE
 ) WITHOUT ROWID;
 
-<<<<<<< HEAD
+CREATE TABLE dialogs (
+    -- calls that are answered and not over; the row goes in the commit of the call's outcome
+    call_id BLOB NOT NULL,
+    trunk_key INTEGER NOT NULL,
+    -- JSON: what a BYE needs, as the SIP core wrote it; no password
+    dialog TEXT NOT NULL,
+    CONSTRAINT dialogs_key PRIMARY KEY (call_id),
+    CONSTRAINT dialogs_trunk_key_there FOREIGN KEY(trunk_key) REFERENCES trunks ("key") ON DELETE CASCADE
+) WITHOUT ROWID;
+
 CREATE TABLE numbering_files (
     -- imported files of the numbering plan
     "key" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
@@ -702,20 +711,6 @@ CREATE TABLE numbering_codes (
 
 -- The migration that this schema corresponds to.
 INSERT INTO alembic_version VALUES ('0016');
-=======
-CREATE TABLE dialogs (
-    -- calls that are answered and not over; the row goes in the commit of the call's outcome
-    call_id BLOB NOT NULL,
-    trunk_key INTEGER NOT NULL,
-    -- JSON: what a BYE needs, as the SIP core wrote it; no password
-    dialog TEXT NOT NULL,
-    CONSTRAINT dialogs_key PRIMARY KEY (call_id),
-    CONSTRAINT dialogs_trunk_key_there FOREIGN KEY(trunk_key) REFERENCES trunks ("key") ON DELETE CASCADE
-) WITHOUT ROWID;
-
--- The migration that this schema corresponds to.
-INSERT INTO alembic_version VALUES ('0014');
->>>>>>> afba3e1 (Keep the dialogs of answered calls and hang up what a dialer that died left up)
 
 -- Three sample users. None can log in until `python main.py set-password LOGIN`.
 INSERT INTO users ("key", id, login, name, role, password_hash, comment, created_at) VALUES

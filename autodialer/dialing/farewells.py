@@ -76,10 +76,12 @@ class Farewells:
 
     def _hand_over(self, key: int, phones: list[Phone]) -> None:
         dialogs, cut_off = self._dialogs.pop(key, []), self._cut_off.pop(key, [])
-        for number, phone in enumerate(phones if dialogs else ()):
-            phone.say_farewell(dialogs[number :: len(phones)], self._over.append)
-        for phone in phones if cut_off else ():
-            phone.expect_answers([str(call_id) for call_id in cut_off], self._until - self._clock.monotonic())
+        if not dialogs and not cut_off:
+            return
+        call_ids = [str(call_id) for call_id in cut_off]
+        span_s = self._until - self._clock.monotonic()
+        for number, phone in enumerate(phones):
+            phone.clean_up(dialogs[number :: len(phones)], call_ids, span_s=span_s, on_ended=self._over.append)
 
     def _give_up(self) -> None:
         for dialog in (dialog for dialogs in self._dialogs.values() for dialog in dialogs):

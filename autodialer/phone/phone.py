@@ -305,20 +305,27 @@ class Phone(VoIPPhone):
         if traces is not None:
             self.sip.run(lambda _user_agent, _now: traces.show(call_id))
 
-    def say_farewell(self, dialogs: Sequence[DialogState], on_ended: Callable[[FarewellEnded], None]) -> None:
-        """Hang up dialogs that an earlier process left up; `on_ended` is called in the loop thread."""
+    def clean_up(
+        self,
+        dialogs: Sequence[DialogState],
+        cut_off: Sequence[str],
+        *,
+        span_s: float,
+        on_ended: Callable[[FarewellEnded], None],
+    ) -> None:
+        """Hang up what an earlier process left up: its `dialogs`, and those of its calls `cut_off` that answer yet.
+
+        The latter are waited for `span_s`. `on_ended` is called in the loop thread. Once a phone.
+        """
         self._on_farewell_ended = on_ended
+        credentials = self.sip.credentials
 
         def say(user_agent: UserAgent, now: float) -> None:
+            user_agent.expect_answers(cut_off, credentials, now + span_s)
             for dialog in dialogs:
-                user_agent.say_farewell(dialog, self.sip.credentials, now)
+                user_agent.say_farewell(dialog, credentials, now)
 
         self.sip.run(say)
-
-    def expect_answers(self, call_ids: Sequence[str], span_s: float) -> None:
-        """Hang up what still answers these calls of an earlier process."""
-        credentials = self.sip.credentials
-        self.sip.run(lambda user_agent, now: user_agent.expect_answers(call_ids, credentials, now + span_s))
 
     def retire(self) -> None:
         """Another phone takes over: take the registration back; calls go on to their end."""
