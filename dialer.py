@@ -12,6 +12,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -56,7 +57,14 @@ from autodialer.phone.pool import PhonePool
 from autodialer.phone.status import complete
 from autodialer.phone.trace_outbox import TraceOutbox
 from autodialer.store import Secrets, Store, migrate, new_id
-from autodialer.supervisor import EXIT_CONFIG, DataFolderLock, pause_rarely_for_garbage, start_logging, watch_parent
+from autodialer.supervisor import (
+    EXIT_CONFIG,
+    HANDOVER_S,
+    DataFolderLock,
+    pause_rarely_for_garbage,
+    start_logging,
+    watch_parent,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -109,6 +117,7 @@ class Dialer:
         self._checks = TrunkChecks(phones, sample=SAMPLE, folder=sounds_folder)
         self._dialogs = AnsweredDialogs(phones)
         self._farewells = Farewells(store, phones, clock)
+        self._outage = Outage()
         self._next_look = self._next_report = 0.0
         phones.on_event = self._events.append
 
@@ -122,23 +131,26 @@ class Dialer:
 
     def run(self) -> None:
         """Dial until drained."""
-        self.recover()
+        work = self.recover
         while not self._has_ended():
+            try:
+                work()
+                work = self.step
+                self._outage.is_over(self._clock.monotonic())
+            except Unavailable as exc:
+                self._outage.goes_on(exc, self._clock.monotonic())
+                self._ending.wait(PAUSE_S)
+            self._tend_drain(self._clock.monotonic())
             # A whole tick, not up to the first event: claims and outcomes of one tick share a commit.
             busy = self._campaigns or self._live or self._unrecorded or self._unstarted
             time.sleep(TICK_S if busy else LOOK_S)
-            try:
-                self.step()
-            except Unavailable as exc:
-                logger.error("The database is not available, trying again: %s", exc)
-                self._ending.wait(LOOK_S)
-            self._tend_drain(self._clock.monotonic())
         self._phones.stop()
         self._traces.write_last()
-        self._store.live.goodbye(self._instance)
+        with suppress(Unavailable):
+            self._store.live.goodbye(self._instance)
 
     def recover(self) -> None:
-        """Close the books of calls that an earlier dialer left open."""
+        """Close the books of calls that an earlier dialer left open. Raises Unavailable; harmless to repeat."""
         picked_up = {kept.call_id for kept in self._store.dialogs.all()}
 
         def decide(campaign: Campaign, job: ClaimedJob) -> NextStep:
@@ -347,7 +359,7 @@ class Dialer:
 def run_dialer(settings: Settings) -> None:
     """Dial for this data folder until a signal or the parent's end. Raises AlreadyRunning for a second dialer."""
     lock = DataFolderLock(settings.data)
-    lock.acquire()
+    lock.acquire(patience_s=HANDOVER_S)
     try:
         migrate(settings.url)
         clock = Clock()
@@ -384,6 +396,9 @@ def main() -> int:
     except (SettingsError, AlreadyRunning) as exc:
         sys.stderr.write(f"{exc}\n")
         return EXIT_CONFIG
+    except Unavailable as exc:
+        sys.stderr.write(f"{exc}\n")
+        return 1
     return 0
 
 
