@@ -13,11 +13,10 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from types import FrameType
-from uuid import UUID
 
 from autodialer.campaign.keys import KeyPad
 from autodialer.campaign.numbers import dial_string
@@ -25,11 +24,13 @@ from autodialer.campaign.retry import CANCELLED_DELAY_S, decide_next
 from autodialer.campaign.scheduler import Scheduler
 from autodialer.clock import Clock
 from autodialer.config import Settings, load_settings
+from autodialer.dialing.clock_steps import ClockSteps
+from autodialer.dialing.commands import Commands
 from autodialer.dialing.dialogs import AnsweredDialogs
-from autodialer.dialing.digits import send_digits
 from autodialer.dialing.ending import Ending
 from autodialer.dialing.farewells import Farewells
 from autodialer.dialing.keys import Keys
+from autodialer.dialing.outage import PAUSE_S, Outage
 from autodialer.dialing.playable import PlayableSounds
 from autodialer.errors import (
     AlreadyRunning,
@@ -45,7 +46,6 @@ from autodialer.model import (
     Campaign,
     Cause,
     ClaimedJob,
-    Command,
     Disposition,
     JobResult,
     NextStep,
@@ -114,10 +114,11 @@ class Dialer:
         self._events: deque[CallEvent] = deque()
         """From the phones' threads. Nobody waits on it, so that an event costs no change of thread."""
         self._keys = Keys(store, phones)
-        self._checks = TrunkChecks(phones, sample=SAMPLE, folder=sounds_folder)
+        self._commands = Commands(store, phones, TrunkChecks(phones, sample=SAMPLE, folder=sounds_folder))
         self._dialogs = AnsweredDialogs(phones)
         self._farewells = Farewells(store, phones, clock)
         self._outage = Outage()
+        self._clock_steps = ClockSteps(store, clock)
         self._next_look = self._next_report = 0.0
         phones.on_event = self._events.append
 
@@ -219,8 +220,8 @@ class Dialer:
     # -- what the API asks, and what runs
 
     def _look(self) -> None:
-        for command in self._store.commands.take_new():
-            self._obey(command)
+        self._commands.obey_new([live.job for live in self._live.values()])
+        self._clock_steps.follow()
         campaigns = self._store.queue.running_campaigns()
         self._campaigns = {campaign.key: campaign for campaign in campaigns}
         keys = {key for campaign in campaigns for key in campaign.trunk_keys}
@@ -234,26 +235,6 @@ class Dialer:
         self._dry.clear()
         if campaigns and not self._ending.asked:
             self._store.queue.enqueue_due(self._clock.utcnow())
-
-    def _obey(self, command: Command) -> None:
-        if command.kind == "check_trunk" and command.call_id is not None:
-            self._check_trunk(command.call_id)
-        elif command.kind == "trace_call" and command.call_id is not None:
-            self._phones.show_trace(command.call_id)
-        elif command.kind == "send_digits":
-            send_digits(self._store, self._phones, command)
-        for live in list(self._live.values()):
-            of_campaign = command.kind == "hangup_campaign" and live.job.campaign_key == command.campaign_key
-            if of_campaign or (command.kind == "hangup_call" and live.job.call_id == command.call_id):
-                self._phones.hang_up(live.job.call_id)
-
-    def _check_trunk(self, check_id: UUID) -> None:
-        asked = self._store.checks.asked(check_id)
-        if asked is None:
-            return
-        trunk = self._store.trunks.by_key(asked.trunk_key)
-        number = dial_string(asked.number, trunk.number_format) if asked.number else None
-        self._checks.start(trunk, number, lambda result: self._store.checks.record(check_id, asdict(result)))
 
     # -- dialing
 

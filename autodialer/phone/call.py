@@ -16,6 +16,7 @@ from pyVoIP.VoIP import CallState, VoIPCall
 from autodialer.errors import Conflict
 from autodialer.media.shell import SessionStats
 from autodialer.model import CallOutcome, DigitVia
+from autodialer.phone.driven import DrivenByEvents
 from autodialer.phone.keys import PressedKeys
 from autodialer.phone.outcome import CallTimes, make_outcome
 from autodialer.phone.plan import Address, CallEvent, CallPlan, Progress, Transferred
@@ -51,7 +52,7 @@ STATS_S = 2.0
 """How long the media process has to tell a session's figures."""
 
 
-class Call(VoIPCall):
+class Call(DrivenByEvents, VoIPCall):
     """A pyVoIP call whose media session lives in the media process. `outcome` is set when it is over."""
 
     phone: "Phone"
@@ -376,18 +377,6 @@ class Call(VoIPCall):
     def bye(self) -> None:
         """The dialog is over; the SIP core has answered the callee's BYE."""
         self.state = CallState.ENDED
-
-    def answered(self, request: SIP.SIPMessage) -> None:
-        """Not used: answers come as events of the SIP core."""
-
-    def not_found(self, request: SIP.SIPMessage) -> None:
-        """Not used: failures come as events of the SIP core."""
-
-    def unavailable(self, request: SIP.SIPMessage) -> None:
-        """Not used: failures come as events of the SIP core."""
-
-    def renegotiate(self, request: SIP.SIPMessage) -> None:
-        """Not used: the SIP core answers re-INVITEs."""
 
     def gen_ms(self) -> dict[int, Any]:
         """The media lines of this call, without starting anything."""

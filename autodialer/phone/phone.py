@@ -28,6 +28,7 @@ from autodialer.phone.compatible import check_pyvoip
 from autodialer.phone.plan import Account, CallEvent, CallPlan
 from autodialer.phone.reach import Registered
 from autodialer.phone.sip_client import SipClient
+from autodialer.phone.status import PHONE_STATUS
 from autodialer.phone.trace import CLOSES_S, CallTrace, TraceBook
 from autodialer.sip.dialog_state import DialogState
 from autodialer.sip.events import (
@@ -38,7 +39,6 @@ from autodialer.sip.events import (
     ProbeEnded,
     RegistrationChanged,
 )
-from autodialer.sip.events import RegistrationStanding as Standing
 from autodialer.sip.hop import Hop
 from autodialer.sip.invite import new_call_id
 from autodialer.sip.locate import Targets
@@ -51,13 +51,6 @@ OPEN_S = 5.0
 """How long the media process has to bind a port, a silent STUN server included."""
 SWEEP_S = 1.0
 """How often calls that last too long are looked for."""
-_STATUS = {
-    Standing.OFF: PhoneStatus.REGISTERED,
-    Standing.REGISTERING: PhoneStatus.REGISTERING,
-    Standing.REGISTERED: PhoneStatus.REGISTERED,
-    Standing.FAILED: PhoneStatus.FAILED,
-}
-"""pyVoIP has no word for a phone that need not register and may call."""
 CODECS = {"PCMA": RTP.PayloadType.PCMA, "PCMU": RTP.PayloadType.PCMU}
 
 
@@ -382,7 +375,7 @@ class Phone(VoIPPhone):
         if isinstance(event, RegistrationChanged | AddressDiscovered | ProbeEnded):
             self.sip.reach.take(event)
             if self.NSD and isinstance(event, RegistrationChanged):
-                self._status = _STATUS[event.standing]
+                self._status = PHONE_STATUS[event.standing]
             return
         if isinstance(event, FarewellEnded):
             self._on_farewell_ended(event)

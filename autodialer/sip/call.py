@@ -16,14 +16,14 @@ from autodialer.sip.dialog import Dialog
 from autodialer.sip.events import (
     CallAnswered,
     CallEnded,
-    CallFailed,
     CallProgress,
     EndedBy,
     Event,
     FailureKind,
     HopFailed,
 )
-from autodialer.sip.fields import parse_q850_cause, parse_retry_after, pause_asked_for
+from autodialer.sip.failure import NO_RESPONSE, failed
+from autodialer.sip.fields import parse_q850_cause, pause_asked_for
 from autodialer.sip.hop import Hop
 from autodialer.sip.invite import InviteRequest
 from autodialer.sip.message import Request, Response
@@ -36,11 +36,6 @@ from autodialer.sip.timers import Timer
 from autodialer.sip.transaction import ClientTransaction, InviteClient, NonInviteClient, ServerTransaction
 
 logger = logging.getLogger(__name__)
-
-_NO_RESPONSE = {
-    "Timer B": (FailureKind.TIMEOUT, "the gateway did not answer at all"),
-    "Transport Err.": (FailureKind.TRANSPORT, "the gateway cannot be reached: its host or port refuses packets"),
-}
 
 
 class CallOwner(Protocol):
@@ -377,7 +372,7 @@ class Call:
         self._fail(now, kind, response, self._auth_message)
 
     def _fail_silent(self, now: float, _response: Response | None) -> None:
-        kind, message = _NO_RESPONSE[self._silence]
+        kind, message = NO_RESPONSE[self._silence]
         complaint = self._stack.complaint_of(self._invite.hop) if self._invite is not None else None
         self._fail(now, kind, None, complaint or message)
 
@@ -385,23 +380,8 @@ class Call:
         self._fail(now, self._cancel_kind or FailureKind.CANCELLED, response, self._cancel_reason)
 
     def _fail(self, now: float, kind: FailureKind, response: Response | None, message: str | None) -> None:
-        code = response.code if response else None
-        logger.debug("call %s: not answered: %s %s", self.call_id, kind, code or "")
-        headers = response.headers if response else {}
-        self._owner.emit(
-            CallFailed(
-                call_id=self.call_id,
-                at=now,
-                kind=kind,
-                code=code,
-                reason=response.reason if response else None,
-                cancelled=kind in (FailureKind.RING_TIMEOUT, FailureKind.CANCELLED),
-                saw_18x=self._rang,
-                reason_cause=parse_q850_cause(headers.get("reason", [])),
-                retry_after_s=parse_retry_after(response.get("retry-after")) if response else None,
-                message=message,
-            )
-        )
+        logger.debug("call %s: not answered: %s %s", self.call_id, kind, response.code if response else "")
+        self._owner.emit(failed(self.call_id, now, kind, response, message, saw_18x=self._rang))
 
 
 def _is_ringing(response: Response) -> bool:
