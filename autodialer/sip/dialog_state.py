@@ -1,7 +1,7 @@
 """What the requests of a dialog are made of (RFC 3261 section 12.1.2), as a value that outlives the process."""
 
 import json
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Self
 
 from autodialer.sip.fields import parse_name_addr, parse_uri, without_headers
@@ -31,7 +31,8 @@ class DialogState:
 
     def packed(self) -> str:
         """As text, for the store."""
-        return json.dumps(astuple(self))
+        parts = (self.call_id, self.from_, self.to, self.cseq, self.target, self.route_set, self.flow)
+        return json.dumps(parts)
 
     @classmethod
     def unpack(cls, text: str) -> Self:
