@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 TESTS ?= tests
 WORKERS ?= 2
-RUNS ?= 20
+RUNS ?= 200
 SECONDS ?= 600
 
 .DEFAULT_GOAL := help
@@ -58,8 +58,8 @@ format: $(VENV)/.setup-dev  ## format the code
 bench: setup-dev  ## measure: make bench [ONLY=sip|media|queue|import|api|report]; writes docs/performance.md and bench/results.json
 	@$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY))
 
-soak: setup-dev  ## the kill -9 test many times: make soak [RUNS=20]
-	@for run in $$(seq $(RUNS)); do echo "run $$run of $(RUNS)"; $(BIN)/python -m pytest -q tests/dialer -k kill_9 || exit 1; done
+soak: setup-dev  ## kill -9 at random instants of a campaign, many times: make soak [RUNS=200]
+	@KILL_RUNS=$(RUNS) $(BIN)/python -m pytest -q -n $(WORKERS) tests/dialer/test_kills.py $(ARGS)
 
 fuzz: $(VENV)/.setup-dev  ## coverage-guided attack on every parser and a live call: make fuzz [SECONDS=600]
 	@$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(ARGS)

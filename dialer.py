@@ -12,11 +12,11 @@ import sys
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from types import FrameType
-from uuid import UUID
 
 from autodialer.campaign.keys import KeyPad
 from autodialer.campaign.numbers import dial_string
@@ -24,9 +24,13 @@ from autodialer.campaign.retry import CANCELLED_DELAY_S, decide_next
 from autodialer.campaign.scheduler import Scheduler
 from autodialer.clock import Clock
 from autodialer.config import Settings, load_settings
-from autodialer.dialing.digits import send_digits
+from autodialer.dialing.clock_steps import ClockSteps
+from autodialer.dialing.commands import Commands
+from autodialer.dialing.dialogs import AnsweredDialogs
 from autodialer.dialing.ending import Ending
+from autodialer.dialing.farewells import Farewells
 from autodialer.dialing.keys import Keys
+from autodialer.dialing.outage import PAUSE_S, Outage
 from autodialer.dialing.playable import PlayableSounds
 from autodialer.errors import (
     AlreadyRunning,
@@ -42,7 +46,6 @@ from autodialer.model import (
     Campaign,
     Cause,
     ClaimedJob,
-    Command,
     Disposition,
     JobResult,
     NextStep,
@@ -54,7 +57,14 @@ from autodialer.phone.pool import PhonePool
 from autodialer.phone.status import complete
 from autodialer.phone.trace_outbox import TraceOutbox
 from autodialer.store import Secrets, Store, migrate, new_id
-from autodialer.supervisor import EXIT_CONFIG, DataFolderLock, pause_rarely_for_garbage, start_logging, watch_parent
+from autodialer.supervisor import (
+    EXIT_CONFIG,
+    HANDOVER_S,
+    DataFolderLock,
+    pause_rarely_for_garbage,
+    start_logging,
+    watch_parent,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +114,11 @@ class Dialer:
         self._events: deque[CallEvent] = deque()
         """From the phones' threads. Nobody waits on it, so that an event costs no change of thread."""
         self._keys = Keys(store, phones)
-        self._checks = TrunkChecks(phones, sample=SAMPLE, folder=sounds_folder)
+        self._commands = Commands(store, phones, TrunkChecks(phones, sample=SAMPLE, folder=sounds_folder))
+        self._dialogs = AnsweredDialogs(phones)
+        self._farewells = Farewells(store, phones, clock)
+        self._outage = Outage()
+        self._clock_steps = ClockSteps(store, clock)
         self._next_look = self._next_report = 0.0
         phones.on_event = self._events.append
 
@@ -118,26 +132,36 @@ class Dialer:
 
     def run(self) -> None:
         """Dial until drained."""
-        self.recover()
+        work = self.recover
         while not self._has_ended():
+            try:
+                work()
+                work = self.step
+                self._outage.is_over(self._clock.monotonic())
+            except Unavailable as exc:
+                self._outage.goes_on(exc, self._clock.monotonic())
+                self._ending.wait(PAUSE_S)
+            self._tend_drain(self._clock.monotonic())
             # A whole tick, not up to the first event: claims and outcomes of one tick share a commit.
             busy = self._campaigns or self._live or self._unrecorded or self._unstarted
             time.sleep(TICK_S if busy else LOOK_S)
-            try:
-                self.step()
-            except Unavailable as exc:
-                logger.error("The database is not available, trying again: %s", exc)
-                self._ending.wait(LOOK_S)
-            self._tend_drain(self._clock.monotonic())
         self._phones.stop()
         self._traces.write_last()
-        self._store.live.goodbye(self._instance)
+        with suppress(Unavailable):
+            self._store.live.goodbye(self._instance)
 
     def recover(self) -> None:
-        """Close the books of calls that an earlier dialer left open."""
-        interrupted = self._store.queue.recover(None, self._clock.utcnow(), self._after_interruption)
+        """Close the books of calls that an earlier dialer left open. Raises Unavailable; harmless to repeat."""
+        picked_up = {kept.call_id for kept in self._store.dialogs.all()}
+
+        def decide(campaign: Campaign, job: ClaimedJob) -> NextStep:
+            answered, now = job.call_id in picked_up, self._clock.utcnow()
+            return decide_next(campaign, job, Disposition.INTERRUPTED, played_s=0.0, answered=answered, now=now)
+
+        interrupted = self._store.queue.recover(None, self._clock.utcnow(), decide)
         if interrupted:
             logger.warning("%d calls were cut off by the end of an earlier dialer and are now interrupted", interrupted)
+        self._farewells.begin()
 
     def step(self) -> None:
         """One tick: take what the phones told, record it, and start the calls that may start. Raises Unavailable."""
@@ -148,6 +172,7 @@ class Dialer:
             self._next_look = now + LOOK_S
             self._look()
         self._dial(now, self._record_and_claim(now))
+        self._farewells.step(now)
         if now >= self._next_report:
             self._next_report = now + REPORT_S
             self._report(now)
@@ -163,6 +188,8 @@ class Dialer:
             self._put_back(live.job, event.unstarted)
             return
         self._keys.take(event, live.pad, live.job, live.campaign, self._trunks.get(live.job.trunk_key))
+        if event.dialog is not None:
+            self._dialogs.add(live.job, event.dialog)
         changed = False
         if event.progress is Progress.HEARD:
             self._scheduler.heard(live.job)
@@ -175,6 +202,7 @@ class Dialer:
 
     def _end_call(self, live: LiveCall, outcome: CallOutcome) -> bool:
         del self._live[live.job.call_id]
+        self._dialogs.discard(live.job)
         campaign = self._campaigns.get(live.job.campaign_key, live.campaign)
         step = decide_next(
             campaign,
@@ -192,12 +220,13 @@ class Dialer:
     # -- what the API asks, and what runs
 
     def _look(self) -> None:
-        for command in self._store.commands.take_new():
-            self._obey(command)
+        self._commands.obey_new([live.job for live in self._live.values()])
+        self._clock_steps.follow()
         campaigns = self._store.queue.running_campaigns()
         self._campaigns = {campaign.key: campaign for campaign in campaigns}
         keys = {key for campaign in campaigns for key in campaign.trunk_keys}
-        keys |= {live.job.trunk_key for live in self._live.values()} | self._registering
+        keys |= {live.job.trunk_key for live in self._live.values()}
+        keys |= self._registering | self._farewells.trunk_keys
         self._trunks = self._store.trunks.by_keys(sorted(keys)) if keys else {}
         self._sounds.learn(campaign.sound_key for campaign in campaigns)
         audible = [campaign for campaign in campaigns if campaign.sound_key in self._sounds]
@@ -206,26 +235,6 @@ class Dialer:
         self._dry.clear()
         if campaigns and not self._ending.asked:
             self._store.queue.enqueue_due(self._clock.utcnow())
-
-    def _obey(self, command: Command) -> None:
-        if command.kind == "check_trunk" and command.call_id is not None:
-            self._check_trunk(command.call_id)
-        elif command.kind == "trace_call" and command.call_id is not None:
-            self._phones.show_trace(command.call_id)
-        elif command.kind == "send_digits":
-            send_digits(self._store, self._phones, command)
-        for live in list(self._live.values()):
-            of_campaign = command.kind == "hangup_campaign" and live.job.campaign_key == command.campaign_key
-            if of_campaign or (command.kind == "hangup_call" and live.job.call_id == command.call_id):
-                self._phones.hang_up(live.job.call_id)
-
-    def _check_trunk(self, check_id: UUID) -> None:
-        asked = self._store.checks.asked(check_id)
-        if asked is None:
-            return
-        trunk = self._store.trunks.by_key(asked.trunk_key)
-        number = dial_string(asked.number, trunk.number_format) if asked.number else None
-        self._checks.start(trunk, number, lambda result: self._store.checks.record(check_id, asdict(result)))
 
     # -- dialing
 
@@ -238,7 +247,10 @@ class Dialer:
         ending = self._ending.asked
         requests = [] if ending else self._scheduler.requests(now, self._phones.usable(), skip=self._dry)
         utcnow = self._clock.utcnow()
-        jobs = self._store.queue.record_and_claim(self._unrecorded, requests, self._instance, utcnow)
+        jobs = self._store.queue.record_and_claim(
+            self._unrecorded, requests, self._instance, utcnow, answered=self._dialogs.unkept
+        )
+        self._dialogs.kept()
         self._unrecorded.clear()
         # A campaign with nothing due is not asked again before the next look.
         self._dry |= {request.campaign_key for request in requests} - {job.campaign_key for job in jobs}
@@ -265,6 +277,7 @@ class Dialer:
             ring_timeout_s=campaign.ring_timeout_s,
             max_call_s=campaign.max_call_s,
             caller_id=campaign.caller_id,
+            keeps_dialog=True,
         )
         self._live[job.call_id] = LiveCall(job=job, campaign=campaign, pad=KeyPad(campaign.keys))
         self._scheduler.started(job, now)
@@ -293,10 +306,6 @@ class Dialer:
         return CallOutcome(
             disposition=Disposition.FAILED, cause=Cause.PROTOCOL_ERROR, invited_at=now, ended_at=now, message=message
         )
-
-    def _after_interruption(self, campaign: Campaign, job: ClaimedJob) -> NextStep:
-        now = self._clock.utcnow()
-        return decide_next(campaign, job, Disposition.INTERRUPTED, played_s=0.0, answered=False, now=now)
 
     # -- what people see, and the end
 
@@ -331,7 +340,7 @@ class Dialer:
 def run_dialer(settings: Settings) -> None:
     """Dial for this data folder until a signal or the parent's end. Raises AlreadyRunning for a second dialer."""
     lock = DataFolderLock(settings.data)
-    lock.acquire()
+    lock.acquire(patience_s=HANDOVER_S)
     try:
         migrate(settings.url)
         clock = Clock()
@@ -368,6 +377,9 @@ def main() -> int:
     except (SettingsError, AlreadyRunning) as exc:
         sys.stderr.write(f"{exc}\n")
         return EXIT_CONFIG
+    except Unavailable as exc:
+        sys.stderr.write(f"{exc}\n")
+        return 1
     return 0
 
 

@@ -21,7 +21,7 @@ from autodialer.api.numbering_plan import run_numbering_plan
 from autodialer.api.routes import ALL as PARTS
 from autodialer.clock import Clock
 from autodialer.config import Settings, load_settings
-from autodialer.errors import SettingsError, UserError
+from autodialer.errors import SettingsError, Unavailable, UserError
 from autodialer.model import Role
 from autodialer.store import Secrets, Store, migrate
 from autodialer.supervisor import EXIT_CONFIG, run_service, start_logging, watch_parent
@@ -310,7 +310,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return supervise(settings)
     except (SettingsError, UserError) as exc:
         sys.stderr.write(f"{exc}\n")
-        return EXIT_CONFIG
+        # A database that is locked or full may take it a moment later.
+        return 1 if isinstance(exc, Unavailable) else EXIT_CONFIG
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,12 @@ from autodialer.errors import AlreadyRunning
 logger = logging.getLogger("autodialer.supervisor")
 
 EXIT_CONFIG = 2
-"""A child's exit status that a restart would not mend: wrong settings, a second dialer."""
+"""A child's exit status at its first start that another would not mend: wrong settings, a second dialer.
+
+Once it has run, the settings are known to be right: then it is started again, and the other children live on.
+"""
+HANDOVER_S = 5.0
+"""How long lock and port of a service that is just dying are waited for: its children end by themselves within 2 s."""
 SUPERVISED = "DIALER_SUPERVISED"
 """Set for children: their standard input is the parent's pipe."""
 FIRST_BACKOFF_S = 0.5
@@ -40,6 +46,7 @@ class Child:
     name: str
     argv: Sequence[str]
     process: subprocess.Popen[bytes] | None = None
+    starts: int = 0
     started_at: float = 0.0
     backoff_s: float = 0.0
     restart_at: float = field(default=0.0)
@@ -49,6 +56,7 @@ class Child:
         environment = {**os.environ, SUPERVISED: "1"}
         self.process = subprocess.Popen(self.argv, stdin=subprocess.PIPE, env=environment, start_new_session=True)
         self.started_at = now
+        self.starts += 1
         logger.info("%s started, pid %s", self.name, self.process.pid)
 
     def plan_restart(self, now: float) -> None:
@@ -115,7 +123,7 @@ class Supervisor:
             status = child.exit_status()
             if status is None:
                 continue
-            if status == EXIT_CONFIG:
+            if status == EXIT_CONFIG and child.starts == 1:
                 return status
             child.plan_restart(now)
             logger.error("%s ended with status %s, starts again in %.1f s", child.name, status, child.backoff_s)
@@ -201,14 +209,19 @@ class DataFolderLock:
         self._path = folder / "dialer.lock"
         self._file: IO[bytes] | None = None
 
-    def acquire(self) -> None:
-        """Raises AlreadyRunning when another process holds it."""
+    def acquire(self, patience_s: float = 0.0) -> None:
+        """Raises AlreadyRunning when another process still holds it after so long."""
+        deadline = time.monotonic() + patience_s
         self._file = self._path.open("ab")
-        try:
-            _lock(self._file)
-        except OSError as exc:
-            self._file.close()
-            raise AlreadyRunning(f"Another dialer already works on {self._path.parent}; stop it first.") from exc
+        while True:
+            try:
+                return _lock(self._file)
+            except OSError as exc:
+                if time.monotonic() >= deadline:
+                    self._file.close()
+                    message = f"Another dialer already works on {self._path.parent}; stop it first."
+                    raise AlreadyRunning(message) from exc
+            time.sleep(POLL_S)
 
     def release(self) -> None:
         """Give the lock up."""

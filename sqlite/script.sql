@@ -666,6 +666,16 @@ CREATE TABLE campaign_origins (
     CONSTRAINT campaign_origins_origin_key_there FOREIGN KEY(origin_key) REFERENCES campaigns ("key") ON DELETE CASCADE
 ) WITHOUT ROWID;
 
+CREATE TABLE dialogs (
+    -- calls that are answered and not over; the row goes in the commit of the call's outcome
+    call_id BLOB NOT NULL,
+    trunk_key INTEGER NOT NULL,
+    -- JSON: what a BYE needs, as the SIP core wrote it; no password
+    dialog TEXT NOT NULL,
+    CONSTRAINT dialogs_key PRIMARY KEY (call_id),
+    CONSTRAINT dialogs_trunk_key_there FOREIGN KEY(trunk_key) REFERENCES trunks ("key") ON DELETE CASCADE
+) WITHOUT ROWID;
+
 CREATE TABLE numbering_files (
     -- imported files of the numbering plan
     "key" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,

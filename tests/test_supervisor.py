@@ -1,5 +1,6 @@
 """The supervisor with real processes: restarts, drains, leaves no orphan."""
 
+import itertools
 import os
 import signal
 import subprocess
@@ -122,4 +123,50 @@ def test_a_second_dialer_on_a_data_folder_is_refused_until_the_first_is_gone(tmp
         second.acquire()
     first.release()
     second.acquire()
+    second.release()
+
+
+DYING_AT_ONCE_LATER = f"""
+import os, pathlib, sys
+mark = pathlib.Path(os.environ["MARK"])
+first = not mark.exists()
+mark.touch()
+print(os.getpid(), flush=True)
+sys.exit(7 if first else {EXIT_CONFIG})
+"""
+
+
+def test_a_child_that_has_run_before_is_started_again_whatever_its_status(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A port that somebody else took meanwhile must not end the calls of the other children."""
+    monkeypatch.setenv("MARK", str(tmp_path / "mark"))
+    parent = supervise(DYING_AT_ONCE_LATER)
+    try:
+        assert len({line_of(parent) for _ in range(3)}) == 3
+        assert parent.poll() is None
+    finally:
+        parent.send_signal(signal.SIGTERM)
+        parent.communicate(timeout=10)
+
+
+def test_a_child_that_dies_again_and_again_is_started_ever_more_seldom() -> None:
+    parent = supervise(DYING)
+    started = []
+    try:
+        for _ in range(4):
+            line_of(parent)
+            started.append(time.monotonic())
+    finally:
+        parent.send_signal(signal.SIGTERM)
+        parent.communicate(timeout=10)
+    pauses = [later - earlier for earlier, later in itertools.pairwise(started)]
+    assert all(pause > backoff for pause, backoff in zip(pauses, (0.5, 1.0, 2.0), strict=True)), pauses
+
+
+def test_a_lock_that_is_given_up_in_a_moment_is_waited_for(tmp_path: Path) -> None:
+    first, second = DataFolderLock(tmp_path), DataFolderLock(tmp_path)
+    first.acquire()
+    threading.Timer(0.3, first.release).start()
+    second.acquire(patience_s=5.0)
     second.release()

@@ -42,8 +42,9 @@ def decide_next(
         return NextStep(job_state=JobState.DONE, subscriber_state=SubscriberState.REACHED, rule="answered")
     if disposition in NEVER_RETRIED:
         return _second_number(campaign, job, now) or _over(job, disposition.value)
-    if disposition is Disposition.FAILED and answered:
-        # 2xx without usable media: a person picked the phone up, so the number is not called again by itself.
+    if disposition in (Disposition.FAILED, Disposition.INTERRUPTED) and answered:
+        # 2xx without usable media, or cut off in talk: a person picked the phone up, so the number is not called again
+        # by itself.
         return _over(job, "picked_up")
     return _retry(campaign, job, SHORT if disposition is Disposition.ANSWERED else disposition.value, now)
 

@@ -16,16 +16,19 @@ from pyVoIP.VoIP import CallState, VoIPCall
 from autodialer.errors import Conflict
 from autodialer.media.shell import SessionStats
 from autodialer.model import CallOutcome, DigitVia
+from autodialer.phone.driven import DrivenByEvents
 from autodialer.phone.keys import PressedKeys
 from autodialer.phone.outcome import CallTimes, make_outcome
 from autodialer.phone.plan import Address, CallEvent, CallPlan, Progress, Transferred
 from autodialer.phone.playing import Playing, codecs_of
 from autodialer.phone.rtp_client import RtpClient
+from autodialer.sip.dialog_state import DialogState
 from autodialer.sip.events import (
     CallAnswered,
     CallEnded,
     CallFailed,
     CallProgress,
+    DialogMoved,
     DigitSignalled,
     MediaChanged,
     OfCall,
@@ -49,7 +52,7 @@ STATS_S = 2.0
 """How long the media process has to tell a session's figures."""
 
 
-class Call(VoIPCall):
+class Call(DrivenByEvents, VoIPCall):
     """A pyVoIP call whose media session lives in the media process. `outcome` is set when it is over."""
 
     phone: "Phone"
@@ -145,6 +148,8 @@ class Call(VoIPCall):
             self._progress(event)
         elif isinstance(event, CallAnswered):
             self._answered(event)
+        elif isinstance(event, DialogMoved):
+            self._tell_dialog(event.dialog)
         elif isinstance(event, MediaChanged):
             self._media_changed(event.media)
         elif isinstance(event, DigitSignalled):
@@ -162,6 +167,7 @@ class Call(VoIPCall):
 
     def _answered(self, event: CallAnswered) -> None:
         self._tell(Progress.RANG)
+        self._tell_dialog(event.dialog)
         self._answer = event
         self._times.answered = event.at
         self.state = CallState.ANSWERED
@@ -323,6 +329,14 @@ class Call(VoIPCall):
     def _tell(self, progress: Progress) -> None:
         self._on_event(CallEvent(reference=self.plan.reference, progress=progress))
 
+    def _tell_dialog(self, dialog: DialogState | None) -> None:
+        if dialog is not None and self.plan.keeps_dialog:
+            self._on_event(CallEvent(reference=self.plan.reference, dialog=dialog))
+
+    def acknowledge(self) -> None:
+        """The dialog is written down: let the ACK leave. From any thread."""
+        self.phone.sip.run(lambda user_agent, _now: user_agent.acknowledge(self.call_id))
+
     # -- pyVoIP's API
 
     def hangup(self) -> None:
@@ -363,18 +377,6 @@ class Call(VoIPCall):
     def bye(self) -> None:
         """The dialog is over; the SIP core has answered the callee's BYE."""
         self.state = CallState.ENDED
-
-    def answered(self, request: SIP.SIPMessage) -> None:
-        """Not used: answers come as events of the SIP core."""
-
-    def not_found(self, request: SIP.SIPMessage) -> None:
-        """Not used: failures come as events of the SIP core."""
-
-    def unavailable(self, request: SIP.SIPMessage) -> None:
-        """Not used: failures come as events of the SIP core."""
-
-    def renegotiate(self, request: SIP.SIPMessage) -> None:
-        """Not used: the SIP core answers re-INVITEs."""
 
     def gen_ms(self) -> dict[int, Any]:
         """The media lines of this call, without starting anything."""

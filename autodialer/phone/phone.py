@@ -28,9 +28,17 @@ from autodialer.phone.compatible import check_pyvoip
 from autodialer.phone.plan import Account, CallEvent, CallPlan
 from autodialer.phone.reach import Registered
 from autodialer.phone.sip_client import SipClient
+from autodialer.phone.status import PHONE_STATUS
 from autodialer.phone.trace import CLOSES_S, CallTrace, TraceBook
-from autodialer.sip.events import AddressDiscovered, Event, HopFailed, ProbeEnded, RegistrationChanged
-from autodialer.sip.events import RegistrationStanding as Standing
+from autodialer.sip.dialog_state import DialogState
+from autodialer.sip.events import (
+    AddressDiscovered,
+    Event,
+    FarewellEnded,
+    HopFailed,
+    ProbeEnded,
+    RegistrationChanged,
+)
 from autodialer.sip.hop import Hop
 from autodialer.sip.invite import new_call_id
 from autodialer.sip.locate import Targets
@@ -43,13 +51,6 @@ OPEN_S = 5.0
 """How long the media process has to bind a port, a silent STUN server included."""
 SWEEP_S = 1.0
 """How often calls that last too long are looked for."""
-_STATUS = {
-    Standing.OFF: PhoneStatus.REGISTERED,
-    Standing.REGISTERING: PhoneStatus.REGISTERING,
-    Standing.REGISTERED: PhoneStatus.REGISTERED,
-    Standing.FAILED: PhoneStatus.FAILED,
-}
-"""pyVoIP has no word for a phone that need not register and may call."""
 CODECS = {"PCMA": RTP.PayloadType.PCMA, "PCMU": RTP.PayloadType.PCMU}
 
 
@@ -87,6 +88,7 @@ class Phone(VoIPPhone):
         self.media = media
         self._on_call_event = on_event
         self._clock = clock or Clock()
+        self._on_farewell_ended: Callable[[FarewellEnded], None] = lambda _event: None
         self._sweeping = False
         self._shared_port: int | None = None
         self._traces = TraceBook(self._clock, on_trace) if on_trace is not None else None
@@ -296,6 +298,28 @@ class Phone(VoIPPhone):
         if traces is not None:
             self.sip.run(lambda _user_agent, _now: traces.show(call_id))
 
+    def clean_up(
+        self,
+        dialogs: Sequence[DialogState],
+        cut_off: Sequence[str],
+        *,
+        span_s: float,
+        on_ended: Callable[[FarewellEnded], None],
+    ) -> None:
+        """Hang up what an earlier process left up: its `dialogs`, and those of its calls `cut_off` that answer yet.
+
+        The latter are waited for `span_s`. `on_ended` is called in the loop thread. Once a phone.
+        """
+        self._on_farewell_ended = on_ended
+        credentials = self.sip.credentials
+
+        def say(user_agent: UserAgent, now: float) -> None:
+            user_agent.expect_answers(cut_off, credentials, now + span_s)
+            for dialog in dialogs:
+                user_agent.say_farewell(dialog, credentials, now)
+
+        self.sip.run(say)
+
     def retire(self) -> None:
         """Another phone takes over: take the registration back; calls go on to their end."""
         self.sip.run(lambda user_agent, now: user_agent.unregister(now))
@@ -351,7 +375,10 @@ class Phone(VoIPPhone):
         if isinstance(event, RegistrationChanged | AddressDiscovered | ProbeEnded):
             self.sip.reach.take(event)
             if self.NSD and isinstance(event, RegistrationChanged):
-                self._status = _STATUS[event.standing]
+                self._status = PHONE_STATUS[event.standing]
+            return
+        if isinstance(event, FarewellEnded):
+            self._on_farewell_ended(event)
             return
         if isinstance(event, HopFailed):
             self.sip.targets.failed(event.hop, event.at, event.retry_after_s)

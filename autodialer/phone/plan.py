@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from autodialer.model import CallOutcome, DigitTime
+from autodialer.sip.dialog_state import DialogState
 from autodialer.sip.events import TransferEnd
 from autodialer.sip.hop import UDP
 from autodialer.sip.shell import TlsSettings
@@ -65,6 +66,8 @@ class CallPlan:
     """From the answer; then BYE."""
     caller_id: str | None = None
     """None: the trunk's."""
+    keeps_dialog: bool = False
+    """The owner writes down the dialog of the answer, and then has it acknowledged; see `CallEvent.dialog`."""
 
 
 class Progress(StrEnum):
@@ -96,5 +99,7 @@ class CallEvent:
     """The callee pressed a key."""
     transferred: Transferred | None = None
     outcome: CallOutcome | None = None
+    dialog: DialogState | None = None
+    """What hangs the call up when this process no longer can: told when it is answered, and when it has moved."""
     unstarted: str | None = None
     """Why nothing has left this machine; the number has not been called. Nothing more follows."""

@@ -1,12 +1,10 @@
 """The phones of all trunks and the media process they share: one phone a trunk for each 250 channels."""
 
 import logging
-import math
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from uuid import UUID
 
 from autodialer.clock import Clock
@@ -20,51 +18,17 @@ from autodialer.phone.provider import Provider, account_for, address_towards, fi
 from autodialer.phone.reach import Registered
 from autodialer.phone.resolver import Resolver
 from autodialer.phone.trace import CallTrace
-from autodialer.sip.events import RegistrationStanding
+from autodialer.phone.trunk_phones import TrunkPhones, phones_needed
 from autodialer.sip.locate import Targets
 
 logger = logging.getLogger(__name__)
 
-CHANNELS_A_PHONE = 250
 SHORTEST_TTL_S = 30.0
 """Names are not looked up more often, whatever their TTL says."""
 LINGER_S = 40.0
 """After the last call of phones that nobody wants any more: longer than a gateway re-sends (64*T1 = 32 s)."""
 RETRY_S = 5.0
 """After a trunk's phones or the media process could not start, or died."""
-
-
-@dataclass(kw_only=True)
-class TrunkPhones:
-    """The phones of one trunk as it was when they started."""
-
-    trunk: Trunk
-    phones: list[Phone] = field(default_factory=list)
-    look_again_at: float = math.inf
-    """When the names are looked up again."""
-    unused_since: float | None = None
-    """When its last call ended after nobody wanted the trunk any more."""
-
-    @property
-    def calls(self) -> int:
-        """Calls under way."""
-        return sum(len(phone.calls) for phone in self.phones)
-
-    @property
-    def free(self) -> int:
-        """Calls that the phones can take now."""
-        return sum(CHANNELS_A_PHONE - len(phone.calls) for phone in self.phones if phone.ready)
-
-    @property
-    def registration(self) -> Registered:
-        """How the registration stands: as that of the phone for which it stands worst."""
-        worst = (RegistrationStanding.FAILED, RegistrationStanding.REGISTERING, RegistrationStanding.REGISTERED)
-        found = [phone.registration for phone in self.phones]
-        return next((one for standing in worst for one in found if one.standing is standing), Registered())
-
-    def serves(self, trunk: Trunk) -> bool:
-        """Whether `trunk` can go on with these phones: only its name and pacing changed."""
-        return _sip_settings(self.trunk) == _sip_settings(trunk) and len(self.phones) == phones_needed(trunk)
 
 
 class PhonePool:
@@ -160,13 +124,24 @@ class PhonePool:
     def call(self, trunk_key: int, number: str, plan: CallPlan) -> None:
         """Call over the least busy phone of the trunk. Raises as `Phone.call` when nothing could leave."""
         assert self._media
-        ready = [phone for phone in self._by_trunk[trunk_key].phones if phone.ready]
+        ready = self.ready_phones(trunk_key)
         if not ready:
             raise PhoneClosed("the trunk's phones are not ready")
         call = min(ready, key=lambda phone: len(phone.calls)).call(number, plan)
         with self._lock:
             if not call.over:
                 self._calls[plan.reference] = call
+
+    def ready_phones(self, trunk_key: int) -> list[Phone]:
+        """The trunk's phones that may talk to the provider."""
+        phones = self._by_trunk.get(trunk_key)
+        return [phone for phone in phones.phones if phone.ready] if phones else []
+
+    def acknowledge(self, references: Iterable[object]) -> None:
+        """The dialogs of these calls are written down: let their ACKs leave."""
+        for reference in references:
+            if call := self.find(reference):
+                call.acknowledge()
 
     def find(self, reference: object) -> Call | None:
         """The call of that reference, if it is under way."""
@@ -370,30 +345,3 @@ class PhonePool:
             if event.session_id in phone.calls:
                 phone.media_event(event)
                 return
-
-
-def phones_needed(trunk: Trunk) -> int:
-    """One phone for each 250 channels."""
-    return max(1, -(-trunk.max_channels // CHANNELS_A_PHONE))
-
-
-def _sip_settings(trunk: Trunk) -> tuple[object, ...]:
-    """What a running phone cannot change."""
-    return (
-        trunk.host,
-        trunk.port,
-        trunk.transport,
-        trunk.username,
-        trunk.password,
-        trunk.auth_username,
-        trunk.domain,
-        trunk.caller_id,
-        trunk.codecs,
-        trunk.ca_file,
-        trunk.outbound_proxy,
-        trunk.register,
-        trunk.caller_id_header,
-        trunk.symmetric_rtp,
-        trunk.stun_server,
-        trunk.media_ports,
-    )

@@ -22,6 +22,8 @@ from autodialer.sip.trace import Tracer
 from autodialer.sip.user_agent import UserAgent
 
 USER_AGENT = "autodialer"
+ACK_WITHIN_S = 0.4
+"""An ACK waits for the database no longer than this: a gateway repeats its 2xx after 0.5 s."""
 _IDENTITY: Mapping[str, Callable[[str], tuple[str, str]]] = {
     "p_asserted_identity": lambda uri: ("P-Asserted-Identity", f"<{uri}>"),
     "remote_party_id": lambda uri: ("Remote-Party-ID", f"<{uri}>;party=calling;screen=yes;privacy=off"),
@@ -117,6 +119,7 @@ class SipClient(SIP.SIPClient):
             ring_timeout_s=plan.ring_timeout_s,
             headers=() if in_from else (_IDENTITY[account.caller_id_header](identity),),
             call_id=call_id,
+            ack_within_s=ACK_WITHIN_S if plan.keeps_dialog else 0.0,
         )
 
     def complete(self, draft: InviteRequest, media: Address, user_agent: UserAgent, now: float) -> InviteRequest:
@@ -137,6 +140,11 @@ class SipClient(SIP.SIPClient):
             route=route,
             sdp=build_offer(host, port, self.account.codecs, session_id=random.getrandbits(53)),
         )
+
+    @property
+    def credentials(self) -> tuple[str, str] | None:
+        """User name and password for challenges, None without a password."""
+        return self._credentials
 
     def run(self, fn: Callable[[UserAgent, float], object]) -> bool:
         """Run `fn` with the SIP core and the monotonic time in the loop thread; False when the loop has ended."""

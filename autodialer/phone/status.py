@@ -2,10 +2,20 @@
 
 from dataclasses import replace
 
+from pyVoIP.VoIP.status import PhoneStatus
+
 from autodialer.model import TrunkStatus
 from autodialer.phone.reach import Registered
+from autodialer.sip.events import RegistrationStanding as Standing
 
 RESTING = "resting"
+PHONE_STATUS = {
+    Standing.OFF: PhoneStatus.REGISTERED,
+    Standing.REGISTERING: PhoneStatus.REGISTERING,
+    Standing.REGISTERED: PhoneStatus.REGISTERED,
+    Standing.FAILED: PhoneStatus.FAILED,
+}
+"""pyVoIP has no word for a phone that need not register and may call."""
 
 
 def complete(status: TrunkStatus, problem: str | None, registration: Registered | None) -> TrunkStatus:

@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Iterable
 from typing import Protocol
 
+from autodialer.sip.acknowledgement import Acknowledgements
 from autodialer.sip.attempts import Attempts
 from autodialer.sip.auth import Authenticator
 from autodialer.sip.call_states import TABLE, CallState
@@ -15,18 +16,17 @@ from autodialer.sip.dialog import Dialog
 from autodialer.sip.events import (
     CallAnswered,
     CallEnded,
-    CallFailed,
     CallProgress,
     EndedBy,
     Event,
     FailureKind,
     HopFailed,
 )
-from autodialer.sip.fields import parse_q850_cause, parse_retry_after, pause_asked_for
+from autodialer.sip.failure import NO_RESPONSE, failed
+from autodialer.sip.fields import parse_q850_cause, pause_asked_for
 from autodialer.sip.hop import Hop
 from autodialer.sip.invite import InviteRequest
 from autodialer.sip.message import Request, Response
-from autodialer.sip.outgoing import OutgoingRequest
 from autodialer.sip.refer import Referrer
 from autodialer.sip.reliable import Acknowledger, is_reliable
 from autodialer.sip.sdp import extract_sdp
@@ -36,11 +36,6 @@ from autodialer.sip.timers import Timer
 from autodialer.sip.transaction import ClientTransaction, InviteClient, NonInviteClient, ServerTransaction
 
 logger = logging.getLogger(__name__)
-
-_NO_RESPONSE = {
-    "Timer B": (FailureKind.TIMEOUT, "the gateway did not answer at all"),
-    "Transport Err.": (FailureKind.TRANSPORT, "the gateway cannot be reached: its host or port refuses packets"),
-}
 
 
 class CallOwner(Protocol):
@@ -77,7 +72,7 @@ class Call:
         """By remote tag."""
         self._dialog: Dialog | None = None
         """The answered one."""
-        self._acks: dict[str, OutgoingRequest] = {}
+        self._acknowledgements = Acknowledgements(stack)
         self._byes: dict[ClientTransaction, Dialog] = {}
         self._early_sdp: dict[str, bytes] = {}
         self._timer: Timer | None = None
@@ -125,6 +120,10 @@ class Call:
         """Ask the peer of an answered call to call this SIP URI in its place; TransferEnded follows."""
         if self.state is CallState.CONFIRMED and self._dialog is not None:
             self._referrer.refer(self._dialog, target, self.request.from_uri, now)
+
+    def acknowledge(self) -> None:
+        """Let the ACK leave that `ack_within_s` holds back."""
+        self._acknowledgements.release()
 
     def abandon(self, now: float) -> None:
         """Report the call as over without waiting for the peer any longer."""
@@ -238,6 +237,7 @@ class Call:
             self._stack.timers.stop(self._timer)
             self._timer = None
         if state is CallState.TERMINATED:
+            self._acknowledgements.release()
             self._session.stop()
             self._referrer.stop(now)
 
@@ -291,19 +291,29 @@ class Call:
     def _answer(self, now: float, response: Response | None) -> None:
         assert response is not None
         self._answered_at = now
-        self._dialog = dialog = self._confirm(response)
+        wait_s = self.request.ack_within_s
+        self._dialog = dialog = self._confirm(response, hold_until=now + wait_s if wait_s else None)
         own = dialog.answer or extract_sdp(response.content_type, response.body)
         sdp = own or self._early_sdp.get(dialog.remote_tag)
         self._early_sdp.clear()
         logger.debug("call %s: answered", self.call_id)
-        self.emit(CallAnswered(call_id=self.call_id, at=now, code=response.code, reason=response.reason, sdp=sdp))
+        self.emit(
+            CallAnswered(
+                call_id=self.call_id,
+                at=now,
+                code=response.code,
+                reason=response.reason,
+                sdp=sdp,
+                dialog=dialog.state,
+            )
+        )
         if dialog.peer_hung_up:
             # Its BYE overtook the 2xx.
             self._feed("BYE", now)
         else:
             self._session.begin(dialog, response, sdp, now)
 
-    def _confirm(self, response: Response) -> Dialog:
+    def _confirm(self, response: Response, *, hold_until: float | None = None) -> Dialog:
         """Make or confirm the dialog of a 2xx and acknowledge it (RFC 3261 section 13.2.2.4)."""
         assert self._invite is not None
         invite = self._invite.request
@@ -313,19 +323,13 @@ class Call:
             self._dialogs[dialog.remote_tag] = dialog
         else:
             dialog.refresh(response)
-        # Credentials are those of the INVITE itself (RFC 3261 section 22.1).
-        lines = tuple(line for line in invite.lines if line.startswith(("Authorization:", "Proxy-Authorization:")))
-        ack = dialog.request("ACK", invite.cseq, lines)
-        self._acks[dialog.remote_tag] = ack
-        self._stack.send(ack.data, ack.hop)
+        self._acknowledgements.send(dialog, invite, hold_until=hold_until)
         return dialog
 
     def _hang_up_late(self, now: float, response: Response | None) -> None:
         """A 2xx that nobody waits for: sent again, of another fork, or after our CANCEL."""
         assert response is not None
-        known = self._acks.get(response.to_tag or "")
-        if known is not None:
-            self._stack.send(known.data, known.hop)
+        if self._acknowledgements.repeat(response.to_tag or ""):
             return
         dialog = self._confirm(response)
         if not dialog.peer_hung_up:
@@ -368,7 +372,7 @@ class Call:
         self._fail(now, kind, response, self._auth_message)
 
     def _fail_silent(self, now: float, _response: Response | None) -> None:
-        kind, message = _NO_RESPONSE[self._silence]
+        kind, message = NO_RESPONSE[self._silence]
         complaint = self._stack.complaint_of(self._invite.hop) if self._invite is not None else None
         self._fail(now, kind, None, complaint or message)
 
@@ -376,23 +380,8 @@ class Call:
         self._fail(now, self._cancel_kind or FailureKind.CANCELLED, response, self._cancel_reason)
 
     def _fail(self, now: float, kind: FailureKind, response: Response | None, message: str | None) -> None:
-        code = response.code if response else None
-        logger.debug("call %s: not answered: %s %s", self.call_id, kind, code or "")
-        headers = response.headers if response else {}
-        self._owner.emit(
-            CallFailed(
-                call_id=self.call_id,
-                at=now,
-                kind=kind,
-                code=code,
-                reason=response.reason if response else None,
-                cancelled=kind in (FailureKind.RING_TIMEOUT, FailureKind.CANCELLED),
-                saw_18x=self._rang,
-                reason_cause=parse_q850_cause(headers.get("reason", [])),
-                retry_after_s=parse_retry_after(response.get("retry-after")) if response else None,
-                message=message,
-            )
-        )
+        logger.debug("call %s: not answered: %s %s", self.call_id, kind, response.code if response else "")
+        self._owner.emit(failed(self.call_id, now, kind, response, message, saw_18x=self._rang))
 
 
 def _is_ringing(response: Response) -> bool:

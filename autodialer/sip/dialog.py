@@ -1,10 +1,10 @@
 """Dialogs (RFC 3261 section 12) as the caller sees them: tags, CSeq numbers, Route set, remote target."""
 
-from autodialer.sip.fields import parse_name_addr, parse_uri, without_headers
-from autodialer.sip.hop import TLS, Hop
+from autodialer.sip.dialog_state import DialogState, route_set_of, target_of
+from autodialer.sip.hop import Hop
 from autodialer.sip.message import Message, Request, Response
 from autodialer.sip.outgoing import OutgoingRequest
-from autodialer.sip.stack import Stack, hop_of
+from autodialer.sip.stack import Stack
 
 
 class Dialog:
@@ -35,17 +35,14 @@ class Dialog:
         A 2xx replaces what a provisional response said (RFC 3261 section 13.2.2.4).
         """
         self._to = f"To: {response.headers['to'][0]}"
-        self.route_set = tuple(reversed(response.get_all("record-route")))
+        self.route_set = route_set_of(response)
         self.confirmed = self.confirmed or response.code >= 200
         self.allowed = frozenset(response.get_all("allow")) or self.allowed
         self.retarget(response)
 
     def retarget(self, message: Message) -> None:
         """Take a new remote target from the Contact (RFC 3261 section 12.2)."""
-        contacts = message.get_all("contact")
-        contact = parse_name_addr(contacts[0]) if contacts else None
-        if contact is not None and _is_usable(contact.uri):
-            self.target = without_headers(contact.uri)
+        self.target = target_of(message) or self.target
 
     def accept_cseq(self, request: Request) -> bool:
         """Whether the peer's request is in order (RFC 3261 section 12.2.2)."""
@@ -60,6 +57,20 @@ class Dialog:
         return self.local_cseq
 
     @property
+    def state(self) -> DialogState:
+        """The dialog as it stands."""
+        invite = self._invite
+        return DialogState(
+            call_id=invite.call_id,
+            from_=invite.from_,
+            to=self._to,
+            cseq=self.local_cseq,
+            target=self.target,
+            route_set=self.route_set,
+            flow=invite.hop,
+        )
+
+    @property
     def flow(self) -> Hop:
         """Where the INVITE went: the peer that knows our Contact."""
         return self._invite.hop
@@ -67,56 +78,13 @@ class Dialog:
     @property
     def request_uri(self) -> str:
         """Request-URI of our requests: the remote target, or the first hop when that routes strictly."""
-        return self._routing()[0]
+        return self.state.routing()[0]
 
     @property
     def next_hop(self) -> Hop:
         """Where our requests go."""
-        return self._routing()[2]
+        return self.state.routing()[2]
 
     def request(self, method: str, cseq: int, lines: tuple[str, ...] = (), body: bytes = b"") -> OutgoingRequest:
         """A request within the dialog (RFC 3261 section 12.2.1.1), on a branch of its own."""
-        uri, routes, hop = self._routing()
-        branch = self._stack.new_branch()
-        return OutgoingRequest(
-            method=method,
-            uri=uri,
-            hop=hop,
-            branch=branch,
-            via=self._stack.via(branch, hop),
-            routes=routes,
-            from_=self._invite.from_,
-            to=self._to,
-            call_id=self._invite.call_id,
-            cseq=cseq,
-            lines=lines,
-            body=body,
-        )
-
-    def _routing(self) -> tuple[str, tuple[str, ...], Hop]:
-        """Request-URI, Route header lines and the hop where the request goes."""
-        # A host name in Contact or Route would need a look-up: the gateway that took the INVITE is asked to forward.
-        if not self.route_set:
-            return self.target, (), self._hop(self.target)
-        first = parse_name_addr(self.route_set[0])
-        if first is None:
-            return self.target, (), self._invite.hop
-        hop = self._hop(first.uri)
-        parts = parse_uri(first.uri)
-        if parts is None or "lr" in parts.params:
-            return self.target, tuple(f"Route: {route}" for route in self.route_set), hop
-        routes = (*self.route_set[1:], f"<{self.target}>")
-        return without_headers(first.uri), tuple(f"Route: {route}" for route in routes), hop
-
-    def _hop(self, uri: str) -> Hop:
-        """Where a request for `uri` goes; what began on TLS stays on it, whatever a Contact or Route says."""
-        flow, hop = self._invite.hop, hop_of(uri)
-        if hop is None or (flow.transport == TLS and hop.transport != TLS):
-            return flow
-        unnamed = "transport=" not in uri.lower()
-        return flow if unnamed and hop.address == flow.address else hop
-
-
-def _is_usable(uri: str) -> bool:
-    """Whether this may become a Request-URI: what is no visible ASCII must have been escaped."""
-    return uri.isascii() and uri.isprintable() and parse_uri(uri) is not None
+        return self.state.request(self._stack, method, cseq, lines, body)

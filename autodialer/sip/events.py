@@ -1,12 +1,14 @@
 """What the SIP core tells its owner.
 
-Of one call: any number of CallProgress, at most one CallAnswered, any number of MediaChanged, DigitSignalled and
-TransferEnded while it is answered, and exactly one of CallFailed (never answered) or CallEnded (answered, now over).
+Of one call: any number of CallProgress, at most one CallAnswered, any number of DialogMoved, MediaChanged,
+DigitSignalled and TransferEnded while it is answered, and exactly one of CallFailed (never answered) or CallEnded
+(answered, now over).
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
 
+from autodialer.sip.dialog_state import DialogState
 from autodialer.sip.hop import Hop
 from autodialer.sip.sdp import MediaPlan
 
@@ -60,6 +62,18 @@ class CallAnswered:
     reason: str
     sdp: bytes | None
     """None when neither the 2xx nor a provisional response of the same dialog had one."""
+    dialog: DialogState | None = None
+    """What a BYE would be made of."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DialogMoved:
+    """The callee of an answered call is to be reached elsewhere (RFC 3261 section 12.2: target refresh)."""
+
+    call_id: str
+    at: float
+    """Monotonic seconds."""
+    dialog: DialogState
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -234,8 +248,20 @@ class ProbeEnded:
     """Our address as the server sees it, None when it does not say."""
 
 
-OfCall = (
-    CallProgress | CallAnswered | MediaChanged | DigitSignalled | TransferEnded | HopFailed | CallFailed | CallEnded
-)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FarewellEnded:
+    """A BYE in a dialog that an earlier process left up was answered, or was not."""
+
+    call_id: str
+    at: float
+    """Monotonic seconds."""
+    code: int | None
+    """Any final code ends the dialog (RFC 3261 section 15.1.1); None without an answer."""
+    message: str
+    """How it went, for the log."""
+
+
+WhileAnswered = DialogMoved | MediaChanged | DigitSignalled | TransferEnded
+OfCall = CallProgress | CallAnswered | WhileAnswered | HopFailed | CallFailed | CallEnded
 """What is told of one call."""
-Event = OfCall | RegistrationChanged | AddressDiscovered | ProbeEnded
+Event = OfCall | RegistrationChanged | AddressDiscovered | ProbeEnded | FarewellEnded

@@ -62,6 +62,8 @@ class InviteRequest:
     """From the first 18x, or from the first other 1xx as long as no 18x comes."""
     headers: tuple[tuple[str, str], ...] = ()
     """More headers of the INVITE, name and value."""
+    ack_within_s: float = 0.0
+    """How long the ACK to the 2xx may wait for the owner's `acknowledge`; 0: it leaves at once."""
     call_id: str = field(default_factory=new_call_id)
     """Given to `invite`, named in every event."""
 

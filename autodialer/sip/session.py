@@ -11,9 +11,9 @@ from typing import Protocol
 from autodialer.sip.auth import Authenticator
 from autodialer.sip.capabilities import ALLOW, SUPPORTED
 from autodialer.sip.dialog import Dialog
-from autodialer.sip.events import Event, MediaChanged
+from autodialer.sip.events import DialogMoved, Event, MediaChanged
 from autodialer.sip.invite import InviteRequest
-from autodialer.sip.message import Request, Response
+from autodialer.sip.message import Message, Request, Response
 from autodialer.sip.offer_answer import LocalMedia
 from autodialer.sip.outgoing import OutgoingRequest
 from autodialer.sip.sdp import MediaPlan, UnusableAnswer, extract_sdp, negotiate
@@ -151,7 +151,7 @@ class Session:
         if sdp:
             self._offer_wanted = False  # it says where our stream is
             self._stop("offer")
-        self._dialog.retarget(request)
+        self._retarget(request, now)
         timer, lines = accept(request, self._timer)
         self._set_timer(timer, now)
         self._change(media, now)
@@ -205,6 +205,13 @@ class Session:
         if media is not None and media != self._media:
             self._media = media
             self._user.emit(MediaChanged(call_id=self._user.call_id, at=now, media=media))
+
+    def _retarget(self, message: Message, now: float) -> None:
+        assert self._dialog is not None
+        before = self._dialog.target
+        self._dialog.retarget(message)
+        if self._dialog.target != before:
+            self._user.emit(DialogMoved(call_id=self._user.call_id, at=now, dialog=self._dialog.state))
 
     # Our refreshes.
 
@@ -299,7 +306,7 @@ class Session:
 
     def _refreshed(self, response: Response, now: float, *, is_invite: bool, offered: bool) -> None:
         assert self._dialog is not None
-        self._dialog.retarget(response)
+        self._retarget(response, now)
         self._set_timer(agreed(response), now)
         sdp = extract_sdp(response.content_type, response.body) if is_invite else None
         if sdp is None:

@@ -6,15 +6,17 @@
 
 import logging
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from autodialer import stun
 from autodialer.errors import Conflict
 from autodialer.sip.answering import answer_request, transaction_key
 from autodialer.sip.call import Call
 from autodialer.sip.call_states import CallState
+from autodialer.sip.dialog_state import DialogState
 from autodialer.sip.discovery import Discovery
 from autodialer.sip.events import Event, RegistrationChanged, RegistrationStanding, cancelled_unsent
+from autodialer.sip.farewell import Farewells
 from autodialer.sip.hop import RELIABLE, Hop
 from autodialer.sip.invite import Address, InviteRequest
 from autodialer.sip.keep_alive import PING, PONG, KeepAlive
@@ -39,6 +41,7 @@ class UserAgent:
         self._calls: dict[str, Call] = {}
         self._registration: Registration | None = None
         self._discovery: Discovery | None = None
+        self._farewells = Farewells(self._stack, self.emit)
         self._keep_alive = KeepAlive(self._stack, self._paths_in_use)
         self._events: deque[Event] = deque()
         self._closing = False
@@ -87,6 +90,20 @@ class UserAgent:
         """Transfer an answered call to a SIP URI; TransferEnded tells how it ended."""
         if (call := self._calls.get(call_id)) is not None:
             call.refer(target, now)
+
+    def acknowledge(self, call_id: str) -> None:
+        """Let the ACK leave that an INVITE's `ack_within_s` holds back."""
+        if (call := self._calls.get(call_id)) is not None:
+            call.acknowledge()
+
+    def say_farewell(self, dialog: DialogState, credentials: tuple[str, str] | None, now: float) -> None:
+        """Hang up a dialog that an earlier process left up; FarewellEnded tells how that went."""
+        self.know_host(dialog.flow.host)
+        self._farewells.say(dialog, credentials, now)
+
+    def expect_answers(self, call_ids: Iterable[str], credentials: tuple[str, str] | None, until: float) -> None:
+        """Hang up what still answers INVITEs of an earlier process, by hosts that are known."""
+        self._farewells.expect(call_ids, credentials, until)
 
     def know_host(self, host: str) -> None:
         """Take messages from this IPv4 address. The next hops of calls are known by themselves."""
@@ -244,7 +261,7 @@ class UserAgent:
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug("< %s\n%s", source, printable(data))
         if isinstance(message, Response):
-            self._receive_response(message, now)
+            self._receive_response(message, source, now)
         else:
             self._receive_request(message, source, now)
 
@@ -257,7 +274,7 @@ class UserAgent:
             self._stack.outbox.append((PONG, source))
         self.discarded[reason] += 1
 
-    def _receive_response(self, response: Response, now: float) -> None:
+    def _receive_response(self, response: Response, source: Hop, now: float) -> None:
         """Whoever knows the branch, the Call-ID and our tag may answer: a gateway may send from another address."""
         vias = response.get_all("via")
         via = response.top_via
@@ -271,6 +288,8 @@ class UserAgent:
             or response.cseq != client.request.cseq
             or response.from_tag != client.request.from_tag
         ):
+            if source.host in self._known_hosts and self._farewells.take(response, source, now):
+                return
             self.discarded["stray_response"] += 1
             return
         self._stack.learn_address(via, client.hop)

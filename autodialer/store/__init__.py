@@ -4,6 +4,7 @@ from autodialer.store.audit import AuditEntry
 from autodialer.store.callbases import BATCH_ROWS, NewSubscriber, RejectedRow
 from autodialer.store.campaigns import CampaignRules, Counts
 from autodialer.store.columns import new_id
+from autodialer.store.dialogs import KeptDialog
 from autodialer.store.dnc import DncEntry
 from autodialer.store.dnc_imports import DncImport
 from autodialer.store.engine import AnyRow
@@ -36,6 +37,7 @@ __all__ = [
     "Figures",
     "HourReport",
     "Issued",
+    "KeptDialog",
     "KeyFigures",
     "NewSubscriber",
     "NumberRange",

@@ -22,6 +22,7 @@ from autodialer.model import (
 )
 from autodialer.store.callbases import BATCH_ROWS
 from autodialer.store.columns import new_id
+from autodialer.store.dialogs import forget
 from autodialer.store.engine import AnyRow
 from autodialer.store.frequency import SPANS, Retry, put_off_retries
 from autodialer.store.key_figures import count_keys
@@ -122,6 +123,7 @@ def record(connection: Connection, results: Sequence[JobResult], now: datetime) 
             if ends is None and result.next_step.job_state is JobState.QUEUED:
                 retries.append(_retry_of(row, result, now))
     _store(connection, accepted, now)
+    forget(connection, [result.job.call_id for result in results if result.outcome.answered_at])
     put_off_retries(connection, retries)
 
 

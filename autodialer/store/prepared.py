@@ -54,7 +54,11 @@ class Compiled:
             if turn is not None:
                 self._turns.append((name, turn))
         self._constants = {name: bind.value for name, bind in binds.items() if not bind.required}
-        self._in_order = itemgetter(*compiled.positiontup) if compiled.positiontup else None
+        names = compiled.positiontup
+        self._in_order: Callable[[Mapping[str, Any]], Any] | None = None
+        if names:
+            # Of a single name itemgetter makes no tuple.
+            self._in_order = itemgetter(*names) if len(names) > 1 else lambda values: (values[names[0]],)
 
     def parameters(self, row: Mapping[str, Any]) -> Any:
         """One row's parameters: by position or by name, as the driver takes them."""

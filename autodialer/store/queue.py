@@ -1,10 +1,23 @@
 """The queue of call jobs, as the dialer works on it. Every method is one transaction, and one commit."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Connection, and_, bindparam, exists, func, insert, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    and_,
+    bindparam,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    type_coerce,
+    update,
+)
 
 from autodialer.model import (
     Campaign,
@@ -16,9 +29,10 @@ from autodialer.model import (
     NextStep,
     SubscriberState,
 )
-from autodialer.store import outcomes
+from autodialer.store import dialogs, outcomes
 from autodialer.store.cloning import REACHED_BEFORE, WAS_REACHED
-from autodialer.store.columns import new_id
+from autodialer.store.columns import MILLISECOND, new_id
+from autodialer.store.dialogs import KeptDialog
 from autodialer.store.dnc import is_barred
 from autodialer.store.engine import AnyRow, Database
 from autodialer.store.prepared import Prepared
@@ -77,13 +91,20 @@ class Queue:
         return made
 
     def record_and_claim(
-        self, results: Sequence[JobResult], requests: Sequence[ClaimRequest], claimed_by: str, now: datetime
+        self,
+        results: Sequence[JobResult],
+        requests: Sequence[ClaimRequest],
+        claimed_by: str,
+        now: datetime,
+        *,
+        answered: Sequence[KeptDialog] = (),
     ) -> list[ClaimedJob]:
-        """What a dialer's tick brings, as one commit: `record`, then `claim`."""
+        """What a dialer's tick brings, as one commit: keep the dialogs of `answered` calls, `record`, `claim`."""
         requests = [request for request in requests if request.limit > 0]
-        if not results and not requests:
+        if not results and not requests and not answered:
             return []
         with self._database.write() as connection:
+            dialogs.keep(connection, answered)
             if results:
                 outcomes.record(connection, results, now)
             return [job for request in requests for job in _claim(connection, request, claimed_by, now)]
@@ -108,6 +129,13 @@ class Queue:
         """Give back claimed jobs whose INVITE could not leave: no call was made, no attempt is counted."""
         with self._database.write() as connection:
             outcomes.release(connection, jobs, not_before)
+
+    def postpone_waiting(self, span: timedelta) -> None:
+        """Every queued job is due so much later, or earlier when it is negative: the clock was set."""
+        moved = update(call_jobs).where(is_one_of(call_jobs.c.state, JobState.QUEUED))
+        by = literal(span // MILLISECOND, BigInteger)
+        with self._database.write() as connection:
+            connection.execute(moved.values(not_before=type_coerce(call_jobs.c.not_before, BigInteger) + by))
 
     def recover(self, claimed_by: str | None, now: datetime, decide: Callable[[Campaign, ClaimedJob], NextStep]) -> int:
         """Turn every job with a committed claim and no outcome into `interrupted`, with a call row; returns how many.

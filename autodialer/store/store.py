@@ -7,6 +7,7 @@ from autodialer.store.calls import Calls
 from autodialer.store.campaigns import Campaigns
 from autodialer.store.checks import Checks
 from autodialer.store.commands import Commands
+from autodialer.store.dialogs import Dialogs
 from autodialer.store.dnc import Dnc
 from autodialer.store.dnc_imports import DncImports
 from autodialer.store.engine import Database, ping
@@ -54,6 +55,7 @@ class Store:
         self.campaigns = Campaigns(database, clock)
         self.queue = Queue(database)
         self.waiting_lists = WaitingLists(database)
+        self.dialogs = Dialogs(database)
         self.calls = Calls(database)
         self.exports = Exports(database)
         self.dnc = Dnc(database, clock)

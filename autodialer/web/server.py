@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 THREADS = 8
 MOST_HEADER_BYTES = 32_768
 POLL_S = 0.5
+HANDOVER_S = 5.0
+"""How long the port is waited for: a service that was killed may have it for a moment yet."""
 FINISH_S = 5.0
 """How long requests under way may take to finish once the server ends."""
 
@@ -94,7 +96,18 @@ class ApiServer:
 
 
 def _listen(settings: Settings) -> socket.socket:
-    """IPv4 only. Raises SettingsError."""
+    """IPv4 only; waits a little for a service that is just dying. Raises SettingsError."""
+    deadline = time.monotonic() + HANDOVER_S
+    while True:
+        try:
+            return _bind(settings)
+        except SettingsError:
+            if time.monotonic() >= deadline:
+                raise
+        time.sleep(0.1)
+
+
+def _bind(settings: Settings) -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

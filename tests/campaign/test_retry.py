@@ -52,6 +52,13 @@ def test_an_answer_without_usable_media_is_not_called_again_because_the_phone_wa
     assert (step.job_state, step.rule) == (JobState.DONE, "picked_up")
 
 
+def test_a_call_that_was_cut_off_in_talk_is_not_called_again_whatever_the_rule() -> None:
+    generous = {**DEFAULT_RETRY, "interrupted": RetryRule(after_s=1, times=9)}
+    assert decide(Disposition.INTERRUPTED, retry=generous).job_state is JobState.QUEUED
+    step = decide(Disposition.INTERRUPTED, answered=True, retry=generous)
+    assert (step.job_state, step.rule) == (JobState.DONE, "picked_up")
+
+
 def test_a_short_answer_is_called_again_only_by_the_rule_short_and_then_counts_as_reached() -> None:
     rules = {**DEFAULT_RETRY, "short": RetryRule(after_s=60, times=1)}
     first = decide(Disposition.ANSWERED, answered=True, played_s=1.0, min_played_s=3.0, retry=rules)

@@ -99,6 +99,12 @@ class ObedientPhones:
             raise PortsExhausted
         self._on_call(trunk_key, number, plan.reference)
 
+    def ready_phones(self, trunk_key: int) -> list[Any]:
+        return []
+
+    def acknowledge(self, references: Any) -> None:
+        pass
+
     def hang_up(self, reference: object) -> None:
         pass
 

@@ -155,6 +155,8 @@ class DialerProcess:
         """Where the API listens, if this runs it."""
         self._program = program
         self.log = settings.data / "dialer.log"
+        self.wrapped_in: Sequence[str] = ()
+        """Begins the command line: a program that runs it and watches."""
         self.process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -171,7 +173,7 @@ class DialerProcess:
             **self._environment,
         }
         with self.log.open("ab") as log:
-            command = [sys.executable, str(ROOT / self._program)]
+            command = [*self.wrapped_in, sys.executable, str(ROOT / self._program)]
             self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=log, env=environment, cwd=ROOT)
         return self
 

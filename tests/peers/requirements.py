@@ -33,6 +33,8 @@ DEBIAN_PACKAGES: dict[str, str] = {
     "ip": "iproute2",
     "nft": "nftables",
     "turnserver": "coturn",
+    "strace": "strace",
+    "mount": "mount",
 }
 """Program -> Debian package. baresip-core brings every baresip module used here (g711, aubridge, aufile, sndfile)."""
 

@@ -9,6 +9,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Self
 
@@ -159,6 +160,17 @@ class _Sipp:
     def invites_by_number(self) -> Counter[str]:
         """How often each number was dialled: logged INVITEs, each Call-ID once a number."""
         return Counter(number for number, _ in {(r.number, r.call_id) for r in self.requests if r.method == "INVITE"})
+
+    @property
+    def invited_at(self) -> dict[str, float]:
+        """Number -> the UNIX time at which SIPp took its first INVITE."""
+        log = self._read("messages.log").replace("\r\n", "\n")
+        found: dict[str, float] = {}
+        for hit in re.finditer(
+            r"^-{20,} ([\d: .\-]+)\n.* message received .*:\n\nINVITE sips?:([^@;]+)@", log, re.MULTILINE
+        ):
+            found.setdefault(hit[2], datetime.fromisoformat(hit[1]).timestamp())
+        return found
 
     def wait_for(self, method: str, *, count: int = 1, timeout_s: float = 10.0) -> None:
         """Return once the scenario has logged so many requests of this method."""

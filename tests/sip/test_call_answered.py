@@ -1,5 +1,7 @@
 """Calls that are answered: ACK, BYE both ways, forks, re-sent responses, Route sets, bodies."""
 
+import dataclasses
+
 import pytest
 
 from autodialer.sip.events import CallAnswered, CallEnded, CallFailed, CallProgress, EndedBy
@@ -41,7 +43,10 @@ def test_plain_200_is_acknowledged_at_its_contact_on_a_new_branch(steps: Steps) 
     assert ack["Call-ID"] == invite["Call-ID"]
     assert ack["Max-Forwards"] == "70"
     assert ack.branch.startswith("z9hG4bK") and ack.branch != invite.branch
-    assert steps.last == CallAnswered(call_id="call-1", at=100.0, code=200, reason="OK", sdp=ANSWER.encode())
+    assert isinstance(steps.last, CallAnswered)
+    assert dataclasses.replace(steps.last, dialog=None) == CallAnswered(
+        call_id="call-1", at=100.0, code=200, reason="OK", sdp=ANSWER.encode()
+    )
 
 
 def test_callee_bye_gets_200_and_ends_the_call(steps: Steps) -> None:

@@ -100,7 +100,7 @@ def test_our_200_is_sent_again_until_its_ack_comes(steps: Steps, ack: Sent) -> N
     again = steps.advance(4.0)
     assert [round(sent.at - 100, 3) for sent in again] == [0.5, 1.5, 3.5] and {sent.data for sent in again} == {ok.data}
     steps.receive(ask(ack, "ACK", 1))
-    assert steps.advance(100.0) == [] and steps.names == ["CallAnswered"]
+    assert steps.advance(100.0) == [] and steps.names == ["CallAnswered", "DialogMoved"]
 
 
 def test_a_200_that_is_never_acknowledged_ends_the_call(steps: Steps, ack: Sent) -> None:

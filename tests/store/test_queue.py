@@ -347,3 +347,15 @@ def test_a_lowered_number_of_attempts_holds_for_who_waits_already(world: World) 
     assert world.store.campaigns.counts(campaign.key).exhausted == 2
     records, _ = world.store.calls.page(campaign.key)
     assert [(record.next_at, record.next_rule) for record in records] == [(None, "max_attempts")] * 2
+
+
+@pytest.mark.parametrize("step", [timedelta(hours=1), timedelta(hours=-1)])
+def test_what_waits_moves_with_a_clock_that_was_set(world: World, step: timedelta) -> None:
+    campaign = world.running(2)
+    first, second = world.claim(campaign)
+    world.record(world.result(first, Disposition.BUSY, world.again("busy", after_s=60)))
+    world.store.queue.postpone_waiting(step)
+    request = world.request(campaign)
+    assert world.store.queue.claim([request], "dialer-1", NOW + step + timedelta(seconds=59)) == []
+    (again,) = world.store.queue.claim([request], "dialer-1", NOW + step + timedelta(seconds=60))
+    assert again.number == first.number != second.number

@@ -40,6 +40,8 @@ def migrate(url: str) -> None:
         raise SettingsError(f"The database {url} was made by a newer version of this service: {exc}") from exc
     except OperationalError as exc:
         raise Unavailable(f"The database {url} cannot be prepared: {exc.orig}") from exc
+    except sqlite3.OperationalError as exc:
+        raise Unavailable(f"The database {url} cannot be prepared: {exc}") from exc
     except (sqlite3.DatabaseError, OSError) as exc:
         raise SettingsError(f"{url} is not a database that can be used: {exc}") from exc
     finally:

@@ -19,6 +19,7 @@ from autodialer.store.tables.dialing import (
     campaigns,
     commands,
     dialers,
+    dialogs,
     trunk_checks,
     trunk_status,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "campaigns",
     "commands",
     "dialers",
+    "dialogs",
     "dnc",
     "dnc_imports",
     "dnc_rejected_rows",

@@ -254,6 +254,16 @@ call_traces = Table(
     comment="the SIP messages of the latest calls",
 )
 
+dialogs = Table(
+    "dialogs",
+    metadata,
+    Column("call_id", PublicId, primary_key=True),
+    refers("trunk_key", "trunks.key", cascade=True),
+    words("dialog", comment="JSON: what a BYE needs, as the SIP core wrote it; no password"),
+    sqlite_with_rowid=False,
+    comment="calls that are answered and not over; the row goes in the commit of the call's outcome",
+)
+
 trunk_checks = Table(
     "trunk_checks",
     metadata,

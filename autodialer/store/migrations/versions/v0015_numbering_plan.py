@@ -6,11 +6,11 @@ from alembic import op
 from autodialer.store import columns
 
 revision = "0015"
-down_revision = "0013"
+down_revision = "0014"
 
 
 def upgrade() -> None:
-    """From 0013 to 0015."""
+    """From 0014 to 0015."""
     op.create_table(
         "numbering_files",
         sa.Column("key", columns.Key, nullable=False),

@@ -1,0 +1,40 @@
+"""The machine's clock was set while the dialer ran: numbers that wait for their retry wait as long as they were to.
+
+What a window, a start or a record says is wall time and follows the clock; pacing, breakers and the timers of calls are
+monotonic and never notice.
+"""
+
+import logging
+from datetime import timedelta
+
+from autodialer.clock import Clock
+from autodialer.store import Store
+
+logger = logging.getLogger(__name__)
+
+SLEWED_S = 2.0
+"""A smaller step is none: clocks are slewed, and two of them are not read at once."""
+LONGEST_S = 86_400.0
+"""A clock that is set by more was plain wrong before, and what waits may stem from a time when it was right."""
+
+
+class ClockSteps:
+    """Notices steps, however often it is asked."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._offset_s = self._read()
+
+    def _read(self) -> float:
+        return self._clock.utcnow().timestamp() - self._clock.monotonic()
+
+    def follow(self) -> None:
+        """Move what waits by the step since the last time, if there was one. Raises Unavailable."""
+        offset_s = self._read()
+        step_s = offset_s - self._offset_s
+        if abs(step_s) >= SLEWED_S:
+            if abs(step_s) <= LONGEST_S:
+                self._store.queue.postpone_waiting(timedelta(seconds=step_s))
+            logger.warning("the clock was set %s by %.0f s", "forward" if step_s > 0 else "back", abs(step_s))
+        self._offset_s = offset_s

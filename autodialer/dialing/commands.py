@@ -1,0 +1,46 @@
+"""What the API asks of the dialer."""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from uuid import UUID
+
+from autodialer.campaign.numbers import dial_string
+from autodialer.dialing.digits import send_digits
+from autodialer.model import ClaimedJob, Command
+from autodialer.phone.checks import TrunkChecks
+from autodialer.phone.pool import PhonePool
+from autodialer.store import Store
+
+
+class Commands:
+    """Carries commands out."""
+
+    def __init__(self, store: Store, phones: PhonePool, checks: TrunkChecks) -> None:
+        self._store = store
+        self._phones = phones
+        self._checks = checks
+
+    def obey_new(self, live: Iterable[ClaimedJob]) -> None:
+        """Those that have come, with the calls under way. Raises Unavailable."""
+        for command in self._store.commands.take_new():
+            self._obey(command, live)
+
+    def _obey(self, command: Command, live: Iterable[ClaimedJob]) -> None:
+        if command.kind == "check_trunk" and command.call_id is not None:
+            self._check_trunk(command.call_id)
+        elif command.kind == "trace_call" and command.call_id is not None:
+            self._phones.show_trace(command.call_id)
+        elif command.kind == "send_digits":
+            send_digits(self._store, self._phones, command)
+        for job in live:
+            of_campaign = command.kind == "hangup_campaign" and job.campaign_key == command.campaign_key
+            if of_campaign or (command.kind == "hangup_call" and job.call_id == command.call_id):
+                self._phones.hang_up(job.call_id)
+
+    def _check_trunk(self, check_id: UUID) -> None:
+        asked = self._store.checks.asked(check_id)
+        if asked is None:
+            return
+        trunk = self._store.trunks.by_key(asked.trunk_key)
+        number = dial_string(asked.number, trunk.number_format) if asked.number else None
+        self._checks.start(trunk, number, lambda result: self._store.checks.record(check_id, asdict(result)))

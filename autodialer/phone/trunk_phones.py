@@ -1,0 +1,71 @@
+"""The phones of one trunk: one for each 250 channels."""
+
+import math
+from dataclasses import dataclass, field
+
+from autodialer.model import Trunk
+from autodialer.phone.phone import Phone
+from autodialer.phone.reach import Registered
+from autodialer.sip.events import RegistrationStanding
+
+CHANNELS_A_PHONE = 250
+
+
+@dataclass(kw_only=True)
+class TrunkPhones:
+    """The phones of one trunk as it was when they started."""
+
+    trunk: Trunk
+    phones: list[Phone] = field(default_factory=list)
+    look_again_at: float = math.inf
+    """When the names are looked up again."""
+    unused_since: float | None = None
+    """When its last call ended after nobody wanted the trunk any more."""
+
+    @property
+    def calls(self) -> int:
+        """Calls under way."""
+        return sum(len(phone.calls) for phone in self.phones)
+
+    @property
+    def free(self) -> int:
+        """Calls that the phones can take now."""
+        return sum(CHANNELS_A_PHONE - len(phone.calls) for phone in self.phones if phone.ready)
+
+    @property
+    def registration(self) -> Registered:
+        """How the registration stands: as that of the phone for which it stands worst."""
+        worst = (RegistrationStanding.FAILED, RegistrationStanding.REGISTERING, RegistrationStanding.REGISTERED)
+        found = [phone.registration for phone in self.phones]
+        return next((one for standing in worst for one in found if one.standing is standing), Registered())
+
+    def serves(self, trunk: Trunk) -> bool:
+        """Whether `trunk` can go on with these phones: only its name and pacing changed."""
+        return _sip_settings(self.trunk) == _sip_settings(trunk) and len(self.phones) == phones_needed(trunk)
+
+
+def phones_needed(trunk: Trunk) -> int:
+    """One phone for each 250 channels."""
+    return max(1, -(-trunk.max_channels // CHANNELS_A_PHONE))
+
+
+def _sip_settings(trunk: Trunk) -> tuple[object, ...]:
+    """What a running phone cannot change."""
+    return (
+        trunk.host,
+        trunk.port,
+        trunk.transport,
+        trunk.username,
+        trunk.password,
+        trunk.auth_username,
+        trunk.domain,
+        trunk.caller_id,
+        trunk.codecs,
+        trunk.ca_file,
+        trunk.outbound_proxy,
+        trunk.register,
+        trunk.caller_id_header,
+        trunk.symmetric_rtp,
+        trunk.stun_server,
+        trunk.media_ports,
+    )

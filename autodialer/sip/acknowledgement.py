@@ -1,0 +1,52 @@
+"""The ACKs to the 2xx of one call (RFC 3261 section 13.2.2.4), the first of which may wait for the owner's word.
+
+Until it is acknowledged, a peer repeats its 2xx: whoever dies before he could write down that there is a dialog will
+hear of it again.
+"""
+
+from autodialer.sip.dialog import Dialog
+from autodialer.sip.outgoing import OutgoingRequest
+from autodialer.sip.stack import Stack
+from autodialer.sip.timers import Timer
+
+
+class Acknowledgements:
+    """One ACK a To tag, the same again for each 2xx that comes again."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._made: dict[str, OutgoingRequest] = {}
+        """By remote tag."""
+        self._held: OutgoingRequest | None = None
+        self._timer: Timer | None = None
+
+    def send(self, dialog: Dialog, invite: OutgoingRequest, *, hold_until: float | None = None) -> None:
+        """Acknowledge the 2xx of `dialog`; with `hold_until` only when `release` is called, then at the latest."""
+        # Credentials are those of the INVITE itself (RFC 3261 section 22.1).
+        lines = tuple(line for line in invite.lines if line.startswith(("Authorization:", "Proxy-Authorization:")))
+        ack = self._made[dialog.remote_tag] = dialog.request("ACK", invite.cseq, lines)
+        if hold_until is None:
+            self._stack.send(ack.data, ack.hop)
+        else:
+            self._held = ack
+            self._timer = self._stack.timers.start(hold_until, lambda _now: self.release())
+
+    def release(self) -> None:
+        """Let the ACK leave that waits; nothing happens without one."""
+        held, self._held = self._held, None
+        if held is not None:
+            self._stack.send(held.data, held.hop)
+        if self._timer is not None:
+            self._stack.timers.stop(self._timer)
+            self._timer = None
+
+    def repeat(self, remote_tag: str) -> bool:
+        """A 2xx came: acknowledge it once more if it has come before; whether it has."""
+        ack = self._made.get(remote_tag)
+        if ack is None:
+            return False
+        if ack is self._held:
+            self.release()
+        else:
+            self._stack.send(ack.data, ack.hop)
+        return True

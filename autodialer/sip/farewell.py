@@ -1,0 +1,111 @@
+"""What an earlier process left up at the far side is hung up: by the dialogs it kept, and by answers to its INVITEs.
+
+A peer repeats its 2xx until the ACK comes, so a callee that picks up after a restart tells all that the ACK and the BYE
+need (RFC 3261 section 13.2.2.4). Only calls that are known to have been cut off are answered so.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+
+from autodialer.sip.auth import Authenticator
+from autodialer.sip.dialog_state import DialogState
+from autodialer.sip.events import FarewellEnded
+from autodialer.sip.hop import Hop
+from autodialer.sip.message import Response
+from autodialer.sip.stack import Stack
+from autodialer.sip.transaction import ClientTransaction, NonInviteClient
+
+logger = logging.getLogger(__name__)
+
+CSEQ_GAP = 1000
+"""More than a call may have sent after its dialog was kept: a refresh a minute, and answers to challenges."""
+GIVE_UP_S = 32.0
+"""From the first BYE to the end of waiting, its answer to a challenge included."""
+MOST_FORKS = 8
+"""Different To tags that are answered for one call."""
+
+Credentials = tuple[str, str] | None
+
+
+class Farewell:
+    """A BYE in a dialog that no call of this process knows: exactly one FarewellEnded."""
+
+    def __init__(
+        self, stack: Stack, dialog: DialogState, credentials: Credentials, emit: Callable[[FarewellEnded], None]
+    ) -> None:
+        self._stack = stack
+        self._dialog = dialog
+        self._auth = Authenticator(stack, credentials)
+        self._cseq = dialog.cseq + CSEQ_GAP
+        self._emit = emit
+        self._ended = False
+
+    def start(self, now: float) -> None:
+        """Say it."""
+        self._stack.timers.start(now + GIVE_UP_S, lambda later: self._end(later, None, "no answer"))
+        self._send(now)
+
+    def _send(self, now: float) -> None:
+        self._cseq += 1
+        uri = self._dialog.routing()[0]
+        lines = (*self._auth.lines("BYE", uri), f"User-Agent: {self._stack.config.user_agent}")
+        bye = self._dialog.request(self._stack, "BYE", self._cseq, lines)
+        NonInviteClient(self._stack, bye, self).begin(now)
+
+    def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
+        """Whatever the final answer is, the dialog is over (RFC 3261 section 15.1.1); a challenge is met first."""
+        if response.code < 200 or self._ended:
+            return
+        if response.code in (401, 407) and self._auth.learn(response) is None:
+            self._send(now)
+        else:
+            self._end(now, response.code, f"{response.code} {response.reason}")
+
+    def on_no_response(self, transaction: ClientTransaction, now: float, happening: str) -> None:
+        """Silence, or it could not be delivered."""
+        self._end(now, None, "no answer" if happening == "Timer F" else "cannot be reached")
+
+    def on_terminated(self, transaction: ClientTransaction, now: float) -> None:
+        """Nothing is kept."""
+
+    def _end(self, now: float, code: int | None, message: str) -> None:
+        if not self._ended:
+            self._ended = True
+            self._emit(FarewellEnded(call_id=self._dialog.call_id, at=now, code=code, message=message))
+
+
+class Farewells:
+    """All farewells of one SIP core."""
+
+    def __init__(self, stack: Stack, emit: Callable[[FarewellEnded], None]) -> None:
+        self._stack = stack
+        self._emit = emit
+        self._said: dict[str, set[str]] = {}
+        """Call-ID of a call that was cut off -> the To lines of its dialogs that have had their BYE."""
+        self._credentials: Credentials = None
+
+    def say(self, dialog: DialogState, credentials: Credentials, now: float) -> None:
+        """Hang up a dialog that was kept."""
+        self._said.setdefault(dialog.call_id, set()).add(dialog.to)
+        Farewell(self._stack, dialog, credentials, self._emit).start(now)
+
+    def expect(self, call_ids: Iterable[str], credentials: Credentials, until: float) -> None:
+        """Acknowledge and hang up what still answers one of these calls, until that time."""
+        self._credentials = credentials
+        for call_id in call_ids:
+            self._said.setdefault(call_id, set())
+        self._stack.timers.start(until, lambda _now: self._said.clear())
+
+    def take(self, response: Response, source: Hop, now: float) -> bool:
+        """A response that no transaction waits for; whether it answered a call that was cut off."""
+        is_answer = response.cseq_method == "INVITE" and 200 <= response.code < 300
+        said = self._said.get(response.call_id) if is_answer else None
+        dialog = DialogState.of_answer(response, source) if said is not None else None
+        if said is None or dialog is None or (dialog.to not in said and len(said) >= MOST_FORKS):
+            return False
+        ack = dialog.request(self._stack, "ACK", response.cseq)
+        self._stack.send(ack.data, ack.hop)
+        if dialog.to not in said:
+            logger.info("call %s was answered after it was cut off: it is hung up", response.call_id)
+            self.say(dialog, self._credentials, now)
+        return True

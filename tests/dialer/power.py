@@ -1,0 +1,104 @@
+"""What a disk holds when the power goes: a database's writes are traced, and its files made anew from those that count.
+
+`strace` around the dialer prints each write to the database and its -wal with offset and octets, and each sync.
+What was written to a file before the file's last sync is on the disk; of what came later any part may be, or none. Both
+ends are made: nothing of it (`synced`), and all of it (`everything`); and a part by chance.
+"""
+
+import random
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.peers.requirements import find_program
+
+_LINE = re.compile(
+    rb"^\d+ (?P<at>[\d.]+) (?P<call>\w+)\(\d+<(?P<path>[^>]+)>(?:, )?(?P<rest>.*)\)"
+    rb" += (?P<result>-?\d+).* <(?P<took>[\d.]+)>$",
+    re.MULTILINE,
+)
+_WRITE = re.compile(rb'^"(?P<data>(?:\\x[0-9a-f]{2})*)", \d+, (?P<offset>\d+)$')
+
+
+@dataclass(frozen=True, kw_only=True)
+class Happening:
+    """A write, a cut or a sync."""
+
+    at: float
+    """UNIX time, of a sync that of its end."""
+    file: str
+    data: bytes | None = None
+    offset: int = 0
+    length: int | None = None
+    """Of a file that is cut there."""
+
+    @property
+    def is_sync(self) -> bool:
+        return self.data is None and self.length is None
+
+
+class PowerTrace:
+    """Follows what one process, started by `command`, writes to a database that no other writes to meanwhile."""
+
+    def __init__(self, database: Path, folder: Path) -> None:
+        self._files = [database, database.with_name(database.name + "-wal")]
+        self._output = folder / "power.strace"
+        self._before = {file.name: file.read_bytes() if file.exists() else b"" for file in self._files}
+
+    @property
+    def command(self) -> list[str]:
+        """What the command line of the process begins with."""
+        paths = [part for file in self._files for part in ("-P", str(file))]
+        calls = "trace=pwrite64,write,ftruncate,fsync,fdatasync"
+        options = ["-f", "-qq", "-ttt", "-T", "-y", "-xx", "-s", "1000000", "-e", calls, *paths]
+        return [find_program("strace") or "strace", *options, "-o", str(self._output)]
+
+    def happenings(self) -> list[Happening]:
+        """All so far, in order."""
+        text = self._output.read_bytes()
+        assert b"unfinished" not in text, "two threads write at once"
+        return [_read(hit) for hit in _LINE.finditer(text) if int(hit["result"]) >= 0]
+
+    def disk_at(self, at: float, folder: Path, keep: float, happenings: list[Happening]) -> Path:
+        """The database as the disk has it when the power goes at that UNIX time, in `folder`; its path.
+
+        `keep` is the share of the writes without a sync that got through nevertheless.
+        """
+        seen = [happening for happening in happenings if happening.at <= at]
+        synced = {h.file: number for number, h in enumerate(seen) if h.is_sync}
+        chance = random.Random(int(at * 1000))
+        images = {name: bytearray(data) for name, data in self._before.items()}
+        for number, happening in enumerate(seen):
+            if number < synced.get(happening.file, -1) or chance.random() < keep:
+                _apply(happening, images[happening.file])
+        folder.mkdir(parents=True)
+        for name, image in images.items():
+            (folder / name).write_bytes(image)
+        return folder / self._files[0].name
+
+
+def _read(hit: re.Match[bytes]) -> Happening:
+    at, file = float(hit["at"]), Path(_unescape(hit["path"]).decode()).name
+    if hit["call"] == b"pwrite64":
+        write = _WRITE.match(hit["rest"])
+        assert write is not None, hit[0][:200]
+        data = _unescape(write["data"])
+        assert len(data) == int(hit["result"])
+        return Happening(at=at, file=file, data=data, offset=int(write["offset"]))
+    if hit["call"] == b"ftruncate":
+        return Happening(at=at, file=file, length=int(hit["rest"]))
+    assert hit["call"] in (b"fsync", b"fdatasync"), hit[0][:200]
+    return Happening(at=at + float(hit["took"]), file=file)
+
+
+def _unescape(text: bytes) -> bytes:
+    return re.sub(rb"\\x([0-9a-f]{2})", lambda hit: bytes([int(hit[1], 16)]), text)
+
+
+def _apply(happening: Happening, image: bytearray) -> None:
+    if happening.length is not None:
+        del image[happening.length :]
+    elif happening.data is not None:
+        end = happening.offset + len(happening.data)
+        image.extend(bytes(max(0, end - len(image))))
+        image[happening.offset : end] = happening.data
