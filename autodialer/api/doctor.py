@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from autodialer.config import Settings
 from autodialer.media.shell.machine import descriptor_limit, may_go_first
-from autodialer.phone.pool import CHANNELS_A_PHONE
+from autodialer.phone.trunk_phones import CHANNELS_A_PHONE
 
 OK, NOTE, BAD = "ok", "note", "bad"
 SPARE_DESCRIPTORS = 40
