@@ -237,10 +237,6 @@ class Targets:
         """Whether it failed lately."""
         return self._rests_until.get(hop, now) > now
 
-    def worked(self, hop: Hop) -> None:
-        """It answered: its failures are forgotten."""
-        self._rests_until.pop(hop, None)
-
     def replace(self, targets: Iterable[Hop]) -> None:
         """Take over a new look-up; what stays keeps its health."""
         self._targets = tuple(targets)

@@ -437,13 +437,6 @@ def test_a_second_failure_never_shortens_the_rest() -> None:
     assert targets.order(200.0) == (B, A)
 
 
-def test_a_target_that_worked_is_healthy_at_once() -> None:
-    targets = Targets([A, B])
-    targets.failed(A, 0.0)
-    targets.worked(A)
-    assert targets.order(1.0) == (A, B)
-
-
 def test_a_new_look_up_keeps_the_health_of_what_stayed_and_forgets_the_rest() -> None:
     targets = Targets([A, B])
     targets.failed(A, 0.0)

@@ -271,12 +271,6 @@ class MediaProcess:
         """
         self._send({"op": "close", "session": session_id, "ended_at": ended_at})
 
-    def _send_if_alive(self, command: dict[str, Any]) -> None:
-        try:
-            self._send(command)
-        except MediaUnavailable:
-            logger.warning("media is gone, %s for %s is dropped", command["op"], command["session"])
-
     def _send(self, command: dict[str, Any]) -> None:
         if not self._listening:
             logger.warning("media is gone, %s for %s is dropped", command["op"], command["session"])
