@@ -13,6 +13,7 @@ from autodialer.api.operations import CallOperations, CampaignOperations, Export
 from autodialer.campaign.background_import import Imports
 from autodialer.campaign.checks import check_second_number, check_timezone, sample_number
 from autodialer.campaign.numbers import check_number_format, check_region, normalise
+from autodialer.campaign.zones import ZoneFinder
 from autodialer.clock import Clock
 from autodialer.config import Settings
 from autodialer.errors import Invalid
@@ -235,8 +236,11 @@ class Api(CampaignOperations, ExportOperations, CallOperations, PeopleOperations
         def create() -> UUID:
             number = normalise(fields["number"], callbase.region)
             extra = {**fields.get("extra", {}), **({"flag": number.flag} if number.flag else {})}
+            found = ZoneFinder(self._store.numbering_plan.zones()).find(number.number)
             new = NewSubscriber(
                 number=number.number,
+                number_zone=found.zone if found else None,
+                number_zone_by=found.by if found else None,
                 second_number=check_second_number(fields.get("second_number"), callbase.region, number.number),
                 name=fields.get("name"),
                 comment=fields.get("comment"),

@@ -29,6 +29,7 @@ from autodialer.dialing.commands import Commands
 from autodialer.dialing.dialogs import AnsweredDialogs
 from autodialer.dialing.ending import Ending
 from autodialer.dialing.farewells import Farewells
+from autodialer.dialing.hours import Hours
 from autodialer.dialing.keys import Keys
 from autodialer.dialing.outage import PAUSE_S, Outage
 from autodialer.dialing.playable import PlayableSounds
@@ -119,6 +120,7 @@ class Dialer:
         self._farewells = Farewells(store, phones, clock)
         self._outage = Outage()
         self._clock_steps = ClockSteps(store, clock)
+        self._hours = Hours(store)
         self._next_look = self._next_report = 0.0
         phones.on_event = self._events.append
 
@@ -228,6 +230,7 @@ class Dialer:
         keys |= {live.job.trunk_key for live in self._live.values()}
         keys |= self._registering | self._farewells.trunk_keys
         self._trunks = self._store.trunks.by_keys(sorted(keys)) if keys else {}
+        self._hours.look(campaigns, self._clock.utcnow())
         self._sounds.learn(campaign.sound_key for campaign in campaigns)
         audible = [campaign for campaign in campaigns if campaign.sound_key in self._sounds]
         self._scheduler.update(audible, self._trunks, self._clock.monotonic())
@@ -245,10 +248,11 @@ class Dialer:
         """
         self._keys.write_opt_outs()
         ending = self._ending.asked
-        requests = [] if ending else self._scheduler.requests(now, self._phones.usable(), skip=self._dry)
+        skip = self._dry | self._hours.shut
+        requests = [] if ending else self._scheduler.requests(now, self._phones.usable(), skip=skip)
         utcnow = self._clock.utcnow()
         jobs = self._store.queue.record_and_claim(
-            self._unrecorded, requests, self._instance, utcnow, answered=self._dialogs.unkept
+            self._unrecorded, self._hours.within(requests), self._instance, utcnow, answered=self._dialogs.unkept
         )
         self._dialogs.kept()
         self._unrecorded.clear()
@@ -319,8 +323,8 @@ class Dialer:
         ]
         self._store.live.heartbeat(self._instance, os.getpid())
         self._store.live.write_trunks(statuses)
-        self._store.live.write_campaigns(self._scheduler.campaign_statuses(utcnow))
-        for campaign_id in self._store.queue.finish_campaigns(utcnow):
+        self._store.live.write_campaigns(self._hours.statuses(self._scheduler.campaign_statuses(utcnow)))
+        for campaign_id in [*self._store.queue.end_overdue(utcnow), *self._store.queue.finish_campaigns(utcnow)]:
             logger.info("campaign %s is finished", campaign_id)
 
     def _tend_drain(self, now: float) -> None:

@@ -202,27 +202,34 @@ def _lasts(status: TrunkStatus, now: datetime) -> bool:
 
 
 def _of_pace(campaign: Campaign, status: CampaignStatus) -> list[Reason]:
-    """What the dialer met when it last wanted to start more calls. Calls go on all the same."""
+    """What the dialer met when it last wanted to start more calls. But for the hours, calls go on all the same."""
     messages = {
         CampaignLimit.CAMPAIGN_CHANNELS: f"All {campaign.max_channels} channels of the campaign are busy;"
         " a call starts when another ends.",
         CampaignLimit.CAMPAIGN_CPS: f"It starts calls as fast as it is told to, {campaign.cps:g} a second.",
         CampaignLimit.TRUNK_CHANNELS: "All channels of its trunks are busy; a call starts when another ends.",
         CampaignLimit.TRUNK_CPS: "Its trunks start calls as fast as they are told to.",
+        CampaignLimit.WINDOW_CLOSED: "It is outside the calling hours of everybody who is left.",
+        CampaignLimit.BEFORE_START: "The campaign begins later.",
+        CampaignLimit.AFTER_END: "The campaign has come to its end; it is finished once its last calls are over.",
         CampaignLimit.TRUNK_IN_DOUBT: "No call has got through its trunk lately, so few are tried until one rings.",
     }
     if status.limited_by is None or status.limited_by not in messages:
         return []
     code, message = PACE_CODES[status.limited_by], messages[status.limited_by]
-    return [Reason(code=code, message=message, until=status.until, blocks=False)]
+    return [Reason(code=code, message=message, until=status.until, blocks=status.limited_by in SHUT)]
 
 
+SHUT = (CampaignLimit.WINDOW_CLOSED, CampaignLimit.BEFORE_START, CampaignLimit.AFTER_END)
 PACE_CODES: Mapping[CampaignLimit, str] = {
     CampaignLimit.CAMPAIGN_CHANNELS: "channels_busy",
     CampaignLimit.TRUNK_CHANNELS: "trunk_channels_busy",
     CampaignLimit.CAMPAIGN_CPS: "cps_reached",
     CampaignLimit.TRUNK_CPS: "trunk_cps_reached",
     CampaignLimit.TRUNK_IN_DOUBT: "trunk_in_doubt",
+    CampaignLimit.WINDOW_CLOSED: "window_closed",
+    CampaignLimit.BEFORE_START: "not_started_yet",
+    CampaignLimit.AFTER_END: "ended",
 }
 
 

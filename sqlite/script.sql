@@ -224,7 +224,7 @@ CREATE TABLE subscribers (
     comment TEXT,
     timezone TEXT,
     -- JSON: the columns that have no field of their own
-    extra TEXT, second_number TEXT,
+    extra TEXT, second_number TEXT, number_zone TEXT, number_zone_by TEXT,
     CONSTRAINT subscribers_key PRIMARY KEY ("key"),
     CONSTRAINT subscribers_callbase_key_there FOREIGN KEY(callbase_key) REFERENCES callbases ("key"),
     CONSTRAINT subscribers_callbase_key_number_once UNIQUE (callbase_key, number),
@@ -232,6 +232,30 @@ CREATE TABLE subscribers (
 );
 CREATE INDEX subscribers_callbase_key ON subscribers (callbase_key);
 CREATE INDEX subscribers_second_number ON subscribers (callbase_key, second_number) WHERE second_number IS NOT NULL;
+CREATE TRIGGER subscribers_zone_counted AFTER INSERT ON subscribers
+WHEN NEW.number IS NOT NULL
+BEGIN
+    INSERT INTO callbase_zones (callbase_key, zone, found_by, subscribers)
+    VALUES (
+        NEW.callbase_key, COALESCE(NEW.timezone, NEW.number_zone, ''),
+        CASE WHEN NEW.timezone IS NOT NULL THEN 'column' ELSE COALESCE(NEW.number_zone_by, '') END, 1
+    )
+    ON CONFLICT (callbase_key, zone, found_by) DO UPDATE SET subscribers = subscribers + 1;
+END;
+CREATE TRIGGER subscribers_zone_deleted AFTER DELETE ON subscribers
+WHEN OLD.number IS NOT NULL
+BEGIN
+    UPDATE callbase_zones SET subscribers = subscribers - 1
+    WHERE callbase_key = OLD.callbase_key AND zone = COALESCE(OLD.timezone, OLD.number_zone, '')
+        AND found_by = CASE WHEN OLD.timezone IS NOT NULL THEN 'column' ELSE COALESCE(OLD.number_zone_by, '') END;
+END;
+CREATE TRIGGER subscribers_zone_forgotten AFTER UPDATE OF number ON subscribers
+WHEN OLD.number IS NOT NULL AND NEW.number IS NULL
+BEGIN
+    UPDATE callbase_zones SET subscribers = subscribers - 1
+    WHERE callbase_key = OLD.callbase_key AND zone = COALESCE(OLD.timezone, OLD.number_zone, '')
+        AND found_by = CASE WHEN OLD.timezone IS NOT NULL THEN 'column' ELSE COALESCE(OLD.number_zone_by, '') END;
+END;
 
 CREATE TABLE dialers (
     instance TEXT NOT NULL,
@@ -274,7 +298,7 @@ CREATE TABLE campaigns (
     -- also when it was stopped
     finished_at BIGINT,
     -- subscribers of the callbase when the campaign ended; NULL: it has not
-    final_total INTEGER, cap_day INTEGER, cap_week INTEGER, keys TEXT, transfer_to TEXT, key_wait_s FLOAT, moved_at BIGINT, moved_by TEXT,
+    final_total INTEGER, cap_day INTEGER, cap_week INTEGER, keys TEXT, transfer_to TEXT, key_wait_s FLOAT, moved_at BIGINT, moved_by TEXT, calling_window TEXT, holidays TEXT, starts_at BIGINT, ends_at BIGINT,
     CONSTRAINT campaigns_state_known CHECK (state IN ('draft', 'running', 'paused', 'finished', 'stopped')),
     CONSTRAINT campaigns_callbase_key_there FOREIGN KEY(callbase_key) REFERENCES callbases ("key"),
     CONSTRAINT campaigns_owner_key_there FOREIGN KEY(owner_key) REFERENCES users ("key"),
@@ -653,7 +677,7 @@ CREATE TABLE campaign_status (
     until BIGINT,
     written_at BIGINT NOT NULL,
     CONSTRAINT campaign_status_key PRIMARY KEY (campaign_key),
-    CONSTRAINT campaign_status_limited_by_known CHECK (limited_by IN ('campaign_channels', 'campaign_cps', 'trunk_channels', 'trunk_cps', 'trunk_in_doubt', 'no_trunk')),
+    CONSTRAINT campaign_status_limited_by_known CHECK (limited_by IN ('campaign_channels', 'campaign_cps', 'trunk_channels', 'trunk_cps', 'trunk_in_doubt', 'window_closed', 'before_start', 'after_end', 'no_trunk')),
     CONSTRAINT campaign_status_campaign_key_there FOREIGN KEY(campaign_key) REFERENCES campaigns ("key") ON DELETE CASCADE
 );
 
@@ -709,8 +733,20 @@ CREATE TABLE numbering_codes (
     CONSTRAINT numbering_codes_file_key_there FOREIGN KEY(file_key) REFERENCES numbering_files ("key")
 ) WITHOUT ROWID;
 
+CREATE TABLE callbase_zones (
+    -- subscribers of a callbase by their time zone, counted as they come and go
+    callbase_key INTEGER NOT NULL,
+    -- IANA name; empty: none is known
+    zone TEXT NOT NULL,
+    -- column, number or plan; empty: by nothing
+    found_by TEXT NOT NULL,
+    subscribers INTEGER DEFAULT 0 NOT NULL,
+    CONSTRAINT callbase_zones_key PRIMARY KEY (callbase_key, zone, found_by),
+    CONSTRAINT callbase_zones_callbase_key_there FOREIGN KEY(callbase_key) REFERENCES callbases ("key") ON DELETE CASCADE
+) WITHOUT ROWID;
+
 -- The migration that this schema corresponds to.
-INSERT INTO alembic_version VALUES ('0016');
+INSERT INTO alembic_version VALUES ('0017');
 
 -- Three sample users. None can log in until `python main.py set-password LOGIN`.
 INSERT INTO users ("key", id, login, name, role, password_hash, comment, created_at) VALUES

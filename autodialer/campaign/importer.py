@@ -3,7 +3,7 @@
 import time
 import zoneinfo
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -11,6 +11,7 @@ from pathlib import Path
 from autodialer.campaign.columns import Columns, find_columns
 from autodialer.campaign.numbers import normalise
 from autodialer.campaign.table_file import SAMPLE_ROWS, TableFile, open_table
+from autodialer.campaign.zones import ZoneFinder
 from autodialer.errors import Invalid, UserError
 from autodialer.model import Callbase
 from autodialer.store import NewSubscriber, RejectedRow, Store
@@ -70,9 +71,10 @@ def import_callbase(
     `keep_failed` it stays as `failed` and says why (its user has been given its id already).
     """
     progress = _Progress()
+    zones = ZoneFinder(store.numbering_plan.zones())
     try:
         for batch in _batches(_numbered_rows(plan)):
-            _store_batch(store, callbase, plan, batch, progress)
+            _store_batch(store, callbase, plan, zones, batch, progress)
             if on_progress:
                 on_progress(progress.rows)
             time.sleep(PAUSE_S)
@@ -98,13 +100,18 @@ def _batches(rows: Iterator[tuple[int, list[str]]]) -> Iterator[list[tuple[int, 
 
 
 def _store_batch(
-    store: Store, callbase: Callbase, plan: ImportPlan, batch: Sequence[tuple[int, list[str]]], progress: _Progress
+    store: Store,
+    callbase: Callbase,
+    plan: ImportPlan,
+    zones: ZoneFinder,
+    batch: Sequence[tuple[int, list[str]]],
+    progress: _Progress,
 ) -> None:
     good: list[NewSubscriber] = []
     bad: list[RejectedRow] = []
     for number, row in batch:
         try:
-            good.append(_subscriber(row, plan.columns, callbase.region))
+            good.append(_in_zone(_subscriber(row, plan.columns, callbase.region), zones))
         except Invalid as exc:
             bad.append(RejectedRow(row=number, value=_cell(row, plan.columns.number) or "", reason=str(exc)))
     progress.rows += len(batch)
@@ -112,6 +119,14 @@ def _store_batch(
     store.callbases.add_batch(callbase.key, good, bad, rows=rows, rows_done=progress.rows)
     progress.usable += len(good)
     progress.examples += bad[: EXAMPLES - len(progress.examples)]
+
+
+def _in_zone(subscriber: NewSubscriber, zones: ZoneFinder) -> NewSubscriber:
+    """With the time zone that the number tells, unless the file names one."""
+    found = zones.find(subscriber.number) if subscriber.timezone is None else None
+    if found is None:
+        return subscriber
+    return replace(subscriber, number_zone=found.zone, number_zone_by=found.by)
 
 
 def _subscriber(row: Sequence[str], columns: Columns, region: str) -> NewSubscriber:

@@ -4,18 +4,18 @@ Everything is decided by the clock on the subscriber's wall, so that a window ho
 an hour that comes twice is open or closed both times, one that is left out opens or closes nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo
 
+from autodialer.model import WEEKDAYS, CallingWindow
+
 EVERY_DAY = frozenset(range(7))
 DAY = timedelta(days=1)
 LOOK_AHEAD_DAYS = 400
 """A window that does not open for longer, never does."""
-SUBSCRIBER = "subscriber"
-"""As the time zone of a window: each subscriber's own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,12 @@ class Window:
     """Weekdays, 0 is Monday."""
     holidays: frozenset[date] = frozenset()
     """Days on which it does not start."""
+
+    @classmethod
+    def of(cls, calling: CallingWindow, holidays: Collection[date] = ()) -> "Window":
+        """The window that a campaign names."""
+        days = frozenset(WEEKDAYS.index(day) for day in calling.days)
+        return cls(start=calling.start, end=calling.end, days=days, holidays=frozenset(holidays))
 
     def is_open(self, at: datetime, zone: ZoneInfo) -> bool:
         """Whether a subscriber in this zone may be called at that moment."""

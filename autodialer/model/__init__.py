@@ -45,6 +45,7 @@ from autodialer.model.states import (
     Role,
     SubscriberState,
 )
+from autodialer.model.window import SUBSCRIBER_ZONE, WEEKDAYS, CallingWindow
 
 __all__ = [
     "CAMPAIGN_TRANSITIONS",
@@ -54,9 +55,12 @@ __all__ = [
     "KEY_WAIT_S",
     "SECOND_NUMBER",
     "SUBSCRIBER_TRANSITIONS",
+    "SUBSCRIBER_ZONE",
+    "WEEKDAYS",
     "CallOutcome",
     "CallRecord",
     "Callbase",
+    "CallingWindow",
     "Campaign",
     "CampaignLimit",
     "CampaignState",

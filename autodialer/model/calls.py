@@ -1,7 +1,7 @@
 """What happens: claims, calls and their outcomes, commands, live state."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -98,6 +98,10 @@ class ClaimRequest:
     campaign_key: int
     trunk_key: int
     limit: int
+    open_zones: frozenset[str] | None = None
+    """Time zones whose subscribers may be called now, "" for those of whom none is known; None: all."""
+    zones_open_at: Mapping[str, datetime | None] = field(default_factory=dict)
+    """The others -> when they may be; None: never within the campaign."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from autodialer.model.keys import KEY_WAIT_S, KeyAction
 from autodialer.model.states import CampaignState, Disposition, Role
+from autodialer.model.window import CallingWindow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,6 +213,14 @@ class Campaign:
     """Number to which a key transfers: E.164 with the plus, or digits, * and # that are dialled as written."""
     key_wait_s: float | None = None
     """How long the callee may press a key after the sound; None: 5 s with keys, else not at all."""
+    window: CallingWindow | None = None
+    """When subscribers may be called; None: always."""
+    holidays: tuple[date, ...] = ()
+    """Days on which the window does not start."""
+    starts_at: datetime | None = None
+    """Nothing is dialled before; None: from its start on."""
+    ends_at: datetime | None = None
+    """Nothing is dialled after; None: until everybody has ended."""
     moved_at: datetime | None = None
     """When a user started, paused, resumed or stopped it last; None: never."""
     moved_by: str | None = None

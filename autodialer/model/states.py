@@ -68,6 +68,10 @@ class CampaignLimit(StrEnum):
     TRUNK_CPS = "trunk_cps"
     TRUNK_IN_DOUBT = "trunk_in_doubt"
     """The trunk has not proved itself, fell silent, or is tried with one call."""
+    WINDOW_CLOSED = "window_closed"
+    """It is not the time of day, or not the day, to call anybody of it."""
+    BEFORE_START = "before_start"
+    AFTER_END = "after_end"
     NO_TRUNK = "no_trunk"
     """No trunk of it can be used: the phones have no way out, or are not registered."""
 

@@ -1,7 +1,7 @@
 """The store: the only place with SQL. SQLAlchemy Core on SQLite now, PostgreSQL later with the same code."""
 
 from autodialer.store.audit import AuditEntry
-from autodialer.store.callbases import BATCH_ROWS, NewSubscriber, RejectedRow
+from autodialer.store.callbases import BATCH_ROWS, NewSubscriber, RejectedRow, ZoneCount
 from autodialer.store.campaigns import CampaignRules, Counts
 from autodialer.store.columns import new_id
 from autodialer.store.dialogs import KeptDialog
@@ -50,6 +50,7 @@ __all__ = [
     "TrunkFields",
     "TrunkReport",
     "Waiting",
+    "ZoneCount",
     "ZoneRange",
     "migrate",
     "new_id",

@@ -17,7 +17,7 @@ from autodialer.store.owned import fetch_owned, not_deleted, owned_by, refuse_wh
 from autodialer.store.paging import DEFAULT_LIMIT, Page, fetch_page
 from autodialer.store.prepared import Prepared
 from autodialer.store.rows import callbase_from
-from autodialer.store.tables import callbases, campaigns, rejected_rows, subscribers
+from autodialer.store.tables import callbase_zones, callbases, campaigns, rejected_rows, subscribers
 from autodialer.store.transitions import CallbaseState, is_one_of
 
 BATCH_ROWS = 500
@@ -25,7 +25,15 @@ BATCH_ROWS = 500
 PAUSE_S = 0.005
 """Between the transactions of a bulk change, so that others get the write lock in between."""
 IMPORT_ENDED = "The callbase was deleted, or its import has ended."
-ERASED = {"number": None, "second_number": None, "name": None, "comment": None, "timezone": None, "extra": None}
+ERASED = {
+    "number": None,
+    "second_number": None,
+    "name": None,
+    "comment": None,
+    "timezone": None,
+    "extra": None,
+    "number_zone": None,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,9 +45,24 @@ class NewSubscriber:
     name: str | None = None
     comment: str | None = None
     timezone: str | None = None
+    number_zone: str | None = None
+    """IANA name of the time zone that the number tells; None: it tells none, or several."""
+    number_zone_by: str | None = None
+    """number or plan."""
     second_number: str | None = None
     """In the same notation; called once the attempts at `number` are used up."""
     extra: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZoneCount:
+    """Subscribers of one time zone."""
+
+    zone: str | None
+    """IANA name; None: none is known of them."""
+    found_by: str | None
+    """column, number or plan; None: by nothing."""
+    subscribers: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +114,17 @@ class Callbases:
         query = owned_by(select(callbases).where(not_deleted(callbases), ~callbases.c.hidden), callbases, owner_key)
         with self._database.read() as connection:
             return fetch_page(connection, query, callbases.c.key, callbase_from, limit=limit, after=after)
+
+    def zones(self, callbase_key: int) -> list[ZoneCount]:
+        """Its subscribers by time zone, the largest first."""
+        query = select(callbase_zones).where(
+            callbase_zones.c.callbase_key == callbase_key, callbase_zones.c.subscribers > 0
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(callbase_zones.c.subscribers.desc())).all()
+        return [
+            ZoneCount(zone=row.zone or None, found_by=row.found_by or None, subscribers=row.subscribers) for row in rows
+        ]
 
     def add_rows(self, callbase_key: int, rows: Sequence[NewSubscriber]) -> int:
         """Add at most 500 subscribers; returns how many were new; the others are counted as duplicates.

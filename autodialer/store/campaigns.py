@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, TypedDict, Unpack
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from autodialer.clock import Clock
 from autodialer.errors import Conflict, Invalid, NotFound
 from autodialer.model import (
     CAMPAIGN_TRANSITIONS,
+    CallingWindow,
     Campaign,
     CampaignState,
     JobState,
@@ -25,7 +26,7 @@ from autodialer.store.engine import AnyRow, Database
 from autodialer.store.owned import owned_by
 from autodialer.store.paging import DEFAULT_LIMIT, Page, fetch_page
 from autodialer.store.report import disposition_counts, subscriber_state_counts
-from autodialer.store.rows import add_trunks, campaigns_from, retry_to, select_campaigns
+from autodialer.store.rows import add_trunks, campaigns_from, holidays_to, retry_to, select_campaigns, window_to
 from autodialer.store.sample_call import create_sample_call
 from autodialer.store.stopping import cancel_queued
 from autodialer.store.tables import (
@@ -71,6 +72,10 @@ class CampaignRules(TypedDict, total=False):
     keys: Mapping[str, KeyAction]
     transfer_to: str | None
     key_wait_s: float | None
+    window: CallingWindow | None
+    holidays: Sequence[date]
+    starts_at: datetime | None
+    ends_at: datetime | None
 
 
 DEFAULTS: CampaignRules = {
@@ -88,6 +93,10 @@ DEFAULTS: CampaignRules = {
     "keys": {},
     "transfer_to": None,
     "key_wait_s": None,
+    "window": None,
+    "holidays": (),
+    "starts_at": None,
+    "ends_at": None,
 }
 
 
@@ -109,8 +118,7 @@ class Campaigns:
         **rules: Unpack[CampaignRules],
     ) -> Campaign:
         """A new campaign in state `draft`. Raises Invalid when what it needs has been deleted."""
-        values: dict[str, Any] = {**DEFAULTS, **rules}
-        values["retry"] = retry_to(values["retry"])
+        values: dict[str, Any] = _stored({**DEFAULTS, **rules})
         values |= {"id": new_id(), "owner_key": owner_key, "created_at": self._clock.utcnow()}
         values |= {"name": name, "sound_key": sound_key, "callbase_key": callbase_key}
         with self._database.write() as connection:
@@ -167,9 +175,7 @@ class Campaigns:
 
         Raises NotFound, Conflict once it has ended.
         """
-        values: dict[str, Any] = dict(rules)
-        if "retry" in rules:
-            values["retry"] = retry_to(rules["retry"])
+        values = _stored(rules)
         with self._database.write() as connection:
             campaign = _fetch(connection, campaigns.c.id == campaign_id, owner_key)
             if campaign.state in ENDED:
@@ -282,6 +288,19 @@ class Campaigns:
         change = update(campaigns).where(campaigns.c.key == campaign.key).values(values)
         connection.execute(change)
         return _fetch(connection, campaigns.c.key == campaign.key, None)
+
+
+def _stored(rules: Mapping[str, Any]) -> dict[str, Any]:
+    """Rules as the columns keep them."""
+    values = dict(rules)
+    for name, column, turn in (
+        ("retry", "retry", retry_to),
+        ("window", "calling_window", window_to),
+        ("holidays", "holidays", holidays_to),
+    ):
+        if name in values:
+            values[column] = turn(values.pop(name))
+    return values
 
 
 def _fetch(connection: Connection, condition: Any, owner_key: int | None) -> Campaign:

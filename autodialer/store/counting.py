@@ -55,12 +55,42 @@ BEGIN
     ON CONFLICT (campaign_key, state, reason, attempts) DO UPDATE SET subscribers = subscribers + 1;
 END"""
 
+_COUNT_ZONE = """CREATE TRIGGER subscribers_zone_counted AFTER INSERT ON subscribers
+WHEN NEW.number IS NOT NULL
+BEGIN
+    INSERT INTO callbase_zones (callbase_key, zone, found_by, subscribers)
+    VALUES (
+        NEW.callbase_key, COALESCE(NEW.timezone, NEW.number_zone, ''),
+        CASE WHEN NEW.timezone IS NOT NULL THEN 'column' ELSE COALESCE(NEW.number_zone_by, '') END, 1
+    )
+    ON CONFLICT (callbase_key, zone, found_by) DO UPDATE SET subscribers = subscribers + 1;
+END"""
+
+_FORGET_ZONE = """CREATE TRIGGER subscribers_zone_forgotten AFTER UPDATE OF number ON subscribers
+WHEN OLD.number IS NOT NULL AND NEW.number IS NULL
+BEGIN
+    UPDATE callbase_zones SET subscribers = subscribers - 1
+    WHERE callbase_key = OLD.callbase_key AND zone = COALESCE(OLD.timezone, OLD.number_zone, '')
+        AND found_by = CASE WHEN OLD.timezone IS NOT NULL THEN 'column' ELSE COALESCE(OLD.number_zone_by, '') END;
+END"""
+
+_DELETE_ZONE = """CREATE TRIGGER subscribers_zone_deleted AFTER DELETE ON subscribers
+WHEN OLD.number IS NOT NULL
+BEGIN
+    UPDATE callbase_zones SET subscribers = subscribers - 1
+    WHERE callbase_key = OLD.callbase_key AND zone = COALESCE(OLD.timezone, OLD.number_zone, '')
+        AND found_by = CASE WHEN OLD.timezone IS NOT NULL THEN 'column' ELSE COALESCE(OLD.number_zone_by, '') END;
+END"""
+
 COUNTING_TRIGGERS: Mapping[str, Mapping[str, str]] = {
     "sqlite": {
         "calls_counted": _COUNT_CALL,
         "calls_digits_counted": _COUNT_DIGITS,
         "campaign_subscribers_counted": _COUNT_SUBSCRIBER,
         "campaign_subscribers_recounted": _RECOUNT_SUBSCRIBER,
+        "subscribers_zone_counted": _COUNT_ZONE,
+        "subscribers_zone_forgotten": _FORGET_ZONE,
+        "subscribers_zone_deleted": _DELETE_ZONE,
     }
 }
 """Dialect -> name -> statement. PostgreSQL's come with its first migration."""

@@ -28,13 +28,13 @@ LOOK_AGAIN = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, kw_only=True)
-class CapWait:
-    """A cap keeps a number from being called."""
+class Wait:
+    """A cap, or a calling window, keeps a number from being called."""
 
     until: datetime
     """When it lets the next attempt start, as far as is known now."""
     rule: str
-    """cap_day or cap_week."""
+    """cap_day, cap_week or window."""
 
 
 @dataclass(kw_only=True)
@@ -46,13 +46,13 @@ class Attempts:
     in_air: int = 0
 
 
-def wait_for(caps: Mapping[str, int | None], attempts: Attempts, now: datetime) -> CapWait | None:
+def wait_for(caps: Mapping[str, int | None], attempts: Attempts, now: datetime) -> Wait | None:
     """What the caps (cap_day, cap_week) say to another attempt now; None: it may be made.
 
     Of two caps that both forbid it the one that lasts longer is named.
     """
     waits = [
-        CapWait(until=until, rule=rule)
+        Wait(until=until, rule=rule)
         for rule, span in SPANS.items()
         if (cap := caps[rule]) is not None and (until := _until(cap, span, attempts, now)) is not None
     ]
@@ -136,7 +136,7 @@ def person(number: str) -> str:
     return number.removeprefix("+")
 
 
-def capped(connection: Connection, candidates: Sequence[AnyRow], now: datetime) -> dict[int, CapWait]:
+def capped(connection: Connection, candidates: Sequence[AnyRow], now: datetime) -> dict[int, Wait]:
     """Which of the jobs that a claim considers must wait: key of the job -> for what.
 
     All are of one campaign and have its `owner_key`, `cap_day` and `cap_week`. Those that may be called are taken as
@@ -175,7 +175,7 @@ class PutOff(NamedTuple):
     job_key: int
     campaign_key: int
     subscriber_key: int
-    wait: CapWait
+    wait: Wait
 
 
 def put_off_retries(connection: Connection, retries: Sequence[Retry]) -> None:

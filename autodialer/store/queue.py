@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -38,6 +39,7 @@ from autodialer.store.engine import AnyRow, Database
 from autodialer.store.prepared import Prepared
 from autodialer.store.rows import campaigns_from, select_campaigns
 from autodialer.store.second_number import DIALLED, number_after
+from autodialer.store.stopping import ENDED, cancel_queued
 from autodialer.store.tables import (
     LIVE_JOB_STATES,
     call_jobs,
@@ -156,12 +158,26 @@ class Queue:
         with self._database.read() as connection:
             if not connection.execute(_OVER).all():
                 return []
-        total = select(callbases.c.imported).where(callbases.c.key == campaigns.c.callbase_key).scalar_subquery()
         with self._database.write() as connection:
             keys = connection.execute(_OVER).scalars().all()
-            finish = update(campaigns).where(campaigns.c.key.in_(keys))
-            finish = finish.values(state=CampaignState.FINISHED.value, finished_at=now, final_total=total)
+            finish = update(campaigns).where(campaigns.c.key.in_(keys)).values(_finished(now))
             return list(connection.execute(finish.returning(campaigns.c.id)).scalars())
+
+    def end_overdue(self, now: datetime) -> list[UUID]:
+        """Campaigns past their `ends_at`: cancel what is queued, finish those without a live call; returns their ids.
+
+        Who was never called stays pending; who waited for another attempt is exhausted with the reason `ended`.
+        """
+        overdue = select(campaigns.c.key).where(RUNNING, campaigns.c.ends_at <= now)
+        with self._database.read() as connection:
+            keys = connection.execute(overdue).scalars().all()
+        if not keys:
+            return []
+        for key in keys:
+            cancel_queued(self._database, key, reason=ENDED)
+        ready = update(campaigns).where(campaigns.c.key.in_(keys), RUNNING, ~_LIVE_JOB)
+        with self._database.write() as connection:
+            return list(connection.execute(ready.values(_finished(now)).returning(campaigns.c.id)).scalars())
 
     def dialing_counts(self) -> dict[tuple[int, int], int]:
         """Calls under way by (campaign key, trunk key)."""
@@ -208,6 +224,12 @@ _OVER = (
 """Campaigns with nothing left to do."""
 
 
+def _finished(now: datetime) -> dict[str, Any]:
+    """What a campaign becomes when it is finished."""
+    total = select(callbases.c.imported).where(callbases.c.key == campaigns.c.callbase_key).scalar_subquery()
+    return {"state": CampaignState.FINISHED.value, "finished_at": now, "final_total": total}
+
+
 _ADD_SUBSCRIBER = Prepared(insert(campaign_subscribers), columns=["campaign_key", "subscriber_key"])
 _ADD_EXCLUDED = Prepared(insert(campaign_subscribers), columns=["campaign_key", "subscriber_key", "state", "reason"])
 _ADD_JOB = Prepared(insert(call_jobs), columns=["campaign_key", "subscriber_key", "call_id", "not_before"])
@@ -252,6 +274,8 @@ _CANDIDATES = (
         campaigns.c.cap_day,
         campaigns.c.cap_week,
         campaigns.c.max_attempts,
+        campaigns.c.ends_at,
+        func.coalesce(subscribers.c.timezone, subscribers.c.number_zone, "").label("zone"),
         or_(
             is_barred(subscribers.c.number, campaigns.c.owner_key),
             # A person who is not to be called is not called at another number either.
@@ -332,7 +356,7 @@ def _callable(connection: Connection, request: ClaimRequest, now: datetime) -> S
     kept: Sequence[AnyRow] = []
     for _ in range(MOST_LOOKS):
         rows = connection.execute(_CANDIDATES, wanted).all()
-        kept = turn_away(connection, request.campaign_key, rows, now)
+        kept = turn_away(connection, request, rows, now)
         if len(kept) == len(rows):
             break
         wanted["most"] = request.limit + MORE_CANDIDATES

@@ -1,11 +1,22 @@
 """From rows of the tables to values of the model, where more than one part needs it."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date, time
 from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, insert, select
 
-from autodialer.model import Callbase, Campaign, CampaignState, KeyAction, RetryRule, Role, Subscriber, User
+from autodialer.model import (
+    Callbase,
+    CallingWindow,
+    Campaign,
+    CampaignState,
+    KeyAction,
+    RetryRule,
+    Role,
+    Subscriber,
+    User,
+)
 from autodialer.store.engine import AnyRow
 from autodialer.store.tables import callbases, campaign_trunks, campaigns, sounds, trunks
 
@@ -121,6 +132,10 @@ def _campaign_from(row: AnyRow, in_order: Sequence[AnyRow]) -> Campaign:
         created_at=row.created_at,
         started_at=row.started_at,
         finished_at=row.finished_at,
+        window=window_from(row.calling_window),
+        holidays=holidays_from(row.holidays),
+        starts_at=row.starts_at,
+        ends_at=row.ends_at,
         moved_at=row.moved_at,
         moved_by=row.moved_by,
     )
@@ -134,6 +149,38 @@ def retry_from(stored: Mapping[str, Any]) -> dict[str, RetryRule]:
 def retry_to(retry: Mapping[str, RetryRule]) -> dict[str, Any]:
     """The other way round."""
     return {name: {"after_s": rule.after_s, "times": rule.times} for name, rule in retry.items()}
+
+
+def window_from(stored: Mapping[str, Any]) -> CallingWindow | None:
+    """A calling window as the column `campaigns.calling_window` keeps it."""
+    if not stored:
+        return None
+    return CallingWindow(
+        start=time.fromisoformat(stored["start"]),
+        end=time.fromisoformat(stored["end"]),
+        days=tuple(stored["days"]),
+        timezone=stored["timezone"],
+        fallback_timezone=stored["fallback_timezone"],
+    )
+
+
+def window_to(window: CallingWindow | None) -> dict[str, Any]:
+    """The other way round."""
+    if window is None:
+        return {}
+    hours = {name: f"{getattr(window, name):%H:%M}" for name in ("start", "end")}
+    zones = {"timezone": window.timezone, "fallback_timezone": window.fallback_timezone}
+    return {**hours, "days": list(window.days), **zones}
+
+
+def holidays_from(stored: Mapping[str, Any]) -> tuple[date, ...]:
+    """Holidays as the column `campaigns.holidays` keeps them."""
+    return tuple(date.fromisoformat(day) for day in stored.get("days", ()))
+
+
+def holidays_to(holidays: Sequence[date]) -> dict[str, Any]:
+    """The other way round."""
+    return {"days": [day.isoformat() for day in holidays]} if holidays else {}
 
 
 def add_trunks(connection: Connection, campaign_key: int, trunk_keys: Sequence[int]) -> None:

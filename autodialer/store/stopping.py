@@ -14,17 +14,21 @@ STOPPED = "stopped"
 """The rule that ended the attempts of a subscriber whose campaign was stopped."""
 
 
-def cancel_queued(database: Database, campaign_key: int) -> None:
-    """Cancel all queued jobs, in batches."""
+ENDED = "ended"
+"""The same of one whose campaign came to its `ends_at`."""
+
+
+def cancel_queued(database: Database, campaign_key: int, *, reason: str = STOPPED) -> None:
+    """Cancel all queued jobs, in batches; `reason` is why whoever waited for another attempt gets none."""
     while True:
         with database.write() as connection:
-            cancelled = _cancel_batch(connection, campaign_key)
+            cancelled = _cancel_batch(connection, campaign_key, reason)
         if cancelled < BATCH_ROWS:
             return
         time.sleep(PAUSE_S)
 
 
-def _cancel_batch(connection: Connection, campaign_key: int) -> int:
+def _cancel_batch(connection: Connection, campaign_key: int, reason: str) -> int:
     queued = is_one_of(call_jobs.c.state, JobState.QUEUED)
     rows = connection.execute(
         select(call_jobs.c.key, call_jobs.c.subscriber_key)
@@ -41,7 +45,7 @@ def _cancel_batch(connection: Connection, campaign_key: int) -> int:
     )
     if rows:
         connection.execute(
-            update(campaign_subscribers).where(begun).values(state=SubscriberState.EXHAUSTED.value, reason=STOPPED),
+            update(campaign_subscribers).where(begun).values(state=SubscriberState.EXHAUSTED.value, reason=reason),
             [{"of_subscriber": row.subscriber_key} for row in rows],
         )
     return len(rows)

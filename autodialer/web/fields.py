@@ -8,6 +8,7 @@ from autodialer.errors import Invalid, NotFound
 from autodialer.model import RetryRule
 from autodialer.store import Store
 from autodialer.web.caller import Caller
+from autodialer.web.calling_window import HOURS, check_hours, hours
 from autodialer.web.certificates import check_ca_file
 from autodialer.web.hosts import check_endpoint, check_host
 
@@ -50,12 +51,13 @@ def campaign_fields(store: Store, caller: Caller, fields: Json) -> Json:
     values["trunk_keys"] = [trunk.key for trunk in trunks]
     values["sound_key"] = owned(store.sounds.get, fields["sound_id"], caller, "sound_id").key
     values["callbase_key"] = callbase.key
+    check_hours(values, callbase.timezone)
     return {**values, "name": values["name"].strip()}
 
 
 def campaign_rules(fields: Json) -> Json:
     """Rules of a campaign as they are stored."""
-    values = dict(fields)
+    values = {name: value for name, value in fields.items() if name not in HOURS} | hours(fields)
     if "retry" in fields:
         values["retry"] = {name: RetryRule(**rule) for name, rule in fields["retry"].items()}
     if "caps" in fields:

@@ -20,6 +20,7 @@ from autodialer.model import (
     User,
 )
 from autodialer.store import AuditEntry, Counts, RejectedRow
+from autodialer.web.calling_window import present_hours
 from autodialer.web.campaign_keys import present_key_results, present_keys
 
 Json = dict[str, Any]
@@ -193,6 +194,7 @@ def campaign(value: Campaign, progress: Progress) -> Json:
         "callbase_id": str(value.callbase_id),
         "retry": retry(value.retry),
         **present_keys(value),
+        **present_hours(value),
         "created_at": time(value.created_at),
         "started_at": time(value.started_at),
         "finished_at": time(value.finished_at),

@@ -1,14 +1,17 @@
 """Campaigns: what they are told, how they run, what becomes of them."""
 
+from dataclasses import asdict
 from uuid import UUID
 
 from autodialer import report
+from autodialer.api.callable import preview
 from autodialer.api.operations.base import Json, Operations
 from autodialer.api.operations.campaign_keys import key_fields
 from autodialer.errors import Conflict
 from autodialer.model import Campaign
 from autodialer.web import present
 from autodialer.web.caller import Caller
+from autodialer.web.calling_window import HOURS, check_hours, moment_of
 from autodialer.web.fields import campaign_fields, campaign_rules
 from autodialer.web.present_report import present_report
 
@@ -39,7 +42,11 @@ class CampaignOperations(Operations):
     def change_campaign(self, caller: Caller, campaign_id: UUID, fields: Json) -> Json:
         """Change the rules. Raises Conflict once it has ended, or when a key would change its meaning."""
         campaign = self._store.campaigns.get(campaign_id, caller.owner_key)
-        self._store.campaigns.update(campaign_id, caller.owner_key, **campaign_rules(key_fields(fields, campaign)))
+        rules = campaign_rules(key_fields(fields, campaign))
+        if HOURS & rules.keys():
+            callbase = self._store.callbases.by_key(campaign.callbase_key)
+            check_hours({**vars(campaign), **rules}, callbase.timezone)
+        self._store.campaigns.update(campaign_id, caller.owner_key, **rules)
         return self._changed_campaign(caller, campaign_id, "campaigns.change", **fields)
 
     def start_campaign(self, caller: Caller, campaign_id: UUID) -> Json:
@@ -76,6 +83,18 @@ class CampaignOperations(Operations):
 
         asked = {"campaign_id": str(campaign_id), "only": only}
         return self.read_campaign(caller, self._once(caller, "clone_campaign", once, asked, make))
+
+    def read_callable(self, caller: Caller, campaign_id: UUID, at: str | None) -> Json:
+        """Of how many subscribers the hours let calls be placed at a time, by time zone. Raises Invalid."""
+        campaign = self._store.campaigns.get(campaign_id, caller.owner_key)
+        moment = self._clock.utcnow() if at is None else moment_of(at, "at")
+        zones = preview(self._store, campaign, moment)
+        return {
+            "at": present.time(moment),
+            "callable": sum(zone.subscribers for zone in zones if zone.open),
+            "subscribers": sum(zone.subscribers for zone in zones),
+            "zones": [{**asdict(zone), "opens_at": present.time(zone.opens_at)} for zone in zones],
+        }
 
     def read_why(self, caller: Caller, campaign_id: UUID) -> Json:
         """Whether it dials, and why not."""

@@ -64,6 +64,12 @@ def clone_campaign(api: CampaignOperations, campaign_id: UUID) -> Json:
     return http.created(made)
 
 
+@routes.get("/srv1/campaigns/<campaign_id>/callable")
+@authenticated
+def read_callable(api: CampaignOperations, campaign_id: UUID) -> Json:
+    return api.read_callable(http.caller(), campaign_id, http.parameter("at"))
+
+
 @routes.get("/srv1/campaigns/<campaign_id>/why")
 @authenticated
 def read_why(api: CampaignOperations, campaign_id: UUID) -> Json:

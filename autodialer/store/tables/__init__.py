@@ -5,7 +5,7 @@ The keys of what a user makes are never given to another object (AUTOINCREMENT),
 """
 
 from autodialer.store.tables.accounts import audit, idempotency_keys, refresh_tokens, token_families, users
-from autodialer.store.tables.counters import call_counts, call_spreads, key_counts, subscriber_counts
+from autodialer.store.tables.counters import call_counts, call_spreads, callbase_zones, key_counts, subscriber_counts
 from autodialer.store.tables.dialing import (
     COMMAND_KINDS,
     LIVE_JOB_STATES,
@@ -36,6 +36,7 @@ __all__ = [
     "call_jobs",
     "call_spreads",
     "call_traces",
+    "callbase_zones",
     "callbases",
     "calls",
     "campaign_origins",

@@ -37,6 +37,18 @@ call_spreads = Table(
     comment="how the finished calls spread over the values of a figure",
 )
 
+callbase_zones = Table(
+    "callbase_zones",
+    metadata,
+    refers("callbase_key", "callbases.key", cascade=True),
+    words("zone", comment="IANA name; empty: none is known"),
+    words("found_by", comment="column, number or plan; empty: by nothing"),
+    count("subscribers"),
+    PrimaryKeyConstraint("callbase_key", "zone", "found_by"),
+    sqlite_with_rowid=False,
+    comment="subscribers of a callbase by their time zone, counted as they come and go",
+)
+
 subscriber_counts = Table(
     "subscriber_counts",
     metadata,

@@ -71,6 +71,11 @@ campaigns = Table(
     at("created_at", nullable=False),
     at("started_at"),
     at("finished_at", comment="also when it was stopped"),
+    # JSON: {"start": "09:00", "end": "18:00", "days": ["mon", ...], "timezone": ..., "fallback_timezone": ...}
+    Column("calling_window", JsonObject),
+    Column("holidays", JsonObject),
+    at("starts_at"),
+    at("ends_at"),
     # When, and by whose login, it was started, paused, resumed or stopped last.
     at("moved_at"),
     words("moved_by", nullable=True),

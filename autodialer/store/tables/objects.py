@@ -109,6 +109,9 @@ subscribers = Table(
     words("comment", nullable=True),
     words("timezone", nullable=True),
     Column("extra", JsonObject, comment="JSON: the columns that have no field of their own"),
+    # The time zone that the number tells, and by what: number or plan.
+    words("number_zone", nullable=True),
+    words("number_zone_by", nullable=True),
     words("second_number", nullable=True),  # as `number`; called once the attempts at that are used up
     UniqueConstraint("callbase_key", "number"),
     Index(None, "callbase_key"),

@@ -21,7 +21,7 @@ def upgrade() -> None:
         sa.Column("written_at", columns.UtcTime(), nullable=False),
         sa.CheckConstraint(
             "limited_by IN ('campaign_channels', 'campaign_cps', 'trunk_channels', 'trunk_cps', 'trunk_in_doubt',"
-            " 'no_trunk')",
+            " 'window_closed', 'before_start', 'after_end', 'no_trunk')",
             name=op.f("campaign_status_limited_by_known"),
         ),
         sa.ForeignKeyConstraint(
