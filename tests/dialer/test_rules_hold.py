@@ -1,28 +1,31 @@
 """Random campaigns through the real dialer and store, on a clock that is moved by hand and phones that do as told.
 
-Whatever happens: never over CPS or channels, never more attempts than allowed or earlier than the retry rule says,
-nobody called again whom a call has reached, nobody twice at a time, and every subscriber ends.
+Whatever happens: never over CPS or channels, never outside a window, never more attempts than allowed or earlier than
+the retry rule says, nobody called again whom a call has reached, nobody twice at a time, and every subscriber ends.
 """
 
 import shutil
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from argon2 import PasswordHasher
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from autodialer.campaign.window import Window
 from autodialer.clock import Clock
 from autodialer.errors import Conflict, PortsExhausted
 from autodialer.model import (
+    CallingWindow,
     CallOutcome,
     CampaignState,
     Cause,
@@ -48,6 +51,11 @@ RETRY = {
     "interrupted": RetryRule(after_s=20, times=1),
     "short": RetryRule(after_s=15, times=1),
 }
+WINDOWS = [
+    None,
+    CallingWindow(start=time(9), end=time(9, 30), timezone="UTC"),
+    CallingWindow(start=time(13, 10), end=time(2), timezone="Europe/Moscow"),
+]
 NUMBERS = [f"+4420794600{index:02}" for index in range(24)]
 FINAL = (SubscriberState.REACHED, SubscriberState.EXHAUSTED, SubscriberState.EXCLUDED)
 
@@ -189,6 +197,9 @@ class RandomCampaigns(RuleBasedStateMachine):
         number = record.number
         assert campaign.state is CampaignState.RUNNING
         assert number not in {air.number for air in self.air.values() if air.campaign_key == campaign.key}
+        if campaign.window is not None:
+            zone = ZoneInfo(campaign.window.timezone)
+            assert Window.of(campaign.window).allows(self.clock.utcnow(), zone, for_s=campaign.ring_timeout_s)
         self.check_rate(("trunk", trunk_key), self.cps[trunk_key])
         self.check_rate(("campaign", campaign.key), self.campaign_cps[campaign.key])
         self.check_history(campaign.key, number, campaign.max_attempts, campaign.min_played_s)
@@ -233,6 +244,7 @@ class RandomCampaigns(RuleBasedStateMachine):
         max_channels=st.integers(1, 8),
         max_attempts=st.integers(1, 4),
         min_played_s=st.sampled_from([None, 2.0]),
+        window=st.sampled_from(WINDOWS),
     )
     def start_campaign(
         self, count: int, first: int, order: list[int], *, only_one: bool, cps: float, **rules: Any
@@ -362,12 +374,13 @@ class RandomCampaigns(RuleBasedStateMachine):
             for campaign in page:
                 if campaign.state is CampaignState.PAUSED:
                     self.store.campaigns.resume(campaign.id, None)
-            for _ in range(3000):
+            for step in range(3000):
                 for air in list(self.air.values()):
                     self.end(air, Disposition.ANSWERED, 4.0, answered=True)
                 if not self.store.queue.running_campaigns():
                     break
-                self.clock.elapsed_s += 2.0
+                # To the next opening of a window it may be a day.
+                self.clock.elapsed_s += 2.0 if step < 100 else 300.0
                 self.dialer.step()
             for campaign in page:
                 self.check_end(campaign.key)
@@ -389,7 +402,7 @@ class TestRandomCampaigns(RandomCampaigns.TestCase):
     """As pytest sees it."""
 
     settings = settings(
-        max_examples=60,
+        max_examples=30,
         stateful_step_count=30,
         deadline=None,
         # To see the smallest failing case, add Phase.shrink: it takes minutes.
