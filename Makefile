@@ -58,8 +58,8 @@ format: $(VENV)/.setup-dev  ## format the code
 bench: setup-dev  ## measure: make bench [ONLY=sip|media|queue|import|api|report]; writes docs/performance.md and bench/results.json
 	@$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY))
 
-soak: setup-dev  ## kill -9 at random instants of a campaign, many times: make soak [RUNS=200]
-	@KILL_RUNS=$(RUNS) $(BIN)/python -m pytest -q -n $(WORKERS) tests/dialer/test_kills.py $(ARGS)
+soak: setup-dev  ## kill -9 at random instants of campaigns, and a database locked for minutes: make soak [RUNS=200]
+	@SOAK=1 KILL_RUNS=$(RUNS) $(BIN)/python -m pytest -q -n $(WORKERS) tests/dialer/test_kills.py tests/dialer/test_outages.py $(ARGS)
 
 fuzz: $(VENV)/.setup-dev  ## coverage-guided attack on every parser and a live call: make fuzz [SECONDS=600]
 	@$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(ARGS)

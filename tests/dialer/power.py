@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.peers.requirements import find_program
 
 _LINE = re.compile(
-    rb"^\d+ (?P<at>[\d.]+) (?P<call>\w+)\(\d+<(?P<path>[^>]+)>(?:, )?(?P<rest>.*)\)"
+    rb"^\d+ +(?P<at>[\d.]+) (?P<call>\w+)\(\d+<(?P<path>[^>]+)>(?:, )?(?P<rest>.*)\)"
     rb" += (?P<result>-?\d+).* <(?P<took>[\d.]+)>$",
     re.MULTILINE,
 )
@@ -57,7 +57,10 @@ class PowerTrace:
         """All so far, in order."""
         text = self._output.read_bytes()
         assert b"unfinished" not in text, "two threads write at once"
-        return [_read(hit) for hit in _LINE.finditer(text) if int(hit["result"]) >= 0]
+        found = list(_LINE.finditer(text))
+        told = [line for line in text.splitlines() if b"+++" not in line and b"---" not in line and b" = ?" not in line]
+        assert len(found) == len(told) > 0, "a line that is not understood"
+        return [_read(hit) for hit in found if int(hit["result"]) >= 0]
 
     def disk_at(self, at: float, folder: Path, keep: float, happenings: list[Happening]) -> Path:
         """The database as the disk has it when the power goes at that UNIX time, in `folder`; its path.

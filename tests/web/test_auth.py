@@ -2,6 +2,7 @@
 
 import base64
 import json
+from datetime import timedelta
 from typing import Any
 
 import jwt
@@ -225,6 +226,16 @@ def test_a_token_signed_by_another_key_or_by_none_is_refused(client: Client) -> 
     none = base64.urlsafe_b64encode(json.dumps(jwt.get_unverified_header(token) | {"alg": "none"}).encode())
     for text in (f"{none.decode().rstrip('=')}.{payload}.", f"{header}.{payload}.", "rubbish", "a.b.c", "é"):
         assert Client(client.app, text).get(ME).status == 401
+
+
+def test_a_clock_that_is_set_by_an_hour_locks_nobody_out(client: Client, clock: StandingClock) -> None:
+    refresh = client.log_in("anna", PASSWORD).json()["refresh_token"]
+    clock.now -= timedelta(hours=1)
+    assert client.get(ME).status == 200, "a token of the future is one of ours all the same"
+    clock.now += timedelta(hours=2)
+    assert client.get(ME).status == 401
+    answer = client.post(TOKEN, data=refresh_form(refresh))
+    assert Client(client.app, answer.json()["access_token"]).get(ME).status == 200
 
 
 def test_guessing_a_password_is_slowed_down_and_the_right_one_resets_it(client: Client, clock: StandingClock) -> None:
