@@ -71,8 +71,8 @@ logger = logging.getLogger(__name__)
 
 SAMPLE = Path(__file__).resolve().parent / "autodialer" / "gateway" / "sample.flac"
 """What the test call of a check plays."""
-TICK_S = 0.02
-"""How often calls are claimed and outcomes recorded."""
+TICK_S = 0.04
+"""How often calls are claimed and outcomes recorded. Each tick is a commit, which costs as much as a call."""
 LOOK_S = 0.1
 """How often commands, campaigns and changed limits are read."""
 REPORT_S = 1.0

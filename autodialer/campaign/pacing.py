@@ -11,7 +11,7 @@ class TokenBucket:
     one and loses none.
     """
 
-    BURST_S = 0.05
+    BURST_S = 0.1
 
     cps: float
     tokens: float = 1.0

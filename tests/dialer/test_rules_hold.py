@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from autodialer.campaign.pacing import TokenBucket
 from autodialer.campaign.window import Window
 from autodialer.clock import Clock
 from autodialer.errors import Conflict, PortsExhausted
@@ -41,7 +42,7 @@ from dialer import Dialer
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 TICK_S = 0.02
-BURST_S = 0.05
+BURST_S = TokenBucket.BURST_S
 """What TokenBucket may save up."""
 RETRY = {
     "busy": RetryRule(after_s=60, times=2),
