@@ -36,13 +36,23 @@ def free_ports(count: int, *, host: str = LOCALHOST, even: bool = False, namespa
 
     `even` starts them at an even number, as RTP wants (RFC 3550 section 11). Raises NoFreePort.
     """
-    starts = list(range(FIRST_PORT, LAST_PORT - count + 2, 2 if even else 1))
+    first, last, step = _where(count)
+    starts = list(range(first, last - count + 2, max(step, 2 if even else 1)))
     offset = random.randrange(len(starts))
     for start in itertools.chain(starts[offset:], starts[:offset]):
         wanted = range(start, start + count)
         if _take(wanted, host, namespace):
             return wanted
     raise NoFreePort(f"no {count} ports in a row are free in {FIRST_PORT}-{LAST_PORT}")
+
+
+def _where(count: int) -> tuple[int, int, int]:
+    """First and last port, and a step, for so many in a row: single ones all over the range would leave no room."""
+    if count >= 50:
+        return 30000, LAST_PORT, 100
+    if count >= 10:
+        return 26000, 29999, 20
+    return FIRST_PORT, min(LAST_PORT, 25999), 1
 
 
 def other_host() -> str:
