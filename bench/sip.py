@@ -1,6 +1,5 @@
 """Call set-up and tear-down: a campaign of short calls against SIPp, which answers and waits for the BYE."""
 
-import time
 from pathlib import Path
 
 from bench.processes import child_named, cpu_s
@@ -23,15 +22,16 @@ def measure(folder: Path) -> dict[str, float]:
             gateway.wait_for("INVITE", count=WARM_UP, timeout_s=60)
             pids = [dialer.running.pid, child_named(dialer.running.pid, "media.shell")]
             pids.append(child_named(gateway.process.pid, "sipp") if gateway.process else 0)
-            before, started = [cpu_s(pid) for pid in pids], time.monotonic()
-            first = gateway.count("INVITE")
+            first, before = gateway.count("INVITE"), [cpu_s(pid) for pid in pids]
             gateway.wait_for("INVITE", count=CALLS - WARM_UP, timeout_s=100)
-            calls, seconds = gateway.count("INVITE") - first, time.monotonic() - started
+            calls = gateway.count("INVITE") - first
             used = [(cpu_s(pid) - start) * 1000 / calls for pid, start in zip(pids, before, strict=True)]
             world.wait_finished(campaign, timeout_s=60)
+    records = [record for of_number in world.records(campaign).values() for record in of_number]
+    invited = sorted(record.outcome.invited_at for record in records if record.outcome)
     return {
         "sip.cpu_ms_per_call": used[0],
         "sip.media_cpu_ms_per_call": used[1],
         "sip.sipp_cpu_ms_per_call": used[2],
-        "sip.cps": calls / seconds,
+        "sip.cps": (len(invited) - 1) / (invited[-1] - invited[0]).total_seconds(),
     }
