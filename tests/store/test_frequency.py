@@ -6,7 +6,7 @@ import pytest
 
 from autodialer.model import Campaign, Disposition
 from autodialer.store import NewSubscriber
-from autodialer.store.frequency import CAP_DAY, CAP_WEEK, LOOK_AGAIN, Attempts, CapWait, wait_for
+from autodialer.store.frequency import CAP_DAY, CAP_WEEK, LOOK_AGAIN, Attempts, Wait, wait_for
 from tests.store.world import EXHAUSTED, NOW, StandingClock, World, number
 
 DAY, WEEK = timedelta(days=1), timedelta(days=7)
@@ -26,20 +26,20 @@ def ago(*hours: float) -> Attempts:
         (caps(None), ago(0, 0, 0, 0), None),
         (caps(1), ago(), None),
         (caps(1), ago(24), None),
-        (caps(1), ago(23), CapWait(until=NOW + timedelta(hours=1), rule=CAP_DAY)),
+        (caps(1), ago(23), Wait(until=NOW + timedelta(hours=1), rule=CAP_DAY)),
         (caps(2), ago(20, 30), None),
-        (caps(2), ago(5, 20), CapWait(until=NOW + timedelta(hours=4), rule=CAP_DAY)),
-        (caps(2), ago(1, 2, 3), CapWait(until=NOW + timedelta(hours=22), rule=CAP_DAY)),
-        (caps(None, 2), ago(25, 50), CapWait(until=NOW - timedelta(hours=50) + WEEK, rule=CAP_WEEK)),
-        (caps(1, 2), ago(1, 167.5), CapWait(until=NOW + timedelta(hours=23), rule=CAP_DAY)),
-        (caps(2, 2), ago(1, 100), CapWait(until=NOW + timedelta(hours=68), rule=CAP_WEEK)),
-        (caps(1), Attempts(in_air=1), CapWait(until=NOW + LOOK_AGAIN, rule=CAP_DAY)),
-        (caps(2), Attempts(at=[NOW - timedelta(hours=1)], in_air=1), CapWait(until=NOW + LOOK_AGAIN, rule=CAP_DAY)),
+        (caps(2), ago(5, 20), Wait(until=NOW + timedelta(hours=4), rule=CAP_DAY)),
+        (caps(2), ago(1, 2, 3), Wait(until=NOW + timedelta(hours=22), rule=CAP_DAY)),
+        (caps(None, 2), ago(25, 50), Wait(until=NOW - timedelta(hours=50) + WEEK, rule=CAP_WEEK)),
+        (caps(1, 2), ago(1, 167.5), Wait(until=NOW + timedelta(hours=23), rule=CAP_DAY)),
+        (caps(2, 2), ago(1, 100), Wait(until=NOW + timedelta(hours=68), rule=CAP_WEEK)),
+        (caps(1), Attempts(in_air=1), Wait(until=NOW + LOOK_AGAIN, rule=CAP_DAY)),
+        (caps(2), Attempts(at=[NOW - timedelta(hours=1)], in_air=1), Wait(until=NOW + LOOK_AGAIN, rule=CAP_DAY)),
         (caps(3), Attempts(at=[NOW - timedelta(hours=1)], in_air=1), None),
     ],
 )
 def test_a_cap_lets_the_next_attempt_start_when_one_less_than_it_is_left(
-    caps_: dict[str, int | None], attempts: Attempts, expected: CapWait | None
+    caps_: dict[str, int | None], attempts: Attempts, expected: Wait | None
 ) -> None:
     assert wait_for(caps_, attempts, NOW) == expected
 
