@@ -185,6 +185,24 @@ def test_what_holds_a_campaign_that_dials_is_told(
     assert [(reason.code, reason.until) for reason in why.reasons] == [(code, until)]
 
 
+@pytest.mark.parametrize(
+    ("limit", "code"),
+    [
+        (CampaignLimit.WINDOW_CLOSED, "window_closed"),
+        (CampaignLimit.BEFORE_START, "not_started_yet"),
+        (CampaignLimit.AFTER_END, "ended"),
+    ],
+)
+def test_hours_that_let_nobody_be_called_are_the_reason(
+    store: Store, campaign: Campaign, limit: CampaignLimit, code: str
+) -> None:
+    until = NOW + timedelta(hours=3)
+    store.live.write_campaigns([CampaignStatus(campaign_key=campaign.key, limited_by=limit, until=until)])
+    why = explain(store, campaign, NOW)
+    assert not why.dialing
+    assert [(reason.code, reason.until) for reason in why.reasons] == [(code, until)]
+
+
 def test_who_paused_a_campaign_is_told(store: Store, campaign: Campaign) -> None:
     store.campaigns.pause(campaign.id, None, by="anna")
     (reason,) = explain(store, store.campaigns.by_key(campaign.key), NOW).reasons

@@ -177,3 +177,12 @@ def test_erased_and_deleted_people_are_counted_no_more(world: World) -> None:
         "Asia/Vladivostok": 1,
         None: 1,
     }
+
+
+def test_whom_a_cap_puts_off_beyond_the_end_is_excluded(world: World) -> None:
+    first = running(world)
+    for job in world.claim(first, 10):
+        world.record(world.result(job, Disposition.BUSY))
+    second = running(world, cap_day=1, ends_at=at(5))
+    assert claimed(world, Hours(world.store), at(1)) == []
+    assert world.store.campaigns.counts(second.key).excluded == 3

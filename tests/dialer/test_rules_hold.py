@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from autodialer.campaign.calling_hours import SET_UP_S
 from autodialer.campaign.pacing import TokenBucket
 from autodialer.campaign.window import Window
 from autodialer.clock import Clock
@@ -200,7 +201,9 @@ class RandomCampaigns(RuleBasedStateMachine):
         assert number not in {air.number for air in self.air.values() if air.campaign_key == campaign.key}
         if campaign.window is not None:
             zone = ZoneInfo(campaign.window.timezone)
-            assert Window.of(campaign.window).allows(self.clock.utcnow(), zone, for_s=campaign.ring_timeout_s)
+            assert Window.of(campaign.window).allows(
+                self.clock.utcnow(), zone, for_s=campaign.ring_timeout_s + SET_UP_S
+            )
         self.check_rate(("trunk", trunk_key), self.cps[trunk_key])
         self.check_rate(("campaign", campaign.key), self.campaign_cps[campaign.key])
         self.check_history(campaign.key, number, campaign.max_attempts, campaign.min_played_s)
