@@ -72,7 +72,7 @@ def test_rows_added_to_a_running_campaigns_callbase_are_dialled(tmp_path: Path) 
         with world.dialer():
             gateway.wait_for("INVITE", count=1)
             world.add_subscriber(campaign, "70000000020")
-            gateway.wait_for("INVITE", count=2, timeout_s=2)
+            gateway.wait_for("INVITE", count=2, timeout_s=10)
             world.wait_finished(campaign, timeout_s=20)
 
 

@@ -119,7 +119,7 @@ class Desk:
         )
         started = time.monotonic()
         call = self.phone.call(number, plan)
-        assert time.monotonic() - started < 0.5
+        assert time.monotonic() - started < 5.0
         return call
 
     def wait_ready(self, *, timeout_s: float = 10.0) -> None:

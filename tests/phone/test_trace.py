@@ -53,7 +53,7 @@ def test_a_trace_is_what_was_on_the_wire_with_its_times_but_for_the_credentials(
     assert phone.traces[0].call_id == call_id
     assert rungs(trace) == ["INVITE", "<401", "ACK", "INVITE", "<180", "<200", "ACK", "BYE", "<200"]
     assert trace.missed == 0
-    assert abs((trace.began_at - outcome.invited_at).total_seconds()) < 0.05
+    assert abs((trace.began_at - outcome.invited_at).total_seconds()) < 1.0
     masked = [re.sub(rb"(?m)^Authorization: .*?(\r?)$", rb"Authorization: ***\1", each.raw) for each in seen]
     assert [message.data for message in trace.messages] == masked
     assert sum(b"Authorization: ***" in data for data in masked) == 3
