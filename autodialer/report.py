@@ -85,11 +85,12 @@ def explain(store: Store, campaign: Campaign, now: datetime, *, sound_there: boo
         return Why(dialing=False, reasons=[SOUND_MISSING])
     progress = progress_of(store, campaign, now)
     statuses = store.live.trunks()
+    of_queue = _of_queue(progress, store.waiting_lists.waiting(campaign.key, now), now)
     reasons = [
         *_of_callbase(store.callbases.by_key(campaign.callbase_key), progress),
         *_of_trunks(campaign, store.trunks.by_keys(campaign.trunk_keys), statuses, now),
-        *_of_queue(progress, store.waiting_lists.waiting(campaign.key, now), now),
-        *_of_pace(campaign, store.live.campaign(campaign.key)),
+        *of_queue,
+        *_of_pace(campaign, store.live.campaign(campaign.key), nothing_due=bool(of_queue)),
     ]
     blocked = any(reason.blocks for reason in reasons)
     return Why(dialing=progress.active_calls > 0 or not blocked, reasons=reasons)
@@ -107,8 +108,9 @@ def _not_running(store: Store, campaign: Campaign) -> Reason:
     """With who made it so and when, where a user did, and with what became of its subscribers, where it ended."""
     reason = NOT_RUNNING[campaign.state]
     if campaign.state is CampaignState.FINISHED:
-        ends = _ends(store.campaigns.counts(campaign.key), store.waiting_lists.reasons(campaign.key))
-        return replace(reason, message=f"{reason.message} {ends}")
+        counts = store.campaigns.counts(campaign.key)
+        why = "Its end, ends_at, came first." if counts.pending else reason.message
+        return replace(reason, message=f"{why} {_ends(counts, store.waiting_lists.reasons(campaign.key))}")
     by_user = campaign.state in (CampaignState.PAUSED, CampaignState.STOPPED)
     if not by_user or campaign.moved_at is None:
         return reason
@@ -122,6 +124,7 @@ def _ends(counts: Counts, reasons: Mapping[tuple[str, str], int]) -> str:
     for state in ("exhausted", "excluded"):
         by_reason = ", ".join(f"{count} {reason}" for (of, reason), count in reasons.items() if of == state)
         said += [f"{state}: {by_reason}"] if by_reason else []
+    said += [f"{counts.pending} never called"] if counts.pending else []
     return f"Of {counts.total}: {'; '.join(said)}."
 
 
@@ -201,8 +204,11 @@ def _lasts(status: TrunkStatus, now: datetime) -> bool:
     return status.breaker_until is None or status.breaker_until > now
 
 
-def _of_pace(campaign: Campaign, status: CampaignStatus) -> list[Reason]:
-    """What the dialer met when it last wanted to start more calls. But for the hours, calls go on all the same."""
+def _of_pace(campaign: Campaign, status: CampaignStatus, *, nothing_due: bool) -> list[Reason]:
+    """What the dialer met when it last wanted to start more calls. But for the hours, calls go on all the same.
+
+    Where there is nothing to start no rate and no channel is what keeps it from starting.
+    """
     messages = {
         CampaignLimit.CAMPAIGN_CHANNELS: f"All {campaign.max_channels} channels of the campaign are busy;"
         " a call starts when another ends.",
@@ -215,6 +221,8 @@ def _of_pace(campaign: Campaign, status: CampaignStatus) -> list[Reason]:
         CampaignLimit.TRUNK_IN_DOUBT: "No call has got through its trunk lately, so few are tried until one rings.",
     }
     if status.limited_by is None or status.limited_by not in messages:
+        return []
+    if nothing_due and status.limited_by not in SHUT:
         return []
     code, message = PACE_CODES[status.limited_by], messages[status.limited_by]
     return [Reason(code=code, message=message, until=status.until, blocks=status.limited_by in SHUT)]
@@ -254,8 +262,7 @@ def _of_queue(progress: Progress, waiting: Sequence[Waiting], now: datetime) -> 
         found.append(Reason(code="waiting_for_retry", message=message, until=until))
     if caps:
         message = (
-            f"{_jobs(caps)} numbers have been called as often as the campaign's caps allow, whatever campaign it was,"
-            f" and wait{_by_rule(caps)}."
+            f"Who has been called as often as the campaign's caps allow, by whatever campaign, waits{_by_rule(caps)}."
         )
         found.append(Reason(code="waiting_for_cap", message=message, until=caps[0].next_at))
     return found

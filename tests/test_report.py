@@ -141,7 +141,7 @@ def test_numbers_that_wait_for_a_cap_are_told_with_when_it_lets_them(store: Stor
     why = explain(store, campaign, NOW)
     [reason] = why.reasons
     assert (why.dialing, reason.code, reason.until) == (False, "waiting_for_cap", NOW + timedelta(days=1))
-    assert reason.message.startswith("2 numbers") and reason.message.endswith(": 2 cap_day.")
+    assert reason.message.endswith(" waits: 2 cap_day.")
 
 
 def test_numbers_that_were_never_called_here_may_wait_for_a_cap_too(store: Store, campaign: Campaign) -> None:
@@ -165,6 +165,16 @@ def test_a_finished_campaign_tells_what_became_of_whom(store: Store, campaign: C
     assert (reason.code, reason.message) == ("finished", f"Every subscriber has been dealt with. {ends}")
 
 
+def test_a_campaign_that_its_end_cut_off_says_how_many_were_never_called(store: Store, campaign: Campaign) -> None:
+    store.campaigns.update(campaign.id, None, ends_at=NOW + timedelta(seconds=10))
+    [job] = claim(store, NOW, limit=1)
+    record(store, NOW, job, failed(NOW, Disposition.REJECTED, 603), EXHAUSTED)
+    store.queue.end_overdue(NOW + timedelta(seconds=10))
+    [reason] = explain(store, store.campaigns.by_key(campaign.key), NOW).reasons
+    ends = "Of 2: 0 reached; exhausted: 1 busy; 1 never called."
+    assert (reason.code, reason.message) == ("finished", f"Its end, ends_at, came first. {ends}")
+
+
 @pytest.mark.parametrize(
     ("limit", "code"),
     [
@@ -183,6 +193,15 @@ def test_what_holds_a_campaign_that_dials_is_told(
     why = explain(store, campaign, NOW)
     assert why.dialing
     assert [(reason.code, reason.until) for reason in why.reasons] == [(code, until)]
+
+
+def test_where_nobody_is_due_no_rate_is_to_blame(store: Store, campaign: Campaign) -> None:
+    for job in claim(store, NOW):
+        record(store, NOW, job, failed(NOW, Disposition.BUSY, 486), again(NOW + timedelta(seconds=300)))
+    store.live.write_campaigns([CampaignStatus(campaign_key=campaign.key, limited_by=CampaignLimit.CAMPAIGN_CPS)])
+    assert codes(store, campaign) == (False, ["waiting_for_retry"])
+    store.live.write_campaigns([CampaignStatus(campaign_key=campaign.key, limited_by=CampaignLimit.WINDOW_CLOSED)])
+    assert codes(store, campaign) == (False, ["waiting_for_retry", "window_closed"])
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """How many subscribers of a campaign may be called at a given time."""
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -34,20 +35,19 @@ def preview(store: Store, campaign: Campaign, at: datetime) -> list[ZonePreview]
         none = ZonePreview(timezone=None, found_by=None, subscribers=total, open=opens_at == at, opens_at=opens_at)
         return [none]
     zones = zones_of(store, campaign)
-    found = []
+    found: Counter[tuple[str, str]] = Counter()
     for count in counts:
         name = zones[count.zone or ""]
+        found[name, _found_by(store, campaign, count, name)] += count.subscribers
+    previews = []
+    for (name, found_by), subscribers in found.most_common():
         opens_at = None if over else next_call(campaign, ZoneInfo(name), begin)
-        found.append(
+        previews.append(
             ZonePreview(
-                timezone=name,
-                found_by=_found_by(store, campaign, count, name),
-                subscribers=count.subscribers,
-                open=opens_at == at,
-                opens_at=opens_at,
+                timezone=name, found_by=found_by, subscribers=subscribers, open=opens_at == at, opens_at=opens_at
             )
         )
-    return found
+    return previews
 
 
 def _found_by(store: Store, campaign: Campaign, count: ZoneCount, name: str) -> str:

@@ -190,7 +190,9 @@ class Campaigns:
             campaign = _fetch(connection, campaigns.c.id == campaign_id, owner_key)
             _check_state(campaign, "started", CampaignState.DRAFT)
             _check_all_there(connection, campaign)
-            return self._move(connection, campaign, CampaignState.RUNNING, by, started_at=self._clock.utcnow())
+            now = self._clock.utcnow()
+            _check_not_over(campaign, now)
+            return self._move(connection, campaign, CampaignState.RUNNING, by, started_at=now)
 
     def pause(self, campaign_id: UUID, owner_key: int | None, *, by: str | None = None) -> Campaign:
         """No new calls; live ones end by themselves. Raises NotFound, Conflict."""
@@ -321,6 +323,13 @@ def _check_all_there(connection: Connection, campaign: Campaign) -> None:
     missing = _what_is_missing(connection, campaign.trunk_keys, campaign.sound_key, campaign.callbase_key)
     if missing is not None:
         raise Conflict("What it needs has been deleted; make a new campaign.", field=missing)
+
+
+def _check_not_over(campaign: Campaign, now: datetime) -> None:
+    """It would end without a call. Such a draft comes of cloning, or of waiting too long."""
+    if campaign.ends_at is not None and campaign.ends_at <= now:
+        message = f"Its end has passed ({campaign.ends_at:%Y-%m-%d %H:%M:%S} UTC); set another ends_at, or null, first."
+        raise Conflict(message, field="ends_at")
 
 
 def _what_is_missing(

@@ -12,8 +12,15 @@ def describe_violation(error: Exception) -> tuple[str, list[dict[str, Any]]]:
     if isinstance(error, ValidationError):
         field = ".".join(str(part) for part in error.absolute_path)
         message = _EXPLAIN.get(error.validator, _explain_other)(error, field)
-        return message, [{"field": field or _named_in(error), "message": message}]
+        return message, [{"field": _at_fault(error, field), "message": message}]
     return "The request is not what the contract at /api/doc/ asks for.", []
+
+
+def _at_fault(error: ValidationError, field: str) -> str | None:
+    """The field that the client has to mend; `field` is where the contract was broken, an object perhaps."""
+    if error.validator in ("additionalProperties", "required") or not field:
+        return ".".join(filter(None, (field, _named_in(error)))) or None
+    return field
 
 
 def _named_in(error: ValidationError) -> str | None:

@@ -32,6 +32,17 @@ def test_the_hours_of_a_campaign_are_kept_and_changed_while_it_runs(anna: Client
     assert (without["window"], without["holidays"]) == (None, [])
 
 
+def test_a_campaign_whose_end_has_passed_is_not_started_but_told_to_change_it(
+    anna: Client, objects: dict[str, Any]
+) -> None:
+    path = f"/srv1/campaigns/{make(anna, objects, ends_at='2026-01-01T00:00:00Z').json()['id']}"
+    refused = anna.post(f"{path}/start")
+    assert (refused.status, refused.fields) == (409, ["ends_at"])
+    assert anna.get(path).json()["state"] == "draft"
+    anna.put(path, json={"ends_at": None})
+    assert anna.post(f"{path}/start").json()["state"] == "running"
+
+
 REFUSED = [
     ({"window": {**WINDOW, "start": "25:00"}}, "window.start"),
     ({"window": {**WINDOW, "timezone": "Mars/Olympus"}}, "window.timezone"),
@@ -61,7 +72,7 @@ def test_the_preview_tells_how_many_may_be_called_at_a_time(anna: Client, object
     path = f"/srv1/campaigns/{made['id']}/callable"
     monday = anna.get(path, params={"at": "2027-01-11T10:00:00+03:00"}).json()
     assert (monday["callable"], monday["subscribers"]) == (3, 3)
-    assert {zone["found_by"] for zone in monday["zones"]} == {"campaign"}
+    assert [(zone["found_by"], zone["subscribers"]) for zone in monday["zones"]] == [("campaign", 3)]
     sunday = anna.get(path, params={"at": "2027-01-10T10:00:00+03:00"}).json()
     assert sunday["callable"] == 0
     assert {zone["opens_at"] for zone in sunday["zones"]} == {"2027-01-11T06:00:00.000Z"}

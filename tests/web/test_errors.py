@@ -91,6 +91,19 @@ def test_a_missing_field_is_named(anna: Client) -> None:
     assert answer.fields == ["host"]
 
 
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"window": {"start": "09:00", "end": "18:00"}}, "window.timezone"),
+        ({"caps": {"month": 3}}, "caps.month"),
+        ({"caps": {"day": 0}}, "caps.day"),
+    ],
+)
+def test_a_field_within_a_field_is_named_by_its_path(anna: Client, change: dict[str, Any], field: str) -> None:
+    answer = anna.put("/srv1/campaigns/0190a5f0-0000-7000-8000-000000000000", json=change)
+    assert (answer.status, answer.fields) == (400, [field])
+
+
 @pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=x", "limit=1.5"])
 def test_a_limit_out_of_bounds_is_400(anna: Client, query: str) -> None:
     answer = anna.get(f"{TRUNKS}?{query}")
