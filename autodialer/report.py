@@ -5,24 +5,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from autodialer.model import Callbase, Campaign, CampaignLimit, CampaignState, CampaignStatus, Trunk, TrunkStatus
-from autodialer.store import Counts, Store, Waiting
+from autodialer.store import CampaignProgress, Counts, Store, Waiting
 
 RESTING = "resting"
 PROBING = "probing"
 REGISTERED = "registered"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Progress:
-    """A campaign as it stands."""
-
-    counts: Counts
-    dispositions: Mapping[str, int]
-    active_calls: int
-    next_due: datetime | None
-    """When the earliest queued call may start; None when none is queued."""
-    eta_s: float | None
-    """Seconds to the end at the pace so far, retries included; 0 once ended, None while there is nothing to go by."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,21 +35,9 @@ class Why:
     reasons: Sequence[Reason]
 
 
-def progress_of(store: Store, campaign: Campaign, now: datetime) -> Progress:
-    """Read how far a campaign is."""
-    counts = store.campaigns.counts(campaign.key)
-    next_due = store.campaigns.next_due(campaign.key) if campaign.state is CampaignState.RUNNING else None
-    return Progress(
-        counts=counts,
-        dispositions=store.campaigns.dispositions(campaign.key),
-        active_calls=store.campaigns.active_calls(campaign.key),
-        next_due=next_due,
-        eta_s=estimate_eta_s(campaign, counts, next_due, now),
-    )
-
-
-def estimate_eta_s(campaign: Campaign, counts: Counts, next_due: datetime | None, now: datetime) -> float | None:
-    """Progress.eta_s."""
+def estimate_eta_s(campaign: Campaign, progress: CampaignProgress, now: datetime) -> float | None:
+    """Seconds to the end at the pace so far, retries included; 0 once ended, None while there is nothing to go by."""
+    counts, next_due = progress.counts, progress.next_due
     if campaign.state in (CampaignState.FINISHED, CampaignState.STOPPED):
         return 0.0
     done = counts.reached + counts.exhausted + counts.excluded
@@ -83,7 +58,7 @@ def explain(store: Store, campaign: Campaign, now: datetime, *, sound_there: boo
         return Why(dialing=False, reasons=[DIALER_DOWN])
     if not sound_there:
         return Why(dialing=False, reasons=[SOUND_MISSING])
-    progress = progress_of(store, campaign, now)
+    progress = store.campaigns.progress(campaign.key)
     statuses = store.live.trunks()
     of_queue = _of_queue(progress, store.waiting_lists.waiting(campaign.key, now), now)
     reasons = [
@@ -108,7 +83,7 @@ def _not_running(store: Store, campaign: Campaign) -> Reason:
     """With who made it so and when, where a user did, and with what became of its subscribers, where it ended."""
     reason = NOT_RUNNING[campaign.state]
     if campaign.state is CampaignState.FINISHED:
-        counts = store.campaigns.counts(campaign.key)
+        counts = store.campaigns.progress(campaign.key).counts
         why = "Its end, ends_at, came first." if counts.pending else reason.message
         return replace(reason, message=f"{why} {_ends(counts, store.waiting_lists.reasons(campaign.key))}")
     by_user = campaign.state in (CampaignState.PAUSED, CampaignState.STOPPED)
@@ -138,7 +113,7 @@ SOUND_MISSING = Reason(
 )
 
 
-def _of_callbase(callbase: Callbase, progress: Progress) -> list[Reason]:
+def _of_callbase(callbase: Callbase, progress: CampaignProgress) -> list[Reason]:
     if callbase.state == "importing":
         message = f"The callbase is still being imported ({callbase.rows_done} rows so far); dialing starts when it is."
         return [Reason(code="callbase_importing", message=message)]
@@ -241,7 +216,7 @@ PACE_CODES: Mapping[CampaignLimit, str] = {
 }
 
 
-def _of_queue(progress: Progress, waiting: Sequence[Waiting], now: datetime) -> list[Reason]:
+def _of_queue(progress: CampaignProgress, waiting: Sequence[Waiting], now: datetime) -> list[Reason]:
     """Why there is nothing to start: all that are left wait, or are being called."""
     counts = progress.counts
     nothing_due = progress.next_due is None or progress.next_due > now

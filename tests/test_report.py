@@ -9,7 +9,7 @@ from autodialer.clock import Clock
 from autodialer.config import Settings
 from autodialer.model import Campaign, CampaignLimit, CampaignState, CampaignStatus, Disposition, TrunkStatus
 from autodialer.report import estimate_eta_s, explain
-from autodialer.store import Counts, NewSubscriber, Secrets, Store, migrate
+from autodialer.store import CampaignProgress, Counts, NewSubscriber, Secrets, Store, migrate
 from tests.web.dialing import DONE, EXHAUSTED, again, answered, claim, failed, record
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -242,24 +242,25 @@ def test_a_callbase_that_is_not_ready_or_empty_is_told(store: Store, campaign: C
     assert codes(store, other) == (False, ["callbase_empty"])
 
 
-def counts(total: int, reached: int) -> Counts:
+def progress(total: int, reached: int, next_due: datetime | None = None) -> CampaignProgress:
     left = total - reached
-    return Counts(total=total, pending=left, in_progress=0, reached=reached, exhausted=0, excluded=0)
+    counts = Counts(total=total, pending=left, in_progress=0, reached=reached, exhausted=0, excluded=0)
+    return CampaignProgress(counts=counts, dispositions={}, active_calls=0, next_due=next_due)
 
 
 def test_the_estimate_goes_by_the_pace_so_far_and_by_the_next_retry(store: Store, campaign: Campaign) -> None:
     campaign = replace(campaign, started_at=NOW - timedelta(seconds=100))
-    assert estimate_eta_s(campaign, counts(10, 0), None, NOW) is None
-    assert estimate_eta_s(campaign, counts(10, 5), None, NOW) == 100
-    assert estimate_eta_s(campaign, counts(10, 10), None, NOW) == 0
-    assert estimate_eta_s(campaign, counts(10, 9), NOW + timedelta(seconds=300), NOW) == 300
-    assert estimate_eta_s(replace(campaign, state=CampaignState.PAUSED), counts(10, 5), None, NOW) is None
-    assert estimate_eta_s(replace(campaign, state=CampaignState.FINISHED), counts(10, 5), None, NOW) == 0
+    assert estimate_eta_s(campaign, progress(10, 0), NOW) is None
+    assert estimate_eta_s(campaign, progress(10, 5), NOW) == 100
+    assert estimate_eta_s(campaign, progress(10, 10), NOW) == 0
+    assert estimate_eta_s(campaign, progress(10, 9, NOW + timedelta(seconds=300)), NOW) == 300
+    assert estimate_eta_s(replace(campaign, state=CampaignState.PAUSED), progress(10, 5), NOW) is None
+    assert estimate_eta_s(replace(campaign, state=CampaignState.FINISHED), progress(10, 5), NOW) == 0
 
 
 def test_a_finished_call_is_counted(store: Store, campaign: Campaign) -> None:
     record(store, NOW, claim(store, NOW, limit=1)[0], answered(NOW), DONE)
-    assert store.campaigns.counts(campaign.key).reached == 1
+    assert store.campaigns.progress(campaign.key).counts.reached == 1
     assert store.calls.report(campaign.key).answered == 1
 
 

@@ -2,7 +2,7 @@
 
 from autodialer.store.audit import AuditEntry
 from autodialer.store.callbases import BATCH_ROWS, NewSubscriber, RejectedRow, ZoneCount
-from autodialer.store.campaigns import CampaignRules, Counts
+from autodialer.store.campaigns import CampaignRules
 from autodialer.store.columns import new_id
 from autodialer.store.dialogs import KeptDialog
 from autodialer.store.dnc import DncEntry
@@ -14,6 +14,7 @@ from autodialer.store.live import DialerSeen
 from autodialer.store.migrations import migrate
 from autodialer.store.numbering_plan import NumberRange, PlanFile, ZoneRange
 from autodialer.store.paging import Page
+from autodialer.store.progress import CampaignProgress, Counts
 from autodialer.store.report import CampaignReport, Figures, HourReport, TrunkReport
 from autodialer.store.secrets import Secrets
 from autodialer.store.store import Store
@@ -27,6 +28,7 @@ __all__ = [
     "DEFAULT_ADMIN_LOGIN",
     "AnyRow",
     "AuditEntry",
+    "CampaignProgress",
     "CampaignReport",
     "CampaignRules",
     "Counts",

@@ -1,12 +1,11 @@
 """Campaigns: what they are told, their states, their counts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, TypedDict, Unpack
 from uuid import UUID
 
-from sqlalchemy import Connection, Table, func, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, func, insert, select, update
 
 from autodialer.clock import Clock
 from autodialer.errors import Conflict, Invalid, NotFound
@@ -15,44 +14,28 @@ from autodialer.model import (
     CallingWindow,
     Campaign,
     CampaignState,
-    JobState,
     KeyAction,
     RetryRule,
-    SubscriberState,
 )
 from autodialer.store.cloning import clone
 from autodialer.store.columns import new_id
 from autodialer.store.engine import AnyRow, Database
 from autodialer.store.owned import owned_by
 from autodialer.store.paging import DEFAULT_LIMIT, Page, fetch_page
-from autodialer.store.report import disposition_counts, subscriber_state_counts
+from autodialer.store.progress import CampaignProgress, progress_by_key, total_of
 from autodialer.store.rows import add_trunks, campaigns_from, holidays_to, retry_to, select_campaigns, window_to
 from autodialer.store.sample_call import create_sample_call
 from autodialer.store.stopping import cancel_queued
 from autodialer.store.tables import (
-    call_jobs,
     callbases,
     campaigns,
     commands,
     sounds,
     trunks,
 )
-from autodialer.store.transitions import is_one_of
 
 NAME_LENGTH = 200
 ENDED = (CampaignState.FINISHED, CampaignState.STOPPED)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Counts:
-    """How far a campaign is, in subscribers."""
-
-    total: int
-    pending: int
-    in_progress: int
-    reached: int
-    exhausted: int
-    excluded: int
 
 
 class CampaignRules(TypedDict, total=False):
@@ -127,7 +110,7 @@ class Campaigns:
                 raise Invalid("There is no such object any more.", field=missing)
             key = connection.execute(insert(campaigns).values(values).returning(campaigns.c.key)).scalar_one()
             add_trunks(connection, key, trunk_keys)
-            return _fetch(connection, campaigns.c.key == key, None)
+            return _fetch_by_key(connection, key)
 
     def create_sample_call(
         self,
@@ -156,12 +139,12 @@ class Campaigns:
     def get(self, campaign_id: UUID, owner_key: int | None) -> Campaign:
         """Raises NotFound."""
         with self._database.read() as connection:
-            return _fetch(connection, campaigns.c.id == campaign_id, owner_key)
+            return _fetch(connection, campaign_id, owner_key)
 
     def by_key(self, key: int) -> Campaign:
         """Raises NotFound."""
         with self._database.read() as connection:
-            return _fetch(connection, campaigns.c.key == key, None)
+            return _fetch_by_key(connection, key)
 
     def page(self, owner_key: int | None, *, limit: int = DEFAULT_LIMIT, after: str | None = None) -> Page[Campaign]:
         """The campaigns a user sees."""
@@ -177,17 +160,17 @@ class Campaigns:
         """
         values = _stored(rules)
         with self._database.write() as connection:
-            campaign = _fetch(connection, campaigns.c.id == campaign_id, owner_key)
+            campaign = _fetch(connection, campaign_id, owner_key)
             if campaign.state in ENDED:
                 raise Conflict(f"The campaign is {campaign.state} and cannot be changed.")
             if values:
                 connection.execute(update(campaigns).where(campaigns.c.key == campaign.key).values(values))
-            return _fetch(connection, campaigns.c.key == campaign.key, None)
+            return _fetch_by_key(connection, campaign.key)
 
     def start(self, campaign_id: UUID, owner_key: int | None, *, by: str | None = None) -> Campaign:
         """From draft to running; `by` is the login of who wants it, as below. Raises NotFound, Conflict."""
         with self._database.write() as connection:
-            campaign = _fetch(connection, campaigns.c.id == campaign_id, owner_key)
+            campaign = _fetch(connection, campaign_id, owner_key)
             _check_state(campaign, "started", CampaignState.DRAFT)
             _check_all_there(connection, campaign)
             now = self._clock.utcnow()
@@ -197,14 +180,14 @@ class Campaigns:
     def pause(self, campaign_id: UUID, owner_key: int | None, *, by: str | None = None) -> Campaign:
         """No new calls; live ones end by themselves. Raises NotFound, Conflict."""
         with self._database.write() as connection:
-            campaign = _fetch(connection, campaigns.c.id == campaign_id, owner_key)
+            campaign = _fetch(connection, campaign_id, owner_key)
             _check_state(campaign, "paused", CampaignState.RUNNING)
             return self._move(connection, campaign, CampaignState.PAUSED, by)
 
     def resume(self, campaign_id: UUID, owner_key: int | None, *, by: str | None = None) -> Campaign:
         """From paused to running. Raises NotFound, Conflict."""
         with self._database.write() as connection:
-            campaign = _fetch(connection, campaigns.c.id == campaign_id, owner_key)
+            campaign = _fetch(connection, campaign_id, owner_key)
             _check_state(campaign, "resumed", CampaignState.PAUSED)
             return self._move(connection, campaign, CampaignState.RUNNING, by)
 
@@ -215,7 +198,7 @@ class Campaigns:
         """
         now = self._clock.utcnow()
         with self._database.write() as connection:
-            campaign = _fetch(connection, campaigns.c.id == campaign_id, owner_key)
+            campaign = _fetch(connection, campaign_id, owner_key)
             _check_state(campaign, "stopped", CampaignState.RUNNING, CampaignState.PAUSED)
             stopped = self._move(
                 connection,
@@ -223,7 +206,7 @@ class Campaigns:
                 CampaignState.STOPPED,
                 by,
                 finished_at=now,
-                final_total=_total(connection, campaign),
+                final_total=total_of(connection, campaign.key),
             )
             if hangup:
                 command = {"kind": "hangup_campaign", "campaign_key": campaign.key, "created_at": now}
@@ -239,49 +222,26 @@ class Campaigns:
         been deleted.
         """
         with self._database.write() as connection:
-            campaign = _fetch(connection, campaigns.c.id == campaign_id, owner_key)
+            campaign = _fetch(connection, campaign_id, owner_key)
             if only_unreached and campaign.state not in ENDED:
                 raise Conflict(f"The campaign is {campaign.state}; whom it did not reach is known once it has ended.")
             _check_all_there(connection, campaign)
             name = f"{campaign.name} (unreached)" if only_unreached else f"{campaign.name} (copy)"
             now = self._clock.utcnow()
             key = clone(connection, campaign, name=name[:NAME_LENGTH], only_unreached=only_unreached, now=now)
-            return _fetch(connection, campaigns.c.key == key, None)
+            return _fetch_by_key(connection, key)
 
-    def counts(self, campaign_key: int) -> Counts:
-        """The subscribers by state. Raises NotFound."""
-        with self._database.read() as connection:
-            campaign = _fetch(connection, campaigns.c.key == campaign_key, None)
-            found = subscriber_state_counts(connection, campaign_key)
-            total = _total(connection, campaign)
-        begun = {
-            state.value: found.get(state.value, 0) for state in SubscriberState if state is not SubscriberState.PENDING
-        }
-        return Counts(total=total, pending=max(0, total - sum(begun.values())), **begun)
+    def progress(self, campaign_key: int) -> CampaignProgress:
+        """How far it is. Raises NotFound."""
+        found = self.progress_of_all([campaign_key])
+        if campaign_key not in found:
+            raise NotFound
+        return found[campaign_key]
 
-    def dispositions(self, campaign_key: int) -> dict[str, int]:
-        """How many calls ended how; only what occurred."""
+    def progress_of_all(self, campaign_keys: Sequence[int]) -> dict[int, CampaignProgress]:
+        """How far each of them is, by its key."""
         with self._database.read() as connection:
-            return disposition_counts(connection, campaign_key)
-
-    def active_calls(self, campaign_key: int) -> int:
-        """Calls under way."""
-        query = select(func.count()).where(
-            call_jobs.c.campaign_key == campaign_key, is_one_of(call_jobs.c.state, JobState.DIALING)
-        )
-        with self._database.read() as connection:
-            return connection.execute(query).scalar_one()
-
-    def next_due(self, campaign_key: int) -> datetime | None:
-        """When the earliest queued job may be dialled; None when nothing is queued."""
-        query = (
-            select(call_jobs.c.not_before)
-            .where(call_jobs.c.campaign_key == campaign_key, is_one_of(call_jobs.c.state, JobState.QUEUED))
-            .order_by(call_jobs.c.not_before)
-            .limit(1)
-        )
-        with self._database.read() as connection:
-            return connection.execute(query).scalar_one_or_none()
+            return progress_by_key(connection, campaign_keys)
 
     def _move(
         self, connection: Connection, campaign: Campaign, state: CampaignState, by: str | None, **values: Any
@@ -289,7 +249,7 @@ class Campaigns:
         values |= {"state": state.value, "moved_at": self._clock.utcnow(), "moved_by": by}
         change = update(campaigns).where(campaigns.c.key == campaign.key).values(values)
         connection.execute(change)
-        return _fetch(connection, campaigns.c.key == campaign.key, None)
+        return _fetch_by_key(connection, campaign.key)
 
 
 def _stored(rules: Mapping[str, Any]) -> dict[str, Any]:
@@ -305,8 +265,21 @@ def _stored(rules: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
-def _fetch(connection: Connection, condition: Any, owner_key: int | None) -> Campaign:
-    rows = connection.execute(owned_by(select_campaigns().where(condition), campaigns, owner_key)).all()
+_BY_ID = select_campaigns().where(campaigns.c.id == bindparam("wanted"))
+_BY_ID_OF_OWNER = _BY_ID.where(campaigns.c.owner_key == bindparam("owner_key"))
+_BY_KEY = select_campaigns().where(campaigns.c.key == bindparam("wanted"))
+
+
+def _fetch(connection: Connection, campaign_id: UUID, owner_key: int | None) -> Campaign:
+    query = _BY_ID if owner_key is None else _BY_ID_OF_OWNER
+    return _only(connection, connection.execute(query, {"wanted": campaign_id, "owner_key": owner_key}).all())
+
+
+def _fetch_by_key(connection: Connection, key: int) -> Campaign:
+    return _only(connection, connection.execute(_BY_KEY, {"wanted": key}).all())
+
+
+def _only(connection: Connection, rows: Sequence[AnyRow]) -> Campaign:
     if not rows:
         raise NotFound
     return campaigns_from(connection, rows)[0]
@@ -346,13 +319,3 @@ def _what_is_missing(
         if not keys or connection.execute(there).scalar_one() != len(set(keys)):
             return field
     return None
-
-
-def _total(connection: Connection, campaign: Campaign) -> int:
-    """Subscribers of the campaign: those of its callbase, as long as it has not ended."""
-    query = select(campaigns.c.final_total, callbases.c.imported).join(
-        callbases, callbases.c.key == campaigns.c.callbase_key
-    )
-    row: AnyRow = connection.execute(query.where(campaigns.c.key == campaign.key)).one()
-    total: int = row.imported if row.final_total is None else row.final_total
-    return total

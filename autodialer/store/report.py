@@ -95,26 +95,6 @@ def campaign_report(connection: Connection, campaign_key: int) -> CampaignReport
     )
 
 
-def disposition_counts(connection: Connection, campaign_key: int) -> dict[str, int]:
-    """How many calls of a campaign ended how; only what occurred."""
-    query = (
-        select(call_counts.c.disposition, func.sum(call_counts.c.calls))
-        .where(call_counts.c.campaign_key == campaign_key)
-        .group_by(call_counts.c.disposition)
-    )
-    return {row[0]: row[1] for row in connection.execute(query)}
-
-
-def subscriber_state_counts(connection: Connection, campaign_key: int) -> dict[str, int]:
-    """How many subscribers of a campaign are in which state, as far as its walk has come."""
-    query = (
-        select(subscriber_counts.c.state, func.sum(subscriber_counts.c.subscribers))
-        .where(subscriber_counts.c.campaign_key == campaign_key)
-        .group_by(subscriber_counts.c.state)
-    )
-    return {row[0]: row[1] for row in connection.execute(query)}
-
-
 def reason_counts(connection: Connection, campaign_key: int) -> dict[tuple[str, str], int]:
     """(State, reason) -> subscribers, for those that will not be called again and were not reached."""
     over = is_one_of(subscriber_counts.c.state, SubscriberState.EXHAUSTED, SubscriberState.EXCLUDED)

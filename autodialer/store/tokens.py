@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from secrets import token_urlsafe
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, select, update
 
 from autodialer.clock import Clock
 from autodialer.model import User
@@ -33,6 +33,17 @@ class Rotated:
     user: User
     family_id: UUID
     refresh_token: str = field(repr=False)
+
+
+_ALIVE = (
+    select(users)
+    .join(token_families, token_families.c.user_key == users.c.key)
+    .where(
+        token_families.c.id == bindparam("family_id"),
+        token_families.c.revoked_at.is_(None),
+        token_families.c.expires_at > bindparam("now"),
+    )
+)
 
 
 class Tokens:
@@ -108,14 +119,11 @@ class Tokens:
         with self._database.write() as connection:
             revoke_families(connection, user_key, self._clock.utcnow())
 
-    def family_alive(self, family_id: UUID) -> bool:
-        """Whether access tokens of this session are good. Asked on every request."""
-        query = select(token_families.c.expires_at).where(
-            token_families.c.id == family_id, token_families.c.revoked_at.is_(None)
-        )
+    def user_of_family(self, family_id: UUID) -> User | None:
+        """Whose session it is; None when its access tokens are not good (any more). Asked on every request."""
         with self._database.read() as connection:
-            expires_at = connection.execute(query).scalar_one_or_none()
-        return expires_at is not None and expires_at > self._clock.utcnow()
+            row = connection.execute(_ALIVE, {"family_id": family_id, "now": self._clock.utcnow()}).one_or_none()
+        return user_from(row) if row is not None else None
 
     def _revoke(self, condition: ColumnElement[bool]) -> bool:
         alive = update(token_families).where(condition, token_families.c.revoked_at.is_(None))

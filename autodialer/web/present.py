@@ -19,32 +19,12 @@ from autodialer.model import (
     TrunkStatus,
     User,
 )
-from autodialer.store import AuditEntry, Counts, RejectedRow
+from autodialer.store import AuditEntry, CampaignProgress, Counts, RejectedRow
 from autodialer.web.calling_window import present_hours
 from autodialer.web.campaign_keys import present_key_results, present_keys
 
 Json = dict[str, Any]
 T = TypeVar("T")
-
-
-class Progress(Protocol):
-    """How far a campaign is."""
-
-    @property
-    def counts(self) -> Counts:
-        """Subscribers by what became of them."""
-
-    @property
-    def dispositions(self) -> Mapping[str, int]:
-        """Calls by how they ended."""
-
-    @property
-    def active_calls(self) -> int:
-        """Calls under way."""
-
-    @property
-    def eta_s(self) -> float | None:
-        """Estimated seconds to the end."""
 
 
 class Reason(Protocol):
@@ -180,7 +160,7 @@ def retry(rules: Mapping[str, RetryRule]) -> Json:
     return {name: {"after_s": rule.after_s, "times": rule.times} for name, rule in merged.items()}
 
 
-def campaign(value: Campaign, progress: Progress) -> Json:
+def campaign(value: Campaign, progress: CampaignProgress, eta_s: float | None) -> Json:
     """A campaign with its counts."""
     names = ("name", "caller_id", "max_channels", "cps", "ring_timeout_s", "max_call_s", "lead_in_ms", "max_attempts")
     return {
@@ -201,7 +181,7 @@ def campaign(value: Campaign, progress: Progress) -> Json:
         "counts": counts(progress.counts),
         "dispositions": dict(progress.dispositions),
         "active_calls": progress.active_calls,
-        "eta_s": progress.eta_s,
+        "eta_s": eta_s,
     }
 
 

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from autodialer.clock import Clock
-from autodialer.errors import NotFound, SettingsError, Unauthorized
+from autodialer.errors import SettingsError, Unauthorized
 from autodialer.model import Role, User
 from autodialer.store import Store, new_id
 from autodialer.web.caller import Caller
@@ -117,12 +117,11 @@ class AccessTokens:
         if claims["exp"] <= self._clock.utcnow().timestamp():
             raise refused("The access token has expired; renew it with your refresh token at POST /srv1/auth/token.")
         family_id = UUID(claims["fam"])
-        if not self._store.tokens.family_alive(family_id):
+        user = self._store.tokens.user_of_family(family_id)
+        if user is None:
             raise refused("The session of this access token has ended; log in again at POST /srv1/auth/token.")
-        try:
-            user = self._store.users.by_id(UUID(claims["sub"]))
-        except NotFound as exc:
-            raise refused() from exc
+        if user.id != UUID(claims["sub"]):
+            raise refused()
         return Caller(user=user, family_id=family_id, address=address)
 
     def check_signature(self, authorization: str) -> None:

@@ -53,7 +53,7 @@ def test_two_hundred_numbers_at_twenty_a_second_end_with_a_right_row_each(tmp_pa
     assert cut.ended_by is EndedBy.CALLEE
     assert 0.8 <= cut.played_s <= 1.2
     assert abs(cut.billsec_s - cut.played_s) < 0.25
-    counts = world.store.campaigns.counts(campaign.key)
+    counts = world.store.campaigns.progress(campaign.key).counts
     assert (counts.total, counts.reached, counts.exhausted) == (200, 80, 120)
     assert "Traceback" not in (tmp_path / "data" / "dialer.log").read_text()
 
@@ -125,7 +125,9 @@ def test_a_trunk_that_refuses_its_password_stops_burning_numbers_at_once_and_say
                 what="the trunk to rest",
                 timeout_s=20,
             )
-            wait_until(lambda: not world.store.campaigns.active_calls(campaign.key), what="the last call to end")
+            wait_until(
+                lambda: not world.store.campaigns.progress(campaign.key).active_calls, what="the last call to end"
+            )
     status = world.store.live.trunk(trunk)
     assert status is not None
     assert "password" in (status.breaker_cause or "")

@@ -42,7 +42,9 @@ def test_pause_starts_no_new_call_live_ones_end_by_themselves_and_resume_goes_on
         with world.dialer():
             gateway.wait_for("INVITE", count=5)
             world.store.campaigns.pause(campaign.id, world.owner)
-            wait_until(lambda: not world.store.campaigns.active_calls(campaign.key), what="the live calls to end")
+            wait_until(
+                lambda: not world.store.campaigns.progress(campaign.key).active_calls, what="the live calls to end"
+            )
             placed = gateway.count("INVITE")
             assert placed < 15
             assert set(world.dispositions(campaign).values()) == {Disposition.ANSWERED}
@@ -84,7 +86,7 @@ def test_a_number_on_the_do_not_call_list_is_not_called(tmp_path: Path) -> None:
         with world.dialer():
             world.wait_finished(campaign, timeout_s=20)
         assert list(gateway.invites_by_number) == ["70000000020"]
-    assert world.store.campaigns.counts(campaign.key).excluded == 1
+    assert world.store.campaigns.progress(campaign.key).counts.excluded == 1
 
 
 def test_a_trunk_whose_host_no_longer_resolves_says_so_and_burns_no_number(tmp_path: Path) -> None:

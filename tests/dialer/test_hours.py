@@ -86,8 +86,8 @@ def test_who_waits_for_his_window_says_so_and_keeps_his_attempts(world: World) -
     campaign = running(world, window=window())
     hours = Hours(world.store)
     claimed(world, hours, at(0))
-    assert world.store.campaigns.next_due(campaign.key) == at(6)
-    assert world.store.campaigns.counts(campaign.key).pending == 2
+    assert world.store.campaigns.progress(campaign.key).next_due == at(6)
+    assert world.store.campaigns.progress(campaign.key).counts.pending == 2
 
 
 def test_a_call_that_may_be_answered_after_the_end_is_not_placed(world: World) -> None:
@@ -116,7 +116,7 @@ def test_whom_no_opening_before_the_end_would_reach_is_excluded(world: World) ->
     campaign = running(world, window=window(), ends_at=at(8))
     hours = Hours(world.store)
     assert claimed(world, hours, at(6)) == [MOSCOW, VLADIVOSTOK]
-    assert world.store.campaigns.counts(campaign.key).excluded == 1
+    assert world.store.campaigns.progress(campaign.key).counts.excluded == 1
 
 
 def test_a_campaign_past_its_end_is_finished_once_its_calls_are_over(world: World) -> None:
@@ -131,7 +131,7 @@ def test_a_campaign_past_its_end_is_finished_once_its_calls_are_over(world: Worl
     assert world.store.queue.end_overdue(at(1)) == [campaign.id]
     ended = world.store.campaigns.by_key(campaign.key)
     assert ended.state is CampaignState.FINISHED
-    counts = world.store.campaigns.counts(campaign.key)
+    counts = world.store.campaigns.progress(campaign.key).counts
     assert (counts.pending, counts.exhausted) == (2, 1)
 
 
@@ -185,4 +185,4 @@ def test_whom_a_cap_puts_off_beyond_the_end_is_excluded(world: World) -> None:
         world.record(world.result(job, Disposition.BUSY))
     second = running(world, cap_day=1, ends_at=at(5))
     assert claimed(world, Hours(world.store), at(1)) == []
-    assert world.store.campaigns.counts(second.key).excluded == 3
+    assert world.store.campaigns.progress(second.key).counts.excluded == 3

@@ -71,8 +71,8 @@ def test_a_callee_who_presses_nine_is_hung_up_and_called_by_no_campaign_of_that_
     (entry,), _ = world.store.dnc.page(world.owner)
     assert (entry.number, entry.source) == (NUMBER, f"opt_out:{record.id}")
     assert world.records(second) == {}
-    assert world.store.campaigns.counts(second.key).excluded == 1
-    assert world.store.campaigns.counts(campaign.key).reached == 1
+    assert world.store.campaigns.progress(second.key).counts.excluded == 1
+    assert world.store.campaigns.progress(campaign.key).counts.reached == 1
     assert world.store.calls.keys(campaign.key) == {
         "9": KeyFigures(action=KeyAction.OPT_OUT, calls=1, effects={KeyEffect.DONE: 1})
     }
@@ -164,7 +164,7 @@ def test_an_opt_out_outlives_a_dialer_that_is_killed_at_once(tmp_path: Path) -> 
             world.wait_finished(campaign, timeout_s=60)
         assert gateway.invites_by_number == {NUMBER: 1}
     assert len(world.records(campaign)[NUMBER]) == 1
-    counts = world.store.campaigns.counts(campaign.key)
+    counts = world.store.campaigns.progress(campaign.key).counts
     # Reached, or cut off: then he is on the list, and had picked up.
     assert sorted((counts.reached, counts.excluded, counts.exhausted)) == [0, 0, 1]
 

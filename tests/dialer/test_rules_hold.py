@@ -394,7 +394,7 @@ class RandomCampaigns(RuleBasedStateMachine):
 
     def check_end(self, campaign_key: int) -> None:
         campaign = self.store.campaigns.by_key(campaign_key)
-        counts = self.store.campaigns.counts(campaign_key)
+        counts = self.store.campaigns.progress(campaign_key).counts
         assert campaign.state in (CampaignState.FINISHED, CampaignState.STOPPED)
         assert counts.in_progress == 0
         if campaign.state is CampaignState.FINISHED:

@@ -68,9 +68,9 @@ def test_a_new_password_ends_every_session_of_the_user(store: Store) -> None:
     other = store.users.create(login="pavel", password="password")
     session, others = store.tokens.new_family(user.key), store.tokens.new_family(other.key)
     store.users.set_password(user.key, "another one")
-    assert not store.tokens.family_alive(session.family_id)
+    assert store.tokens.user_of_family(session.family_id) is None
     assert store.tokens.rotate(session.refresh_token) is None
-    assert store.tokens.family_alive(others.family_id)
+    assert store.tokens.user_of_family(others.family_id) == other
     assert store.users.verify("olga", "another one") and not store.users.verify("olga", "password")
 
 
@@ -123,7 +123,7 @@ def test_a_refresh_token_is_used_once_and_replaced(store: Store) -> None:
     assert rotated.user == user and rotated.family_id == session.family_id
     assert rotated.refresh_token != session.refresh_token
     again = store.tokens.rotate(rotated.refresh_token)
-    assert again is not None and store.tokens.family_alive(session.family_id)
+    assert again is not None and store.tokens.user_of_family(session.family_id) == user
 
 
 def test_a_reused_refresh_token_revokes_its_family_and_no_other(store: Store) -> None:
@@ -133,8 +133,8 @@ def test_a_reused_refresh_token_revokes_its_family_and_no_other(store: Store) ->
     assert rotated is not None
     assert store.tokens.rotate(session.refresh_token) is None
     assert store.tokens.rotate(rotated.refresh_token) is None
-    assert not store.tokens.family_alive(session.family_id)
-    assert store.tokens.family_alive(other.family_id)
+    assert store.tokens.user_of_family(session.family_id) is None
+    assert store.tokens.user_of_family(other.family_id) == user
 
 
 def test_a_session_ends_thirty_days_after_its_last_refresh(store: Store, clock: StandingClock) -> None:
@@ -144,9 +144,9 @@ def test_a_session_ends_thirty_days_after_its_last_refresh(store: Store, clock: 
     rotated = store.tokens.rotate(session.refresh_token)
     assert rotated is not None
     clock.move(days=29)
-    assert store.tokens.family_alive(session.family_id)
+    assert store.tokens.user_of_family(session.family_id) == user
     clock.move(days=1)
-    assert not store.tokens.family_alive(session.family_id)
+    assert store.tokens.user_of_family(session.family_id) is None
     assert store.tokens.rotate(rotated.refresh_token) is None
     store.tokens.new_family(user.key)
     assert store.tokens.revoke(rotated.refresh_token) is False, "it was cleared away"
@@ -159,10 +159,10 @@ def test_revoking_ends_one_session_or_all(store: Store) -> None:
     assert not store.tokens.revoke(first.refresh_token)
     assert not store.tokens.revoke("unknown")
     assert store.tokens.revoke_family(second.family_id)
-    assert [store.tokens.family_alive(one.family_id) for one in (first, second, third)] == [False, False, True]
+    assert [store.tokens.user_of_family(one.family_id) for one in (first, second, third)] == [None, None, user]
     store.tokens.revoke_user(user.key)
-    assert not store.tokens.family_alive(third.family_id)
-    assert not store.tokens.family_alive(new_id())
+    assert store.tokens.user_of_family(third.family_id) is None
+    assert store.tokens.user_of_family(new_id()) is None
 
 
 def test_neither_token_nor_password_is_in_the_database(store: Store, store_url: str) -> None:

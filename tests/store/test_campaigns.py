@@ -114,7 +114,7 @@ def test_the_counts_follow_every_subscriber(world: World) -> None:
     assert world.states(campaign) == {"total": 5, "pending": 5}
     first, second, third = world.claim(campaign, 3)
     assert world.states(campaign) == {"total": 5, "pending": 2, "in_progress": 3}
-    assert world.store.campaigns.active_calls(campaign.key) == 3
+    assert world.store.campaigns.progress(campaign.key).active_calls == 3
     assert [call.id for call in world.store.calls.live(campaign.key)] == [first.call_id, second.call_id, third.call_id]
     world.record(
         world.result(first, Disposition.ANSWERED),
@@ -122,9 +122,9 @@ def test_the_counts_follow_every_subscriber(world: World) -> None:
         world.result(third, Disposition.INVALID_NUMBER, EXHAUSTED),
     )
     assert world.states(campaign) == {"total": 5, "pending": 2, "in_progress": 1, "reached": 1, "exhausted": 1}
-    assert world.store.campaigns.dispositions(campaign.key) == {"answered": 1, "busy": 1, "invalid_number": 1}
-    assert world.store.campaigns.active_calls(campaign.key) == 0
-    assert world.store.campaigns.next_due(campaign.key) == world.clock.now
+    assert world.store.campaigns.progress(campaign.key).dispositions == {"answered": 1, "busy": 1, "invalid_number": 1}
+    assert world.store.campaigns.progress(campaign.key).active_calls == 0
+    assert world.store.campaigns.progress(campaign.key).next_due == world.clock.now
 
 
 def test_stopping_cancels_what_is_queued_and_lets_live_calls_end(world: World) -> None:
@@ -134,7 +134,7 @@ def test_stopping_cancels_what_is_queued_and_lets_live_calls_end(world: World) -
     stopped = world.store.campaigns.stop(campaign.id, None, hangup=False)
     assert stopped.state is CampaignState.STOPPED
     assert world.store.commands.take_new() == []
-    assert world.store.campaigns.next_due(campaign.key) is None
+    assert world.store.campaigns.progress(campaign.key).next_due is None
     assert world.states(campaign) == {"total": 4, "pending": 2, "in_progress": 1, "exhausted": 1}
     world.record(world.result(live, Disposition.BUSY, world.again("busy")))
     assert world.states(campaign) == {"total": 4, "pending": 2, "exhausted": 2}
@@ -158,7 +158,7 @@ def test_stopping_cancels_many_jobs_in_batches(world: World) -> None:
     for _ in range(3):
         world.store.queue.enqueue_due(world.clock.now, batch=1200)
     world.store.campaigns.stop(campaign.id, None, hangup=False)
-    assert world.store.campaigns.next_due(campaign.key) is None
+    assert world.store.campaigns.progress(campaign.key).next_due is None
     assert world.states(campaign) == {"total": 1200, "pending": 1200}
 
 
@@ -196,7 +196,7 @@ def test_a_cancelled_sample_call_is_not_dialled_again(world: World) -> None:
     [campaign] = world.store.queue.running_campaigns()
     [job] = world.claim(campaign)
     world.record(world.result(job, Disposition.CANCELLED, world.again("cancelled", counts=False)))
-    assert world.store.campaigns.next_due(campaign.key) is None
+    assert world.store.campaigns.progress(campaign.key).next_due is None
     assert world.store.queue.finish_campaigns(world.clock.now) == [campaign.id]
 
 

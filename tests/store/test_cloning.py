@@ -51,12 +51,12 @@ def test_a_clone_for_the_unreached_leaves_out_whom_any_of_its_origins_reached(wo
     second = world.store.campaigns.clone(first.id, world.user.key, only_unreached=True)
     world.store.campaigns.start(second.id, None)
     assert finish(world, {number(2)}, second.key) == [number(2), number(3), number(4)]
-    counts = world.store.campaigns.counts(second.key)
+    counts = world.store.campaigns.progress(second.key).counts
     assert (counts.total, counts.excluded, counts.reached, counts.exhausted) == (5, 2, 1, 2)
     third = world.store.campaigns.clone(second.id, world.user.key, only_unreached=True)
     world.store.campaigns.start(third.id, None)
     assert finish(world, set(), third.key) == [number(3), number(4)]
-    assert world.store.campaigns.counts(third.key).excluded == 3
+    assert world.store.campaigns.progress(third.key).counts.excluded == 3
 
 
 def test_a_long_stretch_of_reached_ones_does_not_hold_up_the_first_call(world: World) -> None:

@@ -195,7 +195,7 @@ def test_a_process_killed_at_any_moment_loses_no_number_and_calls_none_twice(wor
         interrupted += open_claims
     while jobs := world.claim(campaign):
         world.record(*[world.result(job, Disposition.ANSWERED) for job in jobs])
-    found = world.store.campaigns.dispositions(campaign.key)
+    found = world.store.campaigns.progress(campaign.key).dispositions
     answered = found["answered"]
     assert found.get("interrupted", 0) == interrupted and answered + interrupted == 90
     calls, _ = world.store.calls.page(campaign.key, limit=1000)
@@ -217,7 +217,9 @@ def test_an_interrupted_call_is_queued_again_if_the_policy_says_so(world: World)
     [again] = world.claim(campaign)
     assert (again.attempt, again.retries_used) == (2, {"interrupted": 1})
     world.record(world.result(job, Disposition.ANSWERED))
-    assert world.store.campaigns.dispositions(campaign.key) == {"interrupted": 1}, "the dead dialer comes too late"
+    assert world.store.campaigns.progress(campaign.key).dispositions == {"interrupted": 1}, (
+        "the dead dialer comes too late"
+    )
 
 
 def test_interrupted_calls_of_a_stopped_campaign_stay_ended(world: World) -> None:
@@ -226,7 +228,7 @@ def test_interrupted_calls_of_a_stopped_campaign_stay_ended(world: World) -> Non
     world.store.campaigns.stop(campaign.id, None, hangup=False)
     assert world.store.queue.recover(None, NOW, lambda *_: world.again("interrupted")) == 1
     assert world.states(campaign) == {"total": 1, "exhausted": 1}
-    assert world.store.campaigns.next_due(campaign.key) is None
+    assert world.store.campaigns.progress(campaign.key).next_due is None
 
 
 def test_more_jobs_than_a_batch_are_recovered(world: World) -> None:
@@ -287,7 +289,7 @@ def test_a_full_disk_is_unavailable_and_nothing_is_half_stored(world: World, sto
     with pytest.raises(Unavailable):
         world.store.callbases.add_rows(importing.key, rows)
     assert world.store.subscribers.page(importing.id, None) == ([], None)
-    assert world.store.campaigns.counts(campaign.key).total == 20
+    assert world.store.campaigns.progress(campaign.key).counts.total == 20
     with world.store._database.write() as connection:
         connection.exec_driver_sql("PRAGMA max_page_count = 1000000")
     assert world.store.callbases.add_rows(importing.key, rows) == 500

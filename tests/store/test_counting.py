@@ -57,7 +57,7 @@ class Recount:
         report = store.calls.report(campaign.key)
         calls = list(self.calls.values())
         assert_figures(report, calls)
-        assert store.campaigns.dispositions(campaign.key) == Counter(call["disposition"] for call in calls)
+        assert store.campaigns.progress(campaign.key).dispositions == Counter(call["disposition"] for call in calls)
         for trunk in report.by_trunk:
             assert_figures(trunk, [call for call in calls if bool(call["trunk_key"]) == bool(trunk.trunk_id)])
         assert [hour.hour_at for hour in report.by_hour] == sorted(hour.hour_at for hour in report.by_hour)
@@ -71,7 +71,7 @@ class Recount:
     def _check_people(self, store: Store, campaign: Campaign, report: CampaignReport) -> None:
         people = list(self.people.values())
         states = Counter(person["state"] for person in people)
-        counts = store.campaigns.counts(campaign.key)
+        counts = store.campaigns.progress(campaign.key).counts
         for state in ("in_progress", "reached", "exhausted", "excluded"):
             assert getattr(counts, state) == states[state], state
         reached = Counter(person["attempts"] for person in people if person["state"] == "reached")
@@ -229,8 +229,8 @@ def test_another_campaigns_calls_are_not_counted(world: World) -> None:
     first, second = world.running(2), world.running(3)
     world.record(*[world.result(job, Disposition.ANSWERED) for job in world.claim(first)])
     assert world.store.calls.report(second.key).calls == 0
-    assert world.store.campaigns.counts(second.key).reached == 0
-    assert world.store.campaigns.counts(first.key).reached == 2
+    assert world.store.campaigns.progress(second.key).counts.reached == 0
+    assert world.store.campaigns.progress(first.key).counts.reached == 2
 
 
 def test_what_calls_cost_is_told_by_the_trunks_price(world: World) -> None:

@@ -56,14 +56,14 @@ def test_nothing_is_left_of_a_person_but_what_became_of_his_calls(world: World, 
     write_trace(world, jobs[0].call_id)
     world.store.audit.append(world.user.key, "calls.sample", details={"number": number(0)})
     world.store.dnc.add(world.user.key, number(1), comment="Ada")
-    before = world.store.campaigns.counts(campaign.key), world.store.calls.report(campaign.key)
+    before = world.store.campaigns.progress(campaign.key).counts, world.store.calls.report(campaign.key)
     erased = world.store.erasing.erase(person(world, campaign).id, world.user.key)
     assert (erased.subscribers, erased.calls, erased.traces, erased.jobs_cancelled) == (1, 1, 1, 0)
     text = everything_in(store_url)
     for word in (number(0), number(0)[1:], "Mary", "noon", "Bath", f"{number(0)} said"):
         assert word not in text, word
     assert "Ada" in text and number(1) in text
-    assert (world.store.campaigns.counts(campaign.key), world.store.calls.report(campaign.key)) == before
+    assert (world.store.campaigns.progress(campaign.key).counts, world.store.calls.report(campaign.key)) == before
     call = world.store.calls.get(jobs[0].call_id, world.user.key)
     assert call.outcome is not None
     assert (call.number, call.outcome.digits, call.outcome.digit_times, call.outcome.billsec_s) == ("", "", (), 7.0)

@@ -125,7 +125,7 @@ def test_a_retry_that_a_cap_forbids_is_put_off_at_once_and_the_call_says_by_whic
         world.record(world.result(job, Disposition.BUSY, world.again("busy", after_s=300)))
         [*_, call], _ = world.store.calls.page(campaign.key)
         assert (call.next_rule, call.next_at) == (rule, NOW + wait)
-        assert world.store.campaigns.next_due(campaign.key) == NOW + wait
+        assert world.store.campaigns.progress(campaign.key).next_due == NOW + wait
         clock.now = NOW + wait - timedelta(seconds=1)
         assert world.claim(campaign) == []
         clock.move(seconds=1)

@@ -253,10 +253,10 @@ def test_deleting_a_called_callbase_erases_its_people_and_keeps_the_counts(world
     [job, *_] = world.claim(campaign, 1)
     world.store.campaigns.stop(campaign.id, None, hangup=False)
     [person, *_], _ = world.store.subscribers.page(campaign.callbase_id, None)
-    before = world.store.campaigns.counts(campaign.key)
+    before = world.store.campaigns.progress(campaign.key).counts
     world.store.callbases.delete(campaign.callbase_id, world.user.key)
     assert world.store.subscribers.by_id(person.id, None).number == ""
-    assert world.store.campaigns.counts(campaign.key) == before
+    assert world.store.campaigns.progress(campaign.key).counts == before
     assert world.store.calls.get(job.call_id, None).subscriber_id == person.id
     assert world.store.campaigns.get(campaign.id, None).callbase_id == campaign.callbase_id
     world.store.callbases.purge_deleted()

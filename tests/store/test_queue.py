@@ -140,7 +140,7 @@ def test_a_number_on_the_dnc_list_is_excluded_in_the_claim_and_leaves_no_call(wo
     assert [job.number for job in world.claim(campaign)] == [number(4)]
     assert world.states(campaign) == {"total": 5, "in_progress": 3, "excluded": 2}
     assert world.store.calls.page(campaign.key) == ([], None)
-    assert world.store.campaigns.next_due(campaign.key) is None
+    assert world.store.campaigns.progress(campaign.key).next_due is None
 
 
 def test_a_number_put_on_the_dnc_list_between_two_attempts_is_excluded(world: World, clock: StandingClock) -> None:
@@ -218,14 +218,14 @@ def test_recording_the_same_call_again_does_no_harm(world: World) -> None:
     world.record(result)
     world.record(result)
     world.record(result, result)
-    assert world.store.campaigns.dispositions(campaign.key) == {"busy": 1}
+    assert world.store.campaigns.progress(campaign.key).dispositions == {"busy": 1}
 
 
 def test_one_call_given_twice_in_a_batch_is_recorded_once(world: World) -> None:
     campaign = world.running(1)
     [job] = world.claim(campaign)
     world.record(world.result(job, Disposition.ANSWERED), world.result(job, Disposition.BUSY, EXHAUSTED))
-    assert world.store.campaigns.dispositions(campaign.key) == {"answered": 1}
+    assert world.store.campaigns.progress(campaign.key).dispositions == {"answered": 1}
 
 
 def test_a_batch_is_recorded_whole_or_not_at_all(world: World) -> None:
@@ -235,7 +235,7 @@ def test_a_batch_is_recorded_whole_or_not_at_all(world: World) -> None:
     with pytest.raises(IntegrityError, match="no such transition"):
         world.record(world.result(first, Disposition.ANSWERED), world.result(second, Disposition.BUSY, illegal))
     assert world.store.calls.page(campaign.key) == ([], None)
-    assert world.store.campaigns.active_calls(campaign.key) == 2
+    assert world.store.campaigns.progress(campaign.key).active_calls == 2
 
 
 def test_one_commit_records_what_ended_and_claims_what_is_due(world: World) -> None:
@@ -245,8 +245,8 @@ def test_one_commit_records_what_ended_and_claims_what_is_due(world: World) -> N
     ended = world.result(first, Disposition.ANSWERED)
     [second] = world.store.queue.record_and_claim([ended], [request], "dialer-1", NOW)
     assert second.number == number(1)
-    assert world.store.campaigns.dispositions(campaign.key) == {"answered": 1}
-    assert world.store.campaigns.active_calls(campaign.key) == 1
+    assert world.store.campaigns.progress(campaign.key).dispositions == {"answered": 1}
+    assert world.store.campaigns.progress(campaign.key).active_calls == 1
 
 
 def test_nothing_is_claimed_where_what_ended_cannot_be_recorded(world: World) -> None:
@@ -257,7 +257,7 @@ def test_nothing_is_claimed_where_what_ended_cannot_be_recorded(world: World) ->
     ended = world.result(first, Disposition.BUSY, illegal)
     with pytest.raises(IntegrityError, match="no such transition"):
         world.store.queue.record_and_claim([ended], [request], "dialer-1", NOW)
-    assert world.store.campaigns.active_calls(campaign.key) == 1
+    assert world.store.campaigns.progress(campaign.key).active_calls == 1
 
 
 def test_two_requests_for_one_campaign_share_its_jobs(world: World) -> None:
@@ -344,7 +344,7 @@ def test_a_lowered_number_of_attempts_holds_for_who_waits_already(world: World) 
     world.clock.move(hours=1)
     request = ClaimRequest(campaign_key=campaign.key, trunk_key=world.trunk.key, limit=10)
     assert world.store.queue.claim([request], "dialer-1", world.clock.now) == []
-    assert world.store.campaigns.counts(campaign.key).exhausted == 2
+    assert world.store.campaigns.progress(campaign.key).counts.exhausted == 2
     records, _ = world.store.calls.page(campaign.key)
     assert [(record.next_at, record.next_rule) for record in records] == [(None, "max_attempts")] * 2
 

@@ -69,7 +69,7 @@ def test_a_callbase_goes_after_its_last_campaign_and_its_numbers_go_from_the_cal
     assert world.store.retention.delete_callbases(NOW) == []
     assert world.store.retention.delete_callbases(LATER) == [campaign.callbase_id]
     assert calls_of(world, key) == ["", ""]
-    assert world.store.campaigns.counts(key).exhausted == 2
+    assert world.store.campaigns.progress(key).counts.exhausted == 2
     assert world.store.retention.delete_callbases(LATER) == []
 
 

@@ -113,7 +113,7 @@ class Run:
             )
 
     def move_clock(self) -> None:
-        due = [self.world.store.campaigns.next_due(key) for key in self.campaigns]
+        due = [self.world.store.campaigns.progress(key).next_due for key in self.campaigns]
         ahead = [at for at in due if at is not None and at > self.world.clock.now]
         if self.in_air or not ahead:
             self.world.clock.move(seconds=20)

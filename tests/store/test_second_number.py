@@ -36,14 +36,14 @@ def test_the_second_number_is_claimed_after_the_first_and_each_call_has_its_own(
         (number(0), "second_number"),
         (SECOND, "busy"),
     ]
-    assert world.store.campaigns.counts(campaign.key).exhausted == 1
+    assert world.store.campaigns.progress(campaign.key).counts.exhausted == 1
 
 
 def test_who_is_on_the_dnc_list_with_one_number_is_called_at_neither(world: World) -> None:
     campaign = campaign_of_two_numbers(world)
     world.store.dnc.add(world.user.key, SECOND, source="api")
     assert world.claim(campaign) == []
-    assert world.store.campaigns.counts(campaign.key).excluded == 1
+    assert world.store.campaigns.progress(campaign.key).counts.excluded == 1
 
 
 def test_an_interrupted_call_of_the_second_number_is_recorded_with_it(world: World) -> None:

@@ -118,7 +118,7 @@ class World:
 
     def states(self, campaign: Campaign) -> Mapping[str, int]:
         """The counts that are not zero."""
-        counts = self.store.campaigns.counts(campaign.key)
+        counts = self.store.campaigns.progress(campaign.key).counts
         return {name: count for name, count in vars(counts).items() if count}
 
 

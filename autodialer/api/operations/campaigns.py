@@ -9,6 +9,7 @@ from autodialer.api.operations.base import Json, Operations
 from autodialer.api.operations.campaign_keys import key_fields
 from autodialer.errors import Conflict
 from autodialer.model import Campaign
+from autodialer.store import CampaignProgress
 from autodialer.web import present
 from autodialer.web.caller import Caller
 from autodialer.web.calling_window import HOURS, check_hours, moment_of
@@ -22,7 +23,8 @@ class CampaignOperations(Operations):
     def list_campaigns(self, caller: Caller, limit: int, after: str | None) -> Json:
         """The campaigns of the caller."""
         found = self._store.campaigns.page(caller.owner_key, limit=limit, after=after)
-        return present.page(found, self._present_campaign)
+        progress = self._store.campaigns.progress_of_all([campaign.key for campaign in found[0]])
+        return present.page(found, lambda campaign: self._present_campaign(campaign, progress[campaign.key]))
 
     def create_campaign(self, caller: Caller, fields: Json, once: str | None) -> Json:
         """A draft. Raises Invalid that names the field whose object there is not."""
@@ -37,7 +39,8 @@ class CampaignOperations(Operations):
 
     def read_campaign(self, caller: Caller, campaign_id: UUID) -> Json:
         """One campaign."""
-        return self._present_campaign(self._store.campaigns.get(campaign_id, caller.owner_key))
+        campaign = self._store.campaigns.get(campaign_id, caller.owner_key)
+        return self._present_campaign(campaign, self._store.campaigns.progress(campaign.key))
 
     def change_campaign(self, caller: Caller, campaign_id: UUID, fields: Json) -> Json:
         """Change the rules. Raises Conflict once it has ended, or when a key would change its meaning."""
@@ -114,7 +117,8 @@ class CampaignOperations(Operations):
     def read_report(self, caller: Caller, campaign_id: UUID) -> Json:
         """What became of a campaign."""
         campaign = self._store.campaigns.get(campaign_id, caller.owner_key)
-        counts, figures = self._store.campaigns.counts(campaign.key), self._store.calls.report(campaign.key)
+        counts = self._store.campaigns.progress(campaign.key).counts
+        figures = self._store.calls.report(campaign.key)
         return present_report(campaign, counts, figures, self._store.calls.keys(campaign.key))
 
     # -- parts of the above
@@ -123,5 +127,5 @@ class CampaignOperations(Operations):
         self._audit(caller, action, campaign_id, **details)
         return self.read_campaign(caller, campaign_id)
 
-    def _present_campaign(self, campaign: Campaign) -> Json:
-        return present.campaign(campaign, report.progress_of(self._store, campaign, self._clock.utcnow()))
+    def _present_campaign(self, campaign: Campaign, progress: CampaignProgress) -> Json:
+        return present.campaign(campaign, progress, report.estimate_eta_s(campaign, progress, self._clock.utcnow()))
