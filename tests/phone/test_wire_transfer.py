@@ -1,4 +1,4 @@
-"""Transfers and repeats on the wire: SIPp and baresip take the REFER, tshark dissects it, the callee's ear hears."""
+"""Transfers and repeats on the wire: SIPp, baresip and Kamailio take the REFER, tshark dissects it, the callee hears."""
 
 import time
 from collections.abc import Callable
@@ -17,6 +17,7 @@ from tests.peers import transfer_gateways as gateways
 from tests.peers.baresip import Baresip
 from tests.peers.capture import Capture
 from tests.peers.gateways import answered
+from tests.peers.kamailio import Kamailio
 from tests.peers.ports import wait_until
 from tests.peers.scenario import Scenario
 from tests.peers.sipp import SippGateway
@@ -190,4 +191,28 @@ def test_baresip_calls_whom_it_is_told_to_and_we_hang_up(desk: Desks, capture_wi
         assert ends(phone) == [Transferred(how=TransferEnd.ACCEPTED, code=200)]
         assert (outcome.disposition, outcome.ended_by) == (Disposition.ANSWERED, EndedBy.US)
         assert outcome.played_share < 0.5
+        assert wire.malformed() == []
+
+
+@pytest.mark.peer("kamailio", "baresip", "tshark")
+def test_a_transfer_and_what_comes_of_it_follow_the_record_route(
+    kamailio: Callable[..., Kamailio], desk: Desks, capture_wire: Captures, tmp_path: Path
+) -> None:
+    with Baresip(folder=tmp_path / "a") as callee, Baresip(folder=tmp_path / "b", user="boss") as boss:
+        proxy = kamailio(callee.address, callee_user=callee.user, password="secret")
+        wire = capture_wire(proxy.address[1])
+        options: dict[str, Any] = {"domain": f"127.0.0.1:{boss.address[1]}"}
+        phone = desk(proxy.address, sound_s=4.0, username="user", password="secret", **options)
+        call = phone.call()
+        callee.wait_established()
+        time.sleep(0.5)
+        call.transfer(boss.user)
+        outcome = phone.outcome(call)
+        boss.wait_established()
+        proxy.wait_for("loose_route", "BYE")
+        assert ends(phone) == [Transferred(how=TransferEnd.ACCEPTED, code=200)]
+        assert (outcome.disposition, outcome.ended_by) == (Disposition.ANSWERED, EndedBy.US)
+        assert proxy.count("loose_route", "REFER") == 1
+        assert proxy.count("loose_route", "NOTIFY") >= 1
+        assert proxy.count("no_route", "REFER") == proxy.count("no_route", "NOTIFY") == 0
         assert wire.malformed() == []
