@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 TESTS ?= tests
-WORKERS ?= 2
+# Most tests wait for timers of the wire: more workers than cores.
+WORKERS ?= 4
 RUNS ?= 200
 SECONDS ?= 600
 
@@ -41,7 +42,7 @@ trace: setup  ## the SIP messages of a call: make trace CALL=its-id
 	@$(BIN)/python main.py trace "$(CALL)"
 
 test: setup-dev  ## all tests but bench, soak and fuzz
-	@$(BIN)/python -m pytest -n $(WORKERS) -m "not bench" $(TESTS) $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not bench" $(TESTS) $(ARGS)
 
 check: $(VENV)/.setup-dev  ## lint, types, layers, docs; no tests
 	$(BIN)/ruff check .
@@ -59,7 +60,7 @@ bench: setup-dev  ## measure: make bench [ONLY=sip|media|queue|import|api|report
 	@$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY))
 
 soak: setup-dev  ## kill -9 at random instants of campaigns, and a database locked for minutes: make soak [RUNS=200]
-	@SOAK=1 KILL_RUNS=$(RUNS) $(BIN)/python -m pytest -q -n $(WORKERS) tests/dialer/test_kills.py tests/dialer/test_outages.py $(ARGS)
+	@SOAK=1 KILL_RUNS=$(RUNS) $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal tests/dialer/test_kills.py tests/dialer/test_outages.py $(ARGS)
 
 fuzz: $(VENV)/.setup-dev  ## coverage-guided attack on every parser and a live call: make fuzz [SECONDS=600]
 	@$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(ARGS)

@@ -1,4 +1,4 @@
-"""Transfers and repeats on the wire: SIPp, baresip and Kamailio take the REFER, tshark dissects it, the callee hears."""
+"""Transfers and repeats on the wire: SIPp, baresip and Kamailio take the REFER, tshark dissects it, callees hear."""
 
 import time
 from collections.abc import Callable
