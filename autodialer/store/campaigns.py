@@ -156,13 +156,15 @@ class Campaigns:
     def update(self, campaign_id: UUID, owner_key: int | None, **rules: Unpack[CampaignRules]) -> Campaign:
         """Change the rules; a running campaign goes by them at once, calls under way by those of their start.
 
-        Raises NotFound, Conflict once it has ended.
+        Raises NotFound, Conflict once it has ended: past its `ends_at` its queue is gone, though calls may be up.
         """
         values = _stored(rules)
         with self._database.write() as connection:
             campaign = _fetch(connection, campaign_id, owner_key)
             if campaign.state in ENDED:
                 raise Conflict(f"The campaign is {campaign.state} and cannot be changed.")
+            if campaign.state is CampaignState.RUNNING and _is_over(campaign, self._clock.utcnow()):
+                raise Conflict("The campaign has come to its end, its last calls are under way; clone it to go on.")
             if values:
                 connection.execute(update(campaigns).where(campaigns.c.key == campaign.key).values(values))
             return _fetch_by_key(connection, campaign.key)
@@ -298,9 +300,13 @@ def _check_all_there(connection: Connection, campaign: Campaign) -> None:
         raise Conflict("What it needs has been deleted; make a new campaign.", field=missing)
 
 
+def _is_over(campaign: Campaign, now: datetime) -> bool:
+    return campaign.ends_at is not None and campaign.ends_at <= now
+
+
 def _check_not_over(campaign: Campaign, now: datetime) -> None:
     """It would end without a call. Such a draft comes of cloning, or of waiting too long."""
-    if campaign.ends_at is not None and campaign.ends_at <= now:
+    if _is_over(campaign, now):
         message = f"Its end has passed ({campaign.ends_at:%Y-%m-%d %H:%M:%S} UTC); set another ends_at, or null, first."
         raise Conflict(message, field="ends_at")
 

@@ -1,5 +1,6 @@
 """What state machines of campaigns stand on: the real dialer and store, a clock moved by hand, obedient phones."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -28,10 +29,14 @@ LONGEST_PAUSE_S = 600.0
 """Shorter than any window of a machine is open."""
 
 
+SOAK = 20 if os.environ.get("SOAK") else 1
+TIMEOUT_S = 300 * SOAK
+
+
 def how_many(examples: int) -> settings:
-    """Settings of a machine that is tried so many times."""
+    """Settings of a machine that is tried so many times, and `make soak` twenty times as often."""
     return settings(
-        max_examples=examples,
+        max_examples=examples * SOAK,
         stateful_step_count=30,
         deadline=None,
         # To see the smallest failing case, add Phase.shrink: it takes minutes.

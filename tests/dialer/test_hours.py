@@ -9,6 +9,7 @@ from argon2 import PasswordHasher
 
 from autodialer.api.callable import preview
 from autodialer.dialing.hours import Hours
+from autodialer.errors import Conflict
 from autodialer.model import (
     CallingWindow,
     Campaign,
@@ -125,6 +126,8 @@ def test_a_campaign_past_its_end_is_finished_once_its_calls_are_over(world: Worl
     [first, *_] = world.claim(campaign, 1)
     assert world.store.queue.end_overdue(at(0)) == []
     assert claimed(world, hours, at(1)) == []
+    with pytest.raises(Conflict, match="come to its end"):
+        world.store.campaigns.update(campaign.id, None, ends_at=None)
     assert hours.statuses([CampaignStatus(campaign_key=campaign.key)])[0].limited_by is CampaignLimit.AFTER_END
     assert world.store.queue.end_overdue(at(1)) == []
     world.record(world.result(first, Disposition.BUSY, world.again("busy")))

@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, initialize, precondition, rule
 
@@ -30,7 +31,7 @@ from autodialer.model import (
 )
 from autodialer.phone.plan import CallEvent, Progress
 from autodialer.store import NewSubscriber
-from tests.dialer.machine import Air, DialingMachine, how_many
+from tests.dialer.machine import TIMEOUT_S, Air, DialingMachine, how_many
 
 STARTS = [
     datetime(2026, 3, 2, 9, 0, tzinfo=UTC),
@@ -338,7 +339,8 @@ class RandomPeople(DialingMachine):
         assert self.store.campaigns.progress(campaign.key).counts.reached == len(answered)
 
 
+@pytest.mark.timeout(TIMEOUT_S)
 class TestRandomPeople(RandomPeople.TestCase):
     """As pytest sees it."""
 
-    settings = how_many(40)
+    settings = how_many(15)

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, initialize, rule
 
@@ -19,7 +20,7 @@ from autodialer.campaign.window import Window
 from autodialer.errors import Conflict
 from autodialer.model import CallingWindow, Campaign, Disposition, RetryRule
 from autodialer.store import NewSubscriber
-from tests.dialer.machine import Air, DialingMachine, how_many
+from tests.dialer.machine import TIMEOUT_S, Air, DialingMachine, how_many
 
 BURST_S = TokenBucket.BURST_S
 """What TokenBucket may save up."""
@@ -173,7 +174,8 @@ class RandomCampaigns(DialingMachine):
         self.channels[trunk.key] = max(max_channels, len([a for a in self.air.values() if a.trunk_key == trunk.key]))
 
 
+@pytest.mark.timeout(TIMEOUT_S)
 class TestRandomCampaigns(RandomCampaigns.TestCase):
     """As pytest sees it."""
 
-    settings = how_many(30)
+    settings = how_many(20)
