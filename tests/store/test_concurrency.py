@@ -9,7 +9,9 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -117,28 +119,42 @@ def give_up(_campaign: Campaign, _job: ClaimedJob) -> NextStep:
     return NextStep(job_state=JobState.DONE, subscriber_state=SubscriberState.EXHAUSTED, rule="interrupted")
 
 
+OPENS = NOW + timedelta(hours=8)
+
+
+@pytest.mark.parametrize(
+    "hours",
+    [{}, {"open_zones": frozenset({"Europe/Moscow", ""}), "zones_open_at": {"Asia/Vladivostok": OPENS}}],
+    ids=["everybody", "by_time_zone"],
+)
 def test_claims_of_several_threads_and_connections_never_overlap(
-    world: World, store_url: str, secrets: Secrets
+    world: World, store_url: str, secrets: Secrets, hours: dict[str, Any]
 ) -> None:
-    campaign = world.running(300)
+    callbase = world.store.callbases.create(world.user.key, name="c", region="GB")
+    zones = ("Europe/Moscow", "Asia/Vladivostok", None)
+    rows = [NewSubscriber(number=number(index), timezone=zones[index % 3]) for index in range(300)]
+    world.store.callbases.add_rows(callbase.key, rows)
+    campaign = world.store.campaigns.start(world.draft(world.store.callbases.finish(callbase.key, rows=300)).id, None)
     world.store.queue.enqueue_due(NOW, batch=300)
     stores = [world.store, Store(store_url, secrets=secrets), Store(store_url, secrets=secrets)]
     start = threading.Barrier(6)
 
-    def dial(index: int) -> list[int]:
+    def dial(index: int) -> list[str]:
         start.wait()
-        request = ClaimRequest(campaign_key=campaign.key, trunk_key=world.trunk.key, limit=4)
-        keys: list[int] = []
+        request = ClaimRequest(campaign_key=campaign.key, trunk_key=world.trunk.key, limit=4, **hours)
+        numbers: list[str] = []
         while jobs := stores[index % 3].queue.claim([request], f"thread {index}", NOW):
-            keys += [job.key for job in jobs]
-        return keys
+            numbers += [job.number for job in jobs]
+        return numbers
 
     with ThreadPoolExecutor(6) as pool:
-        claimed = [key for keys in pool.map(dial, range(6)) for key in keys]
+        claimed = [each for numbers in pool.map(dial, range(6)) for each in numbers]
     for other in stores[1:]:
         other.close()
-    assert sorted(claimed) == sorted(states_of_jobs(store_url))
-    assert len(claimed) == len(set(claimed)) == 300
+    open_rows = [row.number for row in rows if not hours or row.timezone != "Asia/Vladivostok"]
+    assert sorted(claimed) == sorted(open_rows)
+    if hours:
+        assert world.store.campaigns.progress(campaign.key).next_due == OPENS
 
 
 def test_claims_of_several_processes_never_overlap(world: World, store_url: str) -> None:
