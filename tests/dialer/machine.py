@@ -200,6 +200,9 @@ class DialingMachine(RuleBasedStateMachine):
         """A call is over; `heard` tells whether it has reached its callee."""
         raise NotImplementedError
 
+    def note_ring(self, air: Air) -> None:
+        """A call has got through to its callee."""
+
     # -- what may happen
 
     @rule(ticks=st.integers(1, 60))
@@ -219,6 +222,7 @@ class DialingMachine(RuleBasedStateMachine):
         air = self.air[data.draw(st.sampled_from(sorted(self.air)))]
         answered = disposition is Disposition.ANSWERED
         if rang or answered:
+            self.note_ring(air)
             self.phones.on_event(CallEvent(reference=air.call_id, progress=Progress.RANG))
         self.end(air, disposition, played_s if answered else 0.0)
 

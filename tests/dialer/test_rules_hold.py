@@ -1,9 +1,11 @@
 """Random campaigns and what holds them: rates, channels, retries, a dialer that dies.
 
 Whatever happens: never over CPS or channels, never outside a window, never more attempts than allowed or earlier than
-the retry rule says, nobody called again whom a call has reached, nobody twice at a time, and every subscriber ends.
+the retry rule says, nobody called again whom a call has reached, nobody twice at a time, no call by a trunk that has
+just failed five times in a row, and every subscriber ends.
 """
 
+from collections import Counter
 from contextlib import suppress
 from datetime import time
 from typing import Any
@@ -14,6 +16,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, initialize, rule
 
+from autodialer.campaign.breaker import FIRST_REST_S, TRIP_AFTER
 from autodialer.campaign.calling_hours import SET_UP_S
 from autodialer.campaign.pacing import TokenBucket
 from autodialer.campaign.window import Window
@@ -57,13 +60,14 @@ class RandomCampaigns(DialingMachine):
         self.cps = {trunk.key: trunk.cps for trunk in self.trunks}
         self.campaign_cps: dict[int, float] = {}
         self.channels = {trunk.key: trunk.max_channels for trunk in self.trunks}
-        self.starts: dict[tuple[str, int], list[float]] = {}
         self.ended: dict[tuple[int, str], list[tuple[float, Disposition, bool]]] = {}
         """(campaign, number) -> when its calls ended, how, and whether the sound was heard."""
 
     def restart(self) -> None:
         """The rates begin anew."""
         self.starts: dict[tuple[str, int], list[float]] = {}
+        self.failed_in_a_row: Counter[int] = Counter()
+        self.rests_since: dict[int, float] = {}
         super().restart()
 
     # -- what is checked at each call
@@ -79,6 +83,8 @@ class RandomCampaigns(DialingMachine):
         self.check_rate(("trunk", air.trunk_key), self.cps[air.trunk_key])
         self.check_rate(("campaign", campaign.key), self.campaign_cps[campaign.key])
         self.check_history(campaign.key, number, campaign.max_attempts)
+        rests_since = self.rests_since.get(air.trunk_key)
+        assert rests_since is None or self.clock.elapsed_s >= rests_since + FIRST_REST_S, "a trunk that failed rests"
         calls = [air, *self.air.values()]
         assert len([each for each in calls if each.trunk_key == air.trunk_key]) <= self.channels[air.trunk_key]
         assert len([each for each in calls if each.campaign_key == campaign.key]) <= campaign.max_channels
@@ -86,6 +92,15 @@ class RandomCampaigns(DialingMachine):
     def note_end(self, air: Air, disposition: Disposition, *, heard: bool) -> None:
         entry = (self.clock.elapsed_s, disposition, heard)
         self.ended.setdefault((air.campaign_key, air.number), []).append(entry)
+        if disposition in (Disposition.FAILED, Disposition.CONGESTION):
+            self.failed_in_a_row[air.trunk_key] += 1
+            if self.failed_in_a_row[air.trunk_key] == TRIP_AFTER:
+                self.rests_since.setdefault(air.trunk_key, self.clock.elapsed_s)
+        elif disposition is not Disposition.CANCELLED:
+            self.note_ring(air)
+
+    def note_ring(self, air: Air) -> None:
+        self.failed_in_a_row[air.trunk_key] = 0
 
     def check_rate(self, whose: tuple[str, int], cps: float) -> None:
         """In no span of time start more calls than the rate brings, one in stock and the burst of a look."""
@@ -145,6 +160,15 @@ class RandomCampaigns(DialingMachine):
         """The machine slept, or had better things to do."""
         self.clock.elapsed_s += span_s
         self.dialer.step()
+
+    @rule(index=st.integers(0, 1), disposition=st.sampled_from([Disposition.FAILED, Disposition.CONGESTION]))
+    def trunk_fails(self, index: int, disposition: Disposition) -> None:
+        """Every call by it, for some seconds."""
+        for _ in range(8):
+            for air in [air for air in self.air.values() if air.trunk_key == self.trunks[index].key]:
+                self.end(air, disposition, 0.0)
+            self.clock.elapsed_s += 1.0
+            self.dialer.step()
 
     @rule(out=st.booleans())
     def ports_run_out(self, *, out: bool) -> None:
