@@ -280,7 +280,7 @@ class DialingMachine(RuleBasedStateMachine):
                 if campaign.state is CampaignState.PAUSED:
                     self.store.campaigns.resume(campaign.id, None)
             pause_s = 1.0
-            for _ in range(3000):
+            for _ in range(6000):
                 if not self.store.queue.running_campaigns():
                     break
                 pause_s = 1.0 if self.air else min(2 * pause_s, LONGEST_PAUSE_S)
