@@ -102,6 +102,8 @@ class Deck(Generic[Owner]):
         """By row."""
         self.owners: list[Owner] = []
         """By row: whatever was given with the session."""
+        self.descriptors: list[int] = []
+        """By row: of the socket that its packets leave by, a mere number here."""
         self._rows: dict[Session, int] = {}
         self._first: list[Session] = []
         """Sessions whose next packet carries the marker."""
@@ -116,8 +118,8 @@ class Deck(Generic[Owner]):
         """Memory address of the messages, MESSAGE_OCTETS each, in the order of the rows. Changes as rows are added."""
         return int(self._columns.messages.ctypes.data)
 
-    def add(self, session: Session, owner: Owner) -> None:
-        """Take a session in that is `playing`. Harmless when it is in."""
+    def add(self, session: Session, owner: Owner, descriptor: int = -1) -> None:
+        """Take a session in that is `playing`. Harmless when it is in. `descriptor`: of a socket of its own."""
         if session in self._rows:
             return
         if self.count == self._columns.capacity:
@@ -125,6 +127,7 @@ class Deck(Generic[Owner]):
         row = self.count
         self.sessions.append(session)
         self.owners.append(owner)
+        self.descriptors.append(descriptor)
         self._rows[session] = row
         columns, now = self._columns, session.position()
         header = columns.headers[row]
@@ -164,10 +167,10 @@ class Deck(Generic[Owner]):
             frames_left=int(columns.left[row]),
             marker=bool(header["type"] & _MARKER_BIT),
         )
-        last, owner = self.sessions.pop(), self.owners.pop()
+        last, owner, descriptor = self.sessions.pop(), self.owners.pop(), self.descriptors.pop()
         if last is not session:
             columns.move(self.count, row)
-            self.sessions[row], self.owners[row] = last, owner
+            self.sessions[row], self.owners[row], self.descriptors[row] = last, owner, descriptor
             self._rows[last] = row
         if session in self._first:
             self._first.remove(session)

@@ -65,7 +65,8 @@ def calls(
             telephone_event_pt=None,
             lead_in_ms=20 * (number % 3),
         )
-        deck.add(session, OwnLine(name=str(number), session=session, socket=bound(stack)))
+        own = bound(stack)
+        deck.add(session, OwnLine(name=str(number), session=session, socket=own), own.fileno())
     return deck, callees
 
 
@@ -121,9 +122,9 @@ def test_a_packet_that_cannot_leave_is_told_and_the_others_leave(
 ) -> None:
     deck, callees = calls(stack, 3)
     lost, _ = calls(stack, 1, remote=("255.255.255.255", 9))  # broadcast is not allowed
-    deck.add(lost.sessions[0], lost.owners[0])
+    deck.add(lost.sessions[0], lost.owners[0], lost.descriptors[0])
     more, later = calls(stack, 1)
-    deck.add(more.sessions[0], more.owners[0])
+    deck.add(more.sessions[0], more.owners[0], more.descriptors[0])
     assert way(kind(), deck, stack) == [3]
     assert [len(packets) for packets in received([*callees, *later])] == [1, 1, 1, 1]
 
@@ -139,7 +140,8 @@ def test_calls_come_and_go_without_touching_the_others(stack: ExitStack, kind: t
         for session in source.sample(passing, 40):
             if session in gone:
                 gone.remove(session)
-                deck.add(session, OwnLine(name="x", session=session, socket=bound(stack)))
+                own = bound(stack)
+                deck.add(session, OwnLine(name="x", session=session, socket=own), own.fileno())
             elif session.playing:
                 deck.remove(session)
                 gone.append(session)

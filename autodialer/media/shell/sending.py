@@ -63,7 +63,7 @@ class Sending:
         slot = self._pacer.add(line.session)
         if line in self._slots[slot].pressing:
             return
-        self._slots[slot].deck_for(line).add(line.session, line)
+        self._slots[slot].deck_for(line).add(line.session, line, line.descriptor)
         self._departures.join(line.session, slot)
         if line.session.unsent_digits:
             self.press(line, "", now)
