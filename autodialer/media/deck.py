@@ -5,6 +5,7 @@ where it goes, in the form that `sendmmsg(2)` takes. Nothing is allocated for a 
 numbers here, and whoever sends hands the messages to the system.
 """
 
+from array import array
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from typing import Any, Generic, TypeVar
@@ -102,7 +103,7 @@ class Deck(Generic[Owner]):
         """By row."""
         self.owners: list[Owner] = []
         """By row: whatever was given with the session."""
-        self.descriptors: list[int] = []
+        self.descriptors = array("i")
         """By row: of the socket that its packets leave by, a mere number here."""
         self._rows: dict[Session, int] = {}
         self._first: list[Session] = []
