@@ -287,7 +287,7 @@ def test_our_keep_alives_leave_every_15_s_for_as_long_as_a_call_lasts(
     threading.Event().wait(0.2)
     pings = wire.times(f"udp.dstport=={gateway.address[1]} and udp.payload == 0d:0a:0d:0a")
     invite = named(wire.sip(), "INVITE")[0]
-    assert [ping - invite.at for ping in pings] == [pytest.approx(15.0, abs=0.5)]
+    assert [ping - invite.at for ping in pings] == [pytest.approx(15.0, abs=2.0)]
 
 
 # The way of the sound
