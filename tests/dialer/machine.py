@@ -282,7 +282,7 @@ class DialingMachine(RuleBasedStateMachine):
                     self.store.campaigns.resume(campaign.id, None)
             pause_s = 1.0
             for _ in range(6000):
-                if not self.store.queue.running_campaigns():
+                if not self.air and not self.store.queue.running_campaigns():
                     break
                 pause_s = 1.0 if self.air else min(2 * pause_s, LONGEST_PAUSE_S)
                 for air in list(self.air.values()):

@@ -142,8 +142,9 @@ class _Branches:
         return s.sequence(s.respond(100), ringing, wait, s.label(after))
 
     def hung_up(self) -> str:
-        """What a BYE leads to that was not waited for: the ACK before it was lost, or both hang up at once."""
-        return s.sequence(s.label("hung_up"), s.answer_in_dialog(), s.go_to("end"))
+        """What a BYE leads to that was not waited for: the ACK is lost or comes later, or both hang up at once."""
+        late = s.receive_logged("ACK", timeout_ms=500, on_timeout="end", go_to="end")
+        return s.sequence(s.label("hung_up"), s.answer_in_dialog(), late)
 
     def _answer(self) -> str:
         early_bye = s.receive_logged("BYE", optional=True, go_to="hung_up")
