@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 TESTS ?= tests
 # Most tests wait for timers of the wire: more workers than cores.
-WORKERS ?= 4
+WORKERS ?= 3
 RUNS ?= 200
 SECONDS ?= 600
 SOAKED := $(addprefix tests/dialer/test_,kills.py outages.py rules_hold.py people_hold.py)

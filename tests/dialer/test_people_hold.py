@@ -263,7 +263,7 @@ class RandomPeople(DialingMachine):
     @rule(data=st.data())
     def opt_out(self, data: st.DataObject) -> None:
         """The callee answers and wants no further call."""
-        air = self.air[data.draw(st.sampled_from(sorted(self.air)))]
+        air = data.draw(st.sampled_from(self.calls_up()))
         self.phones.on_event(CallEvent(reference=air.call_id, progress=Progress.RANG))
         self.phones.on_event(CallEvent(reference=air.call_id, pressed=DigitTime(digit="9", at_s=1.0, via=DigitVia.RTP)))
         self.dialer.step()

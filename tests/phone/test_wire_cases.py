@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from autodialer.model import Cause, Disposition
+from autodialer.phone.plan import Progress
 from tests.peers import callers, gateways, session_gateways
 from tests.peers import scenario as s
 from tests.peers.capture import Capture
@@ -43,7 +44,7 @@ def test_a_call_that_an_operator_ends_while_it_rings_is_cancelled(
     wire = capture_wire(gateway.address[1])
     phone = desk(gateway.address)
     call = phone.call()
-    wait_until(lambda: any(event.progress is not None for event in phone.events), what="the phone to ring")
+    wait_until(lambda: any(event.progress is Progress.RANG for event in phone.events), what="the phone to ring")
     call.hangup()
     outcome = phone.outcome(call)
     gateway.expect_success()
