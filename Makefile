@@ -74,7 +74,7 @@ diagrams: setup  ## docs/states.md from the state tables in the code
 	@$(BIN)/python docs/diagrams.py
 
 script: setup  ## sqlite/script.sql from the migrations
-	$(BIN)/python -m autodialer.store.script > sqlite/script.sql.new && mv sqlite/script.sql.new sqlite/script.sql
+	$(BIN)/python -m autodialer.store.migrations.script > sqlite/script.sql.new && mv sqlite/script.sql.new sqlite/script.sql
 
 sample-sound:  ## the spoken sample sound anew (needs espeak-ng and sox)
 	espeak-ng -v ru -s 150 -w /tmp/autodialer-ru.wav "Здравствуйте! Это пробный звонок автоматической системы оповещения."

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from autodialer.store.engine import Database
-from autodialer.store.tables import call_jobs, calls
+from autodialer.store.calls.tables import calls
+from autodialer.store.queue.tables import call_jobs
+from autodialer.store.sql.engine import Database
 from bench.processes import child_named, cpu_s
 from tests.dialer.world import World
 from tests.peers import gateways

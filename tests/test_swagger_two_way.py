@@ -14,7 +14,8 @@ import api_client
 import main
 from api_srv import Api
 from autodialer.model import DEFAULT_RETRY, Disposition, Role, Trunk, User
-from autodialer.store import campaigns, trunks
+from autodialer.store.campaigns import campaigns
+from autodialer.store.setup import trunks
 from autodialer.web.contract import BASE_PATH, load_contract, operations
 from autodialer.web.routing import Access
 from autodialer.web.tokens import scopes_of

@@ -11,7 +11,7 @@ from autodialer.campaign.importer import ImportPlan, inspect
 from autodialer.campaign.numbers import normalise
 from autodialer.errors import DialerError, Invalid, UserError
 from autodialer.store import DncImport, RejectedRow, Store
-from autodialer.store.dnc_imports import STOPPED
+from autodialer.store.setup.dnc_imports import STOPPED
 
 logger = logging.getLogger(__name__)
 

@@ -1,27 +1,27 @@
 """The store: the only place with SQL. SQLAlchemy Core on SQLite now, PostgreSQL later with the same code."""
 
-from autodialer.store.audit import AuditEntry
-from autodialer.store.callbases import BATCH_ROWS, NewSubscriber, RejectedRow, ZoneCount
-from autodialer.store.campaigns import CampaignRules
-from autodialer.store.columns import new_id
-from autodialer.store.dialogs import KeptDialog
-from autodialer.store.dnc import DncEntry
-from autodialer.store.dnc_imports import DncImport
-from autodialer.store.engine import AnyRow
-from autodialer.store.erasing import Erasure
-from autodialer.store.key_figures import KeyFigures
-from autodialer.store.live import DialerSeen
+from autodialer.store.accounts.audit import AuditEntry
+from autodialer.store.accounts.tokens import Issued, Rotated
+from autodialer.store.accounts.users import DEFAULT_ADMIN_LOGIN
+from autodialer.store.campaigns.campaigns import CampaignRules
+from autodialer.store.campaigns.progress import CampaignProgress, Counts
+from autodialer.store.figures.key_figures import KeyFigures
+from autodialer.store.figures.report import CampaignReport, Figures, HourReport, TrunkReport
+from autodialer.store.forget.erasing import Erasure
+from autodialer.store.live.live import DialerSeen
 from autodialer.store.migrations import migrate
-from autodialer.store.numbering_plan import NumberRange, PlanFile, ZoneRange
-from autodialer.store.paging import Page
-from autodialer.store.progress import CampaignProgress, Counts
-from autodialer.store.report import CampaignReport, Figures, HourReport, TrunkReport
-from autodialer.store.secrets import Secrets
+from autodialer.store.queue.dialogs import KeptDialog
+from autodialer.store.queue.waiting import Waiting
+from autodialer.store.setup.callbases import BATCH_ROWS, NewSubscriber, RejectedRow, ZoneCount
+from autodialer.store.setup.dnc import DncEntry
+from autodialer.store.setup.dnc_imports import DncImport
+from autodialer.store.setup.numbering_plan import NumberRange, PlanFile, ZoneRange
+from autodialer.store.setup.trunks import TrunkFields, trunk_of
+from autodialer.store.sql.column_types import new_id
+from autodialer.store.sql.engine import AnyRow
+from autodialer.store.sql.paging import Page
+from autodialer.store.sql.secrets import Secrets
 from autodialer.store.store import Store
-from autodialer.store.tokens import Issued, Rotated
-from autodialer.store.trunks import TrunkFields, trunk_of
-from autodialer.store.users import DEFAULT_ADMIN_LOGIN
-from autodialer.store.waiting import Waiting
 
 __all__ = [
     "BATCH_ROWS",

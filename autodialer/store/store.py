@@ -1,31 +1,31 @@
 """The Store: one object with a part for each kind of thing. The only way to the database."""
 
 from autodialer.clock import Clock
-from autodialer.store.audit import Audit
-from autodialer.store.callbases import Callbases
-from autodialer.store.calls import Calls
-from autodialer.store.campaigns import Campaigns
-from autodialer.store.checks import Checks
-from autodialer.store.commands import Commands
-from autodialer.store.dialogs import Dialogs
-from autodialer.store.dnc import Dnc
-from autodialer.store.dnc_imports import DncImports
-from autodialer.store.engine import Database, ping
-from autodialer.store.erasing import Erasing
-from autodialer.store.exports import Exports
-from autodialer.store.idempotency import Idempotency
-from autodialer.store.live import Live
-from autodialer.store.numbering_plan import NumberingPlan
-from autodialer.store.queue import Queue
-from autodialer.store.retention import Retention
-from autodialer.store.secrets import Secrets
-from autodialer.store.sounds import Sounds
-from autodialer.store.subscribers import Subscribers
-from autodialer.store.tokens import Tokens
-from autodialer.store.traces import Traces
-from autodialer.store.trunks import Trunks
-from autodialer.store.users import Users
-from autodialer.store.waiting import WaitingLists
+from autodialer.store.accounts.audit import Audit
+from autodialer.store.accounts.idempotency import Idempotency
+from autodialer.store.accounts.tokens import Tokens
+from autodialer.store.accounts.users import Users
+from autodialer.store.calls.calls import Calls
+from autodialer.store.calls.exports import Exports
+from autodialer.store.calls.traces import Traces
+from autodialer.store.campaigns.campaigns import Campaigns
+from autodialer.store.forget.erasing import Erasing
+from autodialer.store.forget.retention import Retention
+from autodialer.store.live.checks import Checks
+from autodialer.store.live.commands import Commands
+from autodialer.store.live.live import Live
+from autodialer.store.queue.dialogs import Dialogs
+from autodialer.store.queue.queue import Queue
+from autodialer.store.queue.waiting import WaitingLists
+from autodialer.store.setup.callbases import Callbases
+from autodialer.store.setup.dnc import Dnc
+from autodialer.store.setup.dnc_imports import DncImports
+from autodialer.store.setup.numbering_plan import NumberingPlan
+from autodialer.store.setup.sounds import Sounds
+from autodialer.store.setup.subscribers import Subscribers
+from autodialer.store.setup.trunks import Trunks
+from autodialer.store.sql.engine import Database, ping
+from autodialer.store.sql.secrets import Secrets
 
 
 class Store:

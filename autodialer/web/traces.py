@@ -10,7 +10,7 @@ from autodialer.model import CallRecord, JobState
 from autodialer.sip.ladder import render
 from autodialer.sip.trace import unpack
 from autodialer.store import Store
-from autodialer.store.traces import KeptTrace
+from autodialer.store.calls.traces import KeptTrace
 
 WAIT_S = 2.0
 """For the dialer's answer."""

@@ -7,7 +7,7 @@ import pytest
 from autodialer.errors import Conflict, Invalid, NotFound
 from autodialer.model import CAMPAIGN_TRANSITIONS, CampaignState, Command, Disposition, JobState, RetryRule, TrunkStatus
 from autodialer.store import NewSubscriber
-from autodialer.store.campaigns import Campaigns
+from autodialer.store.campaigns.campaigns import Campaigns
 from tests.store.world import EXHAUSTED, StandingClock, World, number
 
 DEEDS = {

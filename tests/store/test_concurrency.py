@@ -26,7 +26,7 @@ from autodialer.model import (
     SubscriberState,
 )
 from autodialer.store import NewSubscriber, Secrets, Store
-from autodialer.store.engine import Database
+from autodialer.store.sql.engine import Database
 from tests.store.world import EXHAUSTED, NOW, World, number
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -18,8 +18,8 @@ from sqlalchemy.exc import IntegrityError
 
 from autodialer.model import Campaign, ClaimedJob, Disposition, JobState, NextStep, SubscriberState
 from autodialer.store import CampaignReport, Secrets, Store, migrate
+from autodialer.store.figures.report import reason_counts
 from autodialer.store.migrations.versions import v0012_running_figures
-from autodialer.store.report import reason_counts
 from tests.store.world import EXHAUSTED, NOW, REACHED, StandingClock, World
 
 PICKED_UP = ("answered", "machine")

@@ -6,7 +6,7 @@ import pytest
 
 from autodialer.model import Campaign, Disposition
 from autodialer.store import NewSubscriber
-from autodialer.store.frequency import CAP_DAY, CAP_WEEK, LOOK_AGAIN, Attempts, Wait, wait_for
+from autodialer.store.queue.frequency import CAP_DAY, CAP_WEEK, LOOK_AGAIN, Attempts, Wait, wait_for
 from tests.store.world import EXHAUSTED, NOW, StandingClock, World, number
 
 DAY, WEEK = timedelta(days=1), timedelta(days=7)

@@ -16,12 +16,12 @@ from argon2 import PasswordHasher
 
 from autodialer.errors import SettingsError
 from autodialer.store import Secrets, Store, migrate
-from autodialer.store.counting import COUNTING_TRIGGERS
-from autodialer.store.engine import make_engine
+from autodialer.store.figures.counting import COUNTING_TRIGGERS
 from autodialer.store.migrations import make_config
-from autodialer.store.script import script
-from autodialer.store.tables import metadata
-from autodialer.store.transitions import STATE_COLUMNS
+from autodialer.store.migrations.script import script
+from autodialer.store.schema import metadata
+from autodialer.store.sql.engine import make_engine
+from autodialer.store.sql.transitions import STATE_COLUMNS
 
 ROOT = Path(__file__).resolve().parents[2]
 FAST = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -175,7 +175,7 @@ def test_a_new_migration_is_written_from_what_the_tables_have_become(
     subprocess.run(["cp", "-r", ROOT / "autodialer", copy], check=True)
     package = tmp_path / "autodialer"
     os.rename(copy, package)
-    accounts = package / "store/tables/accounts.py"
+    accounts = package / "store/accounts/tables.py"
     more = 'words("name"),\n    words("nickname", nullable=True),'
     accounts.write_text(accounts.read_text().replace('words("name"),', more, 1))
     made = subprocess.run(

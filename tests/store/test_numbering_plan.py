@@ -6,7 +6,7 @@ import pytest
 
 from autodialer.errors import Conflict
 from autodialer.store import BATCH_ROWS, NumberRange, PlanFile, Store, ZoneRange
-from autodialer.store import numbering_plan as module
+from autodialer.store.setup import numbering_plan as module
 from tests.store.world import NOW, StandingClock
 
 OMSK, MOSCOW = "Asia/Omsk", "Europe/Moscow"

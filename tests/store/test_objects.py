@@ -7,7 +7,7 @@ import pytest
 
 from autodialer.errors import Conflict, Invalid, NotFound, SettingsError
 from autodialer.store import NewSubscriber, RejectedRow, Secrets, Store
-from autodialer.store.paging import decode_cursor, encode_cursor
+from autodialer.store.sql.paging import decode_cursor, encode_cursor
 from tests.store.world import World, number
 
 

@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from autodialer.store.columns import new_id
-from autodialer.store.prepared import Compiled, Prepared
-from autodialer.store.tables import call_jobs
+from autodialer.store.queue.tables import call_jobs
+from autodialer.store.sql.column_types import new_id
+from autodialer.store.sql.prepared import Compiled, Prepared
 from tests.store.world import World
 
 AT = datetime(2026, 3, 2, 9, 0, 0, 125000, tzinfo=UTC)

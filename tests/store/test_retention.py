@@ -9,7 +9,7 @@ from autodialer.api.housekeeping import Housekeeping
 from autodialer.config import Settings
 from autodialer.model import CallOutcome, Disposition
 from autodialer.store import NewSubscriber
-from autodialer.store.tables import call_traces
+from autodialer.store.calls.tables import call_traces
 from tests.store.world import EXHAUSTED, NOW, World, number
 
 LATER = NOW + timedelta(days=30)

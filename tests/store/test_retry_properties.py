@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from autodialer.campaign.retry import decide_next, rule_for
 from autodialer.model import Campaign, ClaimedJob, Disposition, RetryRule
 from autodialer.store import Secrets, Store
-from autodialer.store.frequency import CAP_DAY, CAP_WEEK, SPANS
+from autodialer.store.queue.frequency import CAP_DAY, CAP_WEEK, SPANS
 from tests.store.test_frequency import second_campaign
 from tests.store.world import StandingClock, World
 

@@ -3,7 +3,8 @@
 from datetime import timedelta
 from uuid import UUID
 
-from autodialer.store import Secrets, Store, new_id, traces
+from autodialer.store import Secrets, Store, new_id
+from autodialer.store.calls import traces
 from tests.store.world import StandingClock
 
 WEEK = timedelta(days=7)

@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 
 from autodialer.model import CAMPAIGN_TRANSITIONS, JOB_TRANSITIONS, SUBSCRIBER_TRANSITIONS, JobState, SubscriberState
-from autodialer.store.transitions import CALLBASE_TRANSITIONS
+from autodialer.store.sql.transitions import CALLBASE_TRANSITIONS
 from tests.store.world import World
 
 TABLES = {

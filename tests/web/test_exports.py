@@ -10,7 +10,8 @@ import pytest
 
 from autodialer.api.operations.exports import MOST_AT_ONCE
 from autodialer.model import Disposition
-from autodialer.store import Store, exports
+from autodialer.store import Store
+from autodialer.store.calls import exports
 from autodialer.web.app import App
 from tests.web.client import Client
 from tests.web.conftest import StandingClock

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, make_url, text
 from sqlalchemy.exc import OperationalError
 
 from autodialer.errors import SettingsError, Unavailable
-from autodialer.store.engine import BEGIN_WRITE, create_file, make_engine
+from autodialer.store.sql.engine import BEGIN_WRITE, create_file, make_engine
 
 logger = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from alembic import command
 
-from autodialer.store.engine import make_engine
 from autodialer.store.migrations import FOLDER, make_config, migrate
+from autodialer.store.sql.engine import make_engine
 
 
 def main(arguments: list[str]) -> int:

@@ -5,8 +5,8 @@ from typing import Any, Literal
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
 
-from autodialer.store import columns
-from autodialer.store.tables import metadata
+from autodialer.store.schema import metadata
+from autodialer.store.sql import column_types as columns
 
 OWN_TYPES = (columns.PublicId, columns.UtcTime, columns.JsonObject)
 

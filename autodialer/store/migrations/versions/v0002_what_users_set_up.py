@@ -3,12 +3,12 @@
 import sqlalchemy as sa
 from alembic import op
 
-from autodialer.store import columns
+from autodialer.store.sql import column_types as columns
 
 revision = "0002"
 down_revision = "0001"
 
-# Frozen as they were made by autodialer.store.transitions; other dialects get theirs with their first migration.
+# Frozen as they were made by autodialer.store.sql.transitions; other dialects get theirs with their first migration.
 TRIGGERS = {
     "sqlite": (
         """CREATE TRIGGER callbases_state BEFORE UPDATE OF state ON callbases

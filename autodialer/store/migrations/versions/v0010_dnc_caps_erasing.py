@@ -3,12 +3,12 @@
 import sqlalchemy as sa
 from alembic import op
 
-from autodialer.store import columns
+from autodialer.store.sql import column_types as columns
 
 revision = "0010"
 down_revision = "0008"
 
-# Frozen as it was made by autodialer.store.transitions.
+# Frozen as it was made by autodialer.store.sql.transitions.
 TRIGGERS = {
     "sqlite": """CREATE TRIGGER dnc_imports_state BEFORE UPDATE OF state ON dnc_imports
 WHEN NOT (

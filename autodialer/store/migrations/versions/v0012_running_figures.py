@@ -3,12 +3,12 @@
 import sqlalchemy as sa
 from alembic import op
 
-from autodialer.store import columns
+from autodialer.store.sql import column_types as columns
 
 revision = "0012"
 down_revision = "0011"
 
-# Frozen as autodialer.store.counting made them; other dialects get theirs with their first migration.
+# Frozen as autodialer.store.figures.counting made them; other dialects get theirs with their first migration.
 TRIGGERS = {
     "sqlite": (
         """CREATE TRIGGER calls_counted AFTER INSERT ON calls

@@ -3,12 +3,12 @@
 import sqlalchemy as sa
 from alembic import op
 
-from autodialer.store import columns
+from autodialer.store.sql import column_types as columns
 
 revision = "0017"
 down_revision = "0016"
 
-# Frozen as autodialer.store.counting made them; other dialects get theirs with their first migration.
+# Frozen as autodialer.store.figures.counting made them; other dialects get theirs with their first migration.
 TRIGGERS = {
     "sqlite": (
         """CREATE TRIGGER subscribers_zone_counted AFTER INSERT ON subscribers

@@ -1,0 +1,1 @@
+"""Users, their sessions, the audit, and the idempotency keys of their requests."""

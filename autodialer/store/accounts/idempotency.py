@@ -1,0 +1,58 @@
+"""Idempotency keys: a creating request that a client repeats gets the object of the first one."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import delete, select
+
+from autodialer.clock import Clock
+from autodialer.errors import Conflict
+from autodialer.store.accounts.tables import idempotency_keys
+from autodialer.store.sql.engine import Database, insert_into
+
+KEPT = timedelta(hours=24)
+
+
+class Idempotency:
+    """The keys of all users."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def look_up(self, key: str, user_key: int, operation: str, *, fingerprint: str = "") -> UUID | None:
+        """The object that a request with this key made; None when there was none in the last 24 hours.
+
+        Raises Conflict when that request had another fingerprint (a digest of its content).
+        """
+        query = select(idempotency_keys).where(
+            idempotency_keys.c.user_key == user_key,
+            idempotency_keys.c.operation == operation,
+            idempotency_keys.c.idempotency_key == key,
+            idempotency_keys.c.created_at > self._clock.utcnow() - KEPT,
+        )
+        with self._database.read() as connection:
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            return None
+        if row.fingerprint != fingerprint:
+            raise Conflict("This Idempotency-Key was used for another request.", field="Idempotency-Key")
+        found: UUID = row.response_id
+        return found
+
+    def remember(self, key: str, user_key: int, operation: str, response_id: UUID, *, fingerprint: str = "") -> UUID:
+        """Keep what the request made; returns the object of the first request with this key."""
+        now = self._clock.utcnow()
+        values = {
+            "user_key": user_key,
+            "operation": operation,
+            "idempotency_key": key,
+            "fingerprint": fingerprint,
+            "response_id": response_id,
+            "created_at": now,
+        }
+        with self._database.write() as connection:
+            connection.execute(delete(idempotency_keys).where(idempotency_keys.c.created_at <= now - KEPT))
+            statement = insert_into(self._database.dialect, idempotency_keys).values(values)
+            connection.execute(statement.on_conflict_do_nothing())
+        return self.look_up(key, user_key, operation, fingerprint=fingerprint) or response_id

@@ -1,0 +1,77 @@
+"""Users, their sessions, and what they did."""
+
+from sqlalchemy import Column, ForeignKey, Index, LargeBinary, Table, UniqueConstraint
+
+from autodialer.model import Role
+from autodialer.store.sql.column_types import JsonObject, Key, PublicId
+from autodialer.store.sql.shapes import at, metadata, own_key, public_id, refers, words
+from autodialer.store.sql.transitions import check_one_of
+
+users = Table(
+    "users",
+    metadata,
+    own_key(),
+    public_id(),
+    words("login", unique=True),
+    words("name"),
+    words("role", comment="user sees his own objects, admin sees all"),
+    words("password_hash", nullable=True, comment="argon2id; NULL: cannot log in until a password is set"),
+    words("comment", nullable=True),
+    at("created_at", nullable=False),
+    check_one_of("role", Role),
+    sqlite_autoincrement=True,
+)
+
+token_families = Table(
+    "token_families",
+    metadata,
+    own_key(),
+    public_id(),
+    refers("user_key", "users.key", cascade=True),
+    at("created_at", nullable=False),
+    at("expires_at", nullable=False, comment="of its newest refresh token"),
+    at("revoked_at", comment="NULL: its access tokens are good"),
+    Index(None, "user_key"),
+    Index(None, "expires_at"),
+    comment="one log-in: the access tokens and the chain of refresh tokens that came of it",
+)
+
+refresh_tokens = Table(
+    "refresh_tokens",
+    metadata,
+    own_key(),
+    refers("family_key", "token_families.key", cascade=True),
+    Column("token_hash", LargeBinary(32), nullable=False, unique=True, comment="SHA-256; the token itself is not kept"),
+    at("created_at", nullable=False),
+    at("used_at", comment="a second use revokes the family"),
+    Index(None, "family_key"),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    own_key(),
+    refers("user_key", "users.key", cascade=True),
+    words("operation"),
+    words("idempotency_key", comment="as the client sent it"),
+    words("fingerprint", comment="of the request that made the object"),
+    Column("response_id", PublicId, nullable=False),
+    at("created_at", nullable=False),
+    UniqueConstraint("user_key", "operation", "idempotency_key"),
+    Index(None, "created_at"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    own_key(),
+    at("at", nullable=False),
+    Column("user_key", Key, ForeignKey("users.key"), comment="NULL: the service itself, or nobody known"),
+    words("action"),
+    words("object_kind", nullable=True),
+    Column("object_id", PublicId),
+    Column("details", JsonObject),
+    words("address", nullable=True, comment="of the client"),
+    Index(None, "user_key"),
+    sqlite_autoincrement=True,
+)

@@ -1,0 +1,153 @@
+"""Sessions: families of refresh tokens. One log-in makes a family; revoking it ends all that came of that log-in."""
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from secrets import token_urlsafe
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, select, update
+
+from autodialer.clock import Clock
+from autodialer.model import User
+from autodialer.store.accounts.tables import refresh_tokens, token_families, users
+from autodialer.store.sql.column_types import new_id
+from autodialer.store.sql.engine import Database
+from autodialer.store.sql.rows import user_from
+
+REFRESH_LIFETIME = timedelta(days=30)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Issued:
+    """A new session."""
+
+    family_id: UUID
+    refresh_token: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rotated:
+    """A session that goes on with a new refresh token."""
+
+    user: User
+    family_id: UUID
+    refresh_token: str = field(repr=False)
+
+
+_ALIVE = (
+    select(users)
+    .join(token_families, token_families.c.user_key == users.c.key)
+    .where(
+        token_families.c.id == bindparam("family_id"),
+        token_families.c.revoked_at.is_(None),
+        token_families.c.expires_at > bindparam("now"),
+    )
+)
+
+
+class Tokens:
+    """The sessions of all users."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def new_family(self, user_key: int) -> Issued:
+        """Start a session. Sessions that have run out are cleared away on the way."""
+        now = self._clock.utcnow()
+        family_id = new_id()
+        with self._database.write() as connection:
+            connection.execute(delete(token_families).where(token_families.c.expires_at <= now))
+            family_key = connection.execute(
+                insert(token_families)
+                .values(id=family_id, user_key=user_key, created_at=now, expires_at=now + REFRESH_LIFETIME)
+                .returning(token_families.c.key)
+            ).scalar_one()
+            return Issued(family_id=family_id, refresh_token=_issue(connection, family_key, now))
+
+    def rotate(self, refresh_token: str) -> Rotated | None:
+        """Use a refresh token up for the next one; None when it is unknown, run out or revoked.
+
+        One that was used already revokes its family: either a thief has it or the owner lost a race with one
+        (RFC 6819 section 5.2.2.3).
+        """
+        now = self._clock.utcnow()
+        query = (
+            select(
+                refresh_tokens.c.key.label("token_key"),
+                refresh_tokens.c.used_at,
+                token_families.c.key.label("family_key"),
+                token_families.c.id.label("family_id"),
+                token_families.c.expires_at,
+                token_families.c.revoked_at,
+                *users.c,
+            )
+            .select_from(refresh_tokens)
+            .join(token_families, token_families.c.key == refresh_tokens.c.family_key)
+            .join(users, users.c.key == token_families.c.user_key)
+            .where(refresh_tokens.c.token_hash == hash_token(refresh_token))
+        )
+        with self._database.write() as connection:
+            row = connection.execute(query).one_or_none()
+            if row is None or row.revoked_at is not None or row.expires_at <= now:
+                return None
+            family = token_families.c.key == row.family_key
+            if row.used_at is not None:
+                connection.execute(update(token_families).where(family).values(revoked_at=now))
+                return None
+            connection.execute(update(refresh_tokens).where(refresh_tokens.c.key == row.token_key).values(used_at=now))
+            connection.execute(update(token_families).where(family).values(expires_at=now + REFRESH_LIFETIME))
+            token = _issue(connection, row.family_key, now)
+        return Rotated(user=user_from(row), family_id=row.family_id, refresh_token=token)
+
+    def revoke(self, refresh_token: str) -> bool:
+        """End the session of a refresh token (RFC 7009); False when there is no such token."""
+        family_key = (
+            select(refresh_tokens.c.family_key)
+            .where(refresh_tokens.c.token_hash == hash_token(refresh_token))
+            .scalar_subquery()
+        )
+        return self._revoke(token_families.c.key == family_key)
+
+    def revoke_family(self, family_id: UUID) -> bool:
+        """End one session; False when there is none such alive."""
+        return self._revoke(token_families.c.id == family_id)
+
+    def revoke_user(self, user_key: int) -> None:
+        """End all sessions of a user."""
+        with self._database.write() as connection:
+            revoke_families(connection, user_key, self._clock.utcnow())
+
+    def user_of_family(self, family_id: UUID) -> User | None:
+        """Whose session it is; None when its access tokens are not good (any more). Asked on every request."""
+        with self._database.read() as connection:
+            row = connection.execute(_ALIVE, {"family_id": family_id, "now": self._clock.utcnow()}).one_or_none()
+        return user_from(row) if row is not None else None
+
+    def _revoke(self, condition: ColumnElement[bool]) -> bool:
+        alive = update(token_families).where(condition, token_families.c.revoked_at.is_(None))
+        with self._database.write() as connection:
+            return connection.execute(alive.values(revoked_at=self._clock.utcnow())).rowcount > 0
+
+
+def revoke_families(connection: Connection, user_key: int, now: datetime) -> None:
+    """End all sessions of a user, within somebody's transaction."""
+    connection.execute(
+        update(token_families)
+        .where(token_families.c.user_key == user_key, token_families.c.revoked_at.is_(None))
+        .values(revoked_at=now)
+    )
+
+
+def hash_token(refresh_token: str) -> bytes:
+    """SHA-256; a token of 256 random bits needs no salt and no slow hash."""
+    return hashlib.sha256(refresh_token.encode()).digest()
+
+
+def _issue(connection: Connection, family_key: int, now: datetime) -> str:
+    token = token_urlsafe(32)
+    connection.execute(
+        insert(refresh_tokens).values(family_key=family_key, token_hash=hash_token(token), created_at=now)
+    )
+    return token

@@ -1,0 +1,161 @@
+"""Users and their passwords."""
+
+import unicodedata
+from secrets import token_urlsafe
+from typing import Any, TypedDict, Unpack
+from uuid import UUID
+
+from sqlalchemy import Connection, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from autodialer.clock import Clock
+from autodialer.errors import Conflict, NotFound
+from autodialer.model import Role, User
+from autodialer.store.accounts.tables import users
+from autodialer.store.accounts.tokens import revoke_families
+from autodialer.store.sql.column_types import new_id
+from autodialer.store.sql.engine import AnyRow, Database, is_duplicate
+from autodialer.store.sql.paging import DEFAULT_LIMIT, Page, fetch_page
+from autodialer.store.sql.rows import user_from
+from autodialer.store.sql.secrets import Secrets
+
+DEFAULT_ADMIN_LOGIN = "admin"
+
+
+class UserChanges(TypedDict, total=False):
+    """What an admin may change; what is absent stays."""
+
+    name: str
+    role: Role
+    comment: str | None
+
+
+class Users:
+    """The users."""
+
+    def __init__(self, database: Database, secrets: Secrets, clock: Clock) -> None:
+        self._database = database
+        self._secrets = secrets
+        self._clock = clock
+
+    def create(
+        self, *, login: str, password: str | None, name: str = "", role: Role = Role.USER, comment: str | None = None
+    ) -> User:
+        """A new user; without a password he cannot log in. Raises Conflict when the login is taken."""
+        values = {
+            "id": new_id(),
+            "login": fold_login(login),
+            "name": name or login,
+            "role": role.value,
+            "comment": comment,
+            "password_hash": self._secrets.hash_password(password) if password is not None else None,
+            "created_at": self._clock.utcnow(),
+        }
+        try:
+            with self._database.write() as connection:
+                return user_from(connection.execute(insert(users).values(values).returning(*users.c)).one())
+        except IntegrityError as exc:
+            if not is_duplicate(exc, "users.login"):
+                raise
+            raise Conflict(f"There is a user with the login {login!r} already.", field="login") from exc
+
+    def by_id(self, user_id: UUID) -> User:
+        """Raises NotFound."""
+        return self._one(users.c.id == user_id)
+
+    def by_key(self, key: int) -> User:
+        """Raises NotFound."""
+        return self._one(users.c.key == key)
+
+    def by_login(self, login: str) -> User | None:
+        """None when nobody has it."""
+        with self._database.read() as connection:
+            row = _row_of_login(connection, login)
+        return user_from(row) if row is not None else None
+
+    def verify(self, login: str, password: str) -> User | None:
+        """The user whose login and password these are. A wrong login takes as long as a wrong password."""
+        with self._database.read() as connection:
+            row = _row_of_login(connection, login)
+        password_hash = row.password_hash if row is not None else None
+        if not self._secrets.password_fits(password_hash, password) or row is None:
+            return None
+        if self._secrets.is_outdated(row.password_hash):
+            renewed = self._secrets.hash_password(password)
+            with self._database.write() as connection:
+                same = (users.c.key == row.key) & (users.c.password_hash == row.password_hash)
+                connection.execute(update(users).where(same).values(password_hash=renewed))
+        return user_from(row)
+
+    def set_password(self, user_key: int, password: str) -> None:
+        """The new password; all sessions of the user end in the same moment. Raises NotFound."""
+        password_hash = self._secrets.hash_password(password)
+        with self._database.write() as connection:
+            changed = connection.execute(
+                update(users).where(users.c.key == user_key).values(password_hash=password_hash)
+            )
+            if changed.rowcount == 0:
+                raise NotFound
+            revoke_families(connection, user_key, self._clock.utcnow())
+
+    def page(self, *, limit: int = DEFAULT_LIMIT, after: str | None = None) -> Page[User]:
+        """All users."""
+        with self._database.read() as connection:
+            return fetch_page(connection, select(users), users.c.key, user_from, limit=limit, after=after)
+
+    def update(self, user_id: UUID, **changes: Unpack[UserChanges]) -> User:
+        """Change what is given. Raises NotFound, and Conflict for taking the role from the last admin."""
+        with self._database.write() as connection:
+            row = connection.execute(select(users).where(users.c.id == user_id)).one_or_none()
+            if row is None:
+                raise NotFound
+            if changes.get("role", row.role) != Role.ADMIN and _is_last_admin(connection, row):
+                raise Conflict("This is the only admin who can log in; make another one first.", field="role")
+            if changes:
+                connection.execute(update(users).where(users.c.key == row.key).values(**changes))
+            return user_from(connection.execute(select(users).where(users.c.key == row.key)).one())
+
+    def ensure_admin(self, login: str | None, password: str | None) -> str | None:
+        """On the first start, make the admin (or give an existing user of that login the role and the password).
+
+        Returns the password when it had to be made up; None when it was given, or there is an admin already. An admin
+        without a password does not count.
+        """
+        with self._database.read() as connection:
+            if connection.execute(select(users.c.key).where(_can_administer()).limit(1)).first() is not None:
+                return None
+        chosen = password or token_urlsafe(12)
+        existing = self.by_login(login or DEFAULT_ADMIN_LOGIN)
+        if existing is None:
+            self.create(login=login or DEFAULT_ADMIN_LOGIN, password=chosen, role=Role.ADMIN)
+        else:
+            self.set_password(existing.key, chosen)
+            self.update(existing.id, role=Role.ADMIN)
+        return None if password else chosen
+
+    def _one(self, condition: Any) -> User:
+        with self._database.read() as connection:
+            row = connection.execute(select(users).where(condition)).one_or_none()
+        if row is None:
+            raise NotFound
+        return user_from(row)
+
+
+def fold_login(login: str) -> str:
+    """The one spelling under which a login is stored: keyboards differ in how they compose an accented letter."""
+    return unicodedata.normalize("NFC", login.strip())
+
+
+def _row_of_login(connection: Connection, login: str) -> AnyRow | None:
+    return connection.execute(select(users).where(users.c.login == fold_login(login))).one_or_none()
+
+
+def _can_administer() -> Any:
+    return (users.c.role == Role.ADMIN.value) & users.c.password_hash.is_not(None)
+
+
+def _is_last_admin(connection: Connection, row: AnyRow) -> bool:
+    if row.role != Role.ADMIN or row.password_hash is None:
+        return False
+    others = select(users.c.key).where(_can_administer() & (users.c.key != row.key)).limit(1)
+    return connection.execute(others).first() is None

@@ -1,0 +1,1 @@
+"""The calls that were made, their traces, and their tables."""

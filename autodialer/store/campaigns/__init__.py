@@ -1,0 +1,1 @@
+"""Campaigns: their rules, their states, and how far they are."""

@@ -1,0 +1,121 @@
+"""Campaigns, and where each of their subscribers stands."""
+
+from sqlalchemy import (
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    Table,
+    text,
+)
+
+from autodialer.store.sql.column_types import JsonObject, Key
+from autodialer.store.sql.shapes import (
+    at,
+    count,
+    flag,
+    integer,
+    metadata,
+    own_key,
+    public_id,
+    refers,
+    seconds,
+    state_of,
+    words,
+)
+from autodialer.store.sql.transitions import CAMPAIGN_SUBSCRIBERS, CAMPAIGNS
+
+campaigns = Table(
+    "campaigns",
+    metadata,
+    own_key(),
+    public_id(),
+    refers("owner_key", "users.key"),
+    words("name"),
+    state_of(CAMPAIGNS, "draft"),
+    refers("sound_key", "sounds.key"),
+    refers("callbase_key", "callbases.key"),
+    words("caller_id", nullable=True, comment="NULL: the trunk's"),
+    integer("max_channels"),
+    Column("cps", Float, nullable=False),
+    seconds("ring_timeout_s"),
+    seconds("max_call_s"),
+    integer("lead_in_ms"),
+    integer("max_attempts"),
+    seconds("min_played_s", nullable=True),
+    Column("retry", JsonObject, comment='JSON: {"busy": {"after_s": 300, "times": 3}, ...}'),
+    # What the keys of the callee do, `{"1": "confirm"}`; where one transfers; the wait for one after the sound.
+    Column("keys", JsonObject),
+    words("transfer_to", nullable=True),
+    seconds("key_wait_s", nullable=True),
+    flag("hidden", "behind a sample call; no list shows it"),
+    Column(
+        "next_subscriber_key",
+        Key,
+        nullable=False,
+        server_default=text("0"),
+        comment="how far the callbase has been walked: subscribers up to this key are in campaign_subscribers",
+    ),
+    at("created_at", nullable=False),
+    at("started_at"),
+    at("finished_at", comment="also when it was stopped"),
+    # JSON: {"start": "09:00", "end": "18:00", "days": ["mon", ...], "timezone": ..., "fallback_timezone": ...}
+    Column("calling_window", JsonObject),
+    Column("holidays", JsonObject),
+    at("starts_at"),
+    at("ends_at"),
+    # When, and by whose login, it was started, paused, resumed or stopped last.
+    at("moved_at"),
+    words("moved_by", nullable=True),
+    Column("final_total", Integer, comment="subscribers of the callbase when the campaign ended; NULL: it has not"),
+    # Caps across campaigns, by migration 0010; NULL: none.
+    Column("cap_day", Integer),
+    Column("cap_week", Integer),
+    CAMPAIGNS.check(),
+    Index(None, "owner_key"),
+    Index(None, "callbase_key"),
+    Index(None, "sound_key"),
+    Index(
+        "campaigns_running", "key", sqlite_where=text("state = 'running'"), postgresql_where=text("state = 'running'")
+    ),
+    sqlite_autoincrement=True,
+)
+
+campaign_trunks = Table(
+    "campaign_trunks",
+    metadata,
+    refers("campaign_key", "campaigns.key", cascade=True),
+    integer("position", comment="0 is preferred"),
+    refers("trunk_key", "trunks.key"),
+    PrimaryKeyConstraint("campaign_key", "position"),
+    Index(None, "trunk_key"),
+    sqlite_with_rowid=False,
+)
+
+campaign_origins = Table(
+    "campaign_origins",
+    metadata,
+    refers("campaign_key", "campaigns.key", cascade=True),
+    refers("origin_key", "campaigns.key", cascade=True),
+    PrimaryKeyConstraint("campaign_key", "origin_key"),
+    sqlite_with_rowid=False,
+    comment="earlier campaigns of the same callbase; whom one of them reached, the campaign does not call",
+)
+
+campaign_subscribers = Table(
+    "campaign_subscribers",
+    metadata,
+    Column("campaign_key", Key, ForeignKey("campaigns.key"), nullable=False),
+    # No foreign key: deleting subscribers by the million must not search this table for each of them.
+    Column("subscriber_key", Key, nullable=False, autoincrement=False),
+    state_of(CAMPAIGN_SUBSCRIBERS, "pending"),
+    words("reason", nullable=True, comment="the rule that ended the attempts, or why excluded: dnc"),
+    count("attempts", "its rows in calls but the cancelled ones"),
+    Column("retries_used", JsonObject, comment='JSON: {"busy": 1}'),
+    CAMPAIGN_SUBSCRIBERS.check(),
+    PrimaryKeyConstraint("campaign_key", "subscriber_key"),
+    sqlite_with_rowid=False,
+    comment="a subscriber within a campaign, from the moment the campaign's walk came to it",
+)

@@ -1,0 +1,1 @@
+"""What a report adds up, counted as the calls are written."""

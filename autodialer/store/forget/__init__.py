@@ -1,0 +1,1 @@
+"""What is forgotten: data past its time, and a person on request."""

@@ -1,0 +1,167 @@
+"""Erasing a person: who he was goes from all rows, what became of the calls stays in the statistics."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Text, delete, or_, select, type_coerce, update
+
+from autodialer.clock import Clock
+from autodialer.errors import NotFound
+from autodialer.model import JobState
+from autodialer.store.accounts.tables import audit
+from autodialer.store.calls.tables import call_traces, calls
+from autodialer.store.campaigns.tables import campaigns
+from autodialer.store.live.tables import trunk_checks
+from autodialer.store.queue.frequency import owner_of_call
+from autodialer.store.queue.tables import LIVE_JOB_STATES, call_jobs
+from autodialer.store.queue.turning_away import EXCLUDED_ERASED, exclude
+from autodialer.store.setup.callbases import ERASED
+from autodialer.store.setup.dnc import API, row_of
+from autodialer.store.setup.notation import notations
+from autodialer.store.setup.tables import callbases, dnc, subscribers, trunks
+from autodialer.store.sql.engine import AnyRow, Database, insert_into
+from autodialer.store.sql.owned import owned_by
+from autodialer.store.sql.transitions import is_one_of
+
+NOBODY: Mapping[str, Any] = {"number": "", "digits": "", "digit_times": (), "key_results": (), "message": None}
+"""What a call row of an erased person holds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Erasure:
+    """What was erased."""
+
+    subscribers: int
+    calls: int
+    traces: int
+    jobs_cancelled: int
+    """Calls that were still to be made."""
+    under_way: bool
+    """He is being called just now; that call is recorded without his number."""
+
+
+class Erasing:
+    """Erases people."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def erase(
+        self, subscriber_id: UUID, owner_key: int | None, *, all_callbases: bool = True, dnc_too: bool = False
+    ) -> Erasure:
+        """Erase the person behind a subscriber: from this callbase, or from all callbases and calls of its owner.
+
+        With `dnc_too` his number is entered in the owner's DNC list, so that he is not called again when he comes back
+        in another file. Who is erased already stays so. Raises NotFound.
+        """
+        with self._database.write() as connection:
+            row = _find(connection, subscriber_id, owner_key)
+            if row.number is None:
+                return Erasure(subscribers=0, calls=0, traces=0, jobs_cancelled=0, under_way=False)
+            numbers = [each for number in (row.number, row.second_number) if number for each in notations(number)]
+            people = _same_number(connection, row, numbers) if all_callbases else [row]
+            keys = [person.key for person in people]
+            jobs = _live_jobs(connection, people)
+            call_ids = _erase_calls(connection, row.owner_key, numbers, None if all_callbases else keys)
+            traces = _delete_traces(connection, [*call_ids, *(job.call_id for job in jobs)])
+            _erase_beside(connection, row.owner_key, numbers)
+            connection.execute(update(subscribers).where(subscribers.c.key.in_(keys)).values(ERASED))
+            if dnc_too:
+                entry = row_of(row.owner_key, row.number, source=API, at=self._clock.utcnow())
+                connection.execute(insert_into(self._database.dialect, dnc).values(entry).on_conflict_do_nothing())
+            return Erasure(
+                subscribers=len(keys),
+                calls=len(call_ids),
+                traces=traces,
+                jobs_cancelled=_cancel(connection, jobs),
+                under_way=any(job.state == JobState.DIALING for job in jobs),
+            )
+
+
+_PERSON = select(
+    subscribers.c.key,
+    subscribers.c.number,
+    subscribers.c.second_number,
+    subscribers.c.callbase_key,
+    callbases.c.owner_key,
+).join(callbases, callbases.c.key == subscribers.c.callbase_key)
+
+
+def _find(connection: Connection, subscriber_id: UUID, owner_key: int | None) -> AnyRow:
+    query = owned_by(_PERSON.where(subscribers.c.id == subscriber_id), callbases, owner_key)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise NotFound
+    return row
+
+
+def _same_number(connection: Connection, row: AnyRow, numbers: Collection[str]) -> Sequence[AnyRow]:
+    has_one = subscribers.c.number.in_(numbers) | subscribers.c.second_number.in_(numbers)
+    same = _PERSON.where(callbases.c.owner_key == row.owner_key, has_one)
+    return connection.execute(same).all()
+
+
+def _live_jobs(connection: Connection, people: Sequence[AnyRow]) -> Sequence[AnyRow]:
+    """Jobs of these subscribers that have not ended."""
+    query = (
+        select(
+            call_jobs.c.key,
+            call_jobs.c.call_id,
+            call_jobs.c.state,
+            call_jobs.c.campaign_key,
+            call_jobs.c.subscriber_key,
+        )
+        .join(campaigns, campaigns.c.key == call_jobs.c.campaign_key)
+        .where(
+            campaigns.c.callbase_key.in_({person.callbase_key for person in people}),
+            call_jobs.c.subscriber_key.in_([person.key for person in people]),
+            is_one_of(call_jobs.c.state, *LIVE_JOB_STATES),
+        )
+    )
+    return connection.execute(query).all()
+
+
+def _erase_calls(
+    connection: Connection, owner_key: int, numbers: Collection[str], subscriber_keys: Collection[int] | None
+) -> Sequence[UUID]:
+    """Blank the owner's calls of these numbers (of some subscribers only); returns their public ids."""
+    query = select(calls.c.key, calls.c.id).where(calls.c.number.in_(numbers), owner_of_call() == owner_key)
+    if subscriber_keys is not None:
+        query = query.where(calls.c.subscriber_key.in_(subscriber_keys))
+    found = connection.execute(query).all()
+    if found:
+        connection.execute(update(calls).where(calls.c.key.in_([row.key for row in found])).values(NOBODY))
+    return [row.id for row in found]
+
+
+def _delete_traces(connection: Connection, call_ids: Collection[UUID]) -> int:
+    if not call_ids:
+        return 0
+    return connection.execute(delete(call_traces).where(call_traces.c.call_id.in_(call_ids))).rowcount
+
+
+def _erase_beside(connection: Connection, owner_key: int, numbers: Collection[str]) -> None:
+    """The number where it stands beside subscribers and calls: the audit, checks of trunks, remarks in the DNC list."""
+    details = type_coerce(audit.c.details, Text)
+    named = or_(*(details.contains(f'"{number}"', autoescape=True) for number in numbers))
+    connection.execute(update(audit).where(named).values(details=None))
+    of_owner = select(trunks.c.key).where(trunks.c.owner_key == owner_key).scalar_subquery()
+    checked = trunk_checks.c.number.in_(numbers) & trunk_checks.c.trunk_key.in_(of_owner)
+    connection.execute(update(trunk_checks).where(checked).values(number=None))
+    remarked = (dnc.c.owner_key == owner_key) & dnc.c.number.in_(numbers)
+    connection.execute(update(dnc).where(remarked).values(comment=None))
+
+
+def _cancel(connection: Connection, jobs: Sequence[AnyRow]) -> int:
+    """Cancel those that are queued; returns how many."""
+    of_campaign: dict[int, dict[int, int]] = defaultdict(dict)
+    for job in jobs:
+        if job.state == JobState.QUEUED:
+            of_campaign[job.campaign_key][job.key] = job.subscriber_key
+    for campaign_key, subscriber_of in of_campaign.items():
+        exclude(connection, campaign_key, subscriber_of, dict.fromkeys(subscriber_of, EXCLUDED_ERASED))
+    return sum(len(queued) for queued in of_campaign.values())

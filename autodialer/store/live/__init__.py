@@ -1,0 +1,1 @@
+"""What passes between API and dialer: live state, commands, checks of trunks."""

@@ -1,0 +1,332 @@
+"""From a finished or interrupted call to its CDR, its job and its subscriber, within one transaction."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, and_, bindparam, insert, select, update
+
+from autodialer.model import (
+    SECOND_NUMBER,
+    CallOutcome,
+    Campaign,
+    CampaignState,
+    ClaimedJob,
+    Disposition,
+    JobResult,
+    JobState,
+    NextStep,
+    SubscriberState,
+)
+from autodialer.store.calls.tables import calls
+from autodialer.store.campaigns.stopping import STOPPED
+from autodialer.store.campaigns.tables import campaign_subscribers, campaigns
+from autodialer.store.figures.key_figures import count_keys
+from autodialer.store.queue.dialogs import forget
+from autodialer.store.queue.frequency import SPANS, Retry, put_off_retries
+from autodialer.store.queue.tables import call_jobs
+from autodialer.store.queue.turning_away import EXCLUDED_ERASED
+from autodialer.store.setup.callbases import BATCH_ROWS
+from autodialer.store.setup.second_number import DIALLED, number_after
+from autodialer.store.setup.tables import subscribers
+from autodialer.store.sql.column_types import new_id
+from autodialer.store.sql.engine import AnyRow
+from autodialer.store.sql.prepared import Prepared
+from autodialer.store.sql.rows import campaigns_from, select_campaigns
+from autodialer.store.sql.transitions import is_one_of
+
+logger = logging.getLogger(__name__)
+
+INTERRUPTED_MESSAGE = "The dialer stopped during this call, so how it ended is not known; the phone may have rung."
+OUTCOME_COLUMNS = (
+    "sip_code",
+    "sip_reason",
+    "q850_cause",
+    "retry_after_s",
+    "invited_at",
+    "ringing_at",
+    "answered_at",
+    "ended_at",
+    "pdd_s",
+    "duration_s",
+    "billsec_s",
+    "played_s",
+    "played_share",
+    "digits",
+    "digit_times",
+    "message",
+)
+"""Fields of CallOutcome whose columns have the same name and value."""
+
+_OF_JOB = call_jobs.c.key == bindparam("of_job")
+_OF_SUBSCRIBER = and_(
+    campaign_subscribers.c.campaign_key == bindparam("of_campaign"),
+    campaign_subscribers.c.subscriber_key == bindparam("of_subscriber"),
+)
+_MOVE_JOB = Prepared(update(call_jobs).where(_OF_JOB).values(state=bindparam("to_state")))
+_QUEUE_AGAIN = Prepared(
+    update(call_jobs)
+    .where(_OF_JOB)
+    .values(
+        state=JobState.QUEUED.value,
+        call_id=bindparam("next_call_id"),
+        not_before=bindparam("at"),
+        waits_for=bindparam("rule"),
+        trunk_key=None,
+        claimed_by=None,
+        claimed_at=None,
+    )
+)
+_MOVE_SUBSCRIBER = Prepared(
+    update(campaign_subscribers)
+    .where(_OF_SUBSCRIBER)
+    .values(
+        state=bindparam("to_state"),
+        reason=bindparam("why"),
+        attempts=campaign_subscribers.c.attempts + bindparam("counted"),
+        retries_used=bindparam("used"),
+    )
+)
+_ADD_CALL = Prepared(insert(calls), columns=[column.name for column in calls.c if column.name != "key"])
+
+_DIALING_OF = (
+    select(
+        call_jobs.c.key,
+        call_jobs.c.call_id,
+        campaigns.c.state,
+        campaigns.c.hidden,
+        campaigns.c.owner_key,
+        campaigns.c.cap_day,
+        campaigns.c.cap_week,
+        subscribers.c.number.is_(None).label("erased"),
+    )
+    .join(campaigns, campaigns.c.key == call_jobs.c.campaign_key)
+    .join(subscribers, subscribers.c.key == call_jobs.c.subscriber_key)
+    .where(
+        call_jobs.c.key.in_(bindparam("keys", expanding=True)),
+        is_one_of(call_jobs.c.state, JobState.DIALING),
+    )
+)
+
+
+def record(connection: Connection, results: Sequence[JobResult], now: datetime) -> None:
+    """Store finished calls; those whose job does not dial that call any more are dropped."""
+    rows = connection.execute(_DIALING_OF, {"keys": [result.job.key for result in results]})
+    dialing = {(row.key, row.call_id): row for row in rows}
+    accepted, retries = [], []
+    for result in results:
+        row = dialing.pop((result.job.key, result.job.call_id), None)
+        if row is None:
+            logger.warning("%s: no job dials this call any more, its outcome is dropped", result.job.call_id)
+        else:
+            known = _without_person(result) if row.erased else result
+            accepted.append((known, ends := _why_it_ends(row, result)))
+            if ends is None and result.next_step.job_state is JobState.QUEUED:
+                retries.append(_retry_of(row, result, now))
+    _store(connection, accepted, now)
+    forget(connection, [result.job.call_id for result in results if result.outcome.answered_at])
+    put_off_retries(connection, retries)
+
+
+def _retry_of(row: AnyRow, result: JobResult, now: datetime) -> Retry:
+    job = result.job
+    return Retry(
+        job_key=job.key,
+        campaign_key=job.campaign_key,
+        subscriber_key=job.subscriber_key,
+        number=(job.second_number if result.next_step.rule == SECOND_NUMBER else None) or job.number,
+        owner_key=row.owner_key,
+        caps={rule: getattr(row, rule) for rule in SPANS},
+        not_before=result.next_step.not_before or now,
+    )
+
+
+def release(connection: Connection, jobs: Sequence[ClaimedJob], not_before: datetime) -> None:
+    """Put claimed jobs back whose call never left; those of a stopped campaign are cancelled."""
+    rows = connection.execute(_DIALING_OF, {"keys": [job.key for job in jobs]})
+    states = {(row.key, row.call_id): row.state for row in rows}
+    held = [job for job in jobs if (job.key, job.call_id) in states]
+    stopped = [job for job in held if states[job.key, job.call_id] == CampaignState.STOPPED]
+    if held:
+        again = [{"of_job": job.key, "next_call_id": job.call_id, "at": not_before, "rule": None} for job in held]
+        _QUEUE_AGAIN.execute(connection, again)
+    if stopped:
+        _MOVE_JOB.execute(connection, [{"of_job": job.key, "to_state": JobState.CANCELLED.value} for job in stopped])
+        _MOVE_SUBSCRIBER.execute(connection, [_stopped_subscriber(job) for job in stopped])
+
+
+def _stopped_subscriber(job: ClaimedJob) -> dict[str, Any]:
+    return {
+        "of_campaign": job.campaign_key,
+        "of_subscriber": job.subscriber_key,
+        "to_state": SubscriberState.EXHAUSTED.value,
+        "why": STOPPED,
+        "counted": 0,
+        "used": job.retries_used,
+    }
+
+
+def recover_batch(
+    connection: Connection,
+    claimed_by: str | None,
+    now: datetime,
+    decide: Callable[[Campaign, ClaimedJob], NextStep],
+) -> int:
+    """Interrupt up to 500 jobs that are being dialled by nobody; returns how many."""
+    rows = connection.execute(_abandoned(claimed_by)).all()
+    if not rows:
+        return 0
+    connection.execute(
+        update(call_jobs).where(call_jobs.c.key.in_([row.key for row in rows])).values(state=JobState.INTERRUPTED.value)
+    )
+    found = connection.execute(select_campaigns().where(campaigns.c.key.in_({row.campaign_key for row in rows}))).all()
+    by_key = {campaign.key: campaign for campaign in campaigns_from(connection, found)}
+    accepted = []
+    for row in rows:
+        job = _claimed_from(row)
+        campaign = by_key[job.campaign_key]
+        outcome = CallOutcome(
+            disposition=Disposition.INTERRUPTED,
+            invited_at=row.claimed_at,
+            ended_at=max(now, row.claimed_at),
+            message=INTERRUPTED_MESSAGE,
+        )
+        result = JobResult(job=job, outcome=outcome, next_step=decide(campaign, job))
+        accepted.append((result, STOPPED if campaign.state is CampaignState.STOPPED else None))
+        logger.info("%s: interrupted, claimed by %s", job.call_id, row.claimed_by)
+    _store(connection, accepted, now)
+    return len(rows)
+
+
+def _abandoned(claimed_by: str | None) -> Any:
+    query = (
+        select(
+            call_jobs,
+            DIALLED.label("number"),
+            subscribers.c.second_number,
+            campaign_subscribers.c.attempts,
+            campaign_subscribers.c.retries_used,
+        )
+        .join(subscribers, subscribers.c.key == call_jobs.c.subscriber_key)
+        .join(
+            campaign_subscribers,
+            and_(
+                campaign_subscribers.c.campaign_key == call_jobs.c.campaign_key,
+                campaign_subscribers.c.subscriber_key == call_jobs.c.subscriber_key,
+            ),
+        )
+        .where(is_one_of(call_jobs.c.state, JobState.DIALING))
+        .limit(BATCH_ROWS)
+    )
+    return query if claimed_by is None else query.where(call_jobs.c.claimed_by == claimed_by)
+
+
+def _claimed_from(row: AnyRow) -> ClaimedJob:
+    return ClaimedJob(
+        key=row.key,
+        call_id=row.call_id,
+        campaign_key=row.campaign_key,
+        trunk_key=row.trunk_key,
+        subscriber_key=row.subscriber_key,
+        number=row.number or "",
+        attempt=row.attempts + 1,
+        retries_used=row.retries_used,
+        claimed_at=row.claimed_at,
+        second_number=number_after(row),
+    )
+
+
+def _why_it_ends(row: AnyRow, result: JobResult) -> str | None:
+    """The rule by which no next attempt is queued, even if the policy wants one; None: it may be."""
+    if row.erased:
+        return EXCLUDED_ERASED
+    cancelled_sample = row.hidden and result.outcome.disposition is Disposition.CANCELLED
+    return STOPPED if row.state == CampaignState.STOPPED or cancelled_sample else None
+
+
+def _without_person(result: JobResult) -> JobResult:
+    """He was erased while he was being called."""
+    outcome = replace(result.outcome, digits="", digit_times=(), message=None)
+    return replace(result, job=replace(result.job, number=""), outcome=outcome, key_results=())
+
+
+def _store(connection: Connection, accepted: Sequence[tuple[JobResult, str | None]], now: datetime) -> None:
+    if not accepted:
+        return
+    ended: list[dict[str, Any]] = []
+    again: list[dict[str, Any]] = []
+    cancelled: list[dict[str, Any]] = []
+    records, people = [], []
+    for result, end in accepted:
+        step, of_job = result.next_step, {"of_job": result.job.key}
+        ends = _end_of(step, end)
+        if ends:
+            cancelled.append(of_job)
+        elif step.job_state is JobState.DONE:
+            ended.append({**of_job, "to_state": JobState.DONE.value})
+        else:
+            again.append({**of_job, "next_call_id": new_id(), "at": step.not_before or now, "rule": step.rule})
+        records.append(_call_values(result, ends=ends))
+        people.append(_subscriber_values(result, ends=ends))
+    _ADD_CALL.execute(connection, records)
+    if ended:
+        _MOVE_JOB.execute(connection, ended)
+    if again:
+        _QUEUE_AGAIN.execute(connection, again)
+    for state in (JobState.QUEUED, JobState.CANCELLED) if cancelled else ():
+        _MOVE_JOB.execute(connection, [{**of_job, "to_state": state.value} for of_job in cancelled])
+    _MOVE_SUBSCRIBER.execute(connection, people)
+    count_keys(connection, [result for result, _ in accepted if result.key_results])
+
+
+def _end_of(step: NextStep, end: str | None) -> str | None:
+    """The rule that cancels the job; None: it is done by its policy, or queued again."""
+    if step.job_state is JobState.QUEUED:
+        return end
+    return None if step.job_state is JobState.DONE else end or STOPPED
+
+
+def _call_values(result: JobResult, *, ends: str | None) -> dict[str, Any]:
+    job, outcome, step = result.job, result.outcome, result.next_step
+    rtp = outcome.rtp
+    return {name: getattr(outcome, name) for name in OUTCOME_COLUMNS} | {
+        "id": job.call_id,
+        "campaign_key": job.campaign_key,
+        "subscriber_key": job.subscriber_key,
+        "trunk_key": job.trunk_key,
+        "number": job.number,
+        "attempt": job.attempt,
+        "disposition": outcome.disposition.value,
+        "cause": outcome.cause.value if outcome.cause else None,
+        "ended_by": outcome.ended_by.value if outcome.ended_by else None,
+        "rtp_sent": rtp.sent if rtp else None,
+        "rtp_received": rtp.received if rtp else None,
+        "rtp_lost": rtp.lost if rtp else None,
+        "rtp_jitter_ms": rtp.jitter_ms if rtp else None,
+        "rtp_remote_lost": rtp.remote_lost if rtp else None,
+        "rtp_round_trip_ms": rtp.round_trip_ms if rtp else None,
+        "rtp_one_way_audio": rtp.one_way_audio if rtp else None,
+        "key_results": result.key_results,
+        "next_at": None if ends else step.not_before,
+        "next_rule": ends or step.rule,
+    }
+
+
+def _subscriber_values(result: JobResult, *, ends: str | None) -> dict[str, Any]:
+    step, job = result.next_step, result.job
+    retried = step.job_state is JobState.QUEUED and step.counts_as_attempt and not ends
+    over = ends is not None or step.subscriber_state is not SubscriberState.IN_PROGRESS
+    return {
+        "of_campaign": job.campaign_key,
+        "of_subscriber": job.subscriber_key,
+        "to_state": (SubscriberState.EXHAUSTED if ends else step.subscriber_state).value,
+        "why": (ends or step.rule) if over else None,
+        "counted": int(step.counts_as_attempt),
+        "used": _with_one_more(job.retries_used, step.rule) if retried else job.retries_used,
+    }
+
+
+def _with_one_more(used: Mapping[str, int], rule: str) -> dict[str, int]:
+    return {**used, rule: used.get(rule, 0) + 1}

@@ -1,0 +1,358 @@
+"""The queue of call jobs, as the dialer works on it. Every method is one transaction, and one commit."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    and_,
+    bindparam,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    type_coerce,
+    update,
+)
+
+from autodialer.model import (
+    Campaign,
+    CampaignState,
+    ClaimedJob,
+    ClaimRequest,
+    JobResult,
+    JobState,
+    NextStep,
+    SubscriberState,
+)
+from autodialer.store.campaigns.cloning import REACHED_BEFORE, WAS_REACHED
+from autodialer.store.campaigns.stopping import ENDED, cancel_queued
+from autodialer.store.campaigns.tables import campaign_subscribers, campaigns
+from autodialer.store.queue import dialogs, outcomes
+from autodialer.store.queue.dialogs import KeptDialog
+from autodialer.store.queue.tables import LIVE_JOB_STATES, call_jobs
+from autodialer.store.queue.turning_away import turn_away
+from autodialer.store.setup.dnc import is_barred
+from autodialer.store.setup.second_number import DIALLED, number_after
+from autodialer.store.setup.tables import callbases, subscribers
+from autodialer.store.sql.column_types import MILLISECOND, new_id
+from autodialer.store.sql.engine import AnyRow, Database
+from autodialer.store.sql.prepared import Prepared
+from autodialer.store.sql.rows import campaigns_from, select_campaigns
+from autodialer.store.sql.transitions import CallbaseState, is_one_of
+
+RUNNING = is_one_of(campaigns.c.state, CampaignState.RUNNING)
+_RUNNING_CAMPAIGNS = select_campaigns().where(RUNNING).order_by(campaigns.c.key)
+READY = is_one_of(callbases.c.state, CallbaseState.READY)
+BATCHES_AT_ONCE = 10
+"""Most batches walked over at once when nobody in them is to be called."""
+MOST_LOOKS = 6
+"""How often a claim looks for others in place of those who may not be called, ..."""
+MORE_CANDIDATES = 100
+"""... and how many more than it needs it then looks at."""
+
+
+class Queue:
+    """The call jobs of all campaigns."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def running_campaigns(self) -> list[Campaign]:
+        """Campaigns in state `running`, sample calls too, oldest first."""
+        with self._database.read() as connection:
+            rows = connection.execute(_RUNNING_CAMPAIGNS).all()
+            return campaigns_from(connection, rows) if rows else []
+
+    def enqueue_due(self, now: datetime, batch: int = 500) -> int:
+        """Make jobs of the next subscribers of every running campaign that has few due; returns how many jobs.
+
+        Nobody is walked over and nobody twice: the position moves in the same transaction. Without anything to do this
+        takes one cheap read.
+        """
+        with self._database.read() as connection:
+            hungry = connection.execute(_HUNGRY, {"now": now, "enough": batch // 2}).all()
+        made = 0
+        for campaign in hungry:
+            for _ in range(BATCHES_AT_ONCE):
+                with self._database.write() as connection:
+                    walked, jobs = _enqueue(connection, campaign.key, now, batch)
+                made += jobs
+                if jobs or not walked:
+                    break
+        return made
+
+    def record_and_claim(
+        self,
+        results: Sequence[JobResult],
+        requests: Sequence[ClaimRequest],
+        claimed_by: str,
+        now: datetime,
+        *,
+        answered: Sequence[KeptDialog] = (),
+    ) -> list[ClaimedJob]:
+        """What a dialer's tick brings, as one commit: keep the dialogs of `answered` calls, `record`, `claim`."""
+        requests = [request for request in requests if request.limit > 0]
+        if not results and not requests and not answered:
+            return []
+        with self._database.write() as connection:
+            dialogs.keep(connection, answered)
+            if results:
+                outcomes.record(connection, results, now)
+            return [job for request in requests for job in _claim(connection, request, claimed_by, now)]
+
+    def claim(self, requests: Sequence[ClaimRequest], claimed_by: str, now: datetime) -> list[ClaimedJob]:
+        """Make due jobs ours, at most `limit` a request; once this returns, their claims are committed.
+
+        Jobs of campaigns that do not run are left alone. Numbers on the DNC list are excluded in this very transaction.
+        """
+        return self.record_and_claim([], requests, claimed_by, now)
+
+    def record(self, results: Sequence[JobResult], now: datetime) -> None:
+        """Store calls that have ended, with what follows from them.
+
+        A job of a stopped campaign that would be queued again is cancelled instead; so is a sample call that was
+        cancelled. A result whose job does not dial that call (any more) is logged and dropped, so that recording once
+        more after an error does no harm.
+        """
+        self.record_and_claim(results, [], "", now)
+
+    def release(self, jobs: Sequence[ClaimedJob], not_before: datetime) -> None:
+        """Give back claimed jobs whose INVITE could not leave: no call was made, no attempt is counted."""
+        with self._database.write() as connection:
+            outcomes.release(connection, jobs, not_before)
+
+    def postpone_waiting(self, span: timedelta) -> None:
+        """Every queued job is due so much later, or earlier when it is negative: the clock was set."""
+        moved = update(call_jobs).where(is_one_of(call_jobs.c.state, JobState.QUEUED))
+        by = literal(span // MILLISECOND, BigInteger)
+        with self._database.write() as connection:
+            connection.execute(moved.values(not_before=type_coerce(call_jobs.c.not_before, BigInteger) + by))
+
+    def recover(self, claimed_by: str | None, now: datetime, decide: Callable[[Campaign, ClaimedJob], NextStep]) -> int:
+        """Turn every job with a committed claim and no outcome into `interrupted`, with a call row; returns how many.
+
+        `claimed_by` is the instance of a dialer that is known to be dead; None: all, for a dialer that starts and is
+        the only one. `decide` says what becomes of each job.
+        """
+        recovered = 0
+        while True:
+            with self._database.write() as connection:
+                done = outcomes.recover_batch(connection, claimed_by, now, decide)
+            recovered += done
+            if not done:
+                return recovered
+
+    def finish_campaigns(self, now: datetime) -> list[UUID]:
+        """Finish running campaigns whose callbase is walked through and whose last job has ended; returns their ids."""
+        with self._database.read() as connection:
+            if not connection.execute(_OVER).all():
+                return []
+        with self._database.write() as connection:
+            keys = connection.execute(_OVER).scalars().all()
+            finish = update(campaigns).where(campaigns.c.key.in_(keys)).values(_finished(now))
+            return list(connection.execute(finish.returning(campaigns.c.id)).scalars())
+
+    def end_overdue(self, now: datetime) -> list[UUID]:
+        """Campaigns past their `ends_at`: cancel what is queued, finish those without a live call; returns their ids.
+
+        Who was never called stays pending; who waited for another attempt is exhausted with the reason `ended`.
+        """
+        overdue = select(campaigns.c.key).where(RUNNING, campaigns.c.ends_at <= now)
+        with self._database.read() as connection:
+            keys = connection.execute(overdue).scalars().all()
+        if not keys:
+            return []
+        for key in keys:
+            cancel_queued(self._database, key, reason=ENDED)
+        ready = update(campaigns).where(campaigns.c.key.in_(keys), RUNNING, ~_LIVE_JOB)
+        with self._database.write() as connection:
+            return list(connection.execute(ready.values(_finished(now)).returning(campaigns.c.id)).scalars())
+
+    def dialing_counts(self) -> dict[tuple[int, int], int]:
+        """Calls under way by (campaign key, trunk key)."""
+        by = (call_jobs.c.campaign_key, call_jobs.c.trunk_key)
+        query = select(*by, func.count()).where(is_one_of(call_jobs.c.state, JobState.DIALING)).group_by(*by)
+        with self._database.read() as connection:
+            return {(row[0], row[1]): row[2] for row in connection.execute(query)}
+
+
+_AHEAD = and_(
+    subscribers.c.callbase_key == campaigns.c.callbase_key, subscribers.c.key > campaigns.c.next_subscriber_key
+)
+"""Subscribers that the campaign's walk has not come to."""
+
+_ENOUGH_DUE = (
+    select(call_jobs.c.key)
+    .where(
+        call_jobs.c.campaign_key == campaigns.c.key,
+        is_one_of(call_jobs.c.state, JobState.QUEUED),
+        call_jobs.c.not_before <= bindparam("now"),
+    )
+    .limit(1)
+    .offset(bindparam("enough"))
+    .correlate(campaigns)
+    .scalar_subquery()
+)
+_HUNGRY = (
+    select(campaigns.c.key)
+    .join(callbases, callbases.c.key == campaigns.c.callbase_key)
+    .where(RUNNING, READY, _ENOUGH_DUE.is_(None), exists().where(_AHEAD))
+)
+
+_LIVE_JOB = exists().where(call_jobs.c.campaign_key == campaigns.c.key, is_one_of(call_jobs.c.state, *LIVE_JOB_STATES))
+_OVER = (
+    select(campaigns.c.key)
+    .join(callbases, callbases.c.key == campaigns.c.callbase_key)
+    .where(
+        RUNNING,
+        is_one_of(callbases.c.state, CallbaseState.READY, CallbaseState.FAILED),
+        ~exists().where(_AHEAD),
+        ~_LIVE_JOB,
+    )
+)
+"""Campaigns with nothing left to do."""
+
+
+def _finished(now: datetime) -> dict[str, Any]:
+    """What a campaign becomes when it is finished."""
+    total = select(callbases.c.imported).where(callbases.c.key == campaigns.c.callbase_key).scalar_subquery()
+    return {"state": CampaignState.FINISHED.value, "finished_at": now, "final_total": total}
+
+
+_ADD_SUBSCRIBER = Prepared(insert(campaign_subscribers), columns=["campaign_key", "subscriber_key"])
+_ADD_EXCLUDED = Prepared(insert(campaign_subscribers), columns=["campaign_key", "subscriber_key", "state", "reason"])
+_ADD_JOB = Prepared(insert(call_jobs), columns=["campaign_key", "subscriber_key", "call_id", "not_before"])
+
+
+def _enqueue(connection: Connection, campaign_key: int, now: datetime, batch: int) -> tuple[int, int]:
+    """Walk on by a batch; returns how many subscribers that were and how many jobs came of it."""
+    ahead = (
+        select(subscribers.c.key, WAS_REACHED.label("was_reached"))
+        .select_from(subscribers)
+        .join(campaigns, campaigns.c.callbase_key == subscribers.c.callbase_key)
+        .where(campaigns.c.key == campaign_key, RUNNING, _AHEAD)
+        .order_by(subscribers.c.key)
+        .limit(batch)
+    )
+    rows = connection.execute(ahead).all()
+    if not rows:
+        return 0, 0
+    both = [{"campaign_key": campaign_key, "subscriber_key": row.key} for row in rows if not row.was_reached]
+    excluded = {"campaign_key": campaign_key, "state": SubscriberState.EXCLUDED.value, "reason": REACHED_BEFORE}
+    others = [{**excluded, "subscriber_key": row.key} for row in rows if row.was_reached]
+    if both:
+        _ADD_SUBSCRIBER.execute(connection, both)
+        _ADD_JOB.execute(connection, [{**row, "call_id": new_id(), "not_before": now} for row in both])
+    if others:
+        _ADD_EXCLUDED.execute(connection, others)
+    moved = update(campaigns).where(campaigns.c.key == campaign_key).values(next_subscriber_key=rows[-1].key)
+    connection.execute(moved)
+    return len(rows), len(both)
+
+
+_CANDIDATES = (
+    select(
+        call_jobs.c.key,
+        call_jobs.c.call_id,
+        call_jobs.c.subscriber_key,
+        DIALLED.label("number"),
+        subscribers.c.second_number,
+        campaign_subscribers.c.attempts,
+        campaign_subscribers.c.retries_used,
+        campaigns.c.owner_key,
+        campaigns.c.cap_day,
+        campaigns.c.cap_week,
+        campaigns.c.max_attempts,
+        campaigns.c.ends_at,
+        func.coalesce(subscribers.c.timezone, subscribers.c.number_zone, "").label("zone"),
+        or_(
+            is_barred(subscribers.c.number, campaigns.c.owner_key),
+            # A person who is not to be called is not called at another number either.
+            subscribers.c.second_number.is_not(None) & is_barred(subscribers.c.second_number, campaigns.c.owner_key),
+        ).label("on_dnc"),
+    )
+    .join(campaigns, campaigns.c.key == call_jobs.c.campaign_key)
+    .join(
+        campaign_subscribers,
+        and_(
+            campaign_subscribers.c.campaign_key == call_jobs.c.campaign_key,
+            campaign_subscribers.c.subscriber_key == call_jobs.c.subscriber_key,
+        ),
+    )
+    .join(subscribers, subscribers.c.key == call_jobs.c.subscriber_key)
+    .where(
+        call_jobs.c.campaign_key == bindparam("campaign"),
+        is_one_of(call_jobs.c.state, JobState.QUEUED),
+        call_jobs.c.not_before <= bindparam("now"),
+        RUNNING,
+    )
+    .order_by(call_jobs.c.not_before, call_jobs.c.key)
+    .limit(bindparam("most"))
+)
+
+
+_TAKE = Prepared(
+    update(call_jobs)
+    .where(call_jobs.c.key == bindparam("of_job"))
+    .values(
+        state=JobState.DIALING.value,
+        trunk_key=bindparam("on_trunk"),
+        claimed_by=bindparam("by"),
+        claimed_at=bindparam("at"),
+    )
+)
+_BEGIN_SUBSCRIBER = Prepared(
+    update(campaign_subscribers)
+    .where(
+        campaign_subscribers.c.campaign_key == bindparam("of_campaign"),
+        campaign_subscribers.c.subscriber_key == bindparam("of_subscriber"),
+        is_one_of(campaign_subscribers.c.state, SubscriberState.PENDING),
+    )
+    .values(state=SubscriberState.IN_PROGRESS.value)
+)
+
+
+def _claim(connection: Connection, request: ClaimRequest, claimed_by: str, now: datetime) -> list[ClaimedJob]:
+    jobs = [
+        ClaimedJob(
+            key=row.key,
+            call_id=row.call_id,
+            campaign_key=request.campaign_key,
+            trunk_key=request.trunk_key,
+            subscriber_key=row.subscriber_key,
+            number=row.number,
+            attempt=row.attempts + 1,
+            retries_used=row.retries_used,
+            claimed_at=now,
+            second_number=number_after(row),
+        )
+        for row in _callable(connection, request, now)
+    ]
+    if jobs:
+        taken = [{"of_job": job.key, "on_trunk": job.trunk_key, "by": claimed_by, "at": now} for job in jobs]
+        begun = [{"of_campaign": job.campaign_key, "of_subscriber": job.subscriber_key} for job in jobs]
+        _TAKE.execute(connection, taken)
+        _BEGIN_SUBSCRIBER.execute(connection, begun)
+    return jobs
+
+
+def _callable(connection: Connection, request: ClaimRequest, now: datetime) -> Sequence[AnyRow]:
+    """The candidates that may be called; the others are excluded or put off, and others come in their place.
+
+    A campaign of which hardly anybody may be called is gone through in several ticks: a claim must not hold up others.
+    """
+    wanted = {"campaign": request.campaign_key, "now": now, "most": request.limit}
+    kept: Sequence[AnyRow] = []
+    for _ in range(MOST_LOOKS):
+        rows = connection.execute(_CANDIDATES, wanted).all()
+        kept = turn_away(connection, request, rows, now)
+        if len(kept) == len(rows):
+            break
+        wanted["most"] = request.limit + MORE_CANDIDATES
+    return kept[: request.limit]

@@ -1,0 +1,85 @@
+"""The call jobs, and the dialogs of those who were picked up."""
+
+from sqlalchemy import (
+    Column,
+    ForeignKeyConstraint,
+    Index,
+    Table,
+    text,
+)
+
+from autodialer.model import JobState
+from autodialer.store.sql.column_types import Key, PublicId
+from autodialer.store.sql.shapes import (
+    at,
+    metadata,
+    own_key,
+    refers,
+    state_of,
+    words,
+)
+from autodialer.store.sql.transitions import CALL_JOBS
+
+LIVE_JOB_STATES = (JobState.QUEUED, JobState.DIALING, JobState.INTERRUPTED)
+WAITING_JOB = "state = 'queued' AND waits_for IS NOT NULL"
+LIVE_JOB = "state IN ('queued', 'dialing', 'interrupted')"
+
+call_jobs = Table(
+    "call_jobs",
+    metadata,
+    own_key(),
+    Column("call_id", PublicId, nullable=False, unique=True, comment="public id of the call it will make or made last"),
+    Column("campaign_key", Key, nullable=False),
+    Column("subscriber_key", Key, nullable=False),
+    refers("trunk_key", "trunks.key", nullable=True),
+    state_of(CALL_JOBS, "queued"),
+    at("not_before", nullable=False, comment="not to be claimed earlier"),
+    words("claimed_by", nullable=True, comment="instance of the dialer"),
+    at("claimed_at", comment="committed before the INVITE leaves"),
+    words("waits_for", nullable=True),  # by migration 0010: the rule that made `not_before`; NULL: the first attempt
+    CALL_JOBS.check(),
+    ForeignKeyConstraint(
+        ["campaign_key", "subscriber_key"], ["campaign_subscribers.campaign_key", "campaign_subscribers.subscriber_key"]
+    ),
+    Index(
+        "call_jobs_one_live",
+        "campaign_key",
+        "subscriber_key",
+        unique=True,
+        sqlite_where=text(LIVE_JOB),
+        postgresql_where=text(LIVE_JOB),
+    ),
+    Index(
+        "call_jobs_due",
+        "campaign_key",
+        "not_before",
+        sqlite_where=text("state = 'queued'"),
+        postgresql_where=text("state = 'queued'"),
+    ),
+    Index(
+        "call_jobs_waiting",
+        "campaign_key",
+        "waits_for",
+        "not_before",
+        "state",
+        sqlite_where=text(WAITING_JOB),
+        postgresql_where=text(WAITING_JOB),
+    ),
+    Index(
+        "call_jobs_dialing",
+        "campaign_key",
+        "trunk_key",
+        sqlite_where=text("state = 'dialing'"),
+        postgresql_where=text("state = 'dialing'"),
+    ),
+)
+
+dialogs = Table(
+    "dialogs",
+    metadata,
+    Column("call_id", PublicId, primary_key=True),
+    refers("trunk_key", "trunks.key", cascade=True),
+    words("dialog", comment="JSON: what a BYE needs, as the SIP core wrote it; no password"),
+    sqlite_with_rowid=False,
+    comment="calls that are answered and not over; the row goes in the commit of the call's outcome",
+)

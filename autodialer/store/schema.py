@@ -1,0 +1,69 @@
+"""The tables. What is here and what the migrations make is compared by a test.
+
+Keys are the database's integers and stay inside; `id` is the public UUID. Times are milliseconds since the epoch, UTC.
+The keys of what a user makes are never given to another object (AUTOINCREMENT), because live state is kept by key.
+"""
+
+from autodialer.store.accounts.tables import audit, idempotency_keys, refresh_tokens, token_families, users
+from autodialer.store.calls.tables import call_traces, calls
+from autodialer.store.campaigns.tables import (
+    campaign_origins,
+    campaign_subscribers,
+    campaign_trunks,
+    campaigns,
+)
+from autodialer.store.figures.tables import call_counts, call_spreads, callbase_zones, key_counts, subscriber_counts
+from autodialer.store.live.tables import campaign_status, commands, dialers, trunk_checks, trunk_status
+from autodialer.store.queue.tables import call_jobs, dialogs
+from autodialer.store.setup.tables import (
+    callbases,
+    dnc,
+    dnc_imports,
+    dnc_rejected_rows,
+    numbering_codes,
+    numbering_files,
+    numbering_ranges,
+    rejected_rows,
+    sounds,
+    subscribers,
+    trunks,
+)
+from autodialer.store.sql.shapes import metadata
+
+__all__ = [
+    "audit",
+    "call_counts",
+    "call_jobs",
+    "call_spreads",
+    "call_traces",
+    "callbase_zones",
+    "callbases",
+    "calls",
+    "campaign_origins",
+    "campaign_status",
+    "campaign_subscribers",
+    "campaign_trunks",
+    "campaigns",
+    "commands",
+    "dialers",
+    "dialogs",
+    "dnc",
+    "dnc_imports",
+    "dnc_rejected_rows",
+    "idempotency_keys",
+    "key_counts",
+    "metadata",
+    "numbering_codes",
+    "numbering_files",
+    "numbering_ranges",
+    "refresh_tokens",
+    "rejected_rows",
+    "sounds",
+    "subscriber_counts",
+    "subscribers",
+    "token_families",
+    "trunk_checks",
+    "trunk_status",
+    "trunks",
+    "users",
+]

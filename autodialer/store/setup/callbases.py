@@ -1,0 +1,335 @@
+"""Callbases and their import: rows come in batches, so that a claim never waits long for the write lock."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, insert, select, update
+
+from autodialer.clock import Clock
+from autodialer.errors import Conflict, NotFound
+from autodialer.model import Callbase
+from autodialer.store.campaigns.tables import campaigns
+from autodialer.store.figures.tables import callbase_zones
+from autodialer.store.setup.tables import callbases, rejected_rows, subscribers
+from autodialer.store.sql.column_types import new_id
+from autodialer.store.sql.engine import AnyRow, Database, insert_into
+from autodialer.store.sql.owned import fetch_owned, not_deleted, owned_by, refuse_while_in_use
+from autodialer.store.sql.paging import DEFAULT_LIMIT, Page, fetch_page
+from autodialer.store.sql.prepared import Prepared
+from autodialer.store.sql.rows import callbase_from
+from autodialer.store.sql.transitions import CallbaseState, is_one_of
+
+BATCH_ROWS = 500
+"""Most rows a transaction changes."""
+PAUSE_S = 0.005
+"""Between the transactions of a bulk change, so that others get the write lock in between."""
+IMPORT_ENDED = "The callbase was deleted, or its import has ended."
+ERASED = {
+    "number": None,
+    "second_number": None,
+    "name": None,
+    "comment": None,
+    "timezone": None,
+    "extra": None,
+    "number_zone": None,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewSubscriber:
+    """A row of an import that was understood."""
+
+    number: str
+    """E.164 with the plus, or as written for a `raw` callbase."""
+    name: str | None = None
+    comment: str | None = None
+    timezone: str | None = None
+    number_zone: str | None = None
+    """IANA name of the time zone that the number tells; None: it tells none, or several."""
+    number_zone_by: str | None = None
+    """number or plan."""
+    second_number: str | None = None
+    """In the same notation; called once the attempts at `number` are used up."""
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZoneCount:
+    """Subscribers of one time zone."""
+
+    zone: str | None
+    """IANA name; None: none is known of them."""
+    found_by: str | None
+    """column, number or plan; None: by nothing."""
+    subscribers: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RejectedRow:
+    """A row of an import that was not."""
+
+    row: int
+    """Its number in the file, as a spreadsheet counts."""
+    value: str
+    reason: str
+    """A sentence for a person."""
+
+
+class Callbases:
+    """The callbases."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def create(self, owner_key: int, *, name: str, region: str, timezone: str | None = None) -> Callbase:
+        """A new callbase in state `importing`."""
+        values = {
+            "id": new_id(),
+            "owner_key": owner_key,
+            "name": name,
+            "region": region,
+            "timezone": timezone,
+            "created_at": self._clock.utcnow(),
+        }
+        with self._database.write() as connection:
+            return callbase_from(connection.execute(insert(callbases).values(values).returning(*callbases.c)).one())
+
+    def get(self, callbase_id: UUID, owner_key: int | None) -> Callbase:
+        """Raises NotFound."""
+        with self._database.read() as connection:
+            return callbase_from(fetch_owned(connection, callbases, callbase_id, owner_key))
+
+    def by_key(self, key: int) -> Callbase:
+        """A deleted one too. Raises NotFound."""
+        with self._database.read() as connection:
+            row = connection.execute(select(callbases).where(callbases.c.key == key)).one_or_none()
+        if row is None:
+            raise NotFound
+        return callbase_from(row)
+
+    def page(self, owner_key: int | None, *, limit: int = DEFAULT_LIMIT, after: str | None = None) -> Page[Callbase]:
+        """The callbases a user sees."""
+        query = owned_by(select(callbases).where(not_deleted(callbases), ~callbases.c.hidden), callbases, owner_key)
+        with self._database.read() as connection:
+            return fetch_page(connection, query, callbases.c.key, callbase_from, limit=limit, after=after)
+
+    def zones(self, callbase_key: int) -> list[ZoneCount]:
+        """Its subscribers by time zone, the largest first."""
+        query = select(callbase_zones).where(
+            callbase_zones.c.callbase_key == callbase_key, callbase_zones.c.subscribers > 0
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(callbase_zones.c.subscribers.desc())).all()
+        return [
+            ZoneCount(zone=row.zone or None, found_by=row.found_by or None, subscribers=row.subscribers) for row in rows
+        ]
+
+    def add_rows(self, callbase_key: int, rows: Sequence[NewSubscriber]) -> int:
+        """Add at most 500 subscribers; returns how many were new; the others are counted as duplicates.
+
+        Raises Conflict when the callbase has been deleted meanwhile, which cancels its import.
+        """
+        _check_batch(rows)
+        with self._database.write() as connection:
+            _check_importing(connection, callbase_key)
+            inserted = insert_subscribers(connection, callbase_key, rows)
+            self._count(connection, callbase_key, imported=inserted, duplicates=len(rows) - inserted)
+        return inserted
+
+    def add_batch(
+        self, callbase_key: int, good: Sequence[NewSubscriber], bad: Sequence[RejectedRow], *, rows: int, rows_done: int
+    ) -> None:
+        """What a batch of an import brings and how far the import is then, as one short commit.
+
+        At most 500 rows in all. Raises Conflict as `add_rows`.
+        """
+        _check_batch([*good, *bad])
+        adding = _ADD_SUBSCRIBER[self._database.dialect]
+        bound = adding.bind(self._database.sql_dialect, _subscriber_values(callbase_key, good))
+        rejected = [
+            {"callbase_key": callbase_key, "row": row.row, "value": row.value, "reason": row.reason} for row in bad
+        ]
+        with self._database.write() as connection:
+            _check_importing(connection, callbase_key)
+            inserted = adding.run(connection, bound).rowcount if bound else 0
+            if rejected:
+                connection.execute(insert(rejected_rows), rejected)
+            counts = {"imported": inserted, "duplicates": len(good) - inserted, "rejected": len(bad)}
+            added = {name: callbases.c[name] + count for name, count in counts.items() if count}
+            _change_import(connection, callbase_key, rows=rows, rows_done=rows_done, **added)
+
+    def add_rejected(self, callbase_key: int, rows: Sequence[RejectedRow]) -> None:
+        """Keep at most 500 rejected rows with their reasons. Raises Conflict as `add_rows`."""
+        _check_batch(rows)
+        if not rows:
+            return
+        values = [
+            {"callbase_key": callbase_key, "row": row.row, "value": row.value, "reason": row.reason} for row in rows
+        ]
+        with self._database.write() as connection:
+            self._count(connection, callbase_key, rejected=len(rows))
+            connection.execute(insert(rejected_rows), values)
+
+    def progress(self, callbase_key: int, *, rows: int, rows_done: int) -> None:
+        """How far the import is. Raises Conflict as `add_rows`."""
+        with self._database.write() as connection:
+            _change_import(connection, callbase_key, rows=rows, rows_done=rows_done)
+
+    def finish(self, callbase_key: int, *, rows: int) -> Callbase:
+        """The import is over: from now on campaigns dial the callbase. Raises Conflict as `add_rows`."""
+        with self._database.write() as connection:
+            ready = CallbaseState.READY.value
+            return callbase_from(_change_import(connection, callbase_key, state=ready, rows=rows, rows_done=rows))
+
+    def fail(self, callbase_key: int, error: str) -> None:
+        """The import failed: no subscriber of it stays, the rejected rows do. `error` is a sentence for a person."""
+        self._mark_failed(callbase_key, error)
+        self._empty(subscribers, callbase_key)
+
+    def fail_unfinished(self) -> int:
+        """At the start of the process that imports: imports that died with the one before have failed.
+
+        What they brought is left to `purge_deleted`, which may take a minute.
+        """
+        importing = select(callbases.c.key).where(
+            is_one_of(callbases.c.state, CallbaseState.IMPORTING), not_deleted(callbases)
+        )
+        with self._database.read() as connection:
+            keys = connection.execute(importing).scalars().all()
+        for key in keys:
+            self._mark_failed(key, "The service stopped during the import; upload the file again.")
+        return len(keys)
+
+    def discard(self, callbase_key: int) -> None:
+        """As if it had never been uploaded; for an upload that is refused after all."""
+        with self._database.write() as connection:
+            gone = update(callbases).where(callbases.c.key == callbase_key).values(deleted_at=self._clock.utcnow())
+            connection.execute(gone)
+        self._clear(callbase_key)
+
+    def delete(self, callbase_id: UUID, owner_key: int | None) -> None:
+        """It disappears with its subscribers; an import of it ends. Raises NotFound, Conflict.
+
+        Campaigns that called it keep their counts and calls: their subscribers lose number, name and all, not their id.
+        """
+        with self._database.write() as connection:
+            row = fetch_owned(connection, callbases, callbase_id, owner_key)
+            refuse_while_in_use(connection, callbases, row.key)
+            gone = update(callbases).where(callbases.c.key == row.key).values(deleted_at=self._clock.utcnow())
+            connection.execute(gone)
+        self._clear(row.key)
+
+    def purge_deleted(self) -> None:
+        """After the start of the API: end the deletions that a crash cut short, those of failed imports too."""
+        some = exists().where(subscribers.c.callbase_key == callbases.c.key)
+        failed = select(callbases.c.key).where(is_one_of(callbases.c.state, CallbaseState.FAILED), some)
+        with self._database.read() as connection:
+            keys = connection.execute(select(callbases.c.key).where(~not_deleted(callbases))).scalars().all()
+            half_imported = connection.execute(failed.where(not_deleted(callbases))).scalars().all()
+        for key in keys:
+            self._clear(key)
+        for key in half_imported:
+            self._empty(subscribers, key)
+
+    def rejected(
+        self, callbase_id: UUID, owner_key: int | None, *, limit: int = DEFAULT_LIMIT, after: str | None = None
+    ) -> Page[RejectedRow]:
+        """The rejected rows of an import, in the order of the file. Raises NotFound."""
+        with self._database.read() as connection:
+            callbase = fetch_owned(connection, callbases, callbase_id, owner_key)
+            query = select(rejected_rows).where(rejected_rows.c.callbase_key == callbase.key)
+            return fetch_page(connection, query, rejected_rows.c.key, _rejected_from, limit=limit, after=after)
+
+    def _mark_failed(self, callbase_key: int, error: str) -> None:
+        with self._database.write() as connection:
+            _change_import(connection, callbase_key, state=CallbaseState.FAILED.value, error=error, imported=0)
+
+    def _count(self, connection: Connection, callbase_key: int, **added: int) -> None:
+        _change_import(connection, callbase_key, **{name: callbases.c[name] + count for name, count in added.items()})
+
+    def _clear(self, callbase_key: int) -> None:
+        """What follows the mark `deleted_at`: nobody adds rows or campaigns any more."""
+        used = select(campaigns.c.key).where(campaigns.c.callbase_key == callbase_key).limit(1)
+        with self._database.read() as connection:
+            is_used = connection.execute(used).first() is not None
+        if is_used:
+            self._erase(callbase_key)
+        else:
+            self._empty(subscribers, callbase_key)
+        self._empty(rejected_rows, callbase_key)
+        if not is_used:
+            with self._database.write() as connection:
+                connection.execute(delete(callbases).where(callbases.c.key == callbase_key))
+
+    def _erase(self, callbase_key: int) -> None:
+        there = select(subscribers.c.key).where(
+            subscribers.c.callbase_key == callbase_key, subscribers.c.number.is_not(None)
+        )
+        batch = there.limit(BATCH_ROWS).scalar_subquery()
+        erase = update(subscribers).values(ERASED).where(subscribers.c.key.in_(batch))
+        self._in_batches(lambda connection: connection.execute(erase).rowcount)
+
+    def _empty(self, table: Table, callbase_key: int) -> None:
+        batch = select(table.c.key).where(table.c.callbase_key == callbase_key).limit(BATCH_ROWS).scalar_subquery()
+        self._in_batches(lambda connection: connection.execute(delete(table).where(table.c.key.in_(batch))).rowcount)
+
+    def _in_batches(self, change: Callable[[Connection], int]) -> None:
+        while True:
+            with self._database.write() as connection:
+                changed = change(connection)
+            if changed < BATCH_ROWS:
+                return
+            time.sleep(PAUSE_S)
+
+
+def insert_subscribers(connection: Connection, callbase_key: int, rows: Sequence[NewSubscriber]) -> int:
+    """Insert what the callbase does not have yet; returns how many that were."""
+    if not rows:
+        return 0
+    adding = _ADD_SUBSCRIBER[connection.dialect.name]
+    return adding.execute(connection, _subscriber_values(callbase_key, rows)).rowcount
+
+
+def _subscriber_values(callbase_key: int, rows: Sequence[NewSubscriber]) -> list[dict[str, Any]]:
+    return [{"id": new_id(), "callbase_key": callbase_key, **vars(row)} for row in rows]
+
+
+_ADD_SUBSCRIBER = {
+    dialect: Prepared(
+        insert_into(dialect, subscribers).on_conflict_do_nothing(),
+        columns=[column.name for column in subscribers.c if column.name != "key"],
+    )
+    for dialect in ("sqlite", "postgresql")
+}
+
+
+def _importing(callbase_key: int) -> ColumnElement[bool]:
+    return and_(
+        callbases.c.key == callbase_key, is_one_of(callbases.c.state, CallbaseState.IMPORTING), not_deleted(callbases)
+    )
+
+
+def _check_importing(connection: Connection, callbase_key: int) -> None:
+    if connection.execute(select(callbases.c.key).where(_importing(callbase_key))).first() is None:
+        raise Conflict(IMPORT_ENDED)
+
+
+def _change_import(connection: Connection, callbase_key: int, **values: Any) -> AnyRow:
+    statement = update(callbases).where(_importing(callbase_key)).values(values).returning(*callbases.c)
+    row = connection.execute(statement).one_or_none()
+    if row is None:
+        raise Conflict(IMPORT_ENDED)
+    return row
+
+
+def _check_batch(rows: Sequence[object]) -> None:
+    if len(rows) > BATCH_ROWS:
+        raise ValueError(f"at most {BATCH_ROWS} rows a transaction, not {len(rows)}")
+
+
+def _rejected_from(row: AnyRow) -> RejectedRow:
+    return RejectedRow(row=row.row, value=row.value, reason=row.reason)

@@ -1,0 +1,22 @@
+"""Which of a subscriber's two numbers is dialled: the first, until a job was queued by the rule `second_number`."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Text, case, type_coerce
+
+from autodialer.model import SECOND_NUMBER
+from autodialer.store.campaigns.tables import campaign_subscribers
+from autodialer.store.setup.tables import subscribers
+from autodialer.store.sql.engine import AnyRow
+
+ON_SECOND: ColumnElement[bool] = type_coerce(campaign_subscribers.c.retries_used, Text).contains(f'"{SECOND_NUMBER}"')
+"""For a statement on `campaign_subscribers`. NULL, like false, when no retry was used."""
+
+DIALLED: ColumnElement[Any] = case((ON_SECOND, subscribers.c.second_number), else_=subscribers.c.number)
+"""The number that the next call goes to; for a statement on both tables."""
+
+
+def number_after(row: AnyRow) -> str | None:
+    """The number to call once those attempts are used up that go to the present one; None: there is none."""
+    number: str | None = row.second_number
+    return None if SECOND_NUMBER in row.retries_used else number

@@ -1,0 +1,68 @@
+"""The subscribers of callbases."""
+
+from uuid import UUID
+
+from sqlalchemy import select, update
+
+from autodialer.clock import Clock
+from autodialer.errors import Conflict, NotFound
+from autodialer.model import Subscriber
+from autodialer.store.setup.callbases import NewSubscriber, insert_subscribers
+from autodialer.store.setup.tables import callbases, subscribers
+from autodialer.store.sql.engine import Database
+from autodialer.store.sql.owned import fetch_owned, not_deleted, owned_by
+from autodialer.store.sql.paging import DEFAULT_LIMIT, Page, fetch_page
+from autodialer.store.sql.rows import subscriber_from
+from autodialer.store.sql.transitions import CallbaseState
+
+
+class Subscribers:
+    """The subscribers."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def page(
+        self, callbase_id: UUID, owner_key: int | None, *, limit: int = DEFAULT_LIMIT, after: str | None = None
+    ) -> Page[Subscriber]:
+        """The subscribers of a callbase, in the order of the file. Raises NotFound."""
+        with self._database.read() as connection:
+            callbase = fetch_owned(connection, callbases, callbase_id, owner_key)
+            query = select(subscribers).where(subscribers.c.callbase_key == callbase.key)
+            return fetch_page(connection, query, subscribers.c.key, subscriber_from, limit=limit, after=after)
+
+    def by_id(self, subscriber_id: UUID, owner_key: int | None) -> Subscriber:
+        """Raises NotFound."""
+        query = select(subscribers).join(callbases, callbases.c.key == subscribers.c.callbase_key)
+        query = owned_by(query.where(subscribers.c.id == subscriber_id), callbases, owner_key)
+        with self._database.read() as connection:
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            raise NotFound
+        return subscriber_from(row)
+
+    def add(self, callbase_id: UUID, owner_key: int | None, new: NewSubscriber) -> Subscriber:
+        """Add one to a callbase that is ready; a running campaign on it will call him too.
+
+        Raises NotFound, and Conflict when the callbase has the number or is still being imported.
+        """
+        with self._database.write() as connection:
+            callbase = fetch_owned(connection, callbases, callbase_id, owner_key)
+            if callbase.state != CallbaseState.READY:
+                raise Conflict(f"The callbase is {callbase.state}; subscribers can be added once it is ready.")
+            if not insert_subscribers(connection, callbase.key, [new]):
+                raise Conflict(f"The callbase has {new.number} already.", field="number")
+            connection.execute(
+                update(callbases).where(callbases.c.key == callbase.key).values(imported=callbases.c.imported + 1)
+            )
+            same = (subscribers.c.callbase_key == callbase.key) & (subscribers.c.number == new.number)
+            return subscriber_from(connection.execute(select(subscribers).where(same)).one())
+
+    def owned(self, owner_key: int | None, *, limit: int) -> list[Subscriber]:
+        """The first subscribers of all callbases of a user; of everybody for an admin."""
+        query = select(subscribers).join(callbases, callbases.c.key == subscribers.c.callbase_key)
+        query = query.where(not_deleted(callbases), ~callbases.c.hidden)
+        query = owned_by(query, callbases, owner_key).order_by(subscribers.c.key).limit(limit)
+        with self._database.read() as connection:
+            return [subscriber_from(row) for row in connection.execute(query)]

@@ -1,0 +1,68 @@
+"""The metadata, and the shapes that the columns of all tables take."""
+
+from typing import Any
+
+from sqlalchemy import Boolean, Column, Float, ForeignKey, Integer, MetaData, Text, text
+
+from autodialer.store.sql.column_types import Key, PublicId, UtcTime
+from autodialer.store.sql.transitions import StateColumn
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "%(table_name)s_%(column_0_N_name)s",
+        "uq": "%(table_name)s_%(column_0_N_name)s_once",
+        "ck": "%(table_name)s_%(constraint_name)s_known",
+        "fk": "%(table_name)s_%(column_0_N_name)s_there",
+        "pk": "%(table_name)s_key",
+    }
+)
+
+
+def words(name: str, **options: Any) -> Column[Any]:
+    """A text."""
+    return Column(name, Text, nullable=options.pop("nullable", False), **options)
+
+
+def integer(name: str, **options: Any) -> Column[Any]:
+    """A number that is always there."""
+    return Column(name, Integer, nullable=False, **options)
+
+
+def seconds(name: str, *, nullable: bool = False, comment: str | None = None) -> Column[Any]:
+    """A span."""
+    return Column(name, Float, nullable=nullable, comment=comment)
+
+
+def at(name: str, *, nullable: bool = True, comment: str | None = None) -> Column[Any]:
+    """A time."""
+    return Column(name, UtcTime, nullable=nullable, comment=comment)
+
+
+def flag(name: str, comment: str | None = None) -> Column[Any]:
+    """False unless said."""
+    return Column(name, Boolean, nullable=False, server_default=text("0"), comment=comment)
+
+
+def count(name: str, comment: str | None = None) -> Column[Any]:
+    """A number that starts at 0."""
+    return integer(name, server_default=text("0"), comment=comment)
+
+
+def state_of(column: StateColumn, initial: str) -> Column[Any]:
+    """The state, with its transitions in the comment."""
+    return words("state", server_default=text(f"'{initial}'"), comment=column.comment())
+
+
+def refers(name: str, to: str, *, nullable: bool = False, cascade: bool = False) -> Column[Any]:
+    """Another table's key."""
+    return Column(name, Key, ForeignKey(to, ondelete="CASCADE" if cascade else None), nullable=nullable)
+
+
+def own_key() -> Column[Any]:
+    """The row's key."""
+    return Column("key", Key, primary_key=True)
+
+
+def public_id() -> Column[Any]:
+    """The UUID that the API shows."""
+    return Column("id", PublicId, nullable=False, unique=True)
