@@ -60,7 +60,7 @@ while jobs := store.queue.claim([request], f"pid {mode}", NOW):
         continue
     if mode == "halfway":
         with store._database.write() as connection:
-            from autodialer.store import queue
+            from autodialer.store.queue import queue
             say("uncommitted", queue._claim(connection, request, "pid", NOW))
             sys.stdin.readline()
     say("recording", jobs)

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from autodialer.store import columns
+from autodialer.store.sql import column_types as columns
 
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}
