@@ -3,24 +3,28 @@
 import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import Connection, event
 
 from autodialer.model import Disposition
 from autodialer.store import NewSubscriber
-from tests.store.world import NOW, World, number
+from autodialer.store.sql.engine import BEGIN_WRITE
+from tests.store.world import EXHAUSTED, NOW, World, number
 
 
-@pytest.fixture
-def plans(world: World, store_url: str) -> Iterator[list[str]]:
-    """The plan of each statement that runs from here on."""
+@contextmanager
+def explained(world: World, store_url: str, *, only_while_writing: bool) -> Iterator[list[str]]:
+    """The plan of each statement that runs in here, or of those only that run while others cannot write."""
     found: list[str] = []
     explainer = sqlite3.connect(store_url.removeprefix("sqlite:///"))
 
-    def explain(_c: object, _cursor: object, statement: str, parameters: object, _x: object, many: bool) -> None:
-        if statement.startswith(("SELECT", "UPDATE", "DELETE")):
+    def explain(run: Connection, _cursor: object, statement: str, parameters: object, _x: object, many: bool) -> None:
+        if statement.startswith("BEGIN"):
+            run.info["writes"] = statement == BEGIN_WRITE
+        elif statement.startswith(("SELECT", "UPDATE", "DELETE")) and (run.info["writes"] or not only_while_writing):
             first = parameters[0] if many else parameters  # type: ignore[index]
             rows = explainer.execute(f"EXPLAIN QUERY PLAN {statement}", first).fetchall()
             found.extend(row[3] for row in rows)
@@ -30,6 +34,40 @@ def plans(world: World, store_url: str) -> Iterator[list[str]]:
     yield found
     event.remove(engine, "before_cursor_execute", explain)
     explainer.close()
+
+
+@pytest.fixture
+def plans(world: World, store_url: str) -> Iterator[list[str]]:
+    """The plan of each statement that runs from here on."""
+    with explained(world, store_url, only_while_writing=False) as found:
+        yield found
+
+
+@pytest.fixture
+def locked_plans(world: World, store_url: str) -> Iterator[list[str]]:
+    """The same, of statements only that run while the database is locked for writing."""
+    with explained(world, store_url, only_while_writing=True) as found:
+        yield found
+
+
+def test_erasing_and_forgetting_scan_no_big_table_while_they_keep_a_claim_from_writing(
+    world: World, locked_plans: list[str]
+) -> None:
+    campaign = world.running(3)
+    person = world.store.subscribers.page(campaign.callbase_id, None)[0][0]
+    world.record(*[world.result(job, Disposition.BUSY, EXHAUSTED) for job in world.claim(campaign)])
+    world.store.queue.finish_campaigns(NOW)
+    world.store.audit.append(world.user.key, "calls.sample", details={"number": person.number})
+    locked_plans.clear()
+    assert world.store.erasing.erase(person.id, world.user.key).calls == 1
+    later = NOW + timedelta(days=30)
+    assert world.store.retention.delete_callbases(later) == [campaign.callbase_id]
+    assert world.store.retention.delete_calls(later) == 3
+    scans = {step for step in locked_plans if step.startswith("SCAN") and "temp" not in step.lower()}
+    assert not {
+        step for step in scans if step.split()[1] in {"subscribers", "calls", "audit", "call_traces", "call_jobs"}
+    }
+    assert any("SEARCH calls" in step for step in locked_plans)
 
 
 def test_no_statement_of_the_dialer_scans_a_big_table(world: World, plans: list[str]) -> None:

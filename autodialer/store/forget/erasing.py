@@ -1,12 +1,13 @@
-"""Erasing a person: who he was goes from all rows, what became of the calls stays in the statistics."""
+"""Erasing a person: number and name go from all rows, what became of the calls stays in the statistics."""
 
+import time
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Text, delete, or_, select, type_coerce, update
+from sqlalchemy import Connection, Select, Text, delete, func, or_, select, type_coerce, union, update
 
 from autodialer.clock import Clock
 from autodialer.errors import NotFound
@@ -18,7 +19,7 @@ from autodialer.store.live.tables import trunk_checks
 from autodialer.store.queue.frequency import owner_of_call
 from autodialer.store.queue.tables import LIVE_JOB_STATES, call_jobs
 from autodialer.store.queue.turning_away import EXCLUDED_ERASED, exclude
-from autodialer.store.setup.callbases import ERASED
+from autodialer.store.setup.callbases import BATCH_ROWS, ERASED, PAUSE_S
 from autodialer.store.setup.dnc import API, row_of
 from autodialer.store.setup.notation import notations
 from autodialer.store.setup.tables import callbases, dnc, subscribers, trunks
@@ -40,7 +41,7 @@ class Erasure:
     jobs_cancelled: int
     """Calls that were still to be made."""
     under_way: bool
-    """He is being called just now; that call is recorded without his number."""
+    """The person is being called just now; that call is recorded without the number."""
 
 
 class Erasing:
@@ -55,31 +56,67 @@ class Erasing:
     ) -> Erasure:
         """Erase the person behind a subscriber: from this callbase, or from all callbases and calls of its owner.
 
-        With `dnc_too` his number is entered in the owner's DNC list, so that he is not called again when he comes back
-        in another file. Who is erased already stays so. Raises NotFound.
+        With `dnc_too` the number is entered in the owner's DNC list, so that it is not called again when it comes back
+        in another file. Erasing an erased subscriber changes nothing. Raises NotFound, Unavailable.
+
+        The audit has no index by number, so it is read through outside the write lock, and a number with very many
+        calls loses them in batches. The subscriber goes in the last transaction: an erasure that was cut short still
+        finds the numbers there, and is made whole by asking again.
         """
-        with self._database.write() as connection:
+        with self._database.read() as connection:
             row = _find(connection, subscriber_id, owner_key)
-            if row.number is None:
-                return Erasure(subscribers=0, calls=0, traces=0, jobs_cancelled=0, under_way=False)
-            numbers = [each for number in (row.number, row.second_number) if number for each in notations(number)]
+        if row.number is None:
+            return Erasure(subscribers=0, calls=0, traces=0, jobs_cancelled=0, under_way=False)
+        numbers = [each for number in (row.number, row.second_number) if number for each in notations(number)]
+        seen = self._erase_audit(numbers)
+        early_calls, early_traces = self._erase_most_calls(row, numbers, all_callbases=all_callbases)
+        with self._database.write() as connection:
             people = _same_number(connection, row, numbers) if all_callbases else [row]
             keys = [person.key for person in people]
             jobs = _live_jobs(connection, people)
-            call_ids = _erase_calls(connection, row.owner_key, numbers, None if all_callbases else keys)
+            call_ids = _erase_calls(connection, _calls_of(row, numbers, None if all_callbases else keys))
             traces = _delete_traces(connection, [*call_ids, *(job.call_id for job in jobs)])
             _erase_beside(connection, row.owner_key, numbers)
+            _blank_audit(connection, connection.execute(_audit_of(numbers, after=seen)).scalars().all())
             connection.execute(update(subscribers).where(subscribers.c.key.in_(keys)).values(ERASED))
             if dnc_too:
                 entry = row_of(row.owner_key, row.number, source=API, at=self._clock.utcnow())
                 connection.execute(insert_into(self._database.dialect, dnc).values(entry).on_conflict_do_nothing())
             return Erasure(
                 subscribers=len(keys),
-                calls=len(call_ids),
-                traces=traces,
+                calls=early_calls + len(call_ids),
+                traces=early_traces + traces,
                 jobs_cancelled=_cancel(connection, jobs),
                 under_way=any(job.state == JobState.DIALING for job in jobs),
             )
+
+    def _erase_audit(self, numbers: Collection[str]) -> int:
+        """Blank the entries that name these numbers; returns the key up to which the audit was read."""
+        with self._database.read() as connection:
+            seen = connection.execute(select(func.coalesce(func.max(audit.c.key), 0))).scalar_one()
+            named = connection.execute(_audit_of(numbers, after=0)).scalars().all()
+        for start in range(0, len(named), BATCH_ROWS):
+            with self._database.write() as connection:
+                _blank_audit(connection, named[start : start + BATCH_ROWS])
+        return int(seen)
+
+    def _erase_most_calls(self, row: AnyRow, numbers: Collection[str], *, all_callbases: bool) -> tuple[int, int]:
+        """Blank all calls but the last batch, a transaction a batch; how many calls and traces that were.
+
+        An extension may have been called a hundred thousand times.
+        """
+        calls_erased = traces_erased = 0
+        query = _calls_of(row, numbers, None if all_callbases else [row.key]).limit(BATCH_ROWS + 1)
+        while True:
+            with self._database.read() as connection:
+                found = connection.execute(query).all()
+            if len(found) <= BATCH_ROWS:
+                return calls_erased, traces_erased
+            with self._database.write() as connection:
+                call_ids = _erase_calls(connection, query.limit(BATCH_ROWS))
+                traces_erased += _delete_traces(connection, call_ids)
+            calls_erased += len(call_ids)
+            time.sleep(PAUSE_S)
 
 
 _PERSON = select(
@@ -100,9 +137,13 @@ def _find(connection: Connection, subscriber_id: UUID, owner_key: int | None) ->
 
 
 def _same_number(connection: Connection, row: AnyRow, numbers: Collection[str]) -> Sequence[AnyRow]:
-    has_one = subscribers.c.number.in_(numbers) | subscribers.c.second_number.in_(numbers)
-    same = _PERSON.where(callbases.c.owner_key == row.owner_key, has_one)
-    return connection.execute(same).all()
+    """The subscribers of the owner who have one of these numbers, as first or second number."""
+    of_owner = _PERSON.where(callbases.c.owner_key == row.owner_key)
+    # Apart, for SQLite answers an OR of the two by reading all subscribers of the owner.
+    either = union(
+        of_owner.where(subscribers.c.number.in_(numbers)), of_owner.where(subscribers.c.second_number.in_(numbers))
+    )
+    return connection.execute(either).all()
 
 
 def _live_jobs(connection: Connection, people: Sequence[AnyRow]) -> Sequence[AnyRow]:
@@ -125,14 +166,15 @@ def _live_jobs(connection: Connection, people: Sequence[AnyRow]) -> Sequence[Any
     return connection.execute(query).all()
 
 
-def _erase_calls(
-    connection: Connection, owner_key: int, numbers: Collection[str], subscriber_keys: Collection[int] | None
-) -> Sequence[UUID]:
-    """Blank the owner's calls of these numbers (of some subscribers only); returns their public ids."""
-    query = select(calls.c.key, calls.c.id).where(calls.c.number.in_(numbers), owner_of_call() == owner_key)
-    if subscriber_keys is not None:
-        query = query.where(calls.c.subscriber_key.in_(subscriber_keys))
-    found = connection.execute(query).all()
+def _calls_of(row: AnyRow, numbers: Collection[str], subscriber_keys: Collection[int] | None) -> Select[Any]:
+    """The owner's calls of these numbers, of some subscribers only where they are given."""
+    query = select(calls.c.key, calls.c.id).where(calls.c.number.in_(numbers), owner_of_call() == row.owner_key)
+    return query if subscriber_keys is None else query.where(calls.c.subscriber_key.in_(subscriber_keys))
+
+
+def _erase_calls(connection: Connection, wanted: Select[Any]) -> Sequence[UUID]:
+    """Blank these calls; returns their public ids."""
+    found = connection.execute(wanted).all()
     if found:
         connection.execute(update(calls).where(calls.c.key.in_([row.key for row in found])).values(NOBODY))
     return [row.id for row in found]
@@ -144,11 +186,20 @@ def _delete_traces(connection: Connection, call_ids: Collection[UUID]) -> int:
     return connection.execute(delete(call_traces).where(call_traces.c.call_id.in_(call_ids))).rowcount
 
 
-def _erase_beside(connection: Connection, owner_key: int, numbers: Collection[str]) -> None:
-    """The number where it stands beside subscribers and calls: the audit, checks of trunks, remarks in the DNC list."""
+def _audit_of(numbers: Collection[str], *, after: int) -> Select[Any]:
+    """The keys of the audit entries behind `after` that name one of these numbers. Reads all of them."""
     details = type_coerce(audit.c.details, Text)
     named = or_(*(details.contains(f'"{number}"', autoescape=True) for number in numbers))
-    connection.execute(update(audit).where(named).values(details=None))
+    return select(audit.c.key).where(audit.c.key > after, named)
+
+
+def _blank_audit(connection: Connection, keys: Collection[int]) -> None:
+    if keys:
+        connection.execute(update(audit).where(audit.c.key.in_(keys)).values(details=None))
+
+
+def _erase_beside(connection: Connection, owner_key: int, numbers: Collection[str]) -> None:
+    """The number where else it stands beside subscribers and calls: checks of trunks, remarks in the DNC list."""
     of_owner = select(trunks.c.key).where(trunks.c.owner_key == owner_key).scalar_subquery()
     checked = trunk_checks.c.number.in_(numbers) & trunk_checks.c.trunk_key.in_(of_owner)
     connection.execute(update(trunk_checks).where(checked).values(number=None))

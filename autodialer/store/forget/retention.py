@@ -1,10 +1,15 @@
-"""What is forgotten after a time: calls, and callbases with their people. In small batches, beside everything else."""
+"""What is forgotten after a time: calls, and callbases with their people.
+
+What is old is looked for in read transactions, which hold up nobody; a write transaction changes at most 500 rows by
+their keys.
+"""
 
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, case, delete, func, select, update
+from sqlalchemy import Select, bindparam, case, delete, exists, func, select, update
 
 from autodialer.errors import Conflict, NotFound
 from autodialer.model import CampaignState
@@ -13,7 +18,7 @@ from autodialer.store.campaigns.tables import campaigns
 from autodialer.store.forget.erasing import NOBODY
 from autodialer.store.setup.callbases import BATCH_ROWS, PAUSE_S, Callbases
 from autodialer.store.setup.tables import callbases
-from autodialer.store.sql.engine import Database
+from autodialer.store.sql.engine import AnyRow, Database
 from autodialer.store.sql.transitions import is_one_of
 
 _ENDED = is_one_of(campaigns.c.state, CampaignState.FINISHED, CampaignState.STOPPED)
@@ -28,17 +33,29 @@ class Retention:
 
     def delete_calls(self, before: datetime) -> int:
         """Delete calls of ended campaigns that ended before then, with their traces; returns how many."""
-        deleted = 0
-        last_key = 0
+        with self._database.read() as connection:
+            keys = connection.execute(_ENDED_WITH_CALLS, {"before": before}).scalars().all()
+        return sum(self._delete_calls_of(key, before) for key in keys)
+
+    def _delete_calls_of(self, campaign_key: int, before: datetime) -> int:
+        deleted = after = 0
         while True:
-            with self._database.write() as connection:
-                found = connection.execute(_old_calls(last_key, before)).all()
-                _delete_calls(connection, [row.key for row in found], [row.id for row in found])
-            deleted += len(found)
-            if len(found) < BATCH_ROWS:
+            rows = self._calls_after(campaign_key, after)
+            old = [row for row in rows if row.ended_at < before]
+            if not old:
+                # A campaign's calls are written in the order in which they end, so nothing after these is older.
                 return deleted
-            last_key = found[-1].key
+            with self._database.write() as connection:
+                connection.execute(delete(call_traces).where(call_traces.c.call_id.in_([row.id for row in old])))
+                connection.execute(delete(calls).where(calls.c.key.in_([row.key for row in old])))
+            deleted += len(old)
+            after = rows[-1].key
             time.sleep(PAUSE_S)
+
+    def _calls_after(self, campaign_key: int, after: int) -> Sequence[AnyRow]:
+        """The next batch of a campaign's calls, found outside the write lock: a claim does not wait for the search."""
+        with self._database.read() as connection:
+            return connection.execute(_CALLS_AFTER, {"campaign": campaign_key, "after": after}).all()
 
     def delete_callbases(self, before: datetime) -> list[UUID]:
         """Delete callbases whose campaigns have all ended before then; returns their ids.
@@ -59,32 +76,33 @@ class Retention:
         return deleted
 
     def _blank_numbers(self, callbase_key: int) -> None:
-        of_callbase = select(campaigns.c.key).where(campaigns.c.callbase_key == callbase_key)
-        named = calls.c.campaign_key.in_(of_callbase) & (calls.c.number != "")
-        batch = select(calls.c.key).where(named).limit(BATCH_ROWS).scalar_subquery()
-        blank = update(calls).where(calls.c.key.in_(batch)).values(NOBODY)
-        while True:
-            with self._database.write() as connection:
-                changed = connection.execute(blank).rowcount
-            if changed < BATCH_ROWS:
-                return
-            time.sleep(PAUSE_S)
+        with self._database.read() as connection:
+            of_callbase = select(campaigns.c.key).where(campaigns.c.callbase_key == callbase_key)
+            keys = connection.execute(of_callbase).scalars().all()
+        for key in keys:
+            after = 0
+            while rows := self._calls_after(key, after):
+                named = [row.key for row in rows if row.number]
+                if named:
+                    with self._database.write() as connection:
+                        connection.execute(update(calls).where(calls.c.key.in_(named)).values(NOBODY))
+                    time.sleep(PAUSE_S)
+                after = rows[-1].key
 
 
-def _old_calls(after_key: int, before: datetime) -> Select[tuple[int, UUID]]:
-    return (
-        select(calls.c.key, calls.c.id)
-        .join(campaigns, campaigns.c.key == calls.c.campaign_key)
-        .where(calls.c.key > after_key, calls.c.ended_at < before, _ENDED)
-        .order_by(calls.c.key)
-        .limit(BATCH_ROWS)
+_ENDED_WITH_CALLS = (
+    select(campaigns.c.key)
+    .where(
+        _ENDED, campaigns.c.created_at < bindparam("before"), exists().where(calls.c.campaign_key == campaigns.c.key)
     )
-
-
-def _delete_calls(connection: Connection, keys: list[int], ids: list[UUID]) -> None:
-    if keys:
-        connection.execute(delete(call_traces).where(call_traces.c.call_id.in_(ids)))
-        connection.execute(delete(calls).where(calls.c.key.in_(keys)))
+    .order_by(campaigns.c.key)
+)
+_CALLS_AFTER = (
+    select(calls.c.key, calls.c.id, calls.c.number, calls.c.ended_at)
+    .where(calls.c.campaign_key == bindparam("campaign"), calls.c.key > bindparam("after"))
+    .order_by(calls.c.key)
+    .limit(BATCH_ROWS)
+)
 
 
 def _old_callbases(before: datetime) -> Select[tuple[int, UUID]]:
