@@ -32,6 +32,8 @@ MEANINGS = {
     "report.subscribers_csv_s": "download of its subscribers.csv",
     "report.calls_xlsx_s": "download of its calls.xlsx",
     "report.subscribers_xlsx_s": "download of its subscribers.xlsx",
+    "report.claim_beside_erasing_max_ms": "longest wait of a claim while a person is erased beside a million calls",
+    "report.claim_beside_forgetting_max_ms": "longest wait of a claim while old calls of a million are deleted",
     "report.download_rss_mb": "by how much the API's largest memory grows through these four downloads",
 }
 

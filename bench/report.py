@@ -9,6 +9,7 @@ from statistics import median
 import requests
 
 from autodialer.model import Campaign
+from bench import forgetting
 from bench.service import api_of, peak_rss_mb
 from tests.dialer.world import World
 from tests.peers.ports import free_port
@@ -41,7 +42,13 @@ INSERT INTO call_jobs (call_id, campaign_key, subscriber_key, not_before)
 SELECT randomblob(16), :campaign, key, :begin + 2000000000000 FROM subscribers
 WHERE callbase_key = :callbase AND key % 4 = 3 ORDER BY key"""
 
-WALKED_THROUGH = "UPDATE campaigns SET next_subscriber_key = (SELECT max(key) FROM subscribers) WHERE key = :campaign"
+WALKED_THROUGH = """
+UPDATE campaigns SET next_subscriber_key = (SELECT max(key) FROM subscribers), created_at = :begin
+WHERE key = :campaign"""
+AUDITED = """
+INSERT INTO audit (at, action, details)
+WITH RECURSIVE one (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM one WHERE n < :calls / 4)
+SELECT :begin, 'calls.sample', '{"number":"7000' || (1000000 + n) || '"}' FROM one"""
 
 
 def measure(folder: Path) -> dict[str, float]:
@@ -56,6 +63,7 @@ def measure(folder: Path) -> dict[str, float]:
         for name in TABLES:
             found[f"report.{name.replace('.', '_')}_s"] = _download_s(session, f"{path}/{name}")
         found["report.download_rss_mb"] = peak_rss_mb(pid) - before
+    found |= forgetting.measure(world, campaign)
     world.store.close()
     return found
 
@@ -75,7 +83,7 @@ def fill(world: World, campaign: Campaign) -> None:
         "hours": HOURS,
     }
     with closing(sqlite3.connect(world.settings.data / "db.sqlite3")) as database, database:
-        for statement in (PEOPLE, WALKED, CALLED, QUEUED):
+        for statement in (PEOPLE, WALKED, CALLED, QUEUED, AUDITED):
             database.execute(statement, values)
         database.execute("UPDATE callbases SET imported = :calls WHERE key = :callbase", values)
         database.execute(WALKED_THROUGH, values)
