@@ -1,14 +1,15 @@
 """The phones of one trunk: one for each 250 channels."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from autodialer.model import Trunk
-from autodialer.phone.phone import Phone
+from autodialer.model import Trunk, TrunkStatus
+from autodialer.phone.pyvoip.phone import Phone
 from autodialer.phone.reach import Registered
 from autodialer.sip.events import RegistrationStanding
 
 CHANNELS_A_PHONE = 250
+RESTING = "resting"
 
 
 @dataclass(kw_only=True)
@@ -68,4 +69,18 @@ def _sip_settings(trunk: Trunk) -> tuple[object, ...]:
         trunk.symmetric_rtp,
         trunk.stun_server,
         trunk.media_ports,
+    )
+
+
+def complete(status: TrunkStatus, problem: str | None, registration: Registered | None) -> TrunkStatus:
+    """Live state of a trunk with why it has no phone (None: it has), and how its registration stands."""
+    if problem is not None:
+        status = replace(status, breaker_state=RESTING, breaker_cause=problem)
+    if registration is None:
+        return status
+    return replace(
+        status,
+        registration_state=registration.standing.value,
+        registration_since=registration.since,
+        registration_error=registration.message,
     )

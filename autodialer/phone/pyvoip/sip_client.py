@@ -9,8 +9,8 @@ from pyVoIP import RTP, SIP
 
 from autodialer.clock import Clock
 from autodialer.phone.plan import Account, Address, CallPlan
+from autodialer.phone.pyvoip.sip_message import SipMessage
 from autodialer.phone.reach import Reach
-from autodialer.phone.sip_message import SipMessage
 from autodialer.sip.events import Event
 from autodialer.sip.hop import TCP, Hop
 from autodialer.sip.invite import InviteRequest, new_call_id, sip_uri

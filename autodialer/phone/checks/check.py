@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from autodialer.errors import HostUnresolved, Invalid, MediaUnavailable, PhoneClosed, PortsExhausted
 from autodialer.model import CallOutcome, CheckResult, CheckStage, Trunk
-from autodialer.phone import verdicts
+from autodialer.phone.checks import verdicts
 from autodialer.phone.plan import Account
 from autodialer.phone.provider import Provider, account_for, find_provider
 from autodialer.phone.reach import may_be_translated

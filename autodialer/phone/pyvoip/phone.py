@@ -23,12 +23,12 @@ from autodialer.media.shell import (
     SoundFinished,
 )
 from autodialer.model import DigitVia
-from autodialer.phone.call import Call
-from autodialer.phone.compatible import check_pyvoip
 from autodialer.phone.plan import Account, CallEvent, CallPlan
+from autodialer.phone.ports import Ports
+from autodialer.phone.pyvoip import check_pyvoip
+from autodialer.phone.pyvoip.call import Call
+from autodialer.phone.pyvoip.sip_client import SipClient
 from autodialer.phone.reach import Registered
-from autodialer.phone.sip_client import SipClient
-from autodialer.phone.status import PHONE_STATUS
 from autodialer.phone.trace import CLOSES_S, CallTrace, TraceBook
 from autodialer.sip.dialog_state import DialogState
 from autodialer.sip.events import (
@@ -38,6 +38,7 @@ from autodialer.sip.events import (
     HopFailed,
     ProbeEnded,
     RegistrationChanged,
+    RegistrationStanding,
 )
 from autodialer.sip.hop import Hop
 from autodialer.sip.invite import new_call_id
@@ -46,12 +47,18 @@ from autodialer.sip.user_agent import UserAgent
 
 logger = logging.getLogger(__name__)
 
-PORT_TRIES = 100
 OPEN_S = 5.0
 """How long the media process has to bind a port, a silent STUN server included."""
 SWEEP_S = 1.0
 """How often calls that last too long are looked for."""
 CODECS = {"PCMA": RTP.PayloadType.PCMA, "PCMU": RTP.PayloadType.PCMU}
+PHONE_STATUS = {
+    RegistrationStanding.OFF: PhoneStatus.REGISTERED,
+    RegistrationStanding.REGISTERING: PhoneStatus.REGISTERING,
+    RegistrationStanding.REGISTERED: PhoneStatus.REGISTERED,
+    RegistrationStanding.FAILED: PhoneStatus.FAILED,
+}
+"""pyVoIP has no word for a phone that need not register and may call."""
 
 
 class Phone(VoIPPhone):
@@ -90,7 +97,7 @@ class Phone(VoIPPhone):
         self._clock = clock or Clock()
         self._on_farewell_ended: Callable[[FarewellEnded], None] = lambda _event: None
         self._sweeping = False
-        self._shared_port: int | None = None
+        self._ports = Ports(rtpPortLow, rtpPortHigh, self.assignedPorts, shared=account.shared_media_port)
         self._traces = TraceBook(self._clock, on_trace) if on_trace is not None else None
         self.sip = SipClient(
             server,
@@ -155,8 +162,8 @@ class Phone(VoIPPhone):
         # The record's id is the Call-ID where it can be, so that a provider's log and ours are found by one word.
         call_id = str(plan.reference) if isinstance(plan.reference, UUID) else new_call_id()
         draft = self.sip.prepare(number, plan, call_id)
-        port = self._port_for_call()
-        medias = {port: {CODECS[codec].value: CODECS[codec] for codec in self.sip.account.codecs}}
+        lease = self._ports.lease()
+        medias = {lease.port: {CODECS[codec].value: CODECS[codec] for codec in self.sip.account.codecs}}
         call = Call(
             self,
             CallState.DIALING,
@@ -167,13 +174,12 @@ class Phone(VoIPPhone):
             sendmode=self.sendmode,
             plan=plan,
             draft=draft,
+            lease=lease,
             on_event=self._on_call_event,
         )
-        if port == self._shared_port:
-            call.assignedPorts.clear()
         self.calls[call_id] = call
         try:
-            self._open_media(call, port)
+            self._open_media(call)
         except MediaUnavailable:
             self.forget(call)
             raise
@@ -182,12 +188,11 @@ class Phone(VoIPPhone):
             self.run_later(SWEEP_S, self._sweep)
         return call
 
-    def _open_media(self, call: Call, port: int) -> None:
+    def _open_media(self, call: Call) -> None:
         """Have the media process bind a port for the call; the INVITE leaves when it has."""
         call.opens_until = self._clock.monotonic() + OPEN_S
-        self.media.open(
-            call.call_id, self.myIP, port, stun_server=self.sip.reach.stun_server, shared=port == self._shared_port
-        )
+        stun_server = self.sip.reach.stun_server
+        self.media.open(call.call_id, self.myIP, call.port, stun_server=stun_server, shared=call.lease.common)
 
     def _on_opened(self, event: SessionOpened) -> None:
         call = self.calls.get(event.session_id)
@@ -215,29 +220,19 @@ class Phone(VoIPPhone):
             self._give_own_port(call)
         if call is None or not call.opening:
             return
-        call.ports_tried += 1
         try:
-            if call.ports_tried == PORT_TRIES:
-                raise PortsExhausted(f"No UDP port is free for the sound: {event.message}")
-            if call.port in self.assignedPorts:
-                self.assignedPorts.remove(call.port)
-            if call.port == self._shared_port:
-                self._shared_port = None
-            call.take_port(self._port_for_call())
-            self._open_media(call, call.port)
+            call.lease.take_next(event.message)
+            call.follow_lease()
+            self._open_media(call)
         except (PortsExhausted, MediaUnavailable) as exc:
             call.unstarted(str(exc))
 
     def _give_own_port(self, call: Call) -> None:
         """Another call has that callee's address on the shared port already: this one goes on at a port of its own."""
-        for port in call.assignedPorts:
-            self.assignedPorts.remove(port)  # one that another program has
-        call.assignedPorts.clear()
-        call.ports_tried += 1
         try:
-            if call.ports_tried > PORT_TRIES:
-                raise PortsExhausted
-            call.take_own_port(self.request_port())
+            call.lease.take_own()
+            call.wants_port = True
+            call.follow_lease()
             self.media.reopen(call.call_id, self.myIP, call.port, stun_server=self.sip.reach.stun_server)
         except PortsExhausted as exc:
             logger.error("call %s: there is no port for its sound: %s", call.call_id, exc)
@@ -259,23 +254,9 @@ class Phone(VoIPPhone):
             if call.opening:
                 call.unstarted(why)
 
-    def _port_for_call(self) -> int:
-        """A port of its own, or the one that all calls share."""
-        if not self.sip.account.shared_media_port:
-            return self.request_port()
-        if self._shared_port is None:
-            self._shared_port = self.request_port()
-        return self._shared_port
-
     def request_port(self, blocking: bool = True) -> int:
-        """A port of the range that no call of this phone has: even, as RFC 3550 section 11 asks."""
-        even = range(self.rtpPortLow + self.rtpPortLow % 2, self.rtpPortHigh, 2)
-        for _ in range(PORT_TRIES):
-            port = random.choice(even)
-            if port not in self.assignedPorts:
-                self.assignedPorts.append(port)
-                return port
-        raise PortsExhausted
+        """A port of the range that no call of this phone has. Never blocks; raises PortsExhausted."""
+        return self._ports.take()
 
     def release_ports(self, call: Call | None = None) -> None:
         """Ports are given back by `forget` when their call is over."""
@@ -286,8 +267,7 @@ class Phone(VoIPPhone):
     def forget(self, call: Call) -> None:
         """The call is over: its port is free and `calls` names it no more."""
         if self.calls.pop(call.call_id, None):
-            for port in call.assignedPorts:
-                self.assignedPorts.remove(port)
+            call.lease.give_back()
             traces, reference = self._traces, call.plan.reference
             if traces is not None and isinstance(reference, UUID):
                 self.run_later(CLOSES_S, lambda: traces.close(reference))

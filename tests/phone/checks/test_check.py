@@ -11,7 +11,7 @@ import pytest
 
 from autodialer.clock import Clock
 from autodialer.model import CheckResult, CheckStage, Trunk
-from autodialer.phone.checks import TrunkChecks
+from autodialer.phone.checks.checks import TrunkChecks
 from autodialer.phone.pool import PhonePool
 from autodialer.store import trunk_of
 from tests.peers.ports import LOCALHOST, free_port, wait_until
@@ -21,7 +21,7 @@ from tests.peers.sipp import SippGateway
 
 pytestmark = [pytest.mark.loopback, pytest.mark.peer("sipp")]
 
-SAMPLE = Path(__file__).resolve().parents[2] / "autodialer" / "gateway" / "sample.flac"
+SAMPLE = Path(__file__).resolve().parents[3] / "autodialer" / "gateway" / "sample.flac"
 G729_SDP = [line.replace("RTP/AVP 8 ", "RTP/AVP 18 ").replace("rtpmap:8 PCMA", "rtpmap:18 G729") for line in ANSWER_SDP]
 
 

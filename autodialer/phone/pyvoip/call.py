@@ -8,20 +8,21 @@ import weakref
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from pyVoIP import RTP, SIP
 from pyVoIP.VoIP import CallState, VoIPCall
 
 from autodialer.errors import Conflict
-from autodialer.media.shell import SessionStats
+from autodialer.media.shell import MediaProcess, SessionStats
 from autodialer.model import CallOutcome, DigitVia
-from autodialer.phone.driven import DrivenByEvents
 from autodialer.phone.keys import PressedKeys
 from autodialer.phone.outcome import CallTimes, make_outcome
 from autodialer.phone.plan import Address, CallEvent, CallPlan, Progress, Transferred
-from autodialer.phone.playing import Playing, codecs_of
-from autodialer.phone.rtp_client import RtpClient
+from autodialer.phone.playing import Playing
+from autodialer.phone.ports import PortLease
+from autodialer.phone.pyvoip.rtp_client import RtpClient, codecs_of
+from autodialer.phone.pyvoip.sip_client import SipClient
 from autodialer.sip.dialog_state import DialogState
 from autodialer.sip.events import (
     CallAnswered,
@@ -40,9 +41,6 @@ from autodialer.sip.invite import InviteRequest, sip_uri
 from autodialer.sip.sdp import AnswerFault, MediaPlan, UnusableAnswer, negotiate
 from autodialer.sip.user_agent import UserAgent
 
-if TYPE_CHECKING:
-    from autodialer.phone.phone import Phone
-
 logger = logging.getLogger(__name__)
 
 NEVER = datetime.min.replace(tzinfo=UTC)
@@ -52,14 +50,30 @@ STATS_S = 2.0
 """How long the media process has to tell a session's figures."""
 
 
-class Call(DrivenByEvents, VoIPCall):
+class OwnPhone(Protocol):
+    """What a call needs of the phone that makes it."""
+
+    media: MediaProcess
+    sip: SipClient
+
+    def forget(self, call: "Call") -> None:
+        """The call is over."""
+
+    def run_later(self, delay_s: float, fn: Callable[[], object]) -> None:
+        """Run `fn` in the loop thread after a while."""
+
+    def utcnow(self) -> datetime:
+        """The wall time."""
+
+
+class Call(VoIPCall):
     """A pyVoIP call whose media session lives in the media process. `outcome` is set when it is over."""
 
-    phone: "Phone"
+    phone: OwnPhone
 
     def __init__(
         self,
-        phone: "Phone",
+        phone: OwnPhone,
         callstate: CallState,
         request: SIP.SIPMessage,
         session_id: int,
@@ -69,9 +83,13 @@ class Call(DrivenByEvents, VoIPCall):
         *,
         plan: CallPlan,
         draft: InviteRequest,
+        lease: PortLease,
         on_event: Callable[[CallEvent], None],
     ) -> None:
         super().__init__(phone, callstate, request, session_id, myIP, ms, sendmode)
+        self.lease = lease
+        self._offered = (ms or {}).get(lease.port, {})
+        self.follow_lease()
         self.plan = plan
         self.draft = draft
         """The INVITE but for the addresses that are known when the media process has a port."""
@@ -79,7 +97,6 @@ class Call(DrivenByEvents, VoIPCall):
         """The media process is binding a port; nothing has left yet."""
         self.opens_until = 0.0
         """Monotonic time by which it must have one."""
-        self.ports_tried = 0
         self.wants_port = False
         """The media process is binding one of its own for it, because the shared one cannot serve it."""
         self.outcome: CallOutcome | None = None
@@ -113,17 +130,10 @@ class Call(DrivenByEvents, VoIPCall):
         self._times = CallTimes(invited=now, invited_at=utcnow)
         user_agent.invite(invite, now)
 
-    def take_port(self, port: int) -> None:
-        """Another port than the one before, which was taken."""
-        self.port = port
-        if self.assignedPorts:
-            codecs = self.assignedPorts.popitem()[1]
-            self.assignedPorts[port] = codecs
-
-    def take_own_port(self, port: int) -> None:
-        """Instead of the shared one, where another call has this callee's address."""
-        self.wants_port, self.port = True, port
-        self.assignedPorts[port] = {number: kind for client in self.RTPClients for number, kind in client.assoc.items()}
+    def follow_lease(self) -> None:
+        """Have pyVoIP's attributes say which port the call has; a common one is assigned to no call."""
+        self.port = self.lease.port
+        self.assignedPorts = {} if self.lease.common else {self.port: self._offered}
 
     def tell_new_port(self, mapped: Address | None) -> None:
         """The sound comes from another port now, outside of a NAT at `mapped`: tell the callee."""
@@ -390,6 +400,20 @@ class Call(DrivenByEvents, VoIPCall):
     def read_audio(self, length: int = 160, blocking: bool = True) -> bytes:
         """Refused: see `RtpClient.read`."""
         return bytes(self.RTPClients[0].read(length, blocking)) if self.RTPClients else b""
+
+    # -- what stock pyVoIP calls with the messages of a call; ours is driven by events
+
+    def answered(self, request: SIP.SIPMessage) -> None:
+        """Not used: answers come as events of the SIP core."""
+
+    def not_found(self, request: SIP.SIPMessage) -> None:
+        """Not used: failures come as events of the SIP core."""
+
+    def unavailable(self, request: SIP.SIPMessage) -> None:
+        """Not used: failures come as events of the SIP core."""
+
+    def renegotiate(self, request: SIP.SIPMessage) -> None:
+        """Not used: the SIP core answers re-INVITEs."""
 
     def __del__(self) -> None:
         """Ports are given back when the call ends, not when the garbage collector comes by."""
