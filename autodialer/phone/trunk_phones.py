@@ -41,7 +41,9 @@ class TrunkPhones:
         return next((one for standing in worst for one in found if one.standing is standing), Registered())
 
     def serves(self, trunk: Trunk) -> bool:
-        """Whether `trunk` can go on with these phones: only its name and pacing changed."""
+        """Whether `trunk` can go on with these phones: all of them work, and only its name and pacing changed."""
+        if not all(phone.alive for phone in self.phones):
+            return False
         return _sip_settings(self.trunk) == _sip_settings(trunk) and len(self.phones) == phones_needed(trunk)
 
 

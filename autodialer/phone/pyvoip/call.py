@@ -4,6 +4,7 @@ Everything but `hangup`, `cancel` and reading happens in the loop thread of the 
 """
 
 import logging
+import time
 import weakref
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from autodialer.errors import Conflict
 from autodialer.media.shell import MediaProcess, SessionStats
 from autodialer.model import CallOutcome, DigitVia
 from autodialer.phone.keys import PressedKeys
-from autodialer.phone.outcome import CallTimes, make_outcome
+from autodialer.phone.outcome import CallTimes, broken_outcome, make_outcome
 from autodialer.phone.plan import Address, CallEvent, CallPlan, Progress, Transferred
 from autodialer.phone.playing import Playing
 from autodialer.phone.ports import PortLease
@@ -26,6 +27,7 @@ from autodialer.phone.pyvoip.sip_client import SipClient
 from autodialer.sip.dialog_state import DialogState
 from autodialer.sip.events import (
     CallAnswered,
+    CallBroken,
     CallEnded,
     CallFailed,
     CallProgress,
@@ -46,6 +48,8 @@ logger = logging.getLogger(__name__)
 NEVER = datetime.min.replace(tzinfo=UTC)
 HELD_AT_FIRST_S = 10.0
 """How long a callee that answered on hold may take to tell where the sound goes."""
+BROKEN_S = 70.0
+"""After an error of ours: longer than a CANCEL or BYE takes that the peer does not answer (64*T1, twice)."""
 STATS_S = 2.0
 """How long the media process has to tell a session's figures."""
 
@@ -111,6 +115,10 @@ class Call(VoIPCall):
         self._playing = Playing(weakref.proxy(self))
         self._media_open = True
         self._lost_stats: SessionStats | None = None
+        self._broken_at: float | None = None
+        """Monotonic time of the first error of ours."""
+        self._told = False
+        """The last event has been told: the outcome, or that nothing left."""
 
     @property
     def over(self) -> bool:
@@ -141,7 +149,7 @@ class Call(VoIPCall):
         host, port = mapped or (None, self.port)
         for client in self.RTPClients:
             client.inPort = self.port
-        self.phone.sip.run(lambda user_agent, now: user_agent.change_address(self.call_id, host, port, now))
+        self.command(lambda user_agent, now: user_agent.change_address(self.call_id, host, port, now))
 
     def unstarted(self, why: str) -> None:
         """Give up before anything has left this machine."""
@@ -149,8 +157,62 @@ class Call(VoIPCall):
         self.state = CallState.ENDED
         self.phone.media.close(self.media_id)
         self.phone.forget(self)
-        self._on_event(CallEvent(reference=self.plan.reference, unstarted=why))
+        self._tell_last(CallEvent(reference=self.plan.reference, unstarted=why))
         self._let_go()
+
+    def attend(self, step: Callable[[], object]) -> None:
+        """Do something for this call, in the loop thread. An error costs this call and no other: see `_break_off`."""
+        try:
+            step()
+        except Exception:
+            logger.exception("call %s: an error in the dialer itself; the call is given up", self.call_id)
+            self._break_off()
+
+    def command(self, fn: Callable[[UserAgent, float], object]) -> None:
+        """Have `fn` run in the loop thread for this call, soon. From any thread."""
+        self.phone.sip.run(lambda user_agent, now: self.attend(lambda: fn(user_agent, now)))
+
+    def _break_off(self) -> None:
+        """Hang up, and end as `internal_error` once the peer has answered; the second time end at once."""
+        second, self._broken_at = self._broken_at is not None, time.monotonic()
+        if second or self.opening or self._end is not None:
+            self.end_by_force()
+            return
+
+        def hang_up(user_agent: UserAgent, now: float) -> None:
+            if not user_agent.break_off(self.call_id, now):
+                self.end_by_force()
+
+        self.command(hang_up)
+
+    def end_by_force(self) -> None:
+        """End now with what is known, whatever is still to come. Never raises; harmless when it is over."""
+        if self._told:
+            return
+        self.opening = False
+        self.state = CallState.ENDED
+        if self.outcome is None:
+            self.outcome = self._outcome_by_force()
+        steps: list[Callable[[], object]] = [
+            lambda: self.phone.sip.run(lambda user_agent, now: user_agent.drop(self.call_id, now)),
+            lambda: self.phone.media.close(self.media_id),
+            lambda: self.phone.forget(self),
+            lambda: self._tell_last(CallEvent(reference=self.plan.reference, outcome=self.outcome)),
+            self._let_go,
+        ]
+        for step in steps:
+            try:
+                step()
+            except Exception:
+                logger.exception("call %s: its end cannot be cleared up", self.call_id)
+
+    def _outcome_by_force(self) -> CallOutcome:
+        if self._end is not None:
+            try:
+                return self._make_outcome(self._lost_stats)
+            except Exception:
+                logger.exception("call %s: its record cannot be written", self.call_id)
+        return broken_outcome(self._times, self.phone.utcnow())
 
     def take(self, event: OfCall) -> None:
         """Carry on with what the SIP core tells."""
@@ -166,6 +228,8 @@ class Call(VoIPCall):
             self.pressed(event.digit, event.at, DigitVia.INFO, duration_s=event.duration_s)
         elif isinstance(event, TransferEnded):
             self._transfer_ended(event)
+        elif isinstance(event, CallBroken):
+            self._broken_at = event.at
         elif isinstance(event, CallFailed | CallEnded):
             self._ended(event)
 
@@ -189,7 +253,7 @@ class Call(VoIPCall):
         elif self._lost_stats:
             self.hangup()
         elif media.held:
-            self.phone.run_later(HELD_AT_FIRST_S, self._still_held)
+            self.run_later(HELD_AT_FIRST_S, self._still_held)
         else:
             self._start_media(media)
 
@@ -259,8 +323,8 @@ class Call(VoIPCall):
         self._playing.finished(repeats)
 
     def run_later(self, delay_s: float, fn: Callable[[], object]) -> None:
-        """Run `fn` in the loop thread after a while."""
-        self.phone.run_later(delay_s, fn)
+        """Run `fn` for this call in the loop thread after a while."""
+        self.phone.run_later(delay_s, partial(self.attend, fn))
 
     def _transfer(self, number: str, user_agent: UserAgent, now: float) -> None:
         if not self._end and self._answer is not None and not self._playing.paused:
@@ -274,7 +338,7 @@ class Call(VoIPCall):
             self.hangup()
         else:
             # The end of the call may be the very next event.
-            self.phone.run_later(0.0, self._go_on)
+            self.run_later(0.0, self._go_on)
 
     def _go_on(self) -> None:
         if not self._end:
@@ -284,6 +348,8 @@ class Call(VoIPCall):
         """Hang up once the call has lasted as long as it may; give up a port that takes too long."""
         if self.opening and now >= self.opens_until:
             self.unstarted("the media process does not answer")
+        elif self._broken_at is not None and now - self._broken_at >= BROKEN_S:
+            self.end_by_force()
         elif self._times.answered is not None and not self._end and now - self._times.answered >= self.plan.max_call_s:
             self.hangup()
 
@@ -312,11 +378,17 @@ class Call(VoIPCall):
             self._complete(self._lost_stats)
             return
         self.phone.media.close(self.media_id, ended_at=event.at)
-        self.phone.run_later(STATS_S, lambda: self.media_closed(None))
+        self.run_later(STATS_S, lambda: self.media_closed(None))
 
     def _complete(self, stats: SessionStats | None) -> None:
+        self.outcome = self._make_outcome(stats)
+        self.phone.forget(self)
+        self._tell_last(CallEvent(reference=self.plan.reference, outcome=self.outcome))
+        self._let_go()
+
+    def _make_outcome(self, stats: SessionStats | None) -> CallOutcome:
         assert self._end
-        self.outcome = make_outcome(
+        return make_outcome(
             event=self._end,
             times=self._times,
             answer=self._answer,
@@ -325,10 +397,12 @@ class Call(VoIPCall):
             sound_s=self.plan.sound_s,
             keys=self._keys,
             media_died=self._lost_stats is not None,
+            broken=self._broken_at is not None,
         )
-        self.phone.forget(self)
-        self._on_event(CallEvent(reference=self.plan.reference, outcome=self.outcome))
-        self._let_go()
+
+    def _tell_last(self, event: CallEvent) -> None:
+        self._on_event(event)
+        self._told = True
 
     def _let_go(self) -> None:
         """Of what knows this call: it is freed at once, without the garbage collector."""
@@ -345,13 +419,13 @@ class Call(VoIPCall):
 
     def acknowledge(self) -> None:
         """The dialog is written down: let the ACK leave. From any thread."""
-        self.phone.sip.run(lambda user_agent, _now: user_agent.acknowledge(self.call_id))
+        self.command(lambda user_agent, _now: user_agent.acknowledge(self.call_id))
 
     # -- pyVoIP's API
 
     def hangup(self) -> None:
         """End the call: BYE when it is answered, CANCEL before. Does nothing when it is over. From any thread."""
-        self.phone.sip.run(self._hang_up)
+        self.command(self._hang_up)
 
     def _hang_up(self, user_agent: UserAgent, now: float) -> None:
         if not self.opening:
@@ -370,7 +444,7 @@ class Call(VoIPCall):
 
     def repeat(self) -> None:
         """Begin the sound again. Does nothing unless the call is answered and stays. From any thread."""
-        self.phone.sip.run(lambda _user_agent, _now: self._playing.repeat())
+        self.command(lambda _user_agent, _now: self._playing.repeat())
 
     def transfer(self, number: str) -> None:
         """Have the callee's side call `number`, dialled as it stands, in our place; the sound is silent meanwhile.
@@ -378,7 +452,7 @@ class Call(VoIPCall):
         An event `transferred` follows unless the call ends before. Accepted: we hang up; else the sound goes on, and
         the call ends as it would have. Does nothing during another transfer. From any thread.
         """
-        self.phone.sip.run(partial(self._transfer, number))
+        self.command(partial(self._transfer, number))
 
     def cancel(self) -> None:
         """The same as `hangup`; the name for a call that is not answered yet."""

@@ -4,6 +4,7 @@ import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from pyVoIP import RTP, SIP
@@ -114,12 +115,18 @@ class Phone(VoIPPhone):
             targets=targets,
             clock=self._clock,
             tracer=self._traces.note if self._traces is not None else None,
+            on_end=self._end_calls,
         )
 
     @property
     def ready(self) -> bool:
         """Whether calls may leave."""
-        return self.NSD and self.sip.reach.ready
+        return self.NSD and self.alive and self.sip.reach.ready
+
+    @property
+    def alive(self) -> bool:
+        """Its SIP loop runs, or has not been started yet."""
+        return self.sip.loop is None or not self.sip.loop.closed
 
     @property
     def registration(self) -> Registered:
@@ -179,8 +186,11 @@ class Phone(VoIPPhone):
         )
         self.calls[call_id] = call
         try:
+            # Not before: the loop's end takes with it the calls that are in the book by then.
+            if not self.alive:
+                raise PhoneClosed
             self._open_media(call)
-        except MediaUnavailable:
+        except Exception:
             self.forget(call)
             raise
         if not self._sweeping:
@@ -211,7 +221,7 @@ class Phone(VoIPPhone):
                 self._traces.begin(reference, now, utcnow)
             call.place(user_agent, self.sip.complete(call.draft, media, user_agent, now), now, utcnow)
 
-        self.sip.run(place)
+        call.command(place)
 
     def _on_not_opened(self, event: SessionNotOpened) -> None:
         """The port is another program's: try the next one."""
@@ -244,7 +254,7 @@ class Phone(VoIPPhone):
         # Before the look: a call that comes meanwhile starts the next sweep itself.
         self._sweeping = False
         for call in list(self.calls.values()):
-            call.end_if_overdue(now)
+            call.attend(partial(call.end_if_overdue, now))
         if self.calls and not self._sweeping:
             self._sweeping = True
             self.run_later(SWEEP_S, self._sweep)
@@ -252,7 +262,12 @@ class Phone(VoIPPhone):
     def _give_up_opening(self, why: str) -> None:
         for call in list(self.calls.values()):
             if call.opening:
-                call.unstarted(why)
+                call.attend(partial(call.unstarted, why))
+
+    def _end_calls(self) -> None:
+        """The loop has ended, and nothing that is waited for will come any more."""
+        for call in list(self.calls.values()):
+            call.end_by_force()
 
     def request_port(self, blocking: bool = True) -> int:
         """A port of the range that no call of this phone has. Never blocks; raises PortsExhausted."""
@@ -330,14 +345,16 @@ class Phone(VoIPPhone):
 
         def tell_all(_user_agent: UserAgent, _now: float) -> None:
             for call in list(self.calls.values()):
-                call.media_died(played_frames.get(call.call_id, 0))
+                call.attend(partial(call.media_died, played_frames.get(call.call_id, 0)))
 
         self.sip.run(tell_all)
 
     def _take_media_event(self, event: SessionEvent) -> None:
         call = self.calls.get(event.session_id)
-        if call is None:
-            return
+        if call is not None:
+            call.attend(partial(self._take_event_of, call, event))
+
+    def _take_event_of(self, call: Call, event: SessionEvent) -> None:
         if isinstance(event, SessionOpened):
             self._on_opened(event)
         elif isinstance(event, SessionNotOpened):
@@ -364,8 +381,8 @@ class Phone(VoIPPhone):
             self.sip.targets.failed(event.hop, event.at, event.retry_after_s)
             return
         call = self.calls.get(event.call_id)
-        if call:
-            call.take(event)
+        if call is not None:
+            call.attend(partial(call.take, event))
 
     # -- what stock pyVoIP dispatches by message, ours by event
 
