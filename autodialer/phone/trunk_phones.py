@@ -44,34 +44,12 @@ class TrunkPhones:
         """Whether `trunk` can go on with these phones: all of them work, and only its name and pacing changed."""
         if not all(phone.alive for phone in self.phones):
             return False
-        return _sip_settings(self.trunk) == _sip_settings(trunk) and len(self.phones) == phones_needed(trunk)
+        return self.trunk.as_phones_know_it() == trunk.as_phones_know_it() and len(self.phones) == phones_needed(trunk)
 
 
 def phones_needed(trunk: Trunk) -> int:
     """One phone for each 250 channels."""
     return max(1, -(-trunk.max_channels // CHANNELS_A_PHONE))
-
-
-def _sip_settings(trunk: Trunk) -> tuple[object, ...]:
-    """What a running phone cannot change."""
-    return (
-        trunk.host,
-        trunk.port,
-        trunk.transport,
-        trunk.username,
-        trunk.password,
-        trunk.auth_username,
-        trunk.domain,
-        trunk.caller_id,
-        trunk.codecs,
-        trunk.ca_file,
-        trunk.outbound_proxy,
-        trunk.register,
-        trunk.caller_id_header,
-        trunk.symmetric_rtp,
-        trunk.stun_server,
-        trunk.media_ports,
-    )
 
 
 def complete(status: TrunkStatus, problem: str | None, registration: Registered | None) -> TrunkStatus:
