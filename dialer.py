@@ -52,11 +52,11 @@ from autodialer.model import (
     NextStep,
     Trunk,
 )
-from autodialer.phone.checks import TrunkChecks
+from autodialer.phone.checks.checks import TrunkChecks
 from autodialer.phone.plan import CallEvent, CallPlan, Progress
 from autodialer.phone.pool import PhonePool
-from autodialer.phone.status import complete
 from autodialer.phone.trace_outbox import TraceOutbox
+from autodialer.phone.trunk_phones import complete
 from autodialer.store import Secrets, Store, migrate, new_id
 from autodialer.supervisor import (
     EXIT_CONFIG,

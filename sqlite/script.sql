@@ -382,7 +382,7 @@ CREATE TABLE calls (
     -- the rule that made the next attempt, or ended them
     next_rule TEXT NOT NULL, rtp_remote_lost INTEGER, rtp_round_trip_ms FLOAT, digit_times TEXT, key_results TEXT,
     CONSTRAINT calls_key PRIMARY KEY ("key"),
-    CONSTRAINT calls_cause_known CHECK (cause IN ('auth_failed', 'forbidden', 'media_failed', 'no_response', 'redirected', 'transport_error', 'protocol_error', 'trunk_limit')),
+    CONSTRAINT calls_cause_known CHECK (cause IN ('auth_failed', 'forbidden', 'media_failed', 'no_response', 'redirected', 'transport_error', 'protocol_error', 'trunk_limit', 'internal_error')),
     CONSTRAINT calls_disposition_known CHECK (disposition IN ('answered', 'machine', 'busy', 'no_answer', 'rejected', 'invalid_number', 'congestion', 'failed', 'cancelled', 'interrupted')),
     CONSTRAINT calls_ended_by_known CHECK (ended_by IN ('callee', 'us')),
     CONSTRAINT calls_campaign_key_there FOREIGN KEY(campaign_key) REFERENCES campaigns ("key"),
@@ -746,7 +746,7 @@ CREATE TABLE callbase_zones (
 ) WITHOUT ROWID;
 
 -- The migration that this schema corresponds to.
-INSERT INTO alembic_version VALUES ('0017');
+INSERT INTO alembic_version VALUES ('0020');
 
 -- Three sample users. None can log in until `python main.py set-password LOGIN`.
 INSERT INTO users ("key", id, login, name, role, password_hash, comment, created_at) VALUES

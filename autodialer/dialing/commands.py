@@ -7,7 +7,7 @@ from uuid import UUID
 from autodialer.campaign.numbers import dial_string
 from autodialer.dialing.digits import send_digits
 from autodialer.model import ClaimedJob, Command
-from autodialer.phone.checks import TrunkChecks
+from autodialer.phone.checks.checks import TrunkChecks
 from autodialer.phone.pool import PhonePool
 from autodialer.store import Store
 

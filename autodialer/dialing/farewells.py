@@ -6,8 +6,8 @@ from datetime import timedelta
 from uuid import UUID
 
 from autodialer.clock import Clock
-from autodialer.phone.phone import Phone
 from autodialer.phone.pool import PhonePool
+from autodialer.phone.pyvoip.phone import Phone
 from autodialer.sip.dialog_state import DialogState
 from autodialer.sip.events import FarewellEnded
 from autodialer.store import KeptDialog, Store

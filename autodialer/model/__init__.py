@@ -24,12 +24,14 @@ from autodialer.model.keys import KEY_WAIT_S, KEYS, KeyAction, KeyEffect, KeyRes
 from autodialer.model.objects import (
     DEFAULT_RETRY,
     SECOND_NUMBER,
+    TRUNK_SETTINGS,
     Callbase,
     Campaign,
     RetryRule,
     Sound,
     Subscriber,
     Trunk,
+    TrunkSettings,
     User,
 )
 from autodialer.model.states import (
@@ -56,6 +58,7 @@ __all__ = [
     "SECOND_NUMBER",
     "SUBSCRIBER_TRANSITIONS",
     "SUBSCRIBER_ZONE",
+    "TRUNK_SETTINGS",
     "WEEKDAYS",
     "CallOutcome",
     "CallRecord",
@@ -88,6 +91,7 @@ __all__ = [
     "Subscriber",
     "SubscriberState",
     "Trunk",
+    "TrunkSettings",
     "TrunkStatus",
     "User",
 ]

@@ -1,7 +1,7 @@
 """What a user sets up: users, trunks, sounds, callbases, subscribers, campaigns."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date, datetime
 from uuid import UUID
 
@@ -25,36 +25,43 @@ class User:
     created_at: datetime
 
 
-@dataclass(frozen=True, kw_only=True)
-class Trunk:
-    """A provider's SIP settings."""
+_LIVE: Mapping[str, bool] = {"live": True}
+"""Marks a setting that running phones follow. Unmarked ones start the phones anew: that is never wrong, only slower."""
+_WRITE_ONLY: Mapping[str, bool] = {"write_only": True}
+"""Marks a setting that is never shown to anybody."""
 
-    key: int
-    id: UUID
-    owner_key: int
-    name: str
+
+@dataclass(frozen=True, kw_only=True)
+class TrunkSettings:
+    """A provider's SIP settings as a user says them.
+
+    A setting is named here and nowhere else: the store's row, the JSON of the API and what starts phones anew follow
+    from the fields. It needs a column of its name, and a place in swagger.yaml.
+    """
+
+    name: str = field(metadata=_LIVE)
     host: str
     """IPv4 address or name of the provider's SIP server."""
-    port: int | None
+    port: int | None = None
     """None: SRV records are looked up, else the default port of the transport (RFC 3263)."""
-    transport: str
+    transport: str = "udp"
     """udp, tcp or tls."""
-    username: str
+    username: str = ""
     """User part of From and Contact; empty where the provider knows us by our address."""
-    password: str = field(repr=False)
-    auth_username: str | None
+    password: str = field(default="", repr=False, metadata=_WRITE_ONLY)
+    auth_username: str | None = None
     """User name for digest, None: `username`."""
-    domain: str | None
+    domain: str | None = None
     """Host part of From, To and Request-URI, None: `host`."""
-    caller_id: str | None
+    caller_id: str | None = None
     """Number shown to the callee, None: `username`."""
-    number_format: str
+    number_format: str = field(default="{e164}", metadata=_LIVE)
     """Template over {e164} and {national}; how the provider wants numbers."""
-    max_channels: int
+    max_channels: int = field(default=10, metadata=_LIVE)
     """Most simultaneous calls."""
-    cps: float
+    cps: float = field(default=1.0, metadata=_LIVE)
     """Most new calls a second."""
-    codecs: tuple[str, ...]
+    codecs: tuple[str, ...] = ("PCMA", "PCMU")
     """Order in which codecs are offered: PCMA, PCMU."""
     ca_file: str | None = field(default=None, repr=False)
     """Certificates of the issuers to trust for TLS, PEM text; None: those that the system trusts."""
@@ -68,10 +75,34 @@ class Trunk:
     """per_call: an RTP port for each call; shared: one for all calls of a phone."""
     symmetric_rtp: bool = True
     """Send RTP to where the callee's comes from, if that is elsewhere than it says."""
-    price_per_min: float | None = None
+    price_per_min: float | None = field(default=None, metadata=_LIVE)
     """What a minute of an answered call costs, for the report's estimate; None: not said."""
     stun_server: str | None = None
     """host or host:port asked under which addresses we are seen outside; None: the provider's word has to do."""
+
+    def as_phones_know_it(self) -> tuple[object, ...]:
+        """What a running phone cannot change: trunks that differ in it need phones of their own."""
+        return tuple(getattr(self, name) for name in _STARTS_PHONES)
+
+    def shown(self) -> dict[str, object]:
+        """The settings that may be read back, by name, as JSON has them."""
+        values = {name: getattr(self, name) for name in _SHOWN}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+TRUNK_SETTINGS: tuple[str, ...] = tuple(each.name for each in fields(TrunkSettings))
+"""Names of what a user says of a trunk."""
+_STARTS_PHONES = tuple(each.name for each in fields(TrunkSettings) if not each.metadata.get("live"))
+_SHOWN = tuple(each.name for each in fields(TrunkSettings) if not each.metadata.get("write_only"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trunk(TrunkSettings):
+    """A provider's SIP settings, stored."""
+
+    key: int
+    id: UUID
+    owner_key: int
     hidden: bool = False
     """True for a trunk made by the prototype's sample call, which no list shows."""
     created_at: datetime

@@ -30,6 +30,7 @@ class Cause(StrEnum):
     TRANSPORT_ERROR = "transport_error"
     PROTOCOL_ERROR = "protocol_error"
     TRUNK_LIMIT = "trunk_limit"
+    INTERNAL_ERROR = "internal_error"
 
 
 class EndedBy(StrEnum):

@@ -14,6 +14,9 @@ FRAME_S = 0.02
 """One RTP packet of G.711 at a ptime of 20 ms."""
 
 
+BROKEN = "An error in the dialer itself ended this call; the log of the dialer has it under this call's id."
+
+
 @dataclass(kw_only=True)
 class CallTimes:
     """Monotonic seconds of what happened; `invited_at` ties them to the wall clock."""
@@ -38,12 +41,13 @@ def make_outcome(
     sound_s: float,
     keys: PressedKeys,
     media_died: bool,
+    broken: bool,
 ) -> CallOutcome:
     """The record of one call whose last event of the SIP core is `event`.
 
-    `stats` is None where no RTP session was, or where its figures are lost.
+    `stats` is None where no RTP session was, or where its figures are lost. `broken`: an error of ours ended the call.
     """
-    disposition, cause, message = _judge(event, unusable, media_died=media_died)
+    disposition, cause, message = _judge(event, unusable, media_died=media_died, broken=broken)
     pressed = keys.times(times.answered) if times.answered is not None else ()
     failed = event if isinstance(event, CallFailed) else None
     played_s = min(stats.played_frames * FRAME_S, sound_s) if stats else 0.0
@@ -71,9 +75,26 @@ def make_outcome(
     )
 
 
+def broken_outcome(times: CallTimes, utcnow: datetime) -> CallOutcome:
+    """The record of a call that an error of ours ended before its last event came, with as much as is sure."""
+    began = times.invited > 0.0
+    return CallOutcome(
+        disposition=Disposition.FAILED,
+        cause=Cause.INTERNAL_ERROR,
+        invited_at=times.invited_at if began else utcnow,
+        ringing_at=times.wall(times.rang) if times.rang is not None else None,
+        answered_at=times.wall(times.answered) if times.answered is not None else None,
+        ended_at=utcnow,
+        message=BROKEN,
+    )
+
+
 def _judge(
-    event: CallFailed | CallEnded, unusable: UnusableAnswer | None, *, media_died: bool
+    event: CallFailed | CallEnded, unusable: UnusableAnswer | None, *, media_died: bool, broken: bool
 ) -> tuple[Disposition, Cause | None, str | None]:
+    if broken:
+        # What the peer says to our CANCEL or BYE answers the error, and is no word on the callee.
+        return Disposition.FAILED, Cause.INTERNAL_ERROR, BROKEN
     if isinstance(event, CallEnded):
         if unusable:
             return Disposition.FAILED, Cause.MEDIA_FAILED, unusable.message

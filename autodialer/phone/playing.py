@@ -6,30 +6,34 @@ Everything happens in the loop thread of the call's phone.
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from pyVoIP import RTP
-
 from autodialer.phone.plan import CallPlan
-from autodialer.phone.rtp_client import RtpClient
 from autodialer.sip.sdp import MediaPlan
 
 TAIL_S = 0.3
 """From the last packet of the sound to our BYE, so that the callee's jitter buffer plays it out."""
-_KINDS = {"PCMU": RTP.PayloadType.PCMU, "PCMA": RTP.PayloadType.PCMA}
 
 
-def codecs_of(media: MediaPlan) -> dict[int, RTP.PayloadType]:
-    """Payload types as pyVoIP keeps them."""
-    codecs = {media.payload_type: _KINDS[media.codec]}
-    if media.telephone_event_pt is not None:
-        codecs[media.telephone_event_pt] = RTP.PayloadType.EVENT
-    return codecs
+class Stream(Protocol):
+    """Our half of the call's RTP."""
+
+    def start(self) -> None:
+        """Send the sound."""
+
+    def hold(self) -> None:
+        """Send nothing for a while; the sound stops where it is."""
+
+    def move(self, media: MediaPlan) -> None:
+        """Go on from where the sound stands, as both sides have agreed now."""
+
+    def repeat(self) -> None:
+        """Begin the sound again."""
 
 
 class Listener(Protocol):
     """The call whose callee listens."""
 
     plan: CallPlan
-    RTPClients: Sequence[RtpClient]
+    RTPClients: Sequence[Stream]
 
     def hangup(self) -> None:
         """End the call."""
@@ -70,7 +74,7 @@ class Playing:
             if media.held:
                 client.hold()
             else:
-                client.move(codecs_of(media), media.host, media.port, reports_to=media.rtcp)
+                client.move(media)
 
     def repeat(self) -> None:
         """Begin the sound again, whether or not it is at its end."""

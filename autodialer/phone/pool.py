@@ -11,10 +11,10 @@ from autodialer.clock import Clock
 from autodialer.errors import HostUnresolved, MediaUnavailable, PhoneClosed, PortsExhausted
 from autodialer.media.shell import MediaDied, MediaEvent, MediaProcess
 from autodialer.model import Trunk
-from autodialer.phone.call import Call
-from autodialer.phone.phone import Phone
 from autodialer.phone.plan import CallEvent, CallPlan
 from autodialer.phone.provider import Provider, account_for, address_towards, find_provider
+from autodialer.phone.pyvoip.call import Call
+from autodialer.phone.pyvoip.phone import Phone
 from autodialer.phone.reach import Registered
 from autodialer.phone.resolver import Resolver
 from autodialer.phone.trace import CallTrace

@@ -1,14 +1,15 @@
 """The phones of one trunk: one for each 250 channels."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from autodialer.model import Trunk
-from autodialer.phone.phone import Phone
+from autodialer.model import Trunk, TrunkStatus
+from autodialer.phone.pyvoip.phone import Phone
 from autodialer.phone.reach import Registered
 from autodialer.sip.events import RegistrationStanding
 
 CHANNELS_A_PHONE = 250
+RESTING = "resting"
 
 
 @dataclass(kw_only=True)
@@ -40,8 +41,10 @@ class TrunkPhones:
         return next((one for standing in worst for one in found if one.standing is standing), Registered())
 
     def serves(self, trunk: Trunk) -> bool:
-        """Whether `trunk` can go on with these phones: only its name and pacing changed."""
-        return _sip_settings(self.trunk) == _sip_settings(trunk) and len(self.phones) == phones_needed(trunk)
+        """Whether `trunk` can go on with these phones: all of them work, and only its name and pacing changed."""
+        if not all(phone.alive for phone in self.phones):
+            return False
+        return self.trunk.as_phones_know_it() == trunk.as_phones_know_it() and len(self.phones) == phones_needed(trunk)
 
 
 def phones_needed(trunk: Trunk) -> int:
@@ -49,23 +52,15 @@ def phones_needed(trunk: Trunk) -> int:
     return max(1, -(-trunk.max_channels // CHANNELS_A_PHONE))
 
 
-def _sip_settings(trunk: Trunk) -> tuple[object, ...]:
-    """What a running phone cannot change."""
-    return (
-        trunk.host,
-        trunk.port,
-        trunk.transport,
-        trunk.username,
-        trunk.password,
-        trunk.auth_username,
-        trunk.domain,
-        trunk.caller_id,
-        trunk.codecs,
-        trunk.ca_file,
-        trunk.outbound_proxy,
-        trunk.register,
-        trunk.caller_id_header,
-        trunk.symmetric_rtp,
-        trunk.stun_server,
-        trunk.media_ports,
+def complete(status: TrunkStatus, problem: str | None, registration: Registered | None) -> TrunkStatus:
+    """Live state of a trunk with why it has no phone (None: it has), and how its registration stands."""
+    if problem is not None:
+        status = replace(status, breaker_state=RESTING, breaker_cause=problem)
+    if registration is None:
+        return status
+    return replace(
+        status,
+        registration_state=registration.standing.value,
+        registration_since=registration.since,
+        registration_error=registration.message,
     )

@@ -29,7 +29,7 @@ class Acknowledgements:
             self._stack.send(ack.data, ack.hop)
         else:
             self._held = ack
-            self._timer = self._stack.timers.start(hold_until, lambda _now: self.release())
+            self._timer = self._stack.timers.start(hold_until, lambda _now: self.release(), call_id=ack.call_id)
 
     def release(self) -> None:
         """Let the ACK leave that waits; nothing happens without one."""

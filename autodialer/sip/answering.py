@@ -58,9 +58,14 @@ def answer_request(
     by_source = source.reliable or "rport" in via.params
     hop = source if by_source else source._replace(port=via.port or DEFAULT_PORTS[source.transport])
     kind = InviteServer if request.method == "INVITE" else NonInviteServer
-    transaction: ServerTransaction = kind(stack, key, f"{request.method} {request.call_id}", hop)
+    transaction: ServerTransaction = kind(stack, key, request.method, request.call_id, hop)
     transaction.begin(now)
-    reply = _decide(stack, call, dialog, request, via, now)
+    try:
+        reply = _decide(stack, call, dialog, request, via, now)
+    except Exception:
+        # A transaction without a response would wait for it for ever; the owner of the core ends the call.
+        transaction.respond(500, _response(stack, request, via, source, Reply(code=500)), now)
+        raise
     data = _response(stack, request, via, source, reply)
     transaction.respond(reply.code, data, now)
     if call is None or dialog is None or reply.code != 200:

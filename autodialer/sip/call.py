@@ -16,6 +16,7 @@ from autodialer.sip.dialog import Dialog
 from autodialer.sip.events import (
     CallAnswered,
     CallEnded,
+    CallFailed,
     CallProgress,
     EndedBy,
     Event,
@@ -57,6 +58,10 @@ class Call:
         self.request = request
         self.call_id = request.call_id
         self.state = CallState.CALLING
+        self.over = False
+        """Its CallFailed or CallEnded has been told."""
+        self.broken = False
+        """An error of ours has been told of it."""
         self._user_agent = f"User-Agent: {stack.config.user_agent}"
         self._auth = Authenticator(stack, request.credentials)
         self._auth_message: str | None = None
@@ -100,6 +105,11 @@ class Call:
             if self._dialog is not None:
                 yield self._dialog.next_hop
 
+    @property
+    def awaits_peer(self) -> bool:
+        """Whether a response may still come that ends it."""
+        return not self.over and self._invite is not None and self._invite.waiting
+
     def cancel(self, now: float, reason: str | None) -> None:
         """Give the call up; nothing happens once it is answered or over."""
         if self.state in (CallState.CALLING, CallState.PROCEEDING):
@@ -127,9 +137,9 @@ class Call:
 
     def abandon(self, now: float) -> None:
         """Report the call as over without waiting for the peer any longer."""
-        if self.state is CallState.TERMINATED:
+        if self.over:
             return
-        if self.state is CallState.CONFIRMED:
+        if self._answered_at:
             self._end_by_us(now, None)
         else:
             self._cancel_kind = self._cancel_kind or FailureKind.CANCELLED
@@ -244,7 +254,7 @@ class Call:
     def _start_timer(self, when: float, happening: str) -> None:
         if self._timer is not None:
             self._stack.timers.stop(self._timer)
-        self._timer = self._stack.timers.start(when, lambda now: self._feed(happening, now))
+        self._timer = self._stack.timers.start(when, lambda now: self._feed(happening, now), call_id=self.call_id)
 
     # Actions.
 
@@ -290,7 +300,6 @@ class Call:
 
     def _answer(self, now: float, response: Response | None) -> None:
         assert response is not None
-        self._answered_at = now
         wait_s = self.request.ack_within_s
         self._dialog = dialog = self._confirm(response, hold_until=now + wait_s if wait_s else None)
         own = dialog.answer or extract_sdp(response.content_type, response.body)
@@ -307,6 +316,7 @@ class Call:
                 dialog=dialog.state,
             )
         )
+        self._answered_at = now
         if dialog.peer_hung_up:
             # Its BYE overtook the 2xx.
             self._feed("BYE", now)
@@ -359,13 +369,13 @@ class Call:
 
     def _end_by_us(self, now: float, _response: Response | None) -> None:
         logger.debug("call %s: we hung up", self.call_id)
-        self._owner.emit(CallEnded(call_id=self.call_id, at=now, by=EndedBy.US, reason_cause=None))
+        self._tell_end(CallEnded(call_id=self.call_id, at=now, by=EndedBy.US, reason_cause=None))
 
     def _end_by_callee(self, now: float, _response: Response | None) -> None:
         logger.debug("call %s: the callee hung up", self.call_id)
         # A BYE that overtook the 2xx, or waited behind it, ends nothing before the answer.
         at = min(now, max(self._bye_at, self._answered_at))
-        self._owner.emit(CallEnded(call_id=self.call_id, at=at, by=EndedBy.CALLEE, reason_cause=self._bye_cause))
+        self._tell_end(CallEnded(call_id=self.call_id, at=at, by=EndedBy.CALLEE, reason_cause=self._bye_cause))
 
     def _fail_final(self, now: float, response: Response | None) -> None:
         kind = FailureKind.AUTH if self._auth_message else FailureKind.FINAL
@@ -381,7 +391,13 @@ class Call:
 
     def _fail(self, now: float, kind: FailureKind, response: Response | None, message: str | None) -> None:
         logger.debug("call %s: not answered: %s %s", self.call_id, kind, response.code if response else "")
-        self._owner.emit(failed(self.call_id, now, kind, response, message, saw_18x=self._rang))
+        self._tell_end(failed(self.call_id, now, kind, response, message, saw_18x=self._rang))
+
+    def _tell_end(self, event: CallFailed | CallEnded) -> None:
+        # Once, whatever goes wrong in between: a channel that is given back twice is as wrong as one that never is.
+        if not self.over:
+            self.over = True
+            self._owner.emit(event)
 
 
 def _is_ringing(response: Response) -> bool:

@@ -1,8 +1,8 @@
 """What the SIP core tells its owner.
 
 Of one call: any number of CallProgress, at most one CallAnswered, any number of DialogMoved, MediaChanged,
-DigitSignalled and TransferEnded while it is answered, and exactly one of CallFailed (never answered) or CallEnded
-(answered, now over).
+DigitSignalled and TransferEnded while it is answered, at most one CallBroken at any time, and exactly one of CallFailed
+(never answered) or CallEnded (answered, now over).
 """
 
 from dataclasses import dataclass
@@ -138,6 +138,15 @@ class HopFailed:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class CallBroken:
+    """An error of ours in this call, which is logged. The call is hung up: CallFailed or CallEnded follows."""
+
+    call_id: str
+    at: float
+    """Monotonic seconds."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class CallFailed:
     """The call ended without having been answered."""
 
@@ -262,6 +271,6 @@ class FarewellEnded:
 
 
 WhileAnswered = DialogMoved | MediaChanged | DigitSignalled | TransferEnded
-OfCall = CallProgress | CallAnswered | WhileAnswered | HopFailed | CallFailed | CallEnded
+OfCall = CallProgress | CallAnswered | WhileAnswered | HopFailed | CallBroken | CallFailed | CallEnded
 """What is told of one call."""
 Event = OfCall | RegistrationChanged | AddressDiscovered | ProbeEnded | FarewellEnded

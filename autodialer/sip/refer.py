@@ -80,7 +80,8 @@ class Transfer:
 
     def start(self, now: float) -> None:
         """Send the REFER."""
-        self._timer = self._stack.timers.start(now + GIVE_UP_S, lambda at: self._feed("timeout", at))
+        call_id = self._user.call_id
+        self._timer = self._stack.timers.start(now + GIVE_UP_S, lambda at: self._feed("timeout", at), call_id=call_id)
         self._auth.start_request()
         self._send(now)
 

@@ -368,7 +368,7 @@ class Session:
             self._running.pop(name, None)
             callback(now)
 
-        self._running[name] = self._stack.timers.start(when, fired)
+        self._running[name] = self._stack.timers.start(when, fired, call_id=self._user.call_id)
 
     def _stop(self, name: str) -> None:
         timer = self._running.pop(name, None)

@@ -8,13 +8,15 @@ from itertools import count
 class Timer:
     """A call-back that is due at `when`, unless it is stopped before."""
 
-    __slots__ = ("callback", "when")
+    __slots__ = ("call_id", "callback", "when")
 
-    def __init__(self, when: float, callback: Callable[[float], None]) -> None:
+    def __init__(self, when: float, callback: Callable[[float], None], call_id: str) -> None:
         self.when = when
         """Monotonic seconds."""
         self.callback: Callable[[float], None] | None = callback
         """Takes `now`; None once stopped or due, so that a stopped timer keeps nothing alive."""
+        self.call_id = call_id
+        """Call that pays for an error in the call-back; empty for what belongs to no call."""
 
 
 class TimerQueue:
@@ -24,13 +26,15 @@ class TimerQueue:
         self._heap: list[tuple[float, int, Timer]] = []
         self._order = count()
         self._stopped = 0
+        self.fired: Timer | None = None
+        """The one whose call-back was called last."""
 
     def __len__(self) -> int:
         return len(self._heap) - self._stopped
 
-    def start(self, when: float, callback: Callable[[float], None]) -> Timer:
-        """Have `callback(now)` called at `when`."""
-        timer = Timer(when, callback)
+    def start(self, when: float, callback: Callable[[float], None], *, call_id: str = "") -> Timer:
+        """Have `callback(now)` called at `when`, for the sake of a call if it has one."""
+        timer = Timer(when, callback, call_id)
         heapq.heappush(self._heap, (when, next(self._order), timer))
         return timer
 
@@ -54,9 +58,12 @@ class TimerQueue:
         return self._heap[0][0] if self._heap else None
 
     def fire(self, now: float) -> None:
-        """Call what is due. A call-back that raises has had its turn; the others keep theirs for the next call."""
+        """Call what is due. A call-back that raises has had its turn; the others keep theirs for the next call.
+
+        `fired` then says whose it was.
+        """
         while (when := self.next_at()) is not None and when <= now:
-            timer = heapq.heappop(self._heap)[2]
+            self.fired = timer = heapq.heappop(self._heap)[2]
             callback, timer.callback = timer.callback, None
             if callback is not None:
                 callback(now)

@@ -47,10 +47,11 @@ class Transaction:
     """State -> its timers."""
     FIRST: ClassVar[State]
 
-    def __init__(self, stack: Stack, name: str, hop: Hop) -> None:
+    def __init__(self, stack: Stack, method: str, call_id: str, hop: Hop) -> None:
         self.stack = stack
-        self.name = name
-        """For the log: method and Call-ID."""
+        self.name = f"{method} {call_id}"
+        """For the log."""
+        self.call_id = call_id
         self.hop = hop
         self.state = self.FIRST
         self._running: dict[str, Timer] = {}
@@ -99,7 +100,7 @@ class Transaction:
 
     def _start_timer(self, name: str, base: float) -> None:
         interval = self._intervals.get(name, 64 * self.stack.config.t1)
-        self._running[name] = self.stack.timers.start(base + interval, self._on_timer(name))
+        self._running[name] = self.stack.timers.start(base + interval, self._on_timer(name), call_id=self.call_id)
 
     def _on_timer(self, name: str) -> Callable[[float], None]:
         def fired(now: float) -> None:
@@ -146,7 +147,7 @@ class ClientTransaction(Transaction):
         """The request by UDP while it is tried by TCP because it is long."""
         if request.too_long and request.hop.address not in stack.without_tcp:
             self._datagram, request = request, request.over_tcp()
-        super().__init__(stack, f"{request.method} {request.call_id}", request.hop)
+        super().__init__(stack, request.method, request.call_id, request.hop)
         self.request = request
         self.user = user
         self._sent_again = False
@@ -270,8 +271,8 @@ class NonInviteClient(ClientTransaction):
 class ServerTransaction(Transaction):
     """A peer's request and our answer, which is sent again for every copy of the request."""
 
-    def __init__(self, stack: Stack, key: tuple[str, ...], name: str, hop: Hop) -> None:
-        super().__init__(stack, name, hop)
+    def __init__(self, stack: Stack, key: tuple[str, ...], method: str, call_id: str, hop: Hop) -> None:
+        super().__init__(stack, method, call_id, hop)
         self.key = key
         self._last_response = b""
 

@@ -15,7 +15,7 @@ from autodialer.sip.call import Call
 from autodialer.sip.call_states import CallState
 from autodialer.sip.dialog_state import DialogState
 from autodialer.sip.discovery import Discovery
-from autodialer.sip.events import Event, RegistrationChanged, RegistrationStanding, cancelled_unsent
+from autodialer.sip.events import CallBroken, Event, RegistrationChanged, RegistrationStanding, cancelled_unsent
 from autodialer.sip.farewell import Farewells
 from autodialer.sip.hop import RELIABLE, Hop
 from autodialer.sip.invite import Address, InviteRequest
@@ -30,6 +30,9 @@ from autodialer.sip.transaction import ClientTransaction, InviteServer
 __all__ = ["UserAgent", "UserAgentConfig"]
 
 logger = logging.getLogger(__name__)
+
+BROKEN = "call %s: an error in the SIP core"
+"""An error costs the call that it was met for, and no other: this core may have hundreds."""
 
 
 class UserAgent:
@@ -80,6 +83,48 @@ class UserAgent:
         """End a call, answered or not."""
         self.cancel(call_id, now, reason=reason)
         self.bye(call_id, now)
+
+    def break_off(self, call_id: str, now: float) -> bool:
+        """An error of ours in a call, which the caller has logged: hang it up, as far as that still goes.
+
+        CallBroken is told, and CallFailed or CallEnded when the peer has answered. A second error ends the call without
+        waiting for the peer. False: this core has no such call whose end is still to come.
+        """
+        call = self._calls.get(call_id)
+        if call is None or call.over:
+            return False
+        if call.broken:
+            self.drop(call_id, now)
+            return True
+        call.broken = True
+        self.emit(CallBroken(call_id=call_id, at=now))
+        try:
+            self.hang_up(call_id, now, reason="an error in the dialer itself")
+        except Exception:
+            logger.exception("call %s: hanging up failed too", call_id)
+        if call.awaits_peer:
+            # Its own timers may be what is broken.
+            give_up_at = now + 64 * self._stack.config.t1
+            self._stack.timers.start(give_up_at, lambda at: self.drop(call_id, at), call_id=call_id)
+        elif not call.over:
+            self.drop(call_id, now)
+        return True
+
+    def drop(self, call_id: str, now: float) -> None:
+        """Report a call as over, whatever the peer says, and forget it with its transactions."""
+        call = self._calls.get(call_id)
+        if call is None or call.over:
+            return
+        del self._calls[call_id]
+        try:
+            call.abandon(now)
+        except Exception:
+            logger.exception("call %s: its end cannot be cleared up", call_id)
+        for client in [client for client in self._stack.clients.values() if client.call_id == call_id]:
+            try:
+                client.terminate(now)
+            except Exception:
+                logger.exception("call %s: %s cannot be ended", call_id, client.name)
 
     def change_address(self, call_id: str, host: str | None, port: int, now: float) -> None:
         """Tell the callee that our stream is at another port, and another address unless `host` is None."""
@@ -217,7 +262,15 @@ class UserAgent:
 
     def handle_timer(self, now: float) -> None:
         """Do what is due."""
-        self._stack.timers.fire(now)
+        while True:
+            try:
+                self._stack.timers.fire(now)
+                return
+            except Exception:
+                fired = self._stack.timers.fired
+                call_id = fired.call_id if fired is not None else ""
+                logger.exception(BROKEN, call_id)
+                self.break_off(call_id, now)
 
     def transport_error(self, hop: Hop | Address, now: float, complaint: str | None = None) -> None:
         """Nothing can be delivered to `hop`: what waits there for its first response fails.
@@ -228,12 +281,20 @@ class UserAgent:
         if complaint is not None:
             self._stack.complaints[hop] = complaint
         for client in self._clients_at(hop):
-            client.transport_error(now)
+            try:
+                client.transport_error(now)
+            except Exception:
+                logger.exception(BROKEN, client.call_id)
+                self.break_off(client.call_id, now)
 
     def connection_lost(self, hop: Hop, now: float) -> None:
         """A connection that was up is gone: what waits for its first response is sent again, on a new one."""
         for client in self._clients_at(hop):
-            client.connection_lost(now)
+            try:
+                client.connection_lost(now)
+            except Exception:
+                logger.exception(BROKEN, client.call_id)
+                self.break_off(client.call_id, now)
 
     def connection_made(self, hop: Hop, local_address: Address) -> None:
         """A connection is up, from this local address."""
@@ -256,6 +317,13 @@ class UserAgent:
         if isinstance(message, Discard):
             self._receive_other(message, data, source, now)
             return
+        try:
+            self._receive(message, data, source, now)
+        except Exception:
+            logger.exception(BROKEN, message.call_id)
+            self.break_off(message.call_id, now)
+
+    def _receive(self, message: Request | Response, data: bytes, source: Hop, now: float) -> None:
         if self._stack.tracer is not None:
             self._stack.tracer(message.call_id, RECEIVED, data, source)
         if logger.isEnabledFor(logging.DEBUG):

@@ -16,7 +16,7 @@ from autodialer.store.setup.callbases import BATCH_ROWS, NewSubscriber, Rejected
 from autodialer.store.setup.dnc import DncEntry
 from autodialer.store.setup.dnc_imports import DncImport
 from autodialer.store.setup.numbering_plan import NumberRange, PlanFile, ZoneRange
-from autodialer.store.setup.trunks import TrunkFields, trunk_of
+from autodialer.store.setup.trunks import trunk_of
 from autodialer.store.sql.column_types import new_id
 from autodialer.store.sql.engine import AnyRow
 from autodialer.store.sql.paging import Page
@@ -49,7 +49,6 @@ __all__ = [
     "Rotated",
     "Secrets",
     "Store",
-    "TrunkFields",
     "TrunkReport",
     "Waiting",
     "ZoneCount",

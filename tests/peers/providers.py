@@ -14,10 +14,12 @@ def provider(
     username: str = "user",
     password: str | None = None,
     invite: int = 200,
+    invite_password: str | None = None,
     sdp: Sequence[str] = ANSWER_SDP,
     bye_after_ms: int = 1500,
 ) -> Scenario:
-    """Final codes by method; None is silence. With a `password` REGISTER is challenged and SIPp verifies the digest.
+    """Final codes by method; None is silence. With a `password` REGISTER is challenged and SIPp verifies the digest;
+    with an `invite_password` so is INVITE.
 
     An answered call is hung up by the callee.
     """
@@ -26,6 +28,7 @@ def provider(
         s.receive("OPTIONS", optional=True, go_to="options"),
         s.receive("REGISTER", optional=True, go_to="register"),
         s.receive_invite(),
+        *(_challenge_invite(username, invite_password) if invite_password is not None else ()),
         *_call(invite, sdp, bye_after_ms),
         s.go_to("end"),
         s.label("options"),
@@ -57,6 +60,20 @@ def _challenge(verify: str) -> Sequence[str]:
         s.send("SIP/2.0 401 Unauthorized", (*s.LAST_HEADERS, challenge(401))),
         s.go_to("end"),
         s.label("authorised"),
+    )
+
+
+def _challenge_invite(username: str, password: str) -> Sequence[str]:
+    verify = f'      <verifyauth assign_to="payer" username="{username}" password="{password}"/>'
+    return (
+        s.respond(401, extra=[challenge(401)]),
+        s.receive_logged("ACK"),
+        s.receive_invite(verify),
+        s.go_to("payer", when="payer"),
+        s.respond(401, extra=[challenge(401)]),
+        s.receive_logged("ACK"),
+        s.go_to("end"),
+        s.label("payer"),
     )
 
 

@@ -11,9 +11,9 @@ from typing import Any, Self
 from autodialer.media.shell import MediaDied, MediaEvent, MediaProcess
 from autodialer.media.sound import import_sound
 from autodialer.model import CallOutcome
-from autodialer.phone.call import Call
-from autodialer.phone.phone import Phone
 from autodialer.phone.plan import Account, CallEvent, CallPlan
+from autodialer.phone.pyvoip.call import Call
+from autodialer.phone.pyvoip.phone import Phone
 from autodialer.phone.trace import CallTrace
 from autodialer.sip.locate import Targets
 from tests.peers.ports import free_port, wait_until

@@ -42,6 +42,7 @@ def outcome(**changes: Any) -> CallOutcome:
         "sound_s": 9.0,
         "keys": PressedKeys(),
         "media_died": False,
+        "broken": False,
     }
     return make_outcome(**(values | changes))
 
@@ -123,3 +124,10 @@ def test_a_call_whose_media_process_died_stays_answered_with_what_was_played_so_
     result = answered(media_died=True, stats=SessionStats(sent=100, played_frames=100))
     assert (result.disposition, result.cause) == (Disposition.ANSWERED, Cause.MEDIA_FAILED)
     assert result.played_s == 2.0
+
+
+def test_a_call_that_an_error_of_ours_ended_says_so_whatever_the_peer_said_to_it() -> None:
+    for result in (outcome(broken=True), answered(broken=True)):
+        assert (result.disposition, result.cause) == (Disposition.FAILED, Cause.INTERNAL_ERROR)
+        assert result.message is not None and "the log" in result.message
+    assert answered(broken=True).answered_at is not None

@@ -11,9 +11,9 @@ import pytest
 
 from autodialer.media.shell import MediaDied, MediaEvent
 from autodialer.model import CallOutcome, Cause, Disposition
-from autodialer.phone import call as phone_call
-from autodialer.phone.phone import Phone
 from autodialer.phone.plan import Account, CallEvent, CallPlan
+from autodialer.phone.pyvoip import call as phone_call
+from autodialer.phone.pyvoip.phone import Phone
 from tests.media.processes import Callee, Media, sound_of
 from tests.peers import session_gateways as gateways
 from tests.peers.capture import WireMessage

@@ -10,7 +10,7 @@ import pytest
 
 from autodialer.errors import Conflict
 from autodialer.model import DigitVia, Disposition
-from autodialer.phone.call import Call
+from autodialer.phone.pyvoip.call import Call
 from tests.peers import gateways, scenario, session_gateways
 from tests.peers.baresip import Baresip
 from tests.peers.capture import Capture, RtpPacket

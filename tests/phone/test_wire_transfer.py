@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from autodialer.model import Disposition, EndedBy
-from autodialer.phone.call import Call
 from autodialer.phone.plan import Transferred
+from autodialer.phone.pyvoip.call import Call
 from autodialer.sip import refer
 from autodialer.sip.events import TransferEnd
 from tests.peers import transfer_gateways as gateways

@@ -45,7 +45,7 @@ def test_every_action_of_a_call_is_a_method_and_every_state_is_in_its_table() ->
 
 def test_a_2xx_to_a_peers_invite_is_left_to_the_user_and_forgotten_after_64_t1() -> None:
     stack = Stack(UserAgentConfig(local_address=LOCAL))
-    server = InviteServer(stack, ("key",), "INVITE x", Hop(*GATEWAY))
+    server = InviteServer(stack, ("key",), "INVITE", "x", Hop(*GATEWAY))
     server.begin(0.0)
     server.respond(180, b"ringing", 0.0)
     server.request_again(0.0)

@@ -128,6 +128,25 @@ def test_migrating_again_changes_nothing(tmp_path: Path) -> None:
     assert schema(path) == before
 
 
+def test_a_new_cause_is_taken_without_copying_the_calls(tmp_path: Path) -> None:
+    path = tmp_path / "db.sqlite3"
+    engine = make_engine(f"sqlite:///{path}", synchronous="FULL", busy_timeout_s=1.0, foreign_keys=False)
+    with engine.begin() as connection:
+        command.upgrade(make_config(connection), "0017")
+    engine.dispose()
+    before = schema(path)["calls"]
+    migrate(f"sqlite:///{path}")
+    after = schema(path)["calls"]
+    assert "'internal_error'" not in before and after == before.replace(
+        "'trunk_limit')", "'trunk_limit', 'internal_error')"
+    )
+    connection = sqlite3.connect(path)
+    assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    with pytest.raises(sqlite3.IntegrityError, match="NOT NULL"):
+        connection.execute("INSERT INTO calls (cause) VALUES ('internal_error')")
+    connection.close()
+
+
 def test_only_the_owner_may_read_the_database(tmp_path: Path, secrets: Secrets) -> None:
     path = tmp_path / "new" / "db.sqlite3"
     migrate(url := f"sqlite:///{path}")

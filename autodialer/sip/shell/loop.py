@@ -42,14 +42,16 @@ class SipLoop:
         listen_tcp: bool = False,
         tls: TlsSettings | None = None,
         tracer: Tracer | None = None,
+        on_end: Callable[[], None] | None = None,
         name: str = "sip",
     ) -> None:
         """Bind `port` of the local IPv4 address `host`, or the next free one upward; port 0 takes any.
 
-        `listen_tcp` takes connections on that port too; `tls` is for hops that want TLS. `on_event` and `tracer` are
-        called in the loop's thread. Raises PortsExhausted when no port is free.
+        `listen_tcp` takes connections on that port too; `tls` is for hops that want TLS. `on_event`, `tracer` and, as
+        the last of all, `on_end` are called in the loop's thread. Raises PortsExhausted when no port is free.
         """
         self._on_event = on_event
+        self._on_end = on_end
         self._name = name
         self._datagrams = DatagramSocket(host, port, with_listener=listen_tcp)
         self._socket = self._datagrams.socket
@@ -87,6 +89,11 @@ class SipLoop:
         """Start the thread."""
         self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
         self._thread.start()
+
+    @property
+    def closed(self) -> bool:
+        """It has ended, and takes no more commands."""
+        return self._closed
 
     def run(self, command: Command) -> bool:
         """Have `command(user_agent, now)` called in the loop's thread, soon. False when the loop has stopped."""
@@ -134,11 +141,17 @@ class SipLoop:
         try:
             while self._stop_by is None or not (self._core.settled or time.monotonic() >= self._stop_by):
                 self._step()
+        except Exception:
+            # Nothing within a step should get here; if it does, the calls end now instead of never.
+            logger.exception("%s: the SIP loop ends by an error", self._name)
+        try:
             self._guard(self._run_commands)
             self._guard(lambda: self._core.abandon(time.monotonic()))
             self._guard(self._settle)
         finally:
             self._close()
+            if self._on_end is not None:
+                self._guard(self._on_end)
 
     def _step(self) -> None:
         for key, mask in self._selector.select(self._timeout()):
@@ -236,22 +249,31 @@ class SipLoop:
 
     def _send(self) -> None:
         while self._unsent:
-            data, hop = self._unsent[0]
-            if hop.transport != UDP:
-                self._unsent.popleft()
-                self._connections.send(data, hop)
+            # Off the queue first: a packet that cannot be sent at all must not stand in the way of those behind it.
+            data, hop = self._unsent.popleft()
+            try:
+                error = self._send_by_transport(data, hop)
+            except Exception:
+                logger.exception("%s: an error in sending to %s", self._name, hop)
+                self._core.transport_error(hop, time.monotonic())
                 continue
-            error = self._send_one(data, hop.address)
             if error == errno.EAGAIN:
+                self._unsent.appendleft((data, hop))
                 self._selector.modify(self._socket, selectors.EVENT_READ | selectors.EVENT_WRITE)
                 return
-            self._unsent.popleft()
             if error in UNSENDABLE:
                 self._core.transport_error(hop, time.monotonic())
             elif error:
                 logger.warning("%s: cannot send to %s: %s", self._name, hop, errno.errorcode.get(error, error))
         if self._selector.get_key(self._socket).events != selectors.EVENT_READ:
             self._selector.modify(self._socket, selectors.EVENT_READ)
+
+    def _send_by_transport(self, data: bytes, hop: Hop) -> int:
+        """Error number, 0 when sent or handed to a connection."""
+        if hop.transport == UDP:
+            return self._send_one(data, hop.address)
+        self._connections.send(data, hop)
+        return 0
 
     def _send_one(self, data: bytes, address: Address) -> int:
         """Error number, 0 when sent."""

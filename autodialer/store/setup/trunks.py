@@ -1,14 +1,15 @@
 """Trunks; their passwords are encrypted at rest."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypedDict, Unpack
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import bindparam, insert, select, update
 
 from autodialer.clock import Clock
 from autodialer.errors import NotFound
-from autodialer.model import Trunk
+from autodialer.model import TRUNK_SETTINGS, Trunk, TrunkSettings
 from autodialer.store.setup.tables import trunks
 from autodialer.store.sql.column_types import EPOCH, new_id
 from autodialer.store.sql.engine import AnyRow, Database
@@ -16,62 +17,19 @@ from autodialer.store.sql.owned import fetch_owned, not_deleted, owned_by, refus
 from autodialer.store.sql.paging import DEFAULT_LIMIT, Page, fetch_page
 from autodialer.store.sql.secrets import Secrets
 
-
-class TrunkFields(TypedDict, total=False):
-    """What a user says of a trunk; the meanings are those of autodialer.model.Trunk."""
-
-    name: str
-    host: str
-    port: int | None
-    transport: str
-    username: str
-    password: str
-    auth_username: str | None
-    domain: str | None
-    caller_id: str | None
-    number_format: str
-    max_channels: int
-    cps: float
-    codecs: Sequence[str]
-    ca_file: str | None
-    outbound_proxy: str | None
-    register: bool
-    caller_id_header: str
-    media_ports: str
-    symmetric_rtp: bool
-    stun_server: str | None
-    price_per_min: float | None
-
-
-DEFAULTS: TrunkFields = {
-    "port": None,
-    "transport": "udp",
-    "username": "",
-    "password": "",
-    "auth_username": None,
-    "domain": None,
-    "caller_id": None,
-    "number_format": "{e164}",
-    "max_channels": 10,
-    "cps": 1.0,
-    "codecs": ("PCMA", "PCMU"),
-    "ca_file": None,
-    "outbound_proxy": None,
-    "register": False,
-    "caller_id_header": "from",
-    "media_ports": "per_call",
-    "symmetric_rtp": True,
-    "stun_server": None,
-    "price_per_min": None,
-}
-"""Everything but name and host has one."""
+_FIELDS = tuple(each.name for each in dataclasses.fields(Trunk))
+"""Every one is a column of that name."""
 _BY_KEYS = select(trunks).where(trunks.c.key.in_(bindparam("keys", expanding=True)))
 
 
-def trunk_of(fields: Mapping[str, Any]) -> Trunk:
-    """The trunk that these fields would make, stored nowhere."""
-    values = {**DEFAULTS, **fields}
-    return Trunk(key=0, id=new_id(), owner_key=0, created_at=EPOCH, **{**values, "codecs": tuple(values["codecs"])})
+def trunk_of(settings: Mapping[str, Any]) -> Trunk:
+    """The trunk that these settings would make, stored nowhere."""
+    return Trunk(key=0, id=new_id(), owner_key=0, created_at=EPOCH, **_spelt(settings))
+
+
+def _spelt(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as the model has them: JSON has lists for tuples."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
 
 
 class Trunks:
@@ -82,10 +40,11 @@ class Trunks:
         self._secrets = secrets
         self._clock = clock
 
-    def create(self, owner_key: int, *, hidden: bool = False, **fields: Unpack[TrunkFields]) -> Trunk:
-        """A new trunk; `name` and `host` must be given."""
+    def create(self, owner_key: int, *, hidden: bool = False, **fields: Any) -> Trunk:
+        """A new trunk with these settings (`TrunkSettings`); `name` and `host` must be given."""
+        settings = TrunkSettings(**_spelt(fields))
         trunk_id = new_id()
-        values = self._to_columns({**DEFAULTS, **fields}, trunk_id)
+        values = self._to_columns({name: getattr(settings, name) for name in TRUNK_SETTINGS}, trunk_id)
         values |= {"id": trunk_id, "owner_key": owner_key, "hidden": hidden, "created_at": self._clock.utcnow()}
         with self._database.write() as connection:
             row = connection.execute(insert(trunks).values(values).returning(*trunks.c)).one()
@@ -121,8 +80,8 @@ class Trunks:
         with self._database.read() as connection:
             return fetch_page(connection, query, trunks.c.key, self._trunk_from, limit=limit, after=after)
 
-    def update(self, trunk_id: UUID, owner_key: int | None, **fields: Unpack[TrunkFields]) -> Trunk:
-        """Change what is given; calls under way keep what they began with. Raises NotFound."""
+    def update(self, trunk_id: UUID, owner_key: int | None, **fields: Any) -> Trunk:
+        """Change the settings that are given; calls under way keep what they began with. Raises NotFound."""
         with self._database.write() as connection:
             row = fetch_owned(connection, trunks, trunk_id, owner_key)
             if fields:
@@ -147,31 +106,7 @@ class Trunks:
         return values
 
     def _trunk_from(self, row: AnyRow) -> Trunk:
-        return Trunk(
-            key=row.key,
-            id=row.id,
-            owner_key=row.owner_key,
-            name=row.name,
-            host=row.host,
-            port=row.port,
-            transport=row.transport,
-            username=row.username,
-            password=self._secrets.decrypt(row.password, context=row.id.bytes),
-            auth_username=row.auth_username,
-            domain=row.domain,
-            caller_id=row.caller_id,
-            number_format=row.number_format,
-            max_channels=row.max_channels,
-            cps=row.cps,
-            codecs=tuple(row.codecs.split(",")),
-            ca_file=row.ca_file,
-            outbound_proxy=row.outbound_proxy,
-            register=row.register,
-            caller_id_header=row.caller_id_header,
-            media_ports=row.media_ports,
-            symmetric_rtp=row.symmetric_rtp,
-            price_per_min=row.price_per_min,
-            stun_server=row.stun_server,
-            hidden=row.hidden,
-            created_at=row.created_at,
-        )
+        values = {name: row._mapping[name] for name in _FIELDS}
+        values["password"] = self._secrets.decrypt(row.password, context=row.id.bytes)
+        values["codecs"] = tuple(row.codecs.split(","))
+        return Trunk(**values)

@@ -1,5 +1,6 @@
 """Checks of trunks against foreign servers: what is wrong is found at the right step, and said in plain words."""
 
+import contextlib
 import socket
 import threading
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,7 @@ import pytest
 
 from autodialer.clock import Clock
 from autodialer.model import CheckResult, CheckStage, Trunk
-from autodialer.phone.checks import TrunkChecks
+from autodialer.phone.checks.checks import TrunkChecks
 from autodialer.phone.pool import PhonePool
 from autodialer.store import trunk_of
 from tests.peers.ports import LOCALHOST, free_port, wait_until
@@ -21,7 +22,7 @@ from tests.peers.sipp import SippGateway
 
 pytestmark = [pytest.mark.loopback, pytest.mark.peer("sipp")]
 
-SAMPLE = Path(__file__).resolve().parents[2] / "autodialer" / "gateway" / "sample.flac"
+SAMPLE = Path(__file__).resolve().parents[3] / "autodialer" / "gateway" / "sample.flac"
 G729_SDP = [line.replace("RTP/AVP 8 ", "RTP/AVP 18 ").replace("rtpmap:8 PCMA", "rtpmap:18 G729") for line in ANSWER_SDP]
 
 
@@ -41,7 +42,7 @@ def check(pool: PhonePool, folder: Path, asked: Trunk, number: str | None = None
     found: list[CheckResult] = []
     threads = threading.active_count() + (2 if number else 0)  # those of the media process stay
     TrunkChecks(pool, sample=SAMPLE, folder=folder).start(asked, number, found.append)
-    wait_until(lambda: bool(found), what="the result", timeout_s=60)
+    wait_until(lambda: bool(found), what="the result", timeout_s=90)
     wait_until(lambda: threading.active_count() <= threads, what="the threads to end")
     return found[0]
 
@@ -115,6 +116,65 @@ def test_a_provider_that_ignores_options_is_not_called_silent(pool: PhonePool, t
     with gateway(provider(options=None), tmp_path) as running:
         result = check(pool, tmp_path, trunk(running.address, password="x"))
     assert (result.ok, result.stage) == (True, CheckStage.REGISTER)
+
+
+def test_a_gateway_that_ignores_options_and_takes_calls_is_told_as_working(pool: PhonePool, tmp_path: Path) -> None:
+    with SippGateway(provider(options=None), calls=10, folder=tmp_path, timeout_s=60, rtp_echo=True) as running:
+        result = check(pool, tmp_path, trunk(running.address), "79160000000")
+    assert (result.ok, result.stage, result.sip_code) == (True, CheckStage.CALL, 200)
+    assert "both ways" in result.verdict and "OPTIONS" in result.verdict
+
+
+@pytest.mark.parametrize("password", ["wrong", "right"])
+def test_a_gateway_that_answers_nothing_but_calls_tells_whether_the_password_is_right(
+    pool: PhonePool, tmp_path: Path, password: str
+) -> None:
+    scenario = provider(options=None, register=None, invite_password="right")
+    with SippGateway(scenario, calls=10, folder=tmp_path, timeout_s=60, rtp_echo=True) as running:
+        result = check(pool, tmp_path, trunk(running.address, password=password), "79160000000")
+    expected = (True, 200) if password == "right" else (False, 401)
+    assert (result.ok, result.sip_code, result.stage) == (*expected, CheckStage.CALL)
+    assert ("wrong password" in result.verdict) == (password == "wrong")
+
+
+def test_a_gateway_that_wants_a_password_for_calls_asks_a_trunk_that_has_none_for_it(
+    pool: PhonePool, tmp_path: Path
+) -> None:
+    with gateway(provider(options=None, invite_password="right"), tmp_path) as running:
+        result = check(pool, tmp_path, trunk(running.address), "79160000000")
+    assert (result.ok, result.stage, result.sip_code) == (False, CheckStage.CALL, 401)
+    assert "has none" in result.verdict
+
+
+def test_a_wrong_password_is_told_where_options_is_ignored(pool: PhonePool, tmp_path: Path) -> None:
+    with gateway(provider(options=None, password="right"), tmp_path) as running:
+        result = check(pool, tmp_path, trunk(running.address, password="wrong"))
+    assert (result.ok, result.stage, result.sip_code) == (False, CheckStage.REGISTER, 401)
+    assert "wrong password" in result.verdict
+
+
+def test_a_refused_registration_that_the_trunk_does_not_want_does_not_keep_the_call_from_being_tried(
+    pool: PhonePool, tmp_path: Path
+) -> None:
+    with SippGateway(provider(register=403), calls=10, folder=tmp_path, timeout_s=60, rtp_echo=True) as running:
+        result = check(pool, tmp_path, trunk(running.address, password="x"), "79160000000")
+    assert (result.ok, result.stage, result.sip_code) == (True, CheckStage.CALL, 200)
+    assert "403" in result.verdict
+
+
+def test_a_provider_that_answers_neither_questions_nor_the_call_is_told_as_silence(
+    pool: PhonePool, tmp_path: Path
+) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind((LOCALHOST, 0))
+        result = check(pool, tmp_path, trunk(silent.getsockname()), "79160000000")
+        silent.settimeout(0.0)
+        received = [silent.recv(4096)[:7] for _ in range(5)]
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                received.append(silent.recv(4096)[:7])
+    assert (result.ok, result.stage, result.sip_code) == (False, CheckStage.CALL, None)
+    assert "No answer at all" in result.verdict and b"INVITE " in received
 
 
 def test_a_gateway_without_a_registrar_is_fine_for_a_trunk_that_does_not_register(

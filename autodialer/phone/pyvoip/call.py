@@ -4,27 +4,30 @@ Everything but `hangup`, `cancel` and reading happens in the loop thread of the 
 """
 
 import logging
+import time
 import weakref
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from pyVoIP import RTP, SIP
 from pyVoIP.VoIP import CallState, VoIPCall
 
 from autodialer.errors import Conflict
-from autodialer.media.shell import SessionStats
+from autodialer.media.shell import MediaProcess, SessionStats
 from autodialer.model import CallOutcome, DigitVia
-from autodialer.phone.driven import DrivenByEvents
 from autodialer.phone.keys import PressedKeys
-from autodialer.phone.outcome import CallTimes, make_outcome
+from autodialer.phone.outcome import CallTimes, broken_outcome, make_outcome
 from autodialer.phone.plan import Address, CallEvent, CallPlan, Progress, Transferred
-from autodialer.phone.playing import Playing, codecs_of
-from autodialer.phone.rtp_client import RtpClient
+from autodialer.phone.playing import Playing
+from autodialer.phone.ports import PortLease
+from autodialer.phone.pyvoip.rtp_client import RtpClient, codecs_of
+from autodialer.phone.pyvoip.sip_client import SipClient
 from autodialer.sip.dialog_state import DialogState
 from autodialer.sip.events import (
     CallAnswered,
+    CallBroken,
     CallEnded,
     CallFailed,
     CallProgress,
@@ -40,26 +43,41 @@ from autodialer.sip.invite import InviteRequest, sip_uri
 from autodialer.sip.sdp import AnswerFault, MediaPlan, UnusableAnswer, negotiate
 from autodialer.sip.user_agent import UserAgent
 
-if TYPE_CHECKING:
-    from autodialer.phone.phone import Phone
-
 logger = logging.getLogger(__name__)
 
 NEVER = datetime.min.replace(tzinfo=UTC)
 HELD_AT_FIRST_S = 10.0
 """How long a callee that answered on hold may take to tell where the sound goes."""
+BROKEN_S = 70.0
+"""After an error of ours: longer than a CANCEL or BYE takes that the peer does not answer (64*T1, twice)."""
 STATS_S = 2.0
 """How long the media process has to tell a session's figures."""
 
 
-class Call(DrivenByEvents, VoIPCall):
+class OwnPhone(Protocol):
+    """What a call needs of the phone that makes it."""
+
+    media: MediaProcess
+    sip: SipClient
+
+    def forget(self, call: "Call") -> None:
+        """The call is over."""
+
+    def run_later(self, delay_s: float, fn: Callable[[], object]) -> None:
+        """Run `fn` in the loop thread after a while."""
+
+    def utcnow(self) -> datetime:
+        """The wall time."""
+
+
+class Call(VoIPCall):
     """A pyVoIP call whose media session lives in the media process. `outcome` is set when it is over."""
 
-    phone: "Phone"
+    phone: OwnPhone
 
     def __init__(
         self,
-        phone: "Phone",
+        phone: OwnPhone,
         callstate: CallState,
         request: SIP.SIPMessage,
         session_id: int,
@@ -69,9 +87,13 @@ class Call(DrivenByEvents, VoIPCall):
         *,
         plan: CallPlan,
         draft: InviteRequest,
+        lease: PortLease,
         on_event: Callable[[CallEvent], None],
     ) -> None:
         super().__init__(phone, callstate, request, session_id, myIP, ms, sendmode)
+        self.lease = lease
+        self._offered = (ms or {}).get(lease.port, {})
+        self.follow_lease()
         self.plan = plan
         self.draft = draft
         """The INVITE but for the addresses that are known when the media process has a port."""
@@ -79,7 +101,6 @@ class Call(DrivenByEvents, VoIPCall):
         """The media process is binding a port; nothing has left yet."""
         self.opens_until = 0.0
         """Monotonic time by which it must have one."""
-        self.ports_tried = 0
         self.wants_port = False
         """The media process is binding one of its own for it, because the shared one cannot serve it."""
         self.outcome: CallOutcome | None = None
@@ -94,6 +115,10 @@ class Call(DrivenByEvents, VoIPCall):
         self._playing = Playing(weakref.proxy(self))
         self._media_open = True
         self._lost_stats: SessionStats | None = None
+        self._broken_at: float | None = None
+        """Monotonic time of the first error of ours."""
+        self._told = False
+        """The last event has been told: the outcome, or that nothing left."""
 
     @property
     def over(self) -> bool:
@@ -113,17 +138,10 @@ class Call(DrivenByEvents, VoIPCall):
         self._times = CallTimes(invited=now, invited_at=utcnow)
         user_agent.invite(invite, now)
 
-    def take_port(self, port: int) -> None:
-        """Another port than the one before, which was taken."""
-        self.port = port
-        if self.assignedPorts:
-            codecs = self.assignedPorts.popitem()[1]
-            self.assignedPorts[port] = codecs
-
-    def take_own_port(self, port: int) -> None:
-        """Instead of the shared one, where another call has this callee's address."""
-        self.wants_port, self.port = True, port
-        self.assignedPorts[port] = {number: kind for client in self.RTPClients for number, kind in client.assoc.items()}
+    def follow_lease(self) -> None:
+        """Have pyVoIP's attributes say which port the call has; a common one is assigned to no call."""
+        self.port = self.lease.port
+        self.assignedPorts = {} if self.lease.common else {self.port: self._offered}
 
     def tell_new_port(self, mapped: Address | None) -> None:
         """The sound comes from another port now, outside of a NAT at `mapped`: tell the callee."""
@@ -131,7 +149,7 @@ class Call(DrivenByEvents, VoIPCall):
         host, port = mapped or (None, self.port)
         for client in self.RTPClients:
             client.inPort = self.port
-        self.phone.sip.run(lambda user_agent, now: user_agent.change_address(self.call_id, host, port, now))
+        self.command(lambda user_agent, now: user_agent.change_address(self.call_id, host, port, now))
 
     def unstarted(self, why: str) -> None:
         """Give up before anything has left this machine."""
@@ -139,8 +157,62 @@ class Call(DrivenByEvents, VoIPCall):
         self.state = CallState.ENDED
         self.phone.media.close(self.media_id)
         self.phone.forget(self)
-        self._on_event(CallEvent(reference=self.plan.reference, unstarted=why))
+        self._tell_last(CallEvent(reference=self.plan.reference, unstarted=why))
         self._let_go()
+
+    def attend(self, step: Callable[[], object]) -> None:
+        """Do something for this call, in the loop thread. An error costs this call and no other: see `_break_off`."""
+        try:
+            step()
+        except Exception:
+            logger.exception("call %s: an error in the dialer itself; the call is given up", self.call_id)
+            self._break_off()
+
+    def command(self, fn: Callable[[UserAgent, float], object]) -> None:
+        """Have `fn` run in the loop thread for this call, soon. From any thread."""
+        self.phone.sip.run(lambda user_agent, now: self.attend(lambda: fn(user_agent, now)))
+
+    def _break_off(self) -> None:
+        """Hang up, and end as `internal_error` once the peer has answered; the second time end at once."""
+        second, self._broken_at = self._broken_at is not None, time.monotonic()
+        if second or self.opening or self._end is not None:
+            self.end_by_force()
+            return
+
+        def hang_up(user_agent: UserAgent, now: float) -> None:
+            if not user_agent.break_off(self.call_id, now):
+                self.end_by_force()
+
+        self.command(hang_up)
+
+    def end_by_force(self) -> None:
+        """End now with what is known, whatever is still to come. Never raises; harmless when it is over."""
+        if self._told:
+            return
+        self.opening = False
+        self.state = CallState.ENDED
+        if self.outcome is None:
+            self.outcome = self._outcome_by_force()
+        steps: list[Callable[[], object]] = [
+            lambda: self.phone.sip.run(lambda user_agent, now: user_agent.drop(self.call_id, now)),
+            lambda: self.phone.media.close(self.media_id),
+            lambda: self.phone.forget(self),
+            lambda: self._tell_last(CallEvent(reference=self.plan.reference, outcome=self.outcome)),
+            self._let_go,
+        ]
+        for step in steps:
+            try:
+                step()
+            except Exception:
+                logger.exception("call %s: its end cannot be cleared up", self.call_id)
+
+    def _outcome_by_force(self) -> CallOutcome:
+        if self._end is not None:
+            try:
+                return self._make_outcome(self._lost_stats)
+            except Exception:
+                logger.exception("call %s: its record cannot be written", self.call_id)
+        return broken_outcome(self._times, self.phone.utcnow())
 
     def take(self, event: OfCall) -> None:
         """Carry on with what the SIP core tells."""
@@ -156,6 +228,8 @@ class Call(DrivenByEvents, VoIPCall):
             self.pressed(event.digit, event.at, DigitVia.INFO, duration_s=event.duration_s)
         elif isinstance(event, TransferEnded):
             self._transfer_ended(event)
+        elif isinstance(event, CallBroken):
+            self._broken_at = event.at
         elif isinstance(event, CallFailed | CallEnded):
             self._ended(event)
 
@@ -179,7 +253,7 @@ class Call(DrivenByEvents, VoIPCall):
         elif self._lost_stats:
             self.hangup()
         elif media.held:
-            self.phone.run_later(HELD_AT_FIRST_S, self._still_held)
+            self.run_later(HELD_AT_FIRST_S, self._still_held)
         else:
             self._start_media(media)
 
@@ -249,8 +323,8 @@ class Call(DrivenByEvents, VoIPCall):
         self._playing.finished(repeats)
 
     def run_later(self, delay_s: float, fn: Callable[[], object]) -> None:
-        """Run `fn` in the loop thread after a while."""
-        self.phone.run_later(delay_s, fn)
+        """Run `fn` for this call in the loop thread after a while."""
+        self.phone.run_later(delay_s, partial(self.attend, fn))
 
     def _transfer(self, number: str, user_agent: UserAgent, now: float) -> None:
         if not self._end and self._answer is not None and not self._playing.paused:
@@ -264,7 +338,7 @@ class Call(DrivenByEvents, VoIPCall):
             self.hangup()
         else:
             # The end of the call may be the very next event.
-            self.phone.run_later(0.0, self._go_on)
+            self.run_later(0.0, self._go_on)
 
     def _go_on(self) -> None:
         if not self._end:
@@ -274,6 +348,8 @@ class Call(DrivenByEvents, VoIPCall):
         """Hang up once the call has lasted as long as it may; give up a port that takes too long."""
         if self.opening and now >= self.opens_until:
             self.unstarted("the media process does not answer")
+        elif self._broken_at is not None and now - self._broken_at >= BROKEN_S:
+            self.end_by_force()
         elif self._times.answered is not None and not self._end and now - self._times.answered >= self.plan.max_call_s:
             self.hangup()
 
@@ -302,11 +378,17 @@ class Call(DrivenByEvents, VoIPCall):
             self._complete(self._lost_stats)
             return
         self.phone.media.close(self.media_id, ended_at=event.at)
-        self.phone.run_later(STATS_S, lambda: self.media_closed(None))
+        self.run_later(STATS_S, lambda: self.media_closed(None))
 
     def _complete(self, stats: SessionStats | None) -> None:
+        self.outcome = self._make_outcome(stats)
+        self.phone.forget(self)
+        self._tell_last(CallEvent(reference=self.plan.reference, outcome=self.outcome))
+        self._let_go()
+
+    def _make_outcome(self, stats: SessionStats | None) -> CallOutcome:
         assert self._end
-        self.outcome = make_outcome(
+        return make_outcome(
             event=self._end,
             times=self._times,
             answer=self._answer,
@@ -315,10 +397,12 @@ class Call(DrivenByEvents, VoIPCall):
             sound_s=self.plan.sound_s,
             keys=self._keys,
             media_died=self._lost_stats is not None,
+            broken=self._broken_at is not None,
         )
-        self.phone.forget(self)
-        self._on_event(CallEvent(reference=self.plan.reference, outcome=self.outcome))
-        self._let_go()
+
+    def _tell_last(self, event: CallEvent) -> None:
+        self._on_event(event)
+        self._told = True
 
     def _let_go(self) -> None:
         """Of what knows this call: it is freed at once, without the garbage collector."""
@@ -335,13 +419,13 @@ class Call(DrivenByEvents, VoIPCall):
 
     def acknowledge(self) -> None:
         """The dialog is written down: let the ACK leave. From any thread."""
-        self.phone.sip.run(lambda user_agent, _now: user_agent.acknowledge(self.call_id))
+        self.command(lambda user_agent, _now: user_agent.acknowledge(self.call_id))
 
     # -- pyVoIP's API
 
     def hangup(self) -> None:
         """End the call: BYE when it is answered, CANCEL before. Does nothing when it is over. From any thread."""
-        self.phone.sip.run(self._hang_up)
+        self.command(self._hang_up)
 
     def _hang_up(self, user_agent: UserAgent, now: float) -> None:
         if not self.opening:
@@ -360,7 +444,7 @@ class Call(DrivenByEvents, VoIPCall):
 
     def repeat(self) -> None:
         """Begin the sound again. Does nothing unless the call is answered and stays. From any thread."""
-        self.phone.sip.run(lambda _user_agent, _now: self._playing.repeat())
+        self.command(lambda _user_agent, _now: self._playing.repeat())
 
     def transfer(self, number: str) -> None:
         """Have the callee's side call `number`, dialled as it stands, in our place; the sound is silent meanwhile.
@@ -368,7 +452,7 @@ class Call(DrivenByEvents, VoIPCall):
         An event `transferred` follows unless the call ends before. Accepted: we hang up; else the sound goes on, and
         the call ends as it would have. Does nothing during another transfer. From any thread.
         """
-        self.phone.sip.run(partial(self._transfer, number))
+        self.command(partial(self._transfer, number))
 
     def cancel(self) -> None:
         """The same as `hangup`; the name for a call that is not answered yet."""
@@ -390,6 +474,20 @@ class Call(DrivenByEvents, VoIPCall):
     def read_audio(self, length: int = 160, blocking: bool = True) -> bytes:
         """Refused: see `RtpClient.read`."""
         return bytes(self.RTPClients[0].read(length, blocking)) if self.RTPClients else b""
+
+    # -- what stock pyVoIP calls with the messages of a call; ours is driven by events
+
+    def answered(self, request: SIP.SIPMessage) -> None:
+        """Not used: answers come as events of the SIP core."""
+
+    def not_found(self, request: SIP.SIPMessage) -> None:
+        """Not used: failures come as events of the SIP core."""
+
+    def unavailable(self, request: SIP.SIPMessage) -> None:
+        """Not used: failures come as events of the SIP core."""
+
+    def renegotiate(self, request: SIP.SIPMessage) -> None:
+        """Not used: the SIP core answers re-INVITEs."""
 
     def __del__(self) -> None:
         """Ports are given back when the call ends, not when the garbage collector comes by."""

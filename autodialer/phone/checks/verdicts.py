@@ -10,6 +10,7 @@ from autodialer.sip.hop import Hop
 REGISTRAR_SILENT = (
     "The provider answers, but not to the registration. Ask him which server registrations go to, and set it as host."
 )
+OPTIONS_IGNORED = "It does not answer OPTIONS; many gateways do not, and their calls work all the same."
 _NAT = (
     "This machine is behind a router. Set transport to tcp, or have the router let the provider's answers in;"
     " a router's SIP helper (SIP ALG) does harm and should be off."
@@ -41,11 +42,15 @@ def unreachable(probe: ProbeEnded) -> str:
     return f"{said} Check host, port and transport."
 
 
-def silent(hop: Hop, *, behind_nat: bool) -> str:
-    """No answer at all."""
+def silent(hop: Hop, *, behind_nat: bool, called: bool) -> str:
+    """No answer at all. `called`: a call was tried as well."""
     lead = f"No answer at all came from {hop.host}, {hop.transport} port {hop.port}."
     rest = "Check host and port, and that no firewall is between; some providers answer only to addresses they know."
-    return f"{lead} {rest} {_NAT}" if behind_nat else f"{lead} {rest}"
+    # A gateway may ignore every question and still take calls.
+    untried = (
+        [] if called else ["Give a number: some answer only calls, and then the call shows whether the trunk works."]
+    )
+    return " ".join([lead, rest, *([_NAT] if behind_nat else []), *untried])
 
 
 def only_by_tcp(hop: Hop, *, behind_nat: bool) -> str:
@@ -78,6 +83,12 @@ def registration_refused(code: int, reason: str | None, *, has_password: bool) -
     return f"The provider refuses the registration. {said}"
 
 
+def unwanted_registration_refused(code: int, reason: str | None) -> str:
+    """A REGISTER was refused that the trunk would not send."""
+    said = f"{code} {reason or ''}".strip()
+    return f"The provider refuses to register this login ({said}); without register that does not matter to calls."
+
+
 def signalling_works(*, registered: bool) -> str:
     """Everything but a call has been tried."""
     lead = "The provider answers and takes the login." if registered else "The provider answers."
@@ -89,7 +100,7 @@ def could_not_call(exc: DialerError) -> str:
     return f"The call could not be made: {exc}"
 
 
-def of_call(outcome: CallOutcome, *, registers: bool, registrar_knows_us: bool) -> Judged:
+def of_call(outcome: CallOutcome, *, registers: bool, registrar_knows_us: bool, has_password: bool) -> Judged:
     """What a test call shows. `registrar_knows_us`: a REGISTER with this login was accepted."""
     said = f" It said: {outcome.sip_code} {outcome.sip_reason or ''}".rstrip() + "." if outcome.sip_code else ""
     if outcome.disposition is Disposition.ANSWERED:
@@ -101,7 +112,13 @@ def of_call(outcome: CallOutcome, *, registers: bool, registrar_knows_us: bool) 
             verdict=f"The codec was refused: the two sides have no common one.{detail}{said} Offer others in codecs.",
         )
     if outcome.cause is Cause.AUTH_FAILED:
-        return Judged(ok=False, verdict=f"The provider refuses the login or the password of the call.{said}")
+        if not has_password:
+            verdict = (
+                "The provider asks for a password for the call, and this trunk has none. Set username and password."
+            )
+            return Judged(ok=False, verdict=verdict + said)
+        verdict = "The provider refuses the login or the password of the call: wrong password?"
+        return Judged(ok=False, verdict=verdict + said)
     if registrar_knows_us and not registers and outcome.sip_code in (403, 404, 480):
         return Judged(
             ok=False,

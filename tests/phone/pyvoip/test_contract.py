@@ -9,12 +9,12 @@ from pyVoIP.VoIP import CallState, VoIPCall, VoIPPhone
 from pyVoIP.VoIP.status import PhoneStatus
 
 from autodialer.errors import IncompatiblePyVoIP
-from autodialer.phone.call import Call
-from autodialer.phone.compatible import check_pyvoip
-from autodialer.phone.phone import Phone
-from autodialer.phone.rtp_client import RtpClient
-from autodialer.phone.sip_client import SipClient
-from autodialer.phone.sip_message import SipMessage, status_of
+from autodialer.phone.pyvoip import check_pyvoip
+from autodialer.phone.pyvoip.call import Call
+from autodialer.phone.pyvoip.phone import Phone
+from autodialer.phone.pyvoip.rtp_client import RtpClient
+from autodialer.phone.pyvoip.sip_client import SipClient
+from autodialer.phone.pyvoip.sip_message import SipMessage, status_of
 
 PHONE = ["server", "port", "username", "password", "myIP", "callCallback", "sipPort", "rtpPortLow", "rtpPortHigh"]
 CLIENT = ["server", "port", "username", "password", "phone", "myIP", "myPort", "callCallback", "fatalCallback"]

@@ -8,6 +8,17 @@ from autodialer.errors import Conflict, Invalid
 from autodialer.media.dtmf import EVENTS
 from autodialer.media.shell import MediaProcess
 from autodialer.phone.plan import Address, CallPlan
+from autodialer.sip.sdp import MediaPlan
+
+_KINDS = {"PCMU": RTP.PayloadType.PCMU, "PCMA": RTP.PayloadType.PCMA}
+
+
+def codecs_of(media: MediaPlan) -> dict[int, RTP.PayloadType]:
+    """Payload types as pyVoIP keeps them."""
+    codecs = {media.payload_type: _KINDS[media.codec]}
+    if media.telephone_event_pt is not None:
+        codecs[media.telephone_event_pt] = RTP.PayloadType.EVENT
+    return codecs
 
 
 class RtpClient(RTP.RTPClient):
@@ -84,22 +95,20 @@ class RtpClient(RTP.RTPClient):
         """Begin the sound again; while the callee holds the call it waits for the end of that."""
         self._media.repeat(self._session_id)
 
-    def move(
-        self, assoc: dict[int, RTP.PayloadType], host: str, port: int, *, reports_to: Address | None = None
-    ) -> None:
-        """Go on from where the sound stands, to this address and with these codecs."""
+    def move(self, media: MediaPlan) -> None:
+        """Go on from where the sound stands, to the address and with the codecs of `media`."""
         self.held = False
-        self._reports_to = reports_to
-        self.assoc, self.outIP, self.outPort = assoc, host, port
+        self._reports_to = media.rtcp
+        self.assoc, self.outIP, self.outPort = codecs_of(media), media.host, media.port
         codec, payload_type, event_pt = self._codec()
         self._media.move(
             self._session_id,
-            remote=(host, port),
+            remote=(media.host, media.port),
             codec=codec,
             payload_type=payload_type,
             sound_stem=self._plan.sound_stem,
             telephone_event_pt=event_pt,
-            reports_to=reports_to,
+            reports_to=media.rtcp,
         )
 
     def stop(self) -> None:

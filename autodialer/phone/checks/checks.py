@@ -9,11 +9,11 @@ from pathlib import Path
 from autodialer.errors import PhoneClosed, PortsExhausted
 from autodialer.media.shell.importing import import_apart
 from autodialer.model import CallOutcome, CheckResult, CheckStage, Trunk
-from autodialer.phone.check import TrunkCheck
-from autodialer.phone.phone import Phone
+from autodialer.phone.checks.check import TrunkCheck
 from autodialer.phone.plan import CallPlan
 from autodialer.phone.pool import PhonePool
 from autodialer.phone.provider import Provider
+from autodialer.phone.pyvoip.phone import Phone
 
 logger = logging.getLogger(__name__)
 

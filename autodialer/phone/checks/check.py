@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from autodialer.errors import HostUnresolved, Invalid, MediaUnavailable, PhoneClosed, PortsExhausted
-from autodialer.model import CallOutcome, CheckResult, CheckStage, Trunk
-from autodialer.phone import verdicts
+from autodialer.model import CallOutcome, Cause, CheckResult, CheckStage, Trunk
+from autodialer.phone.checks import verdicts
 from autodialer.phone.plan import Account
 from autodialer.phone.provider import Provider, account_for, find_provider
 from autodialer.phone.reach import may_be_translated
@@ -72,7 +72,13 @@ class TrunkCheck:
             failure = self._try_signalling(loop, local, provider, account)
         if failure is not None:
             return failure
-        return self._try_call(provider) if self._call is not None else self._signalling_works()
+        if self._call is None:
+            return self._signalling_works()
+        result = self._try_call(provider)
+        if result is not None:
+            return result
+        with self._loop(local, account) as loop:
+            return self._explain_silence(loop, local, provider.targets[0], account, stage=CheckStage.CALL)
 
     @contextmanager
     def _loop(self, local: str, account: Account) -> Iterator[SipLoop]:
@@ -110,10 +116,17 @@ class TrunkCheck:
         self._register: ProbeEnded | None = None
         if self._trunk.register or self._trunk.password:
             self._register = self._probe(loop, "REGISTER", hop, account)
-        answered = options.code is not None or (self._register is not None and self._register.code is not None)
-        if not answered:
-            return self._explain_silence(loop, local, hop, account)
-        return self._judge_registration()
+        if options.code is None:
+            # Many gateways drop OPTIONS of peers that are not registered, and take their calls: it proves nothing.
+            self._notes.append(verdicts.OPTIONS_IGNORED)
+        if self._answered or (self._call is not None and not self._trunk.register):
+            return self._judge_registration()
+        return self._explain_silence(loop, local, hop, account, stage=CheckStage.OPTIONS)
+
+    @property
+    def _answered(self) -> bool:
+        """Whether the provider has answered any question."""
+        return self._options.code is not None or (self._register is not None and self._register.code is not None)
 
     def _discover(self, loop: SipLoop, server: Hop) -> bool:
         """Ask the STUN server; whether it answered."""
@@ -151,15 +164,19 @@ class TrunkCheck:
             if isinstance(event, kind):
                 return event
 
-    def _explain_silence(self, loop: SipLoop, local: str, hop: Hop, account: Account) -> CheckResult:
-        """Nothing came back at all: perhaps the answers do not find their way."""
+    def _explain_silence(
+        self, loop: SipLoop, local: str, hop: Hop, account: Account, *, stage: CheckStage
+    ) -> CheckResult:
+        """Nothing came back at all: perhaps the answers do not find their way. `stage` is how far the check went."""
+        self._notes.remove(verdicts.OPTIONS_IGNORED)
         behind_nat = may_be_translated(local, hop.host)
         if hop.transport == UDP:
             by_tcp = self._probe(loop, "OPTIONS", hop._replace(transport=TCP), account)
             if by_tcp.code is not None:
                 verdict = verdicts.only_by_tcp(hop, behind_nat=behind_nat)
                 return self._result(CheckStage.OPTIONS, verdict, ok=False, code=by_tcp.code, reason=by_tcp.reason)
-        return self._result(CheckStage.OPTIONS, verdicts.silent(hop, behind_nat=behind_nat), ok=False)
+        verdict = verdicts.silent(hop, behind_nat=behind_nat, called=stage is CheckStage.CALL)
+        return self._result(stage, verdict, ok=False)
 
     def _judge_registration(self) -> CheckResult | None:
         answer = self._register
@@ -169,6 +186,10 @@ class TrunkCheck:
         if code is None:
             return self._result(CheckStage.REGISTER, verdicts.REGISTRAR_SILENT, ok=False)
         if code < 300 or (code in _NO_REGISTRAR and not self._trunk.register):
+            return None
+        if self._call is not None and not self._trunk.register:
+            # Dialing would not register either, so only the call can say whether the refusal matters.
+            self._notes.append(verdicts.unwanted_registration_refused(code, answer.reason))
             return None
         verdict = verdicts.registration_refused(code, answer.reason, has_password=bool(self._trunk.password))
         return self._result(CheckStage.REGISTER, verdict, ok=False, code=code, reason=answer.reason)
@@ -181,14 +202,22 @@ class TrunkCheck:
 
     # The call.
 
-    def _try_call(self, provider: Provider) -> CheckResult:
+    def _try_call(self, provider: Provider) -> CheckResult | None:
+        """What the call shows. None: it met the same silence as the questions before it."""
         assert self._call is not None
         try:
             outcome = self._call(provider)
         except (Invalid, MediaUnavailable, PhoneClosed, PortsExhausted) as exc:
             return self._result(CheckStage.CALL, verdicts.could_not_call(exc), ok=False)
+        if outcome.cause is Cause.NO_RESPONSE and not self._answered:
+            return None
         known = self._register is not None and (self._register.code or 999) < 300
-        judged = verdicts.of_call(outcome, registers=self._trunk.register, registrar_knows_us=known)
+        judged = verdicts.of_call(
+            outcome,
+            registers=self._trunk.register,
+            registrar_knows_us=known,
+            has_password=bool(self._trunk.password),
+        )
         return self._result(
             CheckStage.CALL, judged.verdict, ok=judged.ok, code=outcome.sip_code, reason=outcome.sip_reason
         )

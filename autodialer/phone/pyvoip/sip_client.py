@@ -9,8 +9,8 @@ from pyVoIP import RTP, SIP
 
 from autodialer.clock import Clock
 from autodialer.phone.plan import Account, Address, CallPlan
+from autodialer.phone.pyvoip.sip_message import SipMessage
 from autodialer.phone.reach import Reach
-from autodialer.phone.sip_message import SipMessage
 from autodialer.sip.events import Event
 from autodialer.sip.hop import TCP, Hop
 from autodialer.sip.invite import InviteRequest, new_call_id, sip_uri
@@ -51,13 +51,15 @@ class SipClient(SIP.SIPClient):
         targets: Targets | None = None,
         clock: Clock | None = None,
         tracer: Tracer | None = None,
+        on_end: Callable[[], None] | None = None,
     ) -> None:
-        """`targets` are the provider's servers; None: `server` and `port` alone."""
+        """`targets` are the provider's servers; None: `server` and `port` alone. `on_end`: the loop has ended."""
         super().__init__(server, port, username, password, phone, myIP, myPort, callCallback, fatalCallback)
         self.account = account
         self.myPort: int = myPort
         self._on_event = on_event
         self._tracer = tracer
+        self._on_end = on_end
         self.loop: SipLoop | None = None
         self.targets = targets or Targets((Hop(server, port, account.transport),))
         self._credentials = (account.auth_username, password) if password else None
@@ -83,6 +85,7 @@ class SipClient(SIP.SIPClient):
             listen_tcp=self.account.transport == TCP,
             tls=self.account.tls,
             tracer=self._tracer,
+            on_end=self._on_end,
         )
         self.myPort = self.loop.local_address[1]
         self.loop.start()

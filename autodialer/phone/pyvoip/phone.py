@@ -4,6 +4,7 @@ import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from pyVoIP import RTP, SIP
@@ -23,12 +24,12 @@ from autodialer.media.shell import (
     SoundFinished,
 )
 from autodialer.model import DigitVia
-from autodialer.phone.call import Call
-from autodialer.phone.compatible import check_pyvoip
 from autodialer.phone.plan import Account, CallEvent, CallPlan
+from autodialer.phone.ports import Ports
+from autodialer.phone.pyvoip import check_pyvoip
+from autodialer.phone.pyvoip.call import Call
+from autodialer.phone.pyvoip.sip_client import SipClient
 from autodialer.phone.reach import Registered
-from autodialer.phone.sip_client import SipClient
-from autodialer.phone.status import PHONE_STATUS
 from autodialer.phone.trace import CLOSES_S, CallTrace, TraceBook
 from autodialer.sip.dialog_state import DialogState
 from autodialer.sip.events import (
@@ -38,6 +39,7 @@ from autodialer.sip.events import (
     HopFailed,
     ProbeEnded,
     RegistrationChanged,
+    RegistrationStanding,
 )
 from autodialer.sip.hop import Hop
 from autodialer.sip.invite import new_call_id
@@ -46,12 +48,18 @@ from autodialer.sip.user_agent import UserAgent
 
 logger = logging.getLogger(__name__)
 
-PORT_TRIES = 100
 OPEN_S = 5.0
 """How long the media process has to bind a port, a silent STUN server included."""
 SWEEP_S = 1.0
 """How often calls that last too long are looked for."""
 CODECS = {"PCMA": RTP.PayloadType.PCMA, "PCMU": RTP.PayloadType.PCMU}
+PHONE_STATUS = {
+    RegistrationStanding.OFF: PhoneStatus.REGISTERED,
+    RegistrationStanding.REGISTERING: PhoneStatus.REGISTERING,
+    RegistrationStanding.REGISTERED: PhoneStatus.REGISTERED,
+    RegistrationStanding.FAILED: PhoneStatus.FAILED,
+}
+"""pyVoIP has no word for a phone that need not register and may call."""
 
 
 class Phone(VoIPPhone):
@@ -90,7 +98,7 @@ class Phone(VoIPPhone):
         self._clock = clock or Clock()
         self._on_farewell_ended: Callable[[FarewellEnded], None] = lambda _event: None
         self._sweeping = False
-        self._shared_port: int | None = None
+        self._ports = Ports(rtpPortLow, rtpPortHigh, self.assignedPorts, shared=account.shared_media_port)
         self._traces = TraceBook(self._clock, on_trace) if on_trace is not None else None
         self.sip = SipClient(
             server,
@@ -107,12 +115,18 @@ class Phone(VoIPPhone):
             targets=targets,
             clock=self._clock,
             tracer=self._traces.note if self._traces is not None else None,
+            on_end=self._end_calls,
         )
 
     @property
     def ready(self) -> bool:
         """Whether calls may leave."""
-        return self.NSD and self.sip.reach.ready
+        return self.NSD and self.alive and self.sip.reach.ready
+
+    @property
+    def alive(self) -> bool:
+        """Its SIP loop runs, or has not been started yet."""
+        return self.sip.loop is None or not self.sip.loop.closed
 
     @property
     def registration(self) -> Registered:
@@ -155,8 +169,8 @@ class Phone(VoIPPhone):
         # The record's id is the Call-ID where it can be, so that a provider's log and ours are found by one word.
         call_id = str(plan.reference) if isinstance(plan.reference, UUID) else new_call_id()
         draft = self.sip.prepare(number, plan, call_id)
-        port = self._port_for_call()
-        medias = {port: {CODECS[codec].value: CODECS[codec] for codec in self.sip.account.codecs}}
+        lease = self._ports.lease()
+        medias = {lease.port: {CODECS[codec].value: CODECS[codec] for codec in self.sip.account.codecs}}
         call = Call(
             self,
             CallState.DIALING,
@@ -167,14 +181,16 @@ class Phone(VoIPPhone):
             sendmode=self.sendmode,
             plan=plan,
             draft=draft,
+            lease=lease,
             on_event=self._on_call_event,
         )
-        if port == self._shared_port:
-            call.assignedPorts.clear()
         self.calls[call_id] = call
         try:
-            self._open_media(call, port)
-        except MediaUnavailable:
+            # Not before: the loop's end takes with it the calls that are in the book by then.
+            if not self.alive:
+                raise PhoneClosed
+            self._open_media(call)
+        except Exception:
             self.forget(call)
             raise
         if not self._sweeping:
@@ -182,12 +198,11 @@ class Phone(VoIPPhone):
             self.run_later(SWEEP_S, self._sweep)
         return call
 
-    def _open_media(self, call: Call, port: int) -> None:
+    def _open_media(self, call: Call) -> None:
         """Have the media process bind a port for the call; the INVITE leaves when it has."""
         call.opens_until = self._clock.monotonic() + OPEN_S
-        self.media.open(
-            call.call_id, self.myIP, port, stun_server=self.sip.reach.stun_server, shared=port == self._shared_port
-        )
+        stun_server = self.sip.reach.stun_server
+        self.media.open(call.call_id, self.myIP, call.port, stun_server=stun_server, shared=call.lease.common)
 
     def _on_opened(self, event: SessionOpened) -> None:
         call = self.calls.get(event.session_id)
@@ -206,7 +221,7 @@ class Phone(VoIPPhone):
                 self._traces.begin(reference, now, utcnow)
             call.place(user_agent, self.sip.complete(call.draft, media, user_agent, now), now, utcnow)
 
-        self.sip.run(place)
+        call.command(place)
 
     def _on_not_opened(self, event: SessionNotOpened) -> None:
         """The port is another program's: try the next one."""
@@ -215,29 +230,19 @@ class Phone(VoIPPhone):
             self._give_own_port(call)
         if call is None or not call.opening:
             return
-        call.ports_tried += 1
         try:
-            if call.ports_tried == PORT_TRIES:
-                raise PortsExhausted(f"No UDP port is free for the sound: {event.message}")
-            if call.port in self.assignedPorts:
-                self.assignedPorts.remove(call.port)
-            if call.port == self._shared_port:
-                self._shared_port = None
-            call.take_port(self._port_for_call())
-            self._open_media(call, call.port)
+            call.lease.take_next(event.message)
+            call.follow_lease()
+            self._open_media(call)
         except (PortsExhausted, MediaUnavailable) as exc:
             call.unstarted(str(exc))
 
     def _give_own_port(self, call: Call) -> None:
         """Another call has that callee's address on the shared port already: this one goes on at a port of its own."""
-        for port in call.assignedPorts:
-            self.assignedPorts.remove(port)  # one that another program has
-        call.assignedPorts.clear()
-        call.ports_tried += 1
         try:
-            if call.ports_tried > PORT_TRIES:
-                raise PortsExhausted
-            call.take_own_port(self.request_port())
+            call.lease.take_own()
+            call.wants_port = True
+            call.follow_lease()
             self.media.reopen(call.call_id, self.myIP, call.port, stun_server=self.sip.reach.stun_server)
         except PortsExhausted as exc:
             logger.error("call %s: there is no port for its sound: %s", call.call_id, exc)
@@ -249,7 +254,7 @@ class Phone(VoIPPhone):
         # Before the look: a call that comes meanwhile starts the next sweep itself.
         self._sweeping = False
         for call in list(self.calls.values()):
-            call.end_if_overdue(now)
+            call.attend(partial(call.end_if_overdue, now))
         if self.calls and not self._sweeping:
             self._sweeping = True
             self.run_later(SWEEP_S, self._sweep)
@@ -257,25 +262,16 @@ class Phone(VoIPPhone):
     def _give_up_opening(self, why: str) -> None:
         for call in list(self.calls.values()):
             if call.opening:
-                call.unstarted(why)
+                call.attend(partial(call.unstarted, why))
 
-    def _port_for_call(self) -> int:
-        """A port of its own, or the one that all calls share."""
-        if not self.sip.account.shared_media_port:
-            return self.request_port()
-        if self._shared_port is None:
-            self._shared_port = self.request_port()
-        return self._shared_port
+    def _end_calls(self) -> None:
+        """The loop has ended, and nothing that is waited for will come any more."""
+        for call in list(self.calls.values()):
+            call.end_by_force()
 
     def request_port(self, blocking: bool = True) -> int:
-        """A port of the range that no call of this phone has: even, as RFC 3550 section 11 asks."""
-        even = range(self.rtpPortLow + self.rtpPortLow % 2, self.rtpPortHigh, 2)
-        for _ in range(PORT_TRIES):
-            port = random.choice(even)
-            if port not in self.assignedPorts:
-                self.assignedPorts.append(port)
-                return port
-        raise PortsExhausted
+        """A port of the range that no call of this phone has. Never blocks; raises PortsExhausted."""
+        return self._ports.take()
 
     def release_ports(self, call: Call | None = None) -> None:
         """Ports are given back by `forget` when their call is over."""
@@ -286,8 +282,7 @@ class Phone(VoIPPhone):
     def forget(self, call: Call) -> None:
         """The call is over: its port is free and `calls` names it no more."""
         if self.calls.pop(call.call_id, None):
-            for port in call.assignedPorts:
-                self.assignedPorts.remove(port)
+            call.lease.give_back()
             traces, reference = self._traces, call.plan.reference
             if traces is not None and isinstance(reference, UUID):
                 self.run_later(CLOSES_S, lambda: traces.close(reference))
@@ -350,14 +345,16 @@ class Phone(VoIPPhone):
 
         def tell_all(_user_agent: UserAgent, _now: float) -> None:
             for call in list(self.calls.values()):
-                call.media_died(played_frames.get(call.call_id, 0))
+                call.attend(partial(call.media_died, played_frames.get(call.call_id, 0)))
 
         self.sip.run(tell_all)
 
     def _take_media_event(self, event: SessionEvent) -> None:
         call = self.calls.get(event.session_id)
-        if call is None:
-            return
+        if call is not None:
+            call.attend(partial(self._take_event_of, call, event))
+
+    def _take_event_of(self, call: Call, event: SessionEvent) -> None:
         if isinstance(event, SessionOpened):
             self._on_opened(event)
         elif isinstance(event, SessionNotOpened):
@@ -384,8 +381,8 @@ class Phone(VoIPPhone):
             self.sip.targets.failed(event.hop, event.at, event.retry_after_s)
             return
         call = self.calls.get(event.call_id)
-        if call:
-            call.take(event)
+        if call is not None:
+            call.attend(partial(call.take, event))
 
     # -- what stock pyVoIP dispatches by message, ours by event
 
