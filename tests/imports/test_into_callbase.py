@@ -71,8 +71,9 @@ def test_one_bad_row_in_a_short_list_is_only_rejected(store: Store, owner: int, 
 
 def test_a_raw_callbase_keeps_extensions_as_written(store: Store, owner: int, tmp_path: Path) -> None:
     callbase = imported(store, owner, tmp_path / "base.txt", "101\n*43#\n2 02\n", region="raw")
+    assert callbase.rejected == 1, "2 and 02, or 202? nobody knows"
     subscribers, _ = store.subscribers.page(callbase.id, owner, limit=10, after=None)
-    assert [subscriber.number for subscriber in subscribers] == ["101", "*43#", "202"]
+    assert [subscriber.number for subscriber in subscribers] == ["101", "*43#"]
 
 
 def test_an_unassigned_number_is_imported_and_flagged(store: Store, owner: int, tmp_path: Path) -> None:
