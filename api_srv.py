@@ -10,7 +10,6 @@ from pathlib import Path
 from uuid import UUID
 
 from autodialer.api.operations import CallOperations, CampaignOperations, ExportOperations, Json, PeopleOperations
-from autodialer.campaign.background_import import Imports
 from autodialer.campaign.checks import check_second_number, check_timezone, sample_number
 from autodialer.campaign.numbers import check_number_format, check_region, normalise
 from autodialer.campaign.zones import ZoneFinder
@@ -44,14 +43,12 @@ class Api(CampaignOperations, ExportOperations, CallOperations, PeopleOperations
         self.tokens = AccessTokens(store, key, issuer=settings.base_url, clock=self._clock)
         self._passwords = Passwords(store, GuessLimiter(self._clock))
         self._token_endpoint = TokenEndpoint(store, self.tokens, self._passwords)
-        self._imports = Imports(settings, store)
         self._checks = WaitingChecks(store)
         self._resolver = Resolver(lifetime_s=LOOK_UP_S / 2)
 
     def close(self) -> None:
         """End what goes on in the background."""
         self._imports.stop()
-        self._dnc_importer.stop()
 
     # -- auth
 

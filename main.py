@@ -308,7 +308,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "doctor":
             return run_doctor(settings)
         return supervise(settings)
-    except (SettingsError, UserError) as exc:
+    except (SettingsError, Unavailable, UserError) as exc:
         sys.stderr.write(f"{exc}\n")
         # A database that is locked or full may take it a moment later.
         return 1 if isinstance(exc, Unavailable) else EXIT_CONFIG

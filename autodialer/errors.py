@@ -69,6 +69,13 @@ class HostUnresolved(DialerError):
         """Setting of a trunk that holds the name."""
 
 
+class Unavailable(DialerError):
+    """The service cannot do this right now; try again in a moment."""
+
+    # No UserError: what makes a wrong upload fail for good must not take a locked database for one.
+    code = "unavailable"
+
+
 class UserError(DialerError):
     """The request cannot be carried out as it stands. Base of everything that a user can put right."""
 
@@ -128,9 +135,3 @@ class TooManyRequests(UserError):
     """Too many attempts; wait a little and try again."""
 
     code = "too_many_requests"
-
-
-class Unavailable(UserError):
-    """The service cannot do this right now; try again in a moment."""
-
-    code = "unavailable"

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import quantiles
 
-from autodialer.campaign.import_process import ImportJob, start_import
+from autodialer.imports.process import CALLBASE, ImportJob, start_import
 from autodialer.model import ClaimRequest
 from autodialer.store import Secrets, Store
 from bench.processes import cpu_s
@@ -32,7 +32,7 @@ def measure(folder: Path) -> dict[str, float]:
     request = ClaimRequest(campaign_key=campaign.key, trunk_key=campaign.trunk_keys[0], limit=1)
     callbase = world.store.callbases.create(world.owner, name="base", region="RU")
     settings = world.settings
-    job = ImportJob(url=settings.url, keys=str(settings.keys), callbase_key=callbase.key, file=str(file))
+    job = ImportJob(url=settings.url, keys=str(settings.keys), into=CALLBASE, key=callbase.key, file=str(file))
     dialer = Store(settings.url, secrets=Secrets(settings.keys), synchronous="FULL")
     waits, rss, cpu = [], 0.0, 0.0
     started = time.monotonic()

@@ -7,6 +7,7 @@ from pathlib import Path
 from autodialer.campaign.numbering_plan import PlanTable, read_plan
 from autodialer.config import Settings
 from autodialer.errors import NotFound
+from autodialer.imports.table_file import open_table
 from autodialer.store import Secrets, Store, migrate
 
 MOST_FAULTS = 20
@@ -21,7 +22,7 @@ def run_numbering_plan(settings: Settings, file: str | None) -> int:
             path = Path(file)
             if not path.is_file():
                 raise NotFound(f"There is no file {file!r}.")
-            table = read_plan(path)
+            table = read_plan(open_table(path).rows())
             store.numbering_plan.take(path.name, table.ranges)
             _tell(table)
         _tell_plan(store)

@@ -4,6 +4,7 @@ import zoneinfo
 from functools import cache
 
 from autodialer.campaign.numbers import RAW, normalise
+from autodialer.campaign.written import clean
 from autodialer.errors import Invalid
 
 NO_REGION = "ZZ"
@@ -19,7 +20,7 @@ def check_timezone(timezone: str | None) -> str | None:
 
 def sample_number(text: str, *, raw: bool) -> str:
     """The number of a sample call: E.164, or with `raw` the text as written. Raises Invalid."""
-    if not raw and not text.strip().startswith("+"):
+    if not raw and not clean(text).startswith("+"):
         raise Invalid("number takes + and the country code; with raw it is dialled as written.", field="number")
     return normalise(text, RAW if raw else NO_REGION).number
 
@@ -38,7 +39,7 @@ def check_second_number(text: str | None, region: str, first: str) -> str | None
 def transfer_number(text: str) -> str:
     """A number to transfer to: E.164 with the plus, or digits, * and # that are dialled as written. Raises Invalid."""
     try:
-        return normalise(text, NO_REGION if text.strip().startswith("+") else RAW).number
+        return normalise(text, NO_REGION if clean(text).startswith("+") else RAW).number
     except Invalid as exc:
         message = f"transfer_to takes + and the country code, or digits, * and # that are dialled as written: {exc}"
         raise Invalid(message, field="transfer_to") from exc

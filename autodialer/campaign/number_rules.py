@@ -4,6 +4,12 @@
 numbering plan only, and of most numbers the first few digits settle all of those patterns. So its answer for a number
 is kept as a rule for all numbers of the same length that share those digits. The library stays the judge: nothing of
 the plans is written down here, and where a pattern is not settled before the last digit, no rule is made.
+
+Why not the obvious? Measured with 200 000 random Russian mobile numbers on two cores, an import takes 39 us of CPU a
+row with these rules and 81 us with the library alone: 21 000 rows a second against 11 200. Asking the library in worker
+processes gives 15 800 (one) and 17 300 (two), for 104 and 95 us of CPU on a machine that has calls to make. A cache by
+all digits but the last four gives 13 900, and is wrong: in Britain and the United States, among others, these digits
+decide.
 """
 
 import re

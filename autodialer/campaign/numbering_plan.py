@@ -1,11 +1,9 @@
 """Reads the regulator's files of the Russian numbering plan: ranges of numbers, who holds them, and where."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from autodialer.campaign.regions import zones_of_region
-from autodialer.campaign.table_file import open_table
 from autodialer.errors import Invalid
 from autodialer.store import NumberRange
 
@@ -47,12 +45,9 @@ class PlanTable:
         return sum(part.zone is None for part in self.ranges)
 
 
-def read_plan(path: Path) -> PlanTable:
-    """Read a file as it is published: CSV in UTF-8 or Windows-1251, or the same as a workbook.
-
-    Raises Invalid, UnsupportedContent or TooLarge, all naming the field `file`.
-    """
-    rows = enumerate(open_table(path).rows(), 1)
+def read_plan(lines: Iterable[list[str]]) -> PlanTable:
+    """What the rows of a file say, as it is published. Raises Invalid that names the field `file`."""
+    rows = enumerate(lines, 1)
     columns = _find_columns(rows)
     plan = PlanTable()
     zones: dict[str, str | None] = {}

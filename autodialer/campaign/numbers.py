@@ -7,11 +7,14 @@ import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumber, ValidationResult
 
 from autodialer.campaign.number_rules import rules_of
+from autodialer.campaign.written import clean, parts
 from autodialer.errors import Invalid
 
 RAW = "raw"
 """Region that means: dial the text as written."""
 LONGEST_RAW = 32
+LONGEST_NUMBER = 50
+"""Characters of a number with the signs between its digits."""
 FLAG_UNASSIGNED = "unassigned"
 """Possible by its length, but in no range that the numbering plan has assigned."""
 
@@ -19,7 +22,10 @@ _RAW_PATTERN = re.compile(rf"[0-9*#]{{1,{LONGEST_RAW}}}")
 _SCIENTIFIC = re.compile(r"\d[.,]?\d*[eE]\+?\d+")
 _INTEGRAL_FLOAT = re.compile(r"(\d+)[.,]0+")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_BETWEEN_NUMBERS = re.compile(r"[,;/|\n]+|\s(?:и|или|та|або|және|and|or)\s", re.IGNORECASE)
 _FORMATTED = re.compile(r"\+?[0-9*#]{1,64}")
+_ORDINARY = re.compile(r"\+?[0-9][0-9 ()-]*[0-9]")
+_GAP = re.compile(r"(?<=[0-9])[^0-9]+(?=[0-9])")
 _TOO_SHORT = (ValidationResult.TOO_SHORT, ValidationResult.IS_POSSIBLE_LOCAL_ONLY)
 
 
@@ -47,7 +53,9 @@ def check_region(region: str) -> str:
 
 def normalise(text: str, region: str) -> Number:
     """The number that `text` means in `region`. Raises Invalid with the reason, which is kept with a rejected row."""
-    text = text.strip()
+    if _ORDINARY.fullmatch(text) and region != RAW:
+        return _whole_number(text, region)  # nine cells in ten
+    text = clean(text)
     if not text:
         raise Invalid("empty", field="number")
     if integral := _INTEGRAL_FLOAT.fullmatch(text):
@@ -60,13 +68,26 @@ def normalise(text: str, region: str) -> Number:
         )
     if region == RAW:
         return _normalise_raw(text)
-    rules = rules_of(region)
-    known = rules.look_up(text)
-    if known is None:
-        number = _normalise_e164(text, region)
-        rules.learn(text, number.number, number.flag)
-        return number
-    return Number(number=known[0], flag=known[1])
+    return _whole_number(_without_remark(text), region)
+
+
+def numbers_to_block(text: str, region: str) -> list[str]:
+    """Every number that a cell of a stop list may mean, in the notation of `normalise`.
+
+    A list blocks too much rather than too little: each of several numbers, the number before an extension, and both
+    readings of a doubtful one. Raises Invalid, as `normalise`, when there is none.
+    """
+    try:
+        return _readings(normalise(text, region), text, region)
+    except Invalid:
+        found = _raw_apart(clean(text)) if region == RAW else _numbers_apart(clean(text), region)
+        if not found:
+            raise
+        return found
+
+
+def _raw_apart(text: str) -> list[str]:
+    return [part for part in re.split(r"[\s,;/|]+", text) if _RAW_PATTERN.fullmatch(part)]
 
 
 def dial_string(number: str, number_format: str) -> str:
@@ -92,10 +113,115 @@ def check_number_format(number_format: str) -> str:
 
 
 def _normalise_raw(text: str) -> Number:
-    compact = re.sub(r"[\s().-]", "", text)
-    if not _RAW_PATTERN.fullmatch(compact):
-        raise Invalid(f"not dialable as written: only digits, * and #, at most {LONGEST_RAW}", field="number")
-    return Number(number=compact, flag=None)
+    # Nothing is taken out: `101 102` are two extensions, and `101102` would be a third.
+    if not _RAW_PATTERN.fullmatch(text):
+        raise Invalid(
+            f"not dialable as written: only digits, * and #, at most {LONGEST_RAW}, without spaces and other signs",
+            field="number",
+        )
+    return Number(number=text, flag=None)
+
+
+def _without_remark(text: str) -> str:
+    """The number without the words around it. Raises Invalid when what follows it may belong to the number."""
+    written = parts(text)
+    if written is None:
+        raise Invalid("not a phone number", field="number")
+    # phonenumbers would take letters and stars for digits: `79160000001 ext.` would be dialled as +779160000001398.
+    if any(character.isdigit() or character in "*#" for character in written.after):
+        raise Invalid(
+            f"has {written.after!r} behind the number {written.number}: an extension cannot be dialled, and a second "
+            "number needs a cell of its own; for extensions use a callbase with region raw",
+            field="number",
+        )
+    return written.number
+
+
+def _whole_number(text: str, region: str) -> Number:
+    """The number that all digits of the text make together. Raises Invalid."""
+    try:
+        number = _by_rule(text, region)
+    except Invalid:
+        _refuse_two_in_one(text, region)
+        raise
+    if number.flag is None:
+        return number
+    # Possible by its length only, so perhaps something else: digits too many, or a call abroad.
+    _refuse_two_in_one(text, region)
+    return _abroad(text, region) or number
+
+
+def _by_rule(text: str, region: str) -> Number:
+    rules = rules_of(region)
+    known = rules.look_up(text)
+    if known is None:
+        number = _normalise_e164(text, region)
+        rules.learn(text, number.number, number.flag)
+        return number
+    return Number(number=known[0], flag=known[1])
+
+
+def _refuse_two_in_one(text: str, region: str) -> None:
+    """Raises Invalid when the text begins with a whole number, which what follows would turn into another."""
+    begin = _whole_beginning(text, region)
+    if begin is not None:
+        raise Invalid(
+            f"has {text[begin[0] :].strip()!r} behind the number {text[: begin[0]].strip()}: an extension cannot be "
+            "dialled, and a second number needs a cell of its own; for extensions use a callbase with region raw",
+            field="number",
+        )
+
+
+def _whole_beginning(text: str, region: str) -> tuple[int, Number] | None:
+    """Where the longest valid number ends that is a part of the text, up to a sign between digits; the number."""
+    for gap in reversed(list(_GAP.finditer(text[:LONGEST_NUMBER]))):
+        try:
+            number = _by_rule(text[: gap.start()], region)
+        except Invalid:
+            continue
+        if number.flag is None:
+            return gap.start(), number
+    return None
+
+
+def _abroad(text: str, region: str) -> Number | None:
+    """A number that begins with 00: most of the world dials that before a country code, and writes it everywhere."""
+    digits = phonenumbers.normalize_digits_only(text)
+    if text.startswith("+") or not digits.startswith("00"):
+        return None
+    try:
+        return _normalise_e164(f"+{digits[2:]}", region)
+    except Invalid:
+        return None
+
+
+def _readings(number: Number, text: str, region: str) -> list[str]:
+    found = [number.number]
+    if number.flag is not None:
+        digits = phonenumbers.normalize_digits_only(clean(text))
+        for other in (f"+{digits}", digits):
+            try:
+                found.append(_normalise_e164(other, region).number)
+            except Invalid:
+                continue
+    return list(dict.fromkeys(found))
+
+
+def _numbers_apart(text: str, region: str) -> list[str]:
+    """The numbers of a text that is not one number, without what follows each."""
+    found: list[str] = []
+    for part in _BETWEEN_NUMBERS.split(text):
+        written = parts(part)
+        while written is not None:
+            begin = _whole_beginning(written.number, region)
+            left = f"{written.number[begin[0] :]} {written.after}" if begin else written.after
+            try:
+                number = begin[1] if begin else _whole_number(written.number, region)
+                found += _readings(number, number.number if begin else written.number, region)
+            except Invalid:
+                pass  # an extension, a house number
+            written = parts(left)
+    return list(dict.fromkeys(found))
 
 
 def _normalise_e164(text: str, region: str) -> Number:

@@ -15,7 +15,7 @@ from typing import Any
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 
-from autodialer.errors import TooLarge, UserError
+from autodialer.errors import TooLarge, Unavailable, UserError
 from autodialer.web.contract import BASE_PATH, MOST_BYTES, operations
 from autodialer.web.errors import ErrorAnswer, answer_for
 from autodialer.web.uploads import describe_limit, most_body_bytes
@@ -73,7 +73,7 @@ def parser_class(check_token: Callable[[str], object]) -> type[HTTPRequestParser
 
         adj: Any
         error: Any
-        refusal: UserError | None = None
+        refusal: UserError | Unavailable | None = None
         too_large: TooLarge | None = None
 
         def parse_header(self, header_plus: bytes) -> None:
@@ -89,7 +89,7 @@ def parser_class(check_token: Callable[[str], object]) -> type[HTTPRequestParser
             self.too_large = TooLarge(describe_limit(most_file_bytes), field="file")
             try:
                 check_token(self.headers.get("AUTHORIZATION", ""))
-            except UserError as exc:
+            except (UserError, Unavailable) as exc:
                 self.refusal = exc
                 # The least that makes waitress refuse: nothing of the body is read.
                 self.adj = _Adjustments(self.adj, 0)

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import openpyxl
 import pytest
 
-from autodialer.campaign import dnc_import
+from autodialer.imports import imports
 from autodialer.store import Store
 from tests.web.client import Answer, Client
 from tests.web.conftest import StandingClock
@@ -139,36 +139,14 @@ def lines(count: int) -> bytes:
 
 
 def test_a_large_file_is_imported_in_the_background(anna: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dnc_import, "ROWS_AT_ONCE", 1000)
+    monkeypatch.setattr(imports, "ROWS_AT_ONCE", 1000)
     made = upload(anna, lines(1200))
     assert (made.status, made.json()["state"]) == (202, "importing")
     path = f"/srv1/dnc/imports/{made.json()['id']}"
     deadline = time.monotonic() + 20
     while (found := anna.get(path).json())["state"] == "importing" and time.monotonic() < deadline:
-        pass
+        time.sleep(0.05)
     assert (found["state"], found["imported"]) == ("ready", 1200)
-
-
-def test_an_import_under_way_is_ended_by_deleting_it(
-    anna: Client, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(dnc_import, "ROWS_AT_ONCE", 1000)
-    ids: list[str] = []
-
-    def delete_it(_seconds: float) -> None:
-        for made in store.dnc_imports.page(None)[0]:
-            store.dnc_imports.delete(made.id, None)
-            ids.append(str(made.id))
-
-    monkeypatch.setattr(dnc_import.time, "sleep", delete_it)
-    made = upload(anna, lines(1800))
-    assert made.status in (202, 404), "it may be gone already"
-    deadline = time.monotonic() + 20
-    while not ids and time.monotonic() < deadline:
-        pass
-    anna.app.close()
-    assert 0 < len(store.dnc.page(None, limit=2000)[0]) < 1800
-    assert store.dnc_imports.page(None)[0] == []
 
 
 def test_imports_that_a_crash_cut_short_have_failed_and_say_so(anna: Client, store: Store) -> None:

@@ -4,11 +4,11 @@ from uuid import UUID
 
 from autodialer.api.operations.base import Json, Operations
 from autodialer.campaign.checks import NO_REGION
-from autodialer.campaign.dnc_import import DncImporter
 from autodialer.campaign.numbers import RAW, check_region, normalise
 from autodialer.clock import Clock
 from autodialer.config import Settings
 from autodialer.errors import Forbidden, Invalid
+from autodialer.imports.imports import Imports
 from autodialer.model import Role
 from autodialer.store import Store
 from autodialer.web import present, present_people
@@ -21,7 +21,7 @@ class PeopleOperations(Operations):
 
     def __init__(self, settings: Settings, store: Store, clock: Clock | None = None) -> None:
         super().__init__(settings, store, clock)
-        self._dnc_importer = DncImporter(store)
+        self._imports = Imports(settings, store)
 
     # -- DNC
 
@@ -57,7 +57,7 @@ class PeopleOperations(Operations):
         for_everybody = _for_everybody(caller, fields.get("scope") or present_people.OWN)
 
         def create() -> UUID:
-            made = self._dnc_importer.import_file(
+            made = self._imports.import_dnc_file(
                 upload.take(),
                 lambda: self._store.dnc_imports.create(
                     caller.user.key, file=upload.filename, region=region, for_everybody=for_everybody

@@ -186,8 +186,15 @@ class Callbases:
             return callbase_from(_change_import(connection, callbase_key, state=ready, rows=rows, rows_done=rows))
 
     def fail(self, callbase_key: int, error: str) -> None:
-        """The import failed: no subscriber of it stays, the rejected rows do. `error` is a sentence for a person."""
-        self._mark_failed(callbase_key, error)
+        """The import failed: no subscriber of it stays, the rejected rows do. `error` is a sentence for a person.
+
+        May be repeated when the database refused half-way. Raises Conflict as `add_rows`.
+        """
+        try:
+            self._mark_failed(callbase_key, error)
+        except Conflict:
+            if self.by_key(callbase_key).state != CallbaseState.FAILED.value:
+                raise
         self._empty(subscribers, callbase_key)
 
     def fail_unfinished(self) -> int:

@@ -66,6 +66,14 @@ class DncImports:
         with self._database.read() as connection:
             return _import_from(_fetch(connection, import_id, owner_key))
 
+    def by_key(self, key: int) -> DncImport:
+        """Raises NotFound."""
+        with self._database.read() as connection:
+            row = connection.execute(select(dnc_imports).where(dnc_imports.c.key == key)).one_or_none()
+        if row is None:
+            raise NotFound
+        return _import_from(row)
+
     def page(self, owner_key: int | None, *, limit: int = DEFAULT_LIMIT, after: str | None = None) -> Page[DncImport]:
         """The imports of a user; everybody's for an admin."""
         with self._database.read() as connection:

@@ -1,4 +1,4 @@
-"""Imports of large callbases in their process: what is left of one that ends early, whoever ends it."""
+"""Imports of large files in their process: what is left of an import that ends early."""
 
 import os
 import signal
@@ -11,12 +11,12 @@ from pathlib import Path
 import openpyxl
 import pytest
 
-from autodialer.campaign import background_import
-from autodialer.campaign.background_import import BROKEN, STOPPED, Imports
-from autodialer.campaign.import_process import ImportJob, start_import
 from autodialer.config import Settings
+from autodialer.imports import imports as imports_module
+from autodialer.imports.imports import BROKEN, OUT_OF_REACH, STOPPED, Imports
+from autodialer.imports.process import CALLBASE, DNC, NO_DATABASE, ImportJob, start_import
 from autodialer.model import Callbase
-from autodialer.store import Store
+from autodialer.store import DncImport, Store
 from tests.peers.ports import wait_until
 
 pytestmark = pytest.mark.loopback
@@ -166,9 +166,9 @@ def test_an_import_ends_with_the_service_that_began_it(
 ) -> None:
     file = csv_of(tmp_path, LONG)
     callbase = store.callbases.create(owner, name="b", region="RU")
-    job = ImportJob(url=settings.url, keys=str(settings.keys), callbase_key=callbase.key, file=str(file))
+    job = ImportJob(url=settings.url, keys=str(settings.keys), into=CALLBASE, key=callbase.key, file=str(file))
     code = (
-        "import time; from autodialer.campaign.import_process import ImportJob, start_import;"
+        "import time; from autodialer.imports.process import ImportJob, start_import;"
         f"print(start_import({job!r}).pid, flush=True); time.sleep(600)"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
@@ -188,7 +188,7 @@ def test_a_file_that_is_no_table_after_all_fails_with_its_reason(
     file = tmp_path / "base.csv"
     file.write_bytes(b"name\nnobody\n")
     callbase = store.callbases.create(owner, name="b", region="RU")
-    job = ImportJob(url=settings.url, keys=str(settings.keys), callbase_key=callbase.key, file=str(file))
+    job = ImportJob(url=settings.url, keys=str(settings.keys), into=CALLBASE, key=callbase.key, file=str(file))
     with start_import(job) as process:
         assert process.wait(60) == 0
     failed = store.callbases.by_key(callbase.key)
@@ -200,10 +200,98 @@ def test_an_import_that_breaks_inside_says_so(
     imports: Imports, store: Store, owner: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = csv_of(tmp_path, 15_000)
-    monkeypatch.setattr(background_import, "start_import", lambda _job: 1 / 0)
+    monkeypatch.setattr(imports_module, "start_import", lambda _job: 1 / 0)
     callbase = imports.import_file(file, lambda: store.callbases.create(owner, name="b", region="RU"))
     wait_until(lambda: not file.exists(), what="the file's removal")
     assert (store.callbases.by_key(callbase.key).state, store.callbases.by_key(callbase.key).error) == (
         "failed",
         BROKEN,
     )
+
+
+def begin_dnc(imports: Imports, store: Store, owner: int, file: Path) -> DncImport:
+    """The DNC import that is under way in its process and has entered some numbers."""
+    made = imports.import_dnc_file(file, lambda: store.dnc_imports.create(owner, file="stop.csv", region="RU"))
+    wait_until(lambda: store.dnc_imports.by_key(made.key).rows_done > 0, what="the first rows", timeout_s=60)
+    return made
+
+
+def test_a_long_list_of_numbers_not_to_be_called_is_read_in_the_process(
+    imports: Imports, store: Store, owner: int, tmp_path: Path
+) -> None:
+    file = csv_of(tmp_path, 20_000)
+    made = begin_dnc(imports, store, owner, file)
+    process_of(imports)
+    wait_until(lambda: store.dnc_imports.by_key(made.key).state == "ready", what="the import", timeout_s=60)
+    done = store.dnc_imports.by_key(made.key)
+    assert (done.rows, done.imported, done.duplicates, done.rejected) == (20_000, 18_000, 1_000, 1_000)
+    wait_until(lambda: not file.exists(), what="the file's removal")
+
+
+def test_a_killed_import_of_numbers_not_to_be_called_has_failed_and_keeps_what_it_entered(
+    imports: Imports, store: Store, owner: int, tmp_path: Path
+) -> None:
+    file = csv_of(tmp_path, LONG)
+    made = begin_dnc(imports, store, owner, file)
+    os.kill(process_of(imports), signal.SIGKILL)
+    wait_until(lambda: not file.exists(), what="the file's removal", timeout_s=60)
+    failed = store.dnc_imports.by_key(made.key)
+    assert (failed.state, failed.error) == ("failed", BROKEN)
+    assert failed.imported > 0
+    assert store.dnc.page(owner, limit=1)[0] != []
+
+
+def test_deleting_an_import_of_numbers_not_to_be_called_ends_it(
+    imports: Imports, store: Store, owner: int, tmp_path: Path
+) -> None:
+    file = csv_of(tmp_path, LONG)
+    made = begin_dnc(imports, store, owner, file)
+    pid = process_of(imports)
+    store.dnc_imports.delete(made.id, owner)
+    wait_gone(pid)
+    wait_until(lambda: not file.exists(), what="the file's removal")
+    assert store.dnc_imports.page(None)[0] == []
+
+
+def test_callbases_and_numbers_not_to_be_called_wait_in_one_queue_and_fail_alike_when_the_service_stops(
+    imports: Imports, store: Store, owner: int, tmp_path: Path
+) -> None:
+    first = begin(imports, store, owner, csv_of(tmp_path, LONG))
+    (tmp_path / "other").mkdir()
+    second = imports.import_dnc_file(
+        csv_of(tmp_path / "other", 15_000), lambda: store.dnc_imports.create(owner, file="stop.csv", region="RU")
+    )
+    assert store.dnc_imports.by_key(second.key).rows_done == 0
+    imports.stop()
+    ended = (store.callbases.by_key(first.key), store.dnc_imports.by_key(second.key))
+    assert [(one.state, one.error) for one in ended] == [("failed", STOPPED)] * 2
+
+
+def test_an_import_waits_for_the_killed_one_before_it_and_is_then_done(
+    imports: Imports, store: Store, owner: int, tmp_path: Path
+) -> None:
+    first = begin(imports, store, owner, csv_of(tmp_path, LONG))
+    (tmp_path / "other").mkdir()
+    second = imports.import_file(
+        csv_of(tmp_path / "other", 12_000), lambda: store.callbases.create(owner, name="second", region="RU")
+    )
+    os.kill(process_of(imports), signal.SIGKILL)
+    wait_until(lambda: store.callbases.by_key(second.key).state == "ready", what="the second", timeout_s=60)
+    assert store.callbases.by_key(first.key).state == "failed"
+
+
+@pytest.mark.parametrize("into", [CALLBASE, DNC])
+def test_an_import_that_the_database_refused_for_too_long_has_failed_with_that_reason(
+    imports: Imports, store: Store, owner: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, into: str
+) -> None:
+    given_up = [sys.executable, "-c", f"raise SystemExit({NO_DATABASE})"]
+    monkeypatch.setattr(imports_module, "start_import", lambda _job: subprocess.Popen(given_up))
+    file = csv_of(tmp_path, 15_000)
+    made: Callbase | DncImport
+    if into == CALLBASE:
+        made = imports.import_file(file, lambda: store.callbases.create(owner, name="b", region="RU"))
+    else:
+        made = imports.import_dnc_file(file, lambda: store.dnc_imports.create(owner, file="s", region="RU"))
+    wait_until(lambda: not file.exists(), what="the file's removal")
+    failed = store.callbases.by_key(made.key) if into == CALLBASE else store.dnc_imports.by_key(made.key)
+    assert (failed.state, failed.error) == ("failed", OUT_OF_REACH)

@@ -4,8 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from autodialer.campaign.importer import import_callbase, inspect
+from autodialer.config import Settings
 from autodialer.errors import Invalid, NotFound
+from autodialer.imports.imports import Imports
+from autodialer.imports.into_callbase import IntoCallbase
+from autodialer.imports.reading import inspect
+from autodialer.imports.running import import_rows
 from autodialer.model import Callbase
 from autodialer.store import Store
 
@@ -19,7 +23,8 @@ def imported(store: Store, owner: int, file: Path, content: str, region: str = "
     file.write_text(content)
     plan = inspect(file)
     callbase = store.callbases.create(owner, name="patients", region=region)
-    return import_callbase(store, callbase, plan)
+    import_rows(IntoCallbase(store, callbase.key), plan)
+    return store.callbases.by_key(callbase.key)
 
 
 def test_rows_become_subscribers_duplicates_once_and_rejected_rows_with_reasons(
@@ -46,11 +51,14 @@ def test_rows_become_subscribers_duplicates_once_and_rejected_rows_with_reasons(
 
 
 def test_a_table_of_which_hardly_a_row_can_be_dialled_is_refused_and_nothing_is_kept(
-    store: Store, owner: int, tmp_path: Path
+    settings: Settings, store: Store, owner: int, tmp_path: Path
 ) -> None:
     rows = ["number"] + [f"flat {number}" for number in range(999)] + ["89161234567"]
+    file = tmp_path / "base.csv"
+    file.write_text("\n".join(rows))
     with pytest.raises(Invalid, match="only 1 hold a phone number of region RU") as caught:
-        imported(store, owner, tmp_path / "base.csv", "\n".join(rows))
+        Imports(settings, store).import_file(file, lambda: store.callbases.create(owner, name="flats", region="RU"))
+    assert not file.exists()
     assert caught.value.field == "file"
     assert len(caught.value.details) == 5
     callbases, _ = store.callbases.page(owner, limit=10, after=None)
@@ -63,8 +71,9 @@ def test_one_bad_row_in_a_short_list_is_only_rejected(store: Store, owner: int, 
 
 def test_a_raw_callbase_keeps_extensions_as_written(store: Store, owner: int, tmp_path: Path) -> None:
     callbase = imported(store, owner, tmp_path / "base.txt", "101\n*43#\n2 02\n", region="raw")
+    assert callbase.rejected == 1, "2 and 02, or 202? nobody knows"
     subscribers, _ = store.subscribers.page(callbase.id, owner, limit=10, after=None)
-    assert [subscriber.number for subscriber in subscribers] == ["101", "*43#", "202"]
+    assert [subscriber.number for subscriber in subscribers] == ["101", "*43#"]
 
 
 def test_an_unassigned_number_is_imported_and_flagged(store: Store, owner: int, tmp_path: Path) -> None:
@@ -78,7 +87,8 @@ def test_more_than_one_batch_is_imported_whole(store: Store, owner: int, tmp_pat
     file = tmp_path / "base.csv"
     file.write_text("\n".join(f"+7000{number:07d}" for number in range(1, 1202)))
     callbase = store.callbases.create(owner, name="b", region="RU")
-    done = import_callbase(store, callbase, inspect(file), on_progress=told.append)
+    import_rows(IntoCallbase(store, callbase.key), inspect(file), on_progress=told.append)
+    done = store.callbases.by_key(callbase.key)
     assert (done.rows, done.rows_done, done.imported) == (1201, 1201, 1201)
     assert told == [500, 1000, 1201]
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import openpyxl
 import pytest
 
-from autodialer.campaign.columns import find_columns
-from autodialer.campaign.table_file import open_table
 from autodialer.errors import Invalid, TooLarge, UnsupportedContent
+from autodialer.imports.columns import find_columns
+from autodialer.imports.table_file import open_table
 
 RUSSIAN = "Имя;Телефон;Комментарий\nИван Петров;8 916 123-45-67;Запись к врачу на понедельник\nЁлка;+79161234568;\n"
 
@@ -88,7 +88,7 @@ def test_a_zip_archive_that_is_no_workbook_is_refused(tmp_path: Path) -> None:
 def test_more_rows_than_the_limit_are_refused_before_anything_is_stored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("autodialer.campaign.table_file.MAX_ROWS", 3)
+    monkeypatch.setattr("autodialer.imports.table_file.MAX_ROWS", 3)
     with pytest.raises(TooLarge, match="at most 3"):
         rows_of(tmp_path, b"1\n2\n3\n4\n")
 

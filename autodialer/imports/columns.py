@@ -22,7 +22,7 @@ _NUMBER_LIKE = re.compile(r"\+?[\d\s().*#-]{3,}|\d+[.,]\d*(?:[eE]\+?\d+)?")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Columns:
+class TableColumns:
     """Which cell of a row is what; indices from 0, None where the table has no such column."""
 
     has_header: bool
@@ -40,7 +40,7 @@ def looks_like_number(text: str) -> bool:
     return bool(_NUMBER_LIKE.fullmatch(text)) and any(character.isdigit() for character in text)
 
 
-def find_columns(sample: Sequence[Sequence[str]]) -> Columns:
+def find_columns(sample: Sequence[Sequence[str]]) -> TableColumns:
     """Judge by the header's words if there is one, else by what the cells look like.
 
     `sample` is the first rows that are not blank. Raises Invalid (field `file`) when no column holds numbers.
@@ -81,10 +81,10 @@ def _digits(text: str) -> int:
     return min(sum(character.isdigit() for character in text), 11)
 
 
-def _with_header(number: int, known: dict[str, int], header: Sequence[str]) -> Columns:
+def _with_header(number: int, known: dict[str, int], header: Sequence[str]) -> TableColumns:
     used = {number, *known.values()}
     extra = tuple((i, cell.strip() or f"column {i + 1}") for i, cell in enumerate(header) if i not in used)
-    return Columns(
+    return TableColumns(
         has_header=True,
         number=number,
         name=known.get(NAME),
@@ -95,8 +95,8 @@ def _with_header(number: int, known: dict[str, int], header: Sequence[str]) -> C
     )
 
 
-def _without_header(number: int, width: int) -> Columns:
+def _without_header(number: int, width: int) -> TableColumns:
     others = [index for index in range(width) if index != number]
     name, comment = (*others[:2], None, None)[:2]
     extra = tuple((index, f"column {index + 1}") for index in others[2:])
-    return Columns(has_header=False, number=number, name=name, comment=comment, extra=extra)
+    return TableColumns(has_header=False, number=number, name=name, comment=comment, extra=extra)

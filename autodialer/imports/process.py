@@ -1,4 +1,4 @@
-"""Import of a large callbase in a process of its own: `python -m autodialer.campaign.import_process`.
+"""Import of a large file in a process of its own: `python -m autodialer.imports.process`.
 
 A million rows keep a processor busy for half a minute; in the API they would hold up every request, and its memory
 would stay large for good. The process is told what to do by one JSON object as its argument, writes its progress and
@@ -15,14 +15,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from autodialer.campaign.importer import import_callbase, inspect
-from autodialer.errors import UserError
+from autodialer.errors import Unavailable, UserError
+from autodialer.imports.into_callbase import IntoCallbase
+from autodialer.imports.into_dnc import IntoDnc
+from autodialer.imports.reading import inspect
+from autodialer.imports.running import Destination, import_rows, keep_trying
 from autodialer.store import Secrets, Store
 
 logger = logging.getLogger(__name__)
 
 ROOT = Path(__file__).resolve().parents[2]
 NICENESS = 5
+PATIENCE_S = 600.0
+"""How long the import waits for a database that is locked or whose disk is full."""
+NO_DATABASE = os.EX_TEMPFAIL if hasattr(os, "EX_TEMPFAIL") else 75
+"""Exit status: the patience has run out."""
+CALLBASE, DNC = "callbase", "dnc"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,34 +41,43 @@ class ImportJob:
     """SQLAlchemy URL of the database."""
     keys: str
     """Folder of the generated keys."""
-    callbase_key: int
+    into: str
+    """callbase or dnc: of what table `key` is."""
+    key: int
     file: str
 
 
 def start_import(job: ImportJob) -> subprocess.Popen[bytes]:
-    """The process at work. It ends with 0 when the callbase says how the import ended, or is gone."""
+    """The process at work. It ends with 0 when the destination says how the import ended, or is gone."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    command = [sys.executable, "-m", "autodialer.campaign.import_process", json.dumps(vars(job))]
+    command = [sys.executable, "-m", "autodialer.imports.process", json.dumps(vars(job))]
     environment = {**os.environ, "PYTHONPATH": path}
     return subprocess.Popen(command, stdin=subprocess.PIPE, env=environment, start_new_session=True)
 
 
-def run(job: ImportJob) -> None:
-    """Import the file; what a user did wrong is kept with the callbase."""
-    store = Store(job.url, secrets=Secrets(Path(job.keys)))
+def destination(store: Store, into: str, key: int) -> Destination:
+    """What a callbase's or a DNC import's key stands for."""
+    return IntoDnc(store, key) if into == DNC else IntoCallbase(store, key)
+
+
+def run(job: ImportJob, *, patience_s: float = PATIENCE_S, busy_timeout_s: float = 10.0) -> None:
+    """Import the file; what is wrong with it is kept with the destination. Raises Unavailable."""
+    store = Store(job.url, secrets=Secrets(Path(job.keys)), busy_timeout_s=busy_timeout_s)
+    into = destination(store, job.into, job.key)
     try:
-        callbase = store.callbases.by_key(job.callbase_key)
-        try:
-            plan = inspect(Path(job.file))
-        except UserError as exc:
-            store.callbases.fail(callbase.key, str(exc))
-            raise
-        import_callbase(store, callbase, plan, keep_failed=True)
+        import_rows(into, inspect(Path(job.file)), patience_s=patience_s)
     except UserError as exc:
-        # Deleted meanwhile, or refused: then the callbase says why.
-        logger.info("import of callbase %s ended: %s", job.callbase_key, exc)
+        _fail(into, str(exc), patience_s)
     finally:
         store.close()
+
+
+def _fail(into: Destination, error: str, patience_s: float) -> None:
+    try:
+        keep_trying(lambda: into.fail(error), for_s=patience_s)
+    except UserError as exc:
+        # Deleted meanwhile: nobody is left to be told.
+        logger.info("the import ended: %s", exc)
 
 
 def _end_with(parent: BinaryIO) -> None:
@@ -78,6 +95,9 @@ def main() -> int:
     status = 0
     try:
         run(ImportJob(**json.loads(sys.argv[1])))
+    except Unavailable:
+        logger.error("the import gave up: the database has refused for %.0f s", PATIENCE_S)
+        status = NO_DATABASE
     except Exception:
         logger.exception("the import failed")
         status = 1

@@ -40,11 +40,15 @@ class TableFile:
     delimiter: str | None
     """None for xlsx and for a file of one column."""
     lines: int
-    """Rows at most, blank ones included; of a long xlsx just COUNTED_ROWS: counting takes as long as reading."""
+    """About how many rows, blank ones included; of a long xlsx just COUNTED_ROWS: counting takes as long as reading."""
 
     def rows(self) -> Iterator[list[str]]:
-        """Every row of the file in order, blank ones too, cells as stripped text."""
-        return _xlsx_rows(self.path) if self.kind == "xlsx" else self._text_rows()
+        """Every row of the file in order, blank ones too, cells as stripped text. Raises TooLarge."""
+        # What is read counts: `lines` is what a look at the file promised.
+        for number, row in enumerate(_xlsx_rows(self.path) if self.kind == "xlsx" else self._text_rows(), 1):
+            if number > MAX_ROWS:
+                raise TooLarge(f"file has more than {MAX_ROWS} rows; split it", field="file")
+            yield row
 
     def _text_rows(self) -> Iterator[list[str]]:
         assert self.encoding
@@ -72,10 +76,7 @@ def open_table(path: Path) -> TableFile:
         raise Invalid("file is empty; upload a table with one phone number a row", field="file")
     if head.startswith(OLD_EXCEL):
         raise UnsupportedContent(f"file is an old Excel workbook (.xls); {SAVE_AS}", field="file")
-    table = _open_xlsx(path) if head.startswith(ZIP) else _open_text(path)
-    if table.lines > MAX_ROWS:
-        raise TooLarge(f"file has {table.lines} rows, at most {MAX_ROWS} are taken; split it", field="file")
-    return table
+    return _open_xlsx(path) if head.startswith(ZIP) else _open_text(path)
 
 
 def _open_text(path: Path) -> TableFile:
@@ -85,9 +86,23 @@ def _open_text(path: Path) -> TableFile:
     if encoding != "utf-16" and b"\x00" in sample:
         raise UnsupportedContent(f"file is no CSV, TXT or XLSX table; {SAVE_AS}", field="file")
     text = sample.decode(encoding, errors="replace")
-    with path.open("rb") as file:
-        lines = sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b"")) + 1
+    lines = _count_lines(path)
     return TableFile(path=path, kind="csv", encoding=encoding, delimiter=_find_delimiter(text), lines=lines)
+
+
+def _count_lines(path: Path) -> int:
+    """By the commoner of the two signs that end a line: a file from an old Mac has carriage returns only."""
+    feeds = returns = quotes = 0
+    with path.open("rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            feeds += block.count(b"\n")
+            returns += block.count(b"\r")
+            quotes += block.count(b'"')
+    lines = max(feeds, returns) + 1
+    # With quotes a row may have several lines: then only reading tells how many rows there are.
+    if lines > MAX_ROWS and not quotes:
+        raise TooLarge(f"file has {lines} rows, at most {MAX_ROWS} are taken; split it", field="file")
+    return lines
 
 
 def _find_encoding(sample: bytes, rest: BinaryIO) -> str:

@@ -1,0 +1,1 @@
+"""Imports of uploaded tables: callbases and lists of numbers that are not to be called."""

@@ -1,0 +1,117 @@
+"""Rows of a table into a callbase: each becomes a subscriber, a duplicate, or a rejected row."""
+
+import zoneinfo
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cache, partial
+
+from autodialer.campaign.numbers import normalise
+from autodialer.campaign.zones import ZoneFinder
+from autodialer.errors import Invalid
+from autodialer.imports.columns import TableColumns
+from autodialer.imports.reading import ImportPlan, NumberedRow, cell_of
+from autodialer.store import NewSubscriber, RejectedRow, Store
+
+JUDGED_ROWS = 10
+"""A table of at least so many rows ..."""
+LEAST_USABLE_SHARE = 0.1
+"""... of which less than this share can be dialled is a mistake (wrong region, wrong column), not a callbase."""
+EXAMPLES = 5
+
+
+class IntoCallbase:
+    """The callbase, which is in state `importing`. A Destination."""
+
+    def __init__(self, store: Store, key: int) -> None:
+        self._store = store
+        self._key = key
+        self._region = ""
+        self._zones = ZoneFinder()
+        self._rows = 0
+        self._usable = 0
+        self._examples: list[RejectedRow] = []
+
+    def begin(self) -> None:
+        """See Destination."""
+        self._region = self._store.callbases.by_key(self._key).region
+        self._zones = ZoneFinder(self._store.numbering_plan.zones())
+
+    def take(self, batch: Sequence[NumberedRow], plan: ImportPlan) -> Callable[[], None]:
+        """See Destination."""
+        good: list[NewSubscriber] = []
+        bad: list[RejectedRow] = []
+        for number, row in batch:
+            try:
+                good.append(self._in_zone(_subscriber(row, plan.columns, self._region)))
+            except Invalid as exc:
+                bad.append(RejectedRow(row=number, value=cell_of(row, plan.columns.number) or "", reason=str(exc)))
+        self._rows += len(batch)
+        self._usable += len(good)
+        self._examples += bad[: EXAMPLES - len(self._examples)]
+        rows = max(plan.rows, self._rows)
+        return partial(self._store.callbases.add_batch, self._key, good, bad, rows=rows, rows_done=self._rows)
+
+    def rows_done(self) -> int:
+        """See Destination."""
+        return self._store.callbases.by_key(self._key).rows_done
+
+    def finish(self) -> None:
+        """See Destination. Campaigns dial the callbase from now on."""
+        self._judge()
+        self._store.callbases.finish(self._key, rows=self._rows)
+
+    def fail(self, error: str) -> None:
+        """See Destination. It stays as `failed` and says why: its user has been given its id already."""
+        self._store.callbases.fail(self._key, error)
+
+    def discard(self) -> None:
+        """See Destination."""
+        self._store.callbases.discard(self._key)
+
+    def _in_zone(self, subscriber: NewSubscriber) -> NewSubscriber:
+        """With the time zone that the number tells, unless the file names one."""
+        found = self._zones.find(subscriber.number) if subscriber.timezone is None else None
+        if found is None:
+            return subscriber
+        return replace(subscriber, number_zone=found.zone, number_zone_by=found.by)
+
+    def _judge(self) -> None:
+        few = self._rows >= JUDGED_ROWS and self._usable < self._rows * LEAST_USABLE_SHARE
+        if self._usable and not few:
+            return
+        message = (
+            f"file has {self._rows} rows, but only {self._usable} hold a phone number of region {self._region}; "
+            "check the region and that one column holds the numbers, then upload it again"
+        )
+        details = [{"row": row.row, "value": row.value, "reason": row.reason} for row in self._examples]
+        raise Invalid(message, field="file", details=details)
+
+
+def _subscriber(row: Sequence[str], columns: TableColumns, region: str) -> NewSubscriber:
+    number = normalise(cell_of(row, columns.number) or "", region)
+    timezone = cell_of(row, columns.timezone)
+    if timezone is not None and timezone not in _timezones():
+        raise Invalid(f"unknown time zone {timezone!r}; write it like Europe/Moscow", field="timezone")
+    extra = {name: text for index, name in columns.extra if (text := cell_of(row, index))}
+    if number.flag:
+        extra["flag"] = number.flag
+    second_number = None
+    if second := cell_of(row, columns.second_number):
+        # A bad one costs the row nothing but itself: a subscriber with a good first number is called.
+        try:
+            second_number = normalise(second, region).number
+        except Invalid as exc:
+            extra["second_number"], extra["flag"] = second, f"second number: {exc}"
+    return NewSubscriber(
+        number=number.number,
+        second_number=None if second_number == number.number else second_number,
+        name=cell_of(row, columns.name),
+        comment=cell_of(row, columns.comment),
+        timezone=timezone,
+        extra=extra,
+    )
+
+
+@cache
+def _timezones() -> frozenset[str]:
+    return frozenset(zoneinfo.available_timezones())

@@ -1,0 +1,81 @@
+"""Rows of a table into a list of numbers that are not to be called (DNC)."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from autodialer.campaign.numbers import numbers_to_block
+from autodialer.errors import Invalid, NotFound
+from autodialer.imports.columns import TableColumns
+from autodialer.imports.reading import BATCH_ROWS, ImportPlan, NumberedRow, cell_of
+from autodialer.store import DncImport, RejectedRow, Store
+
+LONGEST_CELL = 10_000
+NOBODY = "file holds no phone number of region {region}; check the region and that one column holds the numbers"
+
+
+class IntoDnc:
+    """The list of the import's owner. A Destination. What was written stays on the list however the import ends."""
+
+    def __init__(self, store: Store, key: int) -> None:
+        self._store = store
+        self._key = key
+        self._done = 0
+        self._usable = 0
+
+    def begin(self) -> None:
+        """See Destination."""
+        self._import = self._read()
+
+    def take(self, batch: Sequence[NumberedRow], plan: ImportPlan) -> Callable[[], None]:
+        """See Destination."""
+        numbers: list[str] = []
+        rejected: list[RejectedRow] = []
+        for number, row in batch:
+            for text in _phone_cells(row, plan.columns):
+                try:
+                    numbers += numbers_to_block(text, self._import.region)
+                except Invalid as exc:
+                    rejected.append(RejectedRow(row=number, value=cell_of([text], 0) or "", reason=str(exc)))
+        before, self._done = self._done, self._done + len(batch)
+        self._usable += len(numbers)
+        return partial(self._write, numbers, rejected, before=before, done=self._done)
+
+    def _write(self, numbers: Sequence[str], rejected: Sequence[RejectedRow], *, before: int, done: int) -> None:
+        # A row may hold many numbers. It counts as done with the last of them: to enter the others twice is harmless.
+        most = max(len(numbers), len(rejected))
+        for start in range(0, max(most, 1), BATCH_ROWS):
+            end = start + BATCH_ROWS
+            rows = done if end >= most else before
+            self._store.dnc_imports.add_batch(self._import, numbers[start:end], rejected[start:end], rows=rows)
+
+    def rows_done(self) -> int:
+        """See Destination."""
+        return self._read().rows_done
+
+    def finish(self) -> None:
+        """See Destination."""
+        if not self._usable:
+            raise Invalid(NOBODY.format(region=self._import.region), field="file")
+        self._store.dnc_imports.finish(self._import)
+
+    def fail(self, error: str) -> None:
+        """See Destination."""
+        self._store.dnc_imports.fail(self._read(), error)
+
+    def discard(self) -> None:
+        """See Destination."""
+        try:
+            self._store.dnc_imports.delete(self._read().id, None)
+        except NotFound:
+            pass
+
+    def _read(self) -> DncImport:
+        return self._store.dnc_imports.by_key(self._key)
+
+
+def _phone_cells(row: Sequence[str], columns: TableColumns) -> list[str]:
+    """The cells that should hold phone numbers; the empty first one when all are empty, for the row to be told."""
+    places = (columns.number, columns.second_number)
+    # Longer than a cell that is stored: with its end a number would be lost, and its owner called.
+    cells = [row[place][:LONGEST_CELL] for place in places if place is not None and place < len(row) and row[place]]
+    return cells or [""]
