@@ -18,6 +18,7 @@ from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 
+from autodialer.campaign.admission import admit
 from autodialer.campaign.keys import KeyPad
 from autodialer.campaign.numbers import dial_string
 from autodialer.campaign.retry import CANCELLED_DELAY_S, decide_next
@@ -206,6 +207,7 @@ class Dialer:
         del self._live[live.job.call_id]
         self._dialogs.discard(live.job)
         campaign = self._campaigns.get(live.job.campaign_key, live.campaign)
+        ended = self._scheduler.ended(live.job, outcome, self._clock.monotonic())
         step = decide_next(
             campaign,
             live.job,
@@ -213,11 +215,13 @@ class Dialer:
             played_s=outcome.played_s,
             answered=outcome.answered_at is not None,
             now=self._clock.utcnow(),
+            fault=ended.fault,
+            hung_up=self._commands.has_hung_up(live.job.call_id),
         )
         step, pressed = live.pad.step_after(step), live.pad.results
         self._unrecorded.append(JobResult(job=live.job, outcome=outcome, next_step=step, key_results=pressed))
         logger.info("call %s to %s ended: %s", live.job.call_id, live.job.number, outcome.summary)
-        return self._scheduler.ended(live.job, outcome, self._clock.monotonic())
+        return ended.trunk_changed
 
     # -- what the API asks, and what runs
 
@@ -252,7 +256,12 @@ class Dialer:
         requests = [] if ending else self._scheduler.requests(now, self._phones.usable(), skip=skip)
         utcnow = self._clock.utcnow()
         jobs = self._store.queue.record_and_claim(
-            self._unrecorded, self._hours.within(requests), self._instance, utcnow, answered=self._dialogs.unkept
+            self._unrecorded,
+            self._hours.within(requests),
+            self._instance,
+            utcnow,
+            admit,
+            answered=self._dialogs.unkept,
         )
         self._dialogs.kept()
         self._unrecorded.clear()

@@ -2,10 +2,10 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from autodialer.campaign.breaker import Breaker
+from autodialer.campaign.breaker import Breaker, BreakerState, Fault, is_trunk_side
 from autodialer.campaign.pacing import Channels, TokenBucket
 from autodialer.campaign.turns import Turns
 from autodialer.model import (
@@ -15,6 +15,7 @@ from autodialer.model import (
     CampaignStatus,
     ClaimedJob,
     ClaimRequest,
+    Disposition,
     Trunk,
     TrunkStatus,
 )
@@ -60,6 +61,16 @@ class Pace:
         self.channels.hold(call)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """What the end of a call says of its trunk."""
+
+    trunk_changed: bool
+    """Whether the trunk's state changed."""
+    fault: Fault | None
+    """None: the call did not fail on the trunk's side."""
+
+
 class Scheduler:
     """Knows what is in the air and answers how many jobs of which campaign may be claimed for which trunk.
 
@@ -75,6 +86,10 @@ class Scheduler:
         """Of each trunk."""
         self._met: dict[int, Counter[CampaignLimit]] = {}
         """Campaign -> what kept it from starting more calls since `campaign_statuses` was asked last."""
+        self._faults: dict[tuple[int, int, int], int] = {}
+        """(trunk, campaign, subscriber) whose last call failed on the trunk's side -> calls that had got through."""
+        self._trunks: dict[int, Trunk] = {}
+        """As they were seen last."""
 
     def update(self, campaigns: Sequence[Campaign], trunks: Mapping[int, Trunk], now: float) -> None:
         """Take over the campaigns that run now and the present limits."""
@@ -83,12 +98,22 @@ class Scheduler:
             self._met.pop(gone, None)
             for turns in self._turns.values():
                 turns.forget(gone)
+            self._faults = {person: count for person, count in self._faults.items() if person[1] != gone}
         self._campaigns = running
         _update_paces(self._campaign_paces, campaigns, now)
         _update_paces(self._trunk_paces, trunks.values(), now)
-        for key in trunks:
+        for key, trunk in trunks.items():
             self._breakers.setdefault(key, Breaker())
             self._turns.setdefault(key, Turns())
+            before = self._trunks.get(key, trunk)
+            if _ways(before) != _ways(trunk):
+                self.wake(key)
+            self._trunks[key] = trunk
+
+    def wake(self, trunk_key: int) -> bool:
+        """The trunk may have been mended: its rest ends at once. Returns whether that changed its state."""
+        breaker = self._breakers.get(trunk_key)
+        return breaker.wake() if breaker is not None else False
 
     def requests(
         self, now: float, usable: Mapping[int, int], *, skip: Collection[int] = frozenset()
@@ -140,10 +165,20 @@ class Scheduler:
         """The call got through to the callee. Returns whether the trunk's state changed."""
         return self._breakers[job.trunk_key].rang(job.call_id)
 
-    def ended(self, job: ClaimedJob, outcome: CallOutcome, now: float) -> bool:
-        """The call is over: its channels are free. Returns whether the trunk's state changed."""
+    def ended(self, job: ClaimedJob, outcome: CallOutcome, now: float) -> Ended:
+        """The call is over: its channels are free."""
         self._release(job)
-        return self._breakers[job.trunk_key].ended(job.call_id, outcome, now)
+        breaker = self._breakers[job.trunk_key]
+        changed = breaker.ended(job.call_id, outcome, now)
+        person = (job.trunk_key, job.campaign_key, job.subscriber_key)
+        before = self._faults.pop(person, None)
+        if not is_trunk_side(outcome):
+            return Ended(trunk_changed=changed, fault=None)
+        self._faults[person] = breaker.got_through
+        works_for_others = before is not None and breaker.got_through > before
+        # A trunk that is full now and then answers 5xx without being broken; the retry rule is made for that.
+        is_full = outcome.disposition is Disposition.CONGESTION and breaker.state is BreakerState.CLOSED
+        return Ended(trunk_changed=changed, fault=Fault(of_number=works_for_others or is_full))
 
     def unstarted(self, job: ClaimedJob) -> None:
         """The call could not leave after all: nothing is in the air and nothing is learnt of the trunk."""
@@ -212,6 +247,15 @@ class Scheduler:
     def _paces_of(self, job: ClaimedJob) -> Iterable[Pace]:
         paces = (self._campaign_paces.get(job.campaign_key), self._trunk_paces.get(job.trunk_key))
         return [pace for pace in paces if pace]
+
+
+LIMITS_AND_NAMES = {"name": "", "max_channels": 1, "cps": 1.0, "price_per_min": None}
+"""What mends no trunk when it is changed."""
+
+
+def _ways(trunk: Trunk) -> Trunk:
+    """The settings by which calls get to the provider, to be compared."""
+    return replace(trunk, **LIMITS_AND_NAMES)  # type: ignore[arg-type]
 
 
 def _update_paces(paces: dict[int, Pace], limits: Iterable[Trunk | Campaign], now: float) -> None:

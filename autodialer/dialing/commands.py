@@ -1,6 +1,6 @@
 """What the API asks of the dialer."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import asdict
 from uuid import UUID
 
@@ -19,13 +19,22 @@ class Commands:
         self._store = store
         self._phones = phones
         self._checks = checks
+        self._hung_up: set[UUID] = set()
+        """Calls under way that an operator has hung up, each by a command of its own."""
 
-    def obey_new(self, live: Iterable[ClaimedJob]) -> None:
+    def has_hung_up(self, call_id: UUID) -> bool:
+        """Whether an operator has hung up this very call, which is over; asked once."""
+        found = call_id in self._hung_up
+        self._hung_up.discard(call_id)
+        return found
+
+    def obey_new(self, live: Sequence[ClaimedJob]) -> None:
         """Those that have come, with the calls under way. Raises Unavailable."""
+        self._hung_up &= {job.call_id for job in live}
         for command in self._store.commands.take_new():
             self._obey(command, live)
 
-    def _obey(self, command: Command, live: Iterable[ClaimedJob]) -> None:
+    def _obey(self, command: Command, live: Sequence[ClaimedJob]) -> None:
         if command.kind == "check_trunk" and command.call_id is not None:
             self._check_trunk(command.call_id)
         elif command.kind == "trace_call" and command.call_id is not None:
@@ -34,7 +43,10 @@ class Commands:
             send_digits(self._store, self._phones, command)
         for job in live:
             of_campaign = command.kind == "hangup_campaign" and job.campaign_key == command.campaign_key
-            if of_campaign or (command.kind == "hangup_call" and job.call_id == command.call_id):
+            of_call = command.kind == "hangup_call" and job.call_id == command.call_id
+            if of_call:
+                self._hung_up.add(job.call_id)
+            if of_campaign or of_call:
                 self._phones.hang_up(job.call_id)
 
     def _check_trunk(self, check_id: UUID) -> None:

@@ -136,7 +136,9 @@ class NextStep:
     rule: str
     """The retry rule that made the next attempt or ended them: `busy`, `max_attempts`, `reached`, ..."""
     counts_as_attempt: bool = True
-    """False for `cancelled`: the call is recorded and the budget of attempts stays."""
+    """False: the call is recorded and `max_attempts` has not come nearer (`cancelled`, the trunk's fault)."""
+    uses_budget: bool = True
+    """Whether the next attempt uses up one of those that `rule` allows."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,14 +20,14 @@ from autodialer.model import (
     NextStep,
     SubscriberState,
 )
+from autodialer.model.admission import CAP_DAY, CAP_WEEK, EXCLUDED_ERASED, Admit, Candidate
 from autodialer.store.calls.tables import calls
 from autodialer.store.campaigns.stopping import STOPPED
 from autodialer.store.campaigns.tables import campaign_subscribers, campaigns
 from autodialer.store.figures.key_figures import count_keys
 from autodialer.store.queue.dialogs import forget
-from autodialer.store.queue.frequency import SPANS, Retry, put_off_retries
+from autodialer.store.queue.frequency import Retry, put_off_retries
 from autodialer.store.queue.tables import call_jobs
-from autodialer.store.queue.turning_away import EXCLUDED_ERASED
 from autodialer.store.setup.callbases import BATCH_ROWS
 from autodialer.store.setup.second_number import DIALLED, number_after
 from autodialer.store.setup.tables import subscribers
@@ -111,7 +111,7 @@ _DIALING_OF = (
 )
 
 
-def record(connection: Connection, results: Sequence[JobResult], now: datetime) -> None:
+def record(connection: Connection, results: Sequence[JobResult], now: datetime, admit: Admit) -> None:
     """Store finished calls; those whose job does not dial that call any more are dropped."""
     rows = connection.execute(_DIALING_OF, {"keys": [result.job.key for result in results]})
     dialing = {(row.key, row.call_id): row for row in rows}
@@ -127,7 +127,7 @@ def record(connection: Connection, results: Sequence[JobResult], now: datetime) 
                 retries.append(_retry_of(row, result, now))
     _store(connection, accepted, now)
     forget(connection, [result.job.call_id for result in results if result.outcome.answered_at])
-    put_off_retries(connection, retries)
+    put_off_retries(connection, retries, admit)
 
 
 def _retry_of(row: AnyRow, result: JobResult, now: datetime) -> Retry:
@@ -136,9 +136,18 @@ def _retry_of(row: AnyRow, result: JobResult, now: datetime) -> Retry:
         job_key=job.key,
         campaign_key=job.campaign_key,
         subscriber_key=job.subscriber_key,
-        number=(job.second_number if result.next_step.rule == SECOND_NUMBER else None) or job.number,
         owner_key=row.owner_key,
-        caps={rule: getattr(row, rule) for rule in SPANS},
+        candidate=Candidate(
+            number=(job.second_number if result.next_step.rule == SECOND_NUMBER else None) or job.number,
+            on_dnc=False,
+            zone="",
+            # What decided on this retry has looked at the attempts; a later limit is met at the claim.
+            attempts=0,
+            max_attempts=1,
+            retries_used=job.retries_used,
+            caps={CAP_DAY: row.cap_day, CAP_WEEK: row.cap_week},
+            ends_at=None,
+        ),
         not_before=result.next_step.not_before or now,
     )
 
@@ -316,7 +325,7 @@ def _call_values(result: JobResult, *, ends: str | None) -> dict[str, Any]:
 
 def _subscriber_values(result: JobResult, *, ends: str | None) -> dict[str, Any]:
     step, job = result.next_step, result.job
-    retried = step.job_state is JobState.QUEUED and step.counts_as_attempt and not ends
+    retried = step.job_state is JobState.QUEUED and step.uses_budget and not ends
     over = ends is not None or step.subscriber_state is not SubscriberState.IN_PROGRESS
     return {
         "of_campaign": job.campaign_key,
