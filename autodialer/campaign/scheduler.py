@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from autodialer.campaign.breaker import Breaker, BreakerState, Fault, is_trunk_side
-from autodialer.campaign.pacing import Channels, TokenBucket
+from autodialer.campaign.pacing import UNLIMITED, Channels, TokenBucket
 from autodialer.campaign.turns import Turns
 from autodialer.model import (
     CallOutcome,
@@ -36,29 +36,40 @@ class Allowance:
 class Pace:
     """Limits of one trunk or one campaign, with what is in use of them."""
 
-    bucket: TokenBucket
+    bucket: TokenBucket | None
+    """None: a campaign without a rate of its own."""
     channels: Channels
 
     @classmethod
     def of(cls, limits: Trunk | Campaign) -> "Pace":
         """The pace that a trunk or a campaign sets."""
-        return cls(bucket=TokenBucket(cps=limits.cps), channels=Channels(limit=limits.max_channels))
+        bucket = TokenBucket(cps=limits.cps) if limits.cps is not None else None
+        return cls(bucket=bucket, channels=Channels(limit=limits.max_channels))
 
     def update(self, limits: Trunk | Campaign) -> None:
         """Take over changed limits; calls in progress keep their channels."""
-        if self.bucket.cps != limits.cps:
+        if limits.cps is None or self.bucket is None:
+            self.bucket = TokenBucket(cps=limits.cps) if limits.cps is not None else None
+        elif self.bucket.cps != limits.cps:
             self.bucket.set_rate(limits.cps)
         self.channels.limit = limits.max_channels
 
     def allowed(self, now: float, *, channels: CampaignLimit, cps: CampaignLimit) -> Allowance:
         """Calls that may start now; `channels` and `cps` are the names of the two limits."""
-        tokens, free = self.bucket.available(now), self.channels.free
+        tokens = self.bucket.available(now) if self.bucket is not None else UNLIMITED
+        free = self.channels.free
         return Allowance(calls=free, limit=channels) if free <= tokens else Allowance(calls=tokens, limit=cps)
 
     def start(self, call: object) -> None:
         """A call starts: one token, one channel."""
-        self.bucket.take(1)
+        if self.bucket is not None:
+            self.bucket.take(1)
         self.channels.hold(call)
+
+    @property
+    def wait_s(self) -> float:
+        """Seconds until its rate lets one call start."""
+        return self.bucket.wait_s() if self.bucket is not None else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,12 +224,12 @@ class Scheduler:
         """When a slow rate lets the next call start; None where that is soon, or not a question of time."""
         wait_s = 0.0
         if limit is CampaignLimit.CAMPAIGN_CPS:
-            wait_s = self._campaign_paces[key].bucket.wait_s()
+            wait_s = self._campaign_paces[key].wait_s
         elif limit is CampaignLimit.TRUNK_CPS:
             paces = [
                 self._trunk_paces[trunk] for trunk in self._campaigns[key].trunk_keys if trunk in self._trunk_paces
             ]
-            wait_s = min((pace.bucket.wait_s() for pace in paces), default=0.0)
+            wait_s = min((pace.wait_s for pace in paces), default=0.0)
         return utcnow + timedelta(seconds=wait_s) if wait_s >= WORTH_TELLING_S else None
 
     def _usable_trunks(self, campaign: Campaign, usable: Mapping[int, int]) -> list[int]:
@@ -271,5 +282,5 @@ def _update_paces(paces: dict[int, Pace], limits: Iterable[Trunk | Campaign], no
             paces[key] = Pace.of(limit)
     unlisted = [(key, pace) for key, pace in paces.items() if key not in listed]
     for key, pace in unlisted:
-        if not pace.channels.in_use and pace.bucket.is_as_new(now):
+        if not pace.channels.in_use and (pace.bucket is None or pace.bucket.is_as_new(now)):
             del paces[key]

@@ -176,8 +176,10 @@ class Command:
 
     key: int
     kind: str
-    """hangup_campaign, hangup_call, trace_call, send_digits or check_trunk (then `call_id` is the check's id)."""
+    """hangup_campaign, hangup_call, trace_call, send_digits, wake_trunk (end the rest of the trunk `trunk_key`) or
+    check_trunk (then `call_id` is the check's id)."""
     campaign_key: int | None = None
+    trunk_key: int | None = None
     call_id: UUID | None = None
     digits: str | None = None
     """To be sent."""

@@ -188,8 +188,10 @@ class Campaign:
     callbase_id: UUID
     caller_id: str | None
     """Overrides the trunk's."""
-    max_channels: int
-    cps: float
+    max_channels: int | None
+    """Most simultaneous calls; None: as many as its trunks allow."""
+    cps: float | None
+    """Most new calls a second; None: as many as its trunks allow."""
     ring_timeout_s: float
     max_call_s: float
     lead_in_ms: int

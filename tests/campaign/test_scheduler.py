@@ -264,3 +264,26 @@ def test_a_woken_trunk_has_to_prove_itself() -> None:
     assert sum(request.limit for request in plan.requests(9.0, {1: 250})) > 5
     plan.wake(1)
     assert sum(request.limit for request in plan.requests(9.0, {1: 250})) == 5
+
+
+def test_a_campaign_without_limits_takes_what_its_trunks_allow_and_they_are_named() -> None:
+    plan = scheduler([campaign(cps=None, max_channels=None)], trunk(cps=20.0, max_channels=3))
+    plan.requests(0.0, {1: 250})
+    [request] = plan.requests(0.1, {1: 250})
+    assert request.limit == 3
+    for number in range(3):
+        plan.started(call(number), 0.1)
+    assert plan.requests(9.0, {1: 250}) == []
+    plan.campaign_statuses(NOW)
+    plan.requests(9.0, {1: 250})
+    [status] = plan.campaign_statuses(NOW)
+    assert status.limited_by is CampaignLimit.TRUNK_CHANNELS
+
+
+def test_limits_may_be_set_and_taken_away_while_it_runs() -> None:
+    plan = scheduler([campaign(cps=None, max_channels=None)], trunk(cps=1000.0, max_channels=50))
+    plan.requests(0.0, {1: 250})
+    plan.update([campaign(cps=2.0, max_channels=5)], {1: trunk(cps=1000.0, max_channels=50)}, 1.0)
+    assert plan.requests(1.0, {1: 250})[0].limit == 1
+    plan.update([campaign(cps=None, max_channels=5)], {1: trunk(cps=1000.0, max_channels=50)}, 2.0)
+    assert plan.requests(2.0, {1: 250})[0].limit == 5
