@@ -131,7 +131,9 @@ def _of_trunks(
     campaign: Campaign, trunks: Mapping[int, Trunk], statuses: Mapping[int, TrunkStatus], now: datetime
 ) -> list[Reason]:
     """A resting trunk blocks only when no other is left."""
-    found = [(trunks[key], statuses[key]) for key in campaign.trunk_keys if key in statuses and key in trunks]
+    unusable = [trunks[key] for key in campaign.trunk_keys if key in trunks and trunks[key].problem is not None]
+    usable = [trunks[key] for key in campaign.trunk_keys if key in trunks and trunks[key] not in unusable]
+    found = [(trunk, statuses[trunk.key]) for trunk in usable if trunk.key in statuses]
     resting = [(trunk, status) for trunk, status in found if status.breaker_state == RESTING and _lasts(status, now)]
     unregistered = [
         (trunk, status)
@@ -139,9 +141,17 @@ def _of_trunks(
         if trunk.register and status.registration_state != REGISTERED and (trunk, status) not in resting
     ]
     probing = [(trunk, status) for trunk, status in found if status.breaker_state == PROBING]
-    none_left = len(resting) + len(unregistered) == len(campaign.trunk_keys)
+    none_left = len(unusable) + len(resting) + len(unregistered) == len(campaign.trunk_keys)
     return (
         [
+            Reason(
+                code="trunk_unusable",
+                message=f"Trunk {trunk.name} cannot be used: {trunk.problem}",
+                blocks=none_left,
+            )
+            for trunk in unusable
+        ]
+        + [
             Reason(
                 code="trunk_resting",
                 message=f"Trunk {trunk.name} rests because it failed by itself: {_cause(status)}",

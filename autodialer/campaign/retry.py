@@ -25,8 +25,6 @@ CANCELLED_DELAY_S = 5.0
 TRUNK_DELAY_S = 30.0
 """A job whose call failed by the trunk's fault waits this long: behind everybody who is due already, so that the next
 try of a trunk that rests goes to another number, and soon enough for a second trunk to take it over."""
-TRUNK_TIMES = 5
-"""How often a number is called again by which the trunk refuses calls while it puts through those to others."""
 
 
 def decide_next(
@@ -78,8 +76,6 @@ def _after_fault(
             return _again(now, rule.after_s, disposition.value, counts_as_attempt=False)
         over = _over(job, "retries_used" if rule.times else disposition.value)
         return replace(_to_second_number(job, now) or over, counts_as_attempt=False)
-    if job.retries_used.get(TRUNK, 0) < TRUNK_TIMES:
-        return _again(now, TRUNK_DELAY_S, TRUNK, counts_as_attempt=False)
     return None
 
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from autodialer.campaign.breaker import Breaker, BreakerState, Fault, is_trunk_side
+from autodialer.campaign.breaker import TRIP_AFTER, Breaker, Fault, is_trunk_side
 from autodialer.campaign.pacing import UNLIMITED, Channels, TokenBucket
 from autodialer.campaign.turns import Turns
 from autodialer.model import (
@@ -185,11 +185,13 @@ class Scheduler:
         before = self._faults.pop(person, None)
         if not is_trunk_side(outcome):
             return Ended(trunk_changed=changed, fault=None)
-        self._faults[person] = breaker.got_through
-        works_for_others = before is not None and breaker.got_through > before
+        # Fewer may have got through between two outages.
+        works_for_others = before is not None and breaker.got_through - before >= TRIP_AFTER
+        # A number that was found to blame stays so: its retries may come when there is nobody else to call.
+        self._faults[person] = breaker.got_through - (TRIP_AFTER if works_for_others else 0)
         # A trunk that is full now and then answers 5xx without being broken; the retry rule is made for that.
-        is_full = outcome.disposition is Disposition.CONGESTION and breaker.state is BreakerState.CLOSED
-        return Ended(trunk_changed=changed, fault=Fault(of_number=works_for_others or is_full))
+        is_congested = outcome.disposition is Disposition.CONGESTION
+        return Ended(trunk_changed=changed, fault=Fault(of_number=works_for_others or is_congested))
 
     def unstarted(self, job: ClaimedJob) -> None:
         """The call could not leave after all: nothing is in the air and nothing is learnt of the trunk."""

@@ -74,6 +74,8 @@ class Trunk:
     """host or host:port asked under which addresses we are seen outside; None: the provider's word has to do."""
     hidden: bool = False
     """True for a trunk made by the prototype's sample call, which no list shows."""
+    problem: str | None = None
+    """Why it cannot be used as it is stored, a sentence for a person; None: it can. Never written."""
     created_at: datetime
 
 

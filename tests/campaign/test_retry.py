@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from autodialer.campaign.breaker import Fault
-from autodialer.campaign.retry import TRUNK_DELAY_S, TRUNK_TIMES, decide_next
+from autodialer.campaign.retry import TRUNK_DELAY_S, decide_next
 from autodialer.model import DEFAULT_RETRY, Disposition, JobState, NextStep, RetryRule, SubscriberState
 from tests.campaign.factories import NOW, campaign, job
 
@@ -129,9 +129,9 @@ def after_fault(
     return decide_next(campaign(), made, disposition, played_s=0, answered=False, now=NOW, fault=fault)
 
 
-@pytest.mark.parametrize("disposition", [Disposition.FAILED, Disposition.CONGESTION, Disposition.NO_ANSWER])
+@pytest.mark.parametrize("disposition", [Disposition.FAILED, Disposition.NO_ANSWER])
 def test_the_trunks_fault_costs_neither_an_attempt_nor_a_retry_however_often(disposition: Disposition) -> None:
-    used = {"trunk": 5, "congestion": 5, "no_answer": 2}
+    used = {"failed": 5, "congestion": 5, "no_answer": 2}
     step = after_fault(disposition, of_number=False, attempt=3, retries_used=used)
     assert (step.job_state, step.rule) == (JobState.QUEUED, "trunk")
     assert not step.counts_as_attempt and not step.uses_budget
@@ -152,12 +152,11 @@ def test_after_congestion_the_second_number_is_called_although_no_attempt_was_us
     assert (step.rule, step.counts_as_attempt, step.uses_budget) == ("second_number", False, True)
 
 
-def test_a_number_that_the_trunk_refuses_while_others_get_through_is_given_up_after_some_tries() -> None:
-    for used in range(TRUNK_TIMES):
-        step = after_fault(Disposition.FAILED, of_number=True, attempt=1, retries_used={"trunk": used})
-        assert (step.rule, step.counts_as_attempt, step.uses_budget) == ("trunk", False, True), used
-    over = after_fault(Disposition.FAILED, of_number=True, attempt=1, retries_used={"trunk": TRUNK_TIMES})
+def test_a_number_that_the_trunk_refuses_while_it_puts_others_through_is_judged_by_its_disposition() -> None:
+    over = after_fault(Disposition.FAILED, of_number=True, attempt=1)
     assert (over.job_state, over.rule, over.counts_as_attempt) == (JobState.DONE, "failed", True)
+    later = after_fault(Disposition.NO_ANSWER, of_number=True, attempt=1)
+    assert (later.job_state, later.rule, later.counts_as_attempt) == (JobState.QUEUED, "no_answer", True)
 
 
 @pytest.mark.parametrize(

@@ -195,7 +195,6 @@ def test_pausing_and_resuming_brings_no_call_ahead_of_the_rate() -> None:
 
 REFUSED = outcome(Disposition.FAILED, cause=Cause.FORBIDDEN, sip_code=403)
 FULL = outcome(Disposition.CONGESTION, sip_code=503)
-LATER = outcome(Disposition.CONGESTION, sip_code=503, retry_after_s=5.0)
 
 
 def end(plan: Scheduler, number: int, how: CallOutcome, *, subscriber: int) -> Ended:
@@ -209,27 +208,21 @@ def is_of_number(ended: Ended) -> bool:
     return ended.fault.of_number
 
 
-def test_a_refusal_is_the_trunks_fault_until_others_have_got_through_since_the_last_one() -> None:
+def test_a_refusal_is_the_trunks_fault_until_five_others_have_got_through_since_the_last_one() -> None:
     plan = scheduler([campaign()], trunk())
     assert not is_of_number(end(plan, 1, REFUSED, subscriber=1))
     assert not is_of_number(end(plan, 2, REFUSED, subscriber=1)), "nobody else has got through"
-    assert end(plan, 3, outcome(Disposition.BUSY), subscriber=2).fault is None
-    assert is_of_number(end(plan, 4, REFUSED, subscriber=1))
-    assert not is_of_number(end(plan, 5, REFUSED, subscriber=1)), "the trunk may have broken meanwhile"
+    for number in range(3, 7):
+        assert end(plan, number, outcome(Disposition.BUSY), subscriber=number).fault is None
+    assert not is_of_number(end(plan, 8, REFUSED, subscriber=1)), "four may have been between two outages"
+    for number in range(9, 14):
+        end(plan, number, outcome(Disposition.BUSY), subscriber=number)
+    assert is_of_number(end(plan, 15, REFUSED, subscriber=1))
 
 
-def test_congestion_is_of_the_ordinary_kind_until_it_rests_the_trunk() -> None:
+def test_congestion_always_has_its_own_budget() -> None:
     plan = scheduler([campaign()], trunk())
-    of_number = [is_of_number(end(plan, number, FULL, subscriber=number)) for number in range(1, 7)]
-    assert of_number == [True, True, True, True, False, False]
-
-
-def test_a_503_for_one_number_only_is_charged_to_it_even_where_each_rests_the_trunk() -> None:
-    plan = scheduler([campaign()], trunk())
-    for number in range(1, 9, 2):
-        assert is_of_number(end(plan, number, LATER, subscriber=1)) is (number > 1)
-        plan.wake(1)
-        end(plan, number + 1, outcome(Disposition.BUSY), subscriber=2)
+    assert [is_of_number(end(plan, number, FULL, subscriber=1)) for number in range(1, 9)] == [True] * 8
 
 
 def test_a_change_that_may_mend_a_trunk_ends_its_rest_and_others_do_not() -> None:

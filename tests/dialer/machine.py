@@ -130,10 +130,8 @@ class DialingMachine(RuleBasedStateMachine):
         """An empty database, and a dialer on it."""
         self.folder = Path(tempfile.mkdtemp())
         (self.folder / "db.sqlite3").write_bytes(empty_database())
-        url = f"sqlite:///{self.folder / 'db.sqlite3'}"
         self.clock = HandClock(start)
-        hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-        self.store = Store(url, secrets=Secrets(self.folder / "keys", hasher=hasher), clock=self.clock)
+        self.open_store()
         self.owner = self.store.users.create(login="olga", password=None).key
         self.sound = self.store.sounds.create(
             self.owner,
@@ -149,6 +147,17 @@ class DialingMachine(RuleBasedStateMachine):
         for extension in (".alaw", ".ulaw"):
             (self.folder / f"s{extension}").write_bytes(b"\xd5" * 160)
         self.air: dict[UUID, Air] = {}
+        self.restart()
+
+    def open_store(self) -> None:
+        """The store of that folder."""
+        url = f"sqlite:///{self.folder / 'db.sqlite3'}"
+        hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+        self.store = Store(url, secrets=Secrets(self.folder / "keys", hasher=hasher), clock=self.clock)
+
+    def reopen(self) -> None:
+        """The service starts anew."""
+        self.open_store()
         self.restart()
 
     def restart(self) -> None:

@@ -291,7 +291,7 @@ def test_a_database_that_stays_locked_is_unavailable_and_recovers(
     impatient.ping()
     blocker.execute("ROLLBACK")
     impatient.commands.add("hangup_call")
-    assert len(impatient.commands.take_new()) == 1
+    assert len(impatient.commands.new()) == 1
     blocker.close()
     impatient.close()
 

@@ -233,8 +233,8 @@ def test_one_call_given_twice_in_a_batch_is_recorded_once(world: World) -> None:
 def test_a_batch_is_recorded_whole_or_not_at_all(world: World) -> None:
     campaign = world.running(2)
     first, second = world.claim(campaign)
-    illegal = NextStep(job_state=JobState.DONE, subscriber_state=SubscriberState.PENDING, rule="x")
-    with pytest.raises(IntegrityError, match="no such transition"):
+    illegal = NextStep(job_state=JobState.DONE, subscriber_state=SubscriberState.REACHED, rule=None)  # type: ignore[arg-type]
+    with pytest.raises(IntegrityError, match="NOT NULL"):
         world.record(world.result(first, Disposition.ANSWERED), world.result(second, Disposition.BUSY, illegal))
     assert world.store.calls.page(campaign.key) == ([], None)
     assert world.store.campaigns.progress(campaign.key).active_calls == 2
@@ -255,9 +255,9 @@ def test_nothing_is_claimed_where_what_ended_cannot_be_recorded(world: World) ->
     campaign = world.running(2)
     [first] = world.claim(campaign, 1)
     request = ClaimRequest(campaign_key=campaign.key, trunk_key=world.trunk.key, limit=1)
-    illegal = NextStep(job_state=JobState.DONE, subscriber_state=SubscriberState.PENDING, rule="x")
+    illegal = NextStep(job_state=JobState.DONE, subscriber_state=SubscriberState.REACHED, rule=None)  # type: ignore[arg-type]
     ended = world.result(first, Disposition.BUSY, illegal)
-    with pytest.raises(IntegrityError, match="no such transition"):
+    with pytest.raises(IntegrityError, match="NOT NULL"):
         world.store.queue.record_and_claim([ended], [request], "dialer-1", NOW, admit)
     assert world.store.campaigns.progress(campaign.key).active_calls == 1
 
@@ -361,3 +361,21 @@ def test_what_waits_moves_with_a_clock_that_was_set(world: World, step: timedelt
     assert world.store.queue.claim([request], "dialer-1", NOW + step + timedelta(seconds=59), admit) == []
     (again,) = world.store.queue.claim([request], "dialer-1", NOW + step + timedelta(seconds=60), admit)
     assert again.number == first.number != second.number
+
+
+@pytest.mark.parametrize("stopped_after", [True, False])
+def test_who_was_claimed_and_never_called_is_pending_again_whenever_the_campaign_stops(
+    world: World, stopped_after: bool
+) -> None:
+    campaign = world.running(2)
+    never, once = world.claim(campaign)
+    world.record(world.result(once, Disposition.BUSY, world.again("busy", after_s=0)))
+    [again] = world.claim(campaign)
+    if not stopped_after:
+        world.store.campaigns.stop(campaign.id, None, hangup=False)
+    world.store.queue.release([never, again], NOW)
+    if stopped_after:
+        assert world.states(campaign) == {"total": 2, "pending": 1, "in_progress": 1}
+        world.store.campaigns.stop(campaign.id, None, hangup=False)
+    assert world.states(campaign) == {"total": 2, "pending": 1, "exhausted": 1}
+    assert world.store.queue.dialing_counts() == {}

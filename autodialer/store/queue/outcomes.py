@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, exists, insert, select, update
 
 from autodialer.model import (
     SECOND_NUMBER,
@@ -89,6 +89,17 @@ _MOVE_SUBSCRIBER = Prepared(
         retries_used=bindparam("used"),
     )
 )
+_BEGUN = and_(_OF_SUBSCRIBER, is_one_of(campaign_subscribers.c.state, SubscriberState.IN_PROGRESS))
+_WAS_CALLED = exists().where(
+    calls.c.campaign_key == campaign_subscribers.c.campaign_key,
+    calls.c.subscriber_key == campaign_subscribers.c.subscriber_key,
+)
+_UNBEGIN = Prepared(
+    update(campaign_subscribers).where(_BEGUN, ~_WAS_CALLED).values(state=SubscriberState.PENDING.value)
+)
+_GIVE_UP = Prepared(
+    update(campaign_subscribers).where(_BEGUN).values(state=SubscriberState.EXHAUSTED.value, reason=bindparam("why"))
+)
 _ADD_CALL = Prepared(insert(calls), columns=[column.name for column in calls.c if column.name != "key"])
 
 _DIALING_OF = (
@@ -153,7 +164,11 @@ def _retry_of(row: AnyRow, result: JobResult, now: datetime) -> Retry:
 
 
 def release(connection: Connection, jobs: Sequence[ClaimedJob], not_before: datetime) -> None:
-    """Put claimed jobs back whose call never left; those of a stopped campaign are cancelled."""
+    """Put claimed jobs back whose call never left; those of a stopped campaign are cancelled.
+
+    A subscriber who was never called is as if the claim had not been: pending, also where the campaign has stopped or
+    comes to its end before the next claim.
+    """
     rows = connection.execute(_DIALING_OF, {"keys": [job.key for job in jobs]})
     states = {(row.key, row.call_id): row.state for row in rows}
     held = [job for job in jobs if (job.key, job.call_id) in states]
@@ -161,20 +176,13 @@ def release(connection: Connection, jobs: Sequence[ClaimedJob], not_before: date
     if held:
         again = [{"of_job": job.key, "next_call_id": job.call_id, "at": not_before, "rule": None} for job in held]
         _QUEUE_AGAIN.execute(connection, again)
+        _UNBEGIN.execute(
+            connection, [{"of_campaign": job.campaign_key, "of_subscriber": job.subscriber_key} for job in held]
+        )
     if stopped:
         _MOVE_JOB.execute(connection, [{"of_job": job.key, "to_state": JobState.CANCELLED.value} for job in stopped])
-        _MOVE_SUBSCRIBER.execute(connection, [_stopped_subscriber(job) for job in stopped])
-
-
-def _stopped_subscriber(job: ClaimedJob) -> dict[str, Any]:
-    return {
-        "of_campaign": job.campaign_key,
-        "of_subscriber": job.subscriber_key,
-        "to_state": SubscriberState.EXHAUSTED.value,
-        "why": STOPPED,
-        "counted": 0,
-        "used": job.retries_used,
-    }
+        give_up = [{"of_campaign": job.campaign_key, "of_subscriber": job.subscriber_key} for job in stopped]
+        _GIVE_UP.execute(connection, [{**row, "why": STOPPED} for row in give_up])
 
 
 def recover_batch(
