@@ -18,6 +18,8 @@ from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 
+from autodialer.campaign.admission import admit
+from autodialer.campaign.breaker import BreakerState
 from autodialer.campaign.keys import KeyPad
 from autodialer.campaign.numbers import dial_string
 from autodialer.campaign.retry import CANCELLED_DELAY_S, decide_next
@@ -51,6 +53,7 @@ from autodialer.model import (
     JobResult,
     NextStep,
     Trunk,
+    TrunkStatus,
 )
 from autodialer.phone.checks.checks import TrunkChecks
 from autodialer.phone.plan import CallEvent, CallPlan, Progress
@@ -105,6 +108,8 @@ class Dialer:
         self._scheduler = Scheduler()
         self._campaigns: dict[int, Campaign] = {}
         self._trunks: dict[int, Trunk] = {}
+        self._unusable: dict[int, str] = {}
+        """Trunks that cannot be used as they are stored -> why."""
         self._sounds = PlayableSounds(store, sounds_folder)
         self._registering: set[int] = set()
         """Trunks that stay registered although nothing is dialled over them."""
@@ -115,7 +120,7 @@ class Dialer:
         self._events: deque[CallEvent] = deque()
         """From the phones' threads. Nobody waits on it, so that an event costs no change of thread."""
         self._keys = Keys(store, phones)
-        self._commands = Commands(store, phones, TrunkChecks(phones, sample=SAMPLE, folder=sounds_folder))
+        self._commands = Commands(store, phones, TrunkChecks(phones, sample=SAMPLE, folder=sounds_folder), self._wake)
         self._dialogs = AnsweredDialogs(phones)
         self._farewells = Farewells(store, phones, clock)
         self._outage = Outage()
@@ -206,6 +211,7 @@ class Dialer:
         del self._live[live.job.call_id]
         self._dialogs.discard(live.job)
         campaign = self._campaigns.get(live.job.campaign_key, live.campaign)
+        ended = self._scheduler.ended(live.job, outcome, self._clock.monotonic())
         step = decide_next(
             campaign,
             live.job,
@@ -213,11 +219,13 @@ class Dialer:
             played_s=outcome.played_s,
             answered=outcome.answered_at is not None,
             now=self._clock.utcnow(),
+            fault=ended.fault,
+            hung_up=self._commands.has_hung_up(live.job.call_id),
         )
         step, pressed = live.pad.step_after(step), live.pad.results
         self._unrecorded.append(JobResult(job=live.job, outcome=outcome, next_step=step, key_results=pressed))
         logger.info("call %s to %s ended: %s", live.job.call_id, live.job.number, outcome.summary)
-        return self._scheduler.ended(live.job, outcome, self._clock.monotonic())
+        return ended.trunk_changed
 
     # -- what the API asks, and what runs
 
@@ -229,7 +237,9 @@ class Dialer:
         keys = {key for campaign in campaigns for key in campaign.trunk_keys}
         keys |= {live.job.trunk_key for live in self._live.values()}
         keys |= self._registering | self._farewells.trunk_keys
-        self._trunks = self._store.trunks.by_keys(sorted(keys)) if keys else {}
+        trunks = self._store.trunks.by_keys(sorted(keys)) if keys else {}
+        self._trunks = {key: trunk for key, trunk in trunks.items() if trunk.problem is None}
+        self._unusable = {key: trunk.problem for key, trunk in trunks.items() if trunk.problem is not None}
         self._hours.look(campaigns, self._clock.utcnow())
         self._sounds.learn(campaign.sound_key for campaign in campaigns)
         audible = [campaign for campaign in campaigns if campaign.sound_key in self._sounds]
@@ -238,6 +248,10 @@ class Dialer:
         self._dry.clear()
         if campaigns and not self._ending.asked:
             self._store.queue.enqueue_due(self._clock.utcnow())
+
+    def _wake(self, trunk_key: int) -> None:
+        if self._scheduler.wake(trunk_key):
+            self._next_report = 0.0
 
     # -- dialing
 
@@ -249,16 +263,25 @@ class Dialer:
         self._keys.write_opt_outs()
         ending = self._ending.asked
         skip = self._dry | self._hours.shut
-        requests = [] if ending else self._scheduler.requests(now, self._phones.usable(), skip=skip)
+        requests = [] if ending else self._scheduler.requests(now, self._usable_phones(), skip=skip)
         utcnow = self._clock.utcnow()
         jobs = self._store.queue.record_and_claim(
-            self._unrecorded, self._hours.within(requests), self._instance, utcnow, answered=self._dialogs.unkept
+            self._unrecorded,
+            self._hours.within(requests),
+            self._instance,
+            utcnow,
+            admit,
+            answered=self._dialogs.unkept,
         )
         self._dialogs.kept()
         self._unrecorded.clear()
         # A campaign with nothing due is not asked again before the next look.
         self._dry |= {request.campaign_key for request in requests} - {job.campaign_key for job in jobs}
         return jobs
+
+    def _usable_phones(self) -> dict[int, int]:
+        """Trunk -> calls that its phones can take; phones of a trunk that has become unusable linger for a while."""
+        return {key: calls for key, calls in self._phones.usable().items() if key in self._trunks}
 
     def _dial(self, now: float, jobs: Sequence[ClaimedJob]) -> None:
         for job in jobs:
@@ -320,6 +343,11 @@ class Dialer:
         statuses = [
             complete(status, problems.get(status.trunk_key), registrations.get(status.trunk_key))
             for status in self._scheduler.statuses(now, utcnow)
+            if status.trunk_key not in self._unusable
+        ]
+        statuses += [
+            TrunkStatus(trunk_key=key, breaker_state=BreakerState.RESTING.value, breaker_cause=problem)
+            for key, problem in self._unusable.items()
         ]
         self._store.live.heartbeat(self._instance, os.getpid())
         self._store.live.write_trunks(statuses)

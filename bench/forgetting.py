@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
+from autodialer.campaign.admission import admit
 from autodialer.model import Campaign, ClaimRequest
 from autodialer.store import Secrets, Store
 from tests.dialer.world import World
@@ -42,7 +43,7 @@ def _longest_claim_ms(world: World, dialled: Campaign, what: str, argument: str)
     with subprocess.Popen(command) as process:
         while process.poll() is None and time.monotonic() - started < LONGEST_S:
             began = time.perf_counter()
-            dialer.queue.claim([request], "bench", datetime.now(UTC))
+            dialer.queue.claim([request], "bench", datetime.now(UTC), admit)
             longest = max(longest, time.perf_counter() - began)
             time.sleep(TICK_S)
         process.kill()

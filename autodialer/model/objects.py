@@ -105,6 +105,8 @@ class Trunk(TrunkSettings):
     owner_key: int
     hidden: bool = False
     """True for a trunk made by the prototype's sample call, which no list shows."""
+    problem: str | None = None
+    """Why it cannot be used as it is stored, a sentence for a person; None: it can. Never written."""
     created_at: datetime
 
 
@@ -219,8 +221,10 @@ class Campaign:
     callbase_id: UUID
     caller_id: str | None
     """Overrides the trunk's."""
-    max_channels: int
-    cps: float
+    max_channels: int | None
+    """Most simultaneous calls; None: as many as its trunks allow."""
+    cps: float | None
+    """Most new calls a second; None: as many as its trunks allow."""
     ring_timeout_s: float
     max_call_s: float
     lead_in_ms: int

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from autodialer.campaign.breaker import is_trunk_side
 from autodialer.clock import Clock
 from autodialer.errors import PortsExhausted
 from autodialer.model import CallOutcome, Campaign, CampaignState, Cause, Disposition, EndedBy, Trunk
@@ -28,6 +29,9 @@ TICK_S = 0.02
 LONGEST_PAUSE_S = 600.0
 """Shorter than any window of a machine is open."""
 
+
+TRUNK_SIDE = (Disposition.FAILED, Disposition.CONGESTION)
+"""How calls of a machine end by their trunk's fault, where it says nothing else: it costs no attempt."""
 
 SOAK = 20 if os.environ.get("SOAK") else 1
 TIMEOUT_S = 300 * SOAK
@@ -126,10 +130,8 @@ class DialingMachine(RuleBasedStateMachine):
         """An empty database, and a dialer on it."""
         self.folder = Path(tempfile.mkdtemp())
         (self.folder / "db.sqlite3").write_bytes(empty_database())
-        url = f"sqlite:///{self.folder / 'db.sqlite3'}"
         self.clock = HandClock(start)
-        hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-        self.store = Store(url, secrets=Secrets(self.folder / "keys", hasher=hasher), clock=self.clock)
+        self.open_store()
         self.owner = self.store.users.create(login="olga", password=None).key
         self.sound = self.store.sounds.create(
             self.owner,
@@ -145,6 +147,17 @@ class DialingMachine(RuleBasedStateMachine):
         for extension in (".alaw", ".ulaw"):
             (self.folder / f"s{extension}").write_bytes(b"\xd5" * 160)
         self.air: dict[UUID, Air] = {}
+        self.restart()
+
+    def open_store(self) -> None:
+        """The store of that folder."""
+        url = f"sqlite:///{self.folder / 'db.sqlite3'}"
+        hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+        self.store = Store(url, secrets=Secrets(self.folder / "keys", hasher=hasher), clock=self.clock)
+
+    def reopen(self) -> None:
+        """The service starts anew."""
+        self.open_store()
         self.restart()
 
     def restart(self) -> None:
@@ -231,17 +244,18 @@ class DialingMachine(RuleBasedStateMachine):
             self.phones.on_event(CallEvent(reference=air.call_id, progress=Progress.RANG))
         self.end(air, disposition, played_s if answered else 0.0)
 
-    def end(self, air: Air, disposition: Disposition, played_s: float) -> None:
-        """The phone says how a call ended."""
+    def end(self, air: Air, disposition: Disposition, played_s: float, **known: Any) -> None:
+        """The phone says how a call ended; `known` are further fields of the outcome."""
         answered = disposition is Disposition.ANSWERED
+        known = {"cause": Cause.NO_RESPONSE if disposition is Disposition.FAILED else None, **known}
         outcome = CallOutcome(
             disposition=disposition,
-            cause=Cause.NO_RESPONSE if disposition is Disposition.FAILED else None,
             invited_at=self.clock.start + timedelta(seconds=air.began_s),
             ended_at=self.clock.utcnow(),
             answered_at=self.clock.utcnow() if answered else None,
             played_s=played_s,
             ended_by=EndedBy.US if answered else None,
+            **known,
         )
         campaign = self.store.campaigns.by_key(air.campaign_key)
         heard = answered and not (campaign.min_played_s is not None and played_s < campaign.min_played_s)
@@ -325,7 +339,7 @@ class DialingMachine(RuleBasedStateMachine):
             assert call.outcome is not None and call.next_rule is not None
             ended = call.outcome.disposition
             dispositions[ended.value] = dispositions.get(ended.value, 0) + 1
-            if ended is not Disposition.CANCELLED:
+            if ended is not Disposition.CANCELLED and not is_trunk_side(call.outcome):
                 attempts.setdefault(call.subscriber_id, []).append(call.attempt)
         assert progress.dispositions == dispositions
         for made in attempts.values():

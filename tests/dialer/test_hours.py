@@ -8,6 +8,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from autodialer.api.callable import preview
+from autodialer.campaign.admission import admit
 from autodialer.dialing.hours import Hours
 from autodialer.errors import Conflict
 from autodialer.model import (
@@ -66,7 +67,7 @@ def claimed(world: World, hours: Hours, now: datetime) -> list[str]:
         for campaign in campaigns
         if campaign.key not in hours.shut
     ]
-    return [job.number for job in world.store.queue.claim(hours.within(requests), "dialer", now)]
+    return [job.number for job in world.store.queue.claim(hours.within(requests), "dialer", now, admit)]
 
 
 def at(hour: int, minute: int = 0) -> datetime:

@@ -7,6 +7,7 @@ from autodialer import report
 from autodialer.api.callable import preview
 from autodialer.api.operations.base import Json, Operations
 from autodialer.api.operations.campaign_keys import key_fields
+from autodialer.campaign.estimate import estimate_eta_s
 from autodialer.errors import Conflict
 from autodialer.model import Campaign
 from autodialer.store import CampaignProgress
@@ -128,4 +129,4 @@ class CampaignOperations(Operations):
         return self.read_campaign(caller, campaign_id)
 
     def _present_campaign(self, campaign: Campaign, progress: CampaignProgress) -> Json:
-        return present.campaign(campaign, progress, report.estimate_eta_s(campaign, progress, self._clock.utcnow()))
+        return present.campaign(campaign, progress, estimate_eta_s(campaign, progress, self._clock.utcnow()))

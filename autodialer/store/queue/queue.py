@@ -30,6 +30,7 @@ from autodialer.model import (
     NextStep,
     SubscriberState,
 )
+from autodialer.model.admission import Admit
 from autodialer.store.campaigns.cloning import REACHED_BEFORE, WAS_REACHED
 from autodialer.store.campaigns.stopping import ENDED, cancel_queued
 from autodialer.store.campaigns.tables import campaign_subscribers, campaigns
@@ -93,34 +94,38 @@ class Queue:
         requests: Sequence[ClaimRequest],
         claimed_by: str,
         now: datetime,
+        admit: Admit,
         *,
         answered: Sequence[KeptDialog] = (),
     ) -> list[ClaimedJob]:
-        """What a dialer's tick brings, as one commit: keep the dialogs of `answered` calls, `record`, `claim`."""
+        """What a dialer's tick brings, as one commit: keep the dialogs of `answered` calls, `record`, `claim`.
+
+        `admit` decides who may be called.
+        """
         requests = [request for request in requests if request.limit > 0]
         if not results and not requests and not answered:
             return []
         with self._database.write() as connection:
             dialogs.keep(connection, answered)
             if results:
-                outcomes.record(connection, results, now)
-            return [job for request in requests for job in _claim(connection, request, claimed_by, now)]
+                outcomes.record(connection, results, now, admit)
+            return [job for request in requests for job in _claim(connection, request, claimed_by, now, admit)]
 
-    def claim(self, requests: Sequence[ClaimRequest], claimed_by: str, now: datetime) -> list[ClaimedJob]:
+    def claim(self, requests: Sequence[ClaimRequest], claimed_by: str, now: datetime, admit: Admit) -> list[ClaimedJob]:
         """Make due jobs ours, at most `limit` a request; once this returns, their claims are committed.
 
         Jobs of campaigns that do not run are left alone. Numbers on the DNC list are excluded in this very transaction.
         """
-        return self.record_and_claim([], requests, claimed_by, now)
+        return self.record_and_claim([], requests, claimed_by, now, admit)
 
-    def record(self, results: Sequence[JobResult], now: datetime) -> None:
+    def record(self, results: Sequence[JobResult], now: datetime, admit: Admit) -> None:
         """Store calls that have ended, with what follows from them.
 
         A job of a stopped campaign that would be queued again is cancelled instead; so is a sample call that was
         cancelled. A result whose job does not dial that call (any more) is logged and dropped, so that recording once
         more after an error does no harm.
         """
-        self.record_and_claim(results, [], "", now)
+        self.record_and_claim(results, [], "", now, admit)
 
     def release(self, jobs: Sequence[ClaimedJob], not_before: datetime) -> None:
         """Give back claimed jobs whose INVITE could not leave: no call was made, no attempt is counted."""
@@ -318,7 +323,9 @@ _BEGIN_SUBSCRIBER = Prepared(
 )
 
 
-def _claim(connection: Connection, request: ClaimRequest, claimed_by: str, now: datetime) -> list[ClaimedJob]:
+def _claim(
+    connection: Connection, request: ClaimRequest, claimed_by: str, now: datetime, admit: Admit
+) -> list[ClaimedJob]:
     jobs = [
         ClaimedJob(
             key=row.key,
@@ -332,7 +339,7 @@ def _claim(connection: Connection, request: ClaimRequest, claimed_by: str, now: 
             claimed_at=now,
             second_number=number_after(row),
         )
-        for row in _callable(connection, request, now)
+        for row in _callable(connection, request, now, admit)
     ]
     if jobs:
         taken = [{"of_job": job.key, "on_trunk": job.trunk_key, "by": claimed_by, "at": now} for job in jobs]
@@ -342,7 +349,7 @@ def _claim(connection: Connection, request: ClaimRequest, claimed_by: str, now: 
     return jobs
 
 
-def _callable(connection: Connection, request: ClaimRequest, now: datetime) -> Sequence[AnyRow]:
+def _callable(connection: Connection, request: ClaimRequest, now: datetime, admit: Admit) -> Sequence[AnyRow]:
     """The candidates that may be called; the others are excluded or put off, and others come in their place.
 
     A campaign of which hardly anybody may be called is gone through in several ticks: a claim must not hold up others.
@@ -351,7 +358,7 @@ def _callable(connection: Connection, request: ClaimRequest, now: datetime) -> S
     kept: Sequence[AnyRow] = []
     for _ in range(MOST_LOOKS):
         rows = connection.execute(_CANDIDATES, wanted).all()
-        kept = turn_away(connection, request, rows, now)
+        kept = turn_away(connection, request, rows, now, admit)
         if len(kept) == len(rows):
             break
         wanted["most"] = request.limit + MORE_CANDIDATES

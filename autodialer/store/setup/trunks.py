@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import bindparam, insert, select, update
 
 from autodialer.clock import Clock
-from autodialer.errors import NotFound
+from autodialer.errors import NotFound, SettingsError
 from autodialer.model import TRUNK_SETTINGS, Trunk, TrunkSettings
 from autodialer.store.setup.tables import trunks
 from autodialer.store.sql.column_types import EPOCH, new_id
@@ -17,9 +17,13 @@ from autodialer.store.sql.owned import fetch_owned, not_deleted, owned_by, refus
 from autodialer.store.sql.paging import DEFAULT_LIMIT, Page, fetch_page
 from autodialer.store.sql.secrets import Secrets
 
-_FIELDS = tuple(each.name for each in dataclasses.fields(Trunk))
-"""Every one is a column of that name."""
+_FIELDS = tuple(each.name for each in dataclasses.fields(Trunk) if each.name != "problem")
+"""Each is a column of that name; what is wrong with a trunk is found when its row is read."""
 _BY_KEYS = select(trunks).where(trunks.c.key.in_(bindparam("keys", expanding=True)))
+UNREADABLE = (
+    "The password of this trunk cannot be read: the key in the data folder is not the one it was stored with."
+    " Enter the password again, or bring the key back."
+)
 
 
 def trunk_of(settings: Mapping[str, Any]) -> Trunk:
@@ -107,6 +111,13 @@ class Trunks:
 
     def _trunk_from(self, row: AnyRow) -> Trunk:
         values = {name: row._mapping[name] for name in _FIELDS}
-        values["password"] = self._secrets.decrypt(row.password, context=row.id.bytes)
+        values["password"], values["problem"] = self._password(row)
         values["codecs"] = tuple(row.codecs.split(","))
         return Trunk(**values)
+
+    def _password(self, row: AnyRow) -> tuple[str, str | None]:
+        """And why there is none: a password that cannot be read is this trunk's problem, not that of all the others."""
+        try:
+            return self._secrets.decrypt(row.password, context=row.id.bytes), None
+        except SettingsError:
+            return "", UNREADABLE

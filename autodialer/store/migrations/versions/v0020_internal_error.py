@@ -4,7 +4,7 @@ from alembic import op
 from sqlalchemy import text
 
 revision = "0020"
-down_revision = "0017"
+down_revision = "0018"
 
 BEFORE = (
     "cause IN ('auth_failed', 'forbidden', 'media_failed', 'no_response', 'redirected', 'transport_error', "
@@ -15,7 +15,7 @@ REWRITE = "UPDATE sqlite_schema SET sql = replace(sql, :before, :after) WHERE ty
 
 
 def upgrade() -> None:
-    """From 0017 to 0020."""
+    """To 0020."""
     connection = op.get_bind()
     if connection.dialect.name != "sqlite":
         op.drop_constraint(op.f("calls_cause_known"), "calls", type_="check")
