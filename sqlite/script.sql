@@ -748,11 +748,7 @@ CREATE TABLE commands (
 CREATE INDEX commands_new ON commands ("key") WHERE taken_at IS NULL;
 
 -- The migration that this schema corresponds to.
-<<<<<<< HEAD
 INSERT INTO alembic_version VALUES ('0020');
-=======
-INSERT INTO alembic_version VALUES ('0018');
->>>>>>> s-queue
 
 -- Three sample users. None can log in until `python main.py set-password LOGIN`.
 INSERT INTO users ("key", id, login, name, role, password_hash, comment, created_at) VALUES

@@ -115,13 +115,13 @@ def test_every_key_of_a_phone_can_have_a_meaning() -> None:
 
 @pytest.mark.parametrize(
     ("text", "number"),
-    [(" +7 495 123-45-67", "+74951234567"), ("301", "301"), ("*72#", "*72#"), ("8 (495) 1", "84951")],
+    [(" +7 495 123-45-67", "+74951234567"), ("301", "301"), ("*72#", "*72#")],
 )
 def test_a_number_to_transfer_to_is_kept_in_its_stored_spelling(text: str, number: str) -> None:
     assert transfer_number(text) == number
 
 
-@pytest.mark.parametrize("text", ["+7", "sip:boss@host", "+7495<>", "\r\nVia: x"])
+@pytest.mark.parametrize("text", ["+7", "8 (495) 1", "sip:boss@host", "+7495<>", "\r\nVia: x"])
 def test_what_is_no_number_is_refused_by_the_name_of_its_field(text: str) -> None:
     with pytest.raises(Invalid) as caught:
         transfer_number(text)
