@@ -14,6 +14,7 @@ from typing import BinaryIO
 from charset_normalizer import from_bytes
 
 from autodialer.errors import Invalid, TooLarge, UnsupportedContent
+from autodialer.imports.cells import read_rows
 
 SAMPLE_BYTES = 256 * 1024
 SAMPLE_ROWS = 100
@@ -22,6 +23,7 @@ MAX_ROWS = 2_000_000
 COUNTED_ROWS = 20_000
 MAX_UNPACKED_BYTES = 2_000_000_000
 """Of an XLSX, which is a ZIP archive."""
+LETTERS_A_FAULT = 10
 DELIMITERS = (",", ";", "\t")
 OLD_EXCEL = b"\xd0\xcf\x11\xe0"
 ZIP = b"PK\x03\x04"
@@ -53,15 +55,7 @@ class TableFile:
     def _text_rows(self) -> Iterator[list[str]]:
         assert self.encoding
         with self.path.open(encoding=self.encoding, errors="replace", newline="") as text:
-            reader = csv.reader(text, delimiter=self.delimiter or "\x1f")
-            while True:
-                try:
-                    row = next(reader)
-                except StopIteration:
-                    return
-                except csv.Error:
-                    row = ["(unreadable line)"]
-                yield [cell.strip() for cell in row]
+            yield from read_rows(text, self.delimiter)
 
 
 def open_table(path: Path) -> TableFile:
@@ -117,8 +111,15 @@ def _find_encoding(sample: bytes, rest: BinaryIO) -> str:
             decoder.decode(block)
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
-        return _guess_8bit(sample)
+        return "utf-8" if _is_mostly_utf8(sample) else _guess_8bit(sample)
     return "utf-8"
+
+
+def _is_mostly_utf8(sample: bytes) -> bool:
+    """One broken letter makes no other encoding of a text: what is UTF-8 by chance has hardly a right letter."""
+    text = sample.decode("utf-8", errors="replace")
+    broken = text.count("\ufffd")
+    return sum(character > "\x7f" for character in text) - broken > LETTERS_A_FAULT * broken
 
 
 def _guess_8bit(sample: bytes) -> str:
@@ -170,6 +171,8 @@ def _xlsx_rows(path: Path, at_most: int | None = None) -> Iterator[list[str]]:
             closing(openpyxl.load_workbook(io.BufferedReader(file), read_only=True, data_only=True)) as book,
         ):
             for sheet in book.worksheets:
+                # What the sheet says of its own size is often wrong, and cells outside of it would be lost.
+                sheet.reset_dimensions()
                 some = False
                 for row in sheet.iter_rows(values_only=True, max_row=at_most):
                     some = True

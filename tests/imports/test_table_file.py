@@ -55,7 +55,7 @@ def test_an_xlsx_gives_numbers_that_a_spreadsheet_kept_as_floats(tmp_path: Path)
     assert list(table.rows()) == [
         ["Телефон", "Имя"],
         ["79161234567", "Анна"],
-        ["79161234568", ""],
+        ["79161234568"],
         ["7,91612E+10", "потеряно"],
     ]
 
@@ -116,3 +116,28 @@ def test_a_header_of_unknown_words_is_still_a_header() -> None:
 def test_a_table_without_numbers_is_refused() -> None:
     with pytest.raises(Invalid, match="no column of phone numbers"):
         find_columns([["Anna", "Omsk"], ["Bob", "Tomsk"]])
+
+
+def test_one_broken_letter_does_not_turn_the_text_into_another_encoding(tmp_path: Path) -> None:
+    text = RUSSIAN.encode().replace("Ё".encode(), b"\xd0")
+    rows = rows_of(tmp_path, text)
+    assert rows[1] == ["Иван Петров", "8 916 123-45-67", "Запись к врачу на понедельник"]
+    assert rows[2][0] == "\ufffdлка"
+
+
+@pytest.mark.parametrize("dimension", ["A1", "A1:A2", "A1:XFD1048576", "Z90:Z99"])
+def test_a_workbook_is_read_by_its_cells_and_not_by_the_size_it_states(tmp_path: Path, dimension: str) -> None:
+    book = openpyxl.Workbook()
+    assert book.active is not None
+    rows = [["Телефон", "Имя"]] + [[f"8916000000{row}", f"Имя {row}"] for row in range(4)]
+    for row in rows:
+        book.active.append(row)
+    book.save(tmp_path / "book")
+    with zipfile.ZipFile(tmp_path / "book") as old, zipfile.ZipFile(tmp_path / "upload", "w") as new:
+        for name in old.namelist():
+            part = old.read(name)
+            if name == "xl/worksheets/sheet1.xml":
+                assert b'<dimension ref="A1:B5"' in part
+                part = part.replace(b'<dimension ref="A1:B5"', b'<dimension ref="%s"' % dimension.encode())
+            new.writestr(name, part)
+    assert list(open_table(tmp_path / "upload").rows()) == rows
