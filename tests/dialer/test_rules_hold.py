@@ -199,6 +199,7 @@ class RandomCampaigns(DialingMachine):
 
 
 @pytest.mark.timeout(TIMEOUT_S)
+@pytest.mark.slow
 class TestRandomCampaigns(RandomCampaigns.TestCase):
     """As pytest sees it."""
 
