@@ -54,10 +54,14 @@ def test_what_a_thread_swallows_fails_the_test_too() -> None:
         with contextlib.suppress(BaseException):
             bind()
 
-    with pytest.raises(pytest.fail.Exception, match=r"socket\.bind"), purity(Unmarked()):
-        thread = threading.Thread(target=swallow)
+    thread = threading.Thread(target=swallow)
+
+    def swallow_in_a_thread() -> None:
         thread.start()
         thread.join()
+
+    with pytest.raises(pytest.fail.Exception, match=r"socket\.bind"), purity(Unmarked()):
+        swallow_in_a_thread()
 
 
 @pytest.mark.process
