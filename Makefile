@@ -6,12 +6,15 @@ ARGS ?=
 TESTS ?= tests
 # Most tests wait for timers of the wire: more workers than cores.
 WORKERS ?= 3
+# The pure tests never wait: one worker a core.
+CORES ?= auto
+OUTSIDE := slow or process or loopback or peer or browser or netns or bench
 RUNS ?= 200
 SECONDS ?= 600
 SOAKED := $(addprefix tests/dialer/test_,kills.py outages.py rules_hold.py people_hold.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run demo trace test check format bench soak fuzz migration diagrams sample-sound script
+.PHONY: help setup setup-dev run demo trace quick test check format bench soak fuzz migration diagrams sample-sound script
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -42,15 +45,19 @@ trace: setup  ## the SIP messages of a call: make trace CALL=its-id
 	@test -n "$(CALL)" || { echo "name the call: make trace CALL=its-id"; exit 2; }
 	@$(BIN)/python main.py trace "$(CALL)"
 
+quick: $(VENV)/.setup-dev  ## the pure tests alone, under a minute (one of them: make quick TESTS=tests/sip/test_sdp.py)
+	@$(BIN)/python -m pytest -q -n $(CORES) --dist worksteal -m "not ($(OUTSIDE))" $(TESTS) $(ARGS)
+
 test: setup-dev  ## all tests but bench, soak and fuzz
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not bench" $(TESTS) $(ARGS)
 
-check: $(VENV)/.setup-dev  ## lint, types, layers, docs; no tests
+check: $(VENV)/.setup-dev  ## lint, types, layers, documents and their prose; no tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python docs/check.py
+	$(BIN)/python docs/prose.py
 	$(BIN)/python docs/diagrams.py --check
 
 format: $(VENV)/.setup-dev  ## format the code

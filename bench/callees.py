@@ -2,7 +2,7 @@
 
 All of 127.0.0.0/8 is this machine, so that one socket bound to no address in particular takes what goes to any of the
 callees, and drops it in the kernel or sends it back. The sampled callees have sockets bound to their own addresses,
-which the kernel prefers. The times are the kernel's own: whoever reads them may be late.
+which the kernel prefers. The times are the kernel's own: the reader may be late.
 """
 
 import contextlib

@@ -10,31 +10,31 @@ from pathlib import Path
 from bench.media import RUNS, Run
 
 MEANINGS = {
-    "sip.cpu_ms_per_call": "CPU of the whole dialer process a call, its database rows included, without media",
+    "sip.cpu_ms_per_call": "CPU of the whole dialer process for each call, its database rows included, without media",
     "sip.sipp_cpu_ms_per_call": "CPU of SIPp answering the same calls in the same run",
-    "sip.media_cpu_ms_per_call": "CPU of the media process a call of 20 ms of sound",
+    "sip.media_cpu_ms_per_call": "CPU of the media process for each call with 20 ms of sound",
     "sip.cps": "calls a second, start to end of the campaign",
     "queue.jobs_per_s": "jobs a second of a campaign of 20 000 numbers at 250 CPS, calls of 1 s",
-    "queue.cpu_ms_per_call": "CPU of the dialer process a call of 1 s, its database rows included, without media",
+    "queue.cpu_ms_per_call": "CPU of the dialer process for each call of 1 s, with its database rows, without media",
     "queue.sipp_cpu_ms_per_call": "CPU of SIPp answering the same calls in the same run",
-    "queue.claim_to_invite_p50_ms": "half of the claimed jobs wait no longer for their INVITE, the commit included",
-    "queue.claim_to_invite_p99_ms": "99 of 100 of them wait no longer",
-    "import.rows_per_s": "rows of a CSV that become subscribers a second",
-    "import.cpu_us_per_row": "CPU of the importing process a row",
-    "import.rss_mb": "largest memory of the importing process",
-    "import.claim_p99_ms": "a dialer's claim beside the import takes at most this, in 99 of 100 ticks",
-    "api.get_campaign_per_s": "GET /srv1/campaigns/{id} a second, one client after another",
-    "api.get_campaign_p99_ms": "99 of 100 of them are answered within",
+    "queue.claim_to_invite_p50_ms": "median wait of a claimed job for its INVITE, including the commit",
+    "queue.claim_to_invite_p99_ms": "the same wait, 99th percentile",
+    "import.rows_per_s": "CSV rows imported as subscribers in a second",
+    "import.cpu_us_per_row": "CPU of the importing process for each row",
+    "import.rss_mb": "peak memory of the importing process",
+    "import.claim_p99_ms": "time of a dialer's claim during the import, 99th percentile",
+    "api.get_campaign_per_s": "GET /srv1/campaigns/{id} requests in a second, one after another",
+    "api.get_campaign_p99_ms": "time of such a request, 99th percentile",
     "report.get_campaign_ms": "GET /srv1/campaigns/{id} of a campaign with a million calls, median",
-    "report.why_ms": "its /why, median",
-    "report.report_ms": "its /report, median",
-    "report.calls_csv_s": "download of its calls.csv",
-    "report.subscribers_csv_s": "download of its subscribers.csv",
-    "report.calls_xlsx_s": "download of its calls.xlsx",
-    "report.subscribers_xlsx_s": "download of its subscribers.xlsx",
+    "report.why_ms": "/why of the same campaign, median",
+    "report.report_ms": "/report of the same campaign, median",
+    "report.calls_csv_s": "download of the same campaign's calls.csv",
+    "report.subscribers_csv_s": "download of the same campaign's subscribers.csv",
+    "report.calls_xlsx_s": "download of the same campaign's calls.xlsx",
+    "report.subscribers_xlsx_s": "download of the same campaign's subscribers.xlsx",
     "report.claim_beside_erasing_max_ms": "longest wait of a claim while a person is erased beside a million calls",
     "report.claim_beside_forgetting_max_ms": "longest wait of a claim while old calls of a million are deleted",
-    "report.download_rss_mb": "by how much the API's largest memory grows through these four downloads",
+    "report.download_rss_mb": "growth of the API's peak memory during these four downloads",
 }
 
 
@@ -77,14 +77,14 @@ ROWS = (
 MEDIA = (
     "## Simultaneous calls",
     "",
-    "The whole service makes calls of 60 s by a real campaign, on one core; SIPp as the gateway and the callees are on "
-    "the other; the API, where it is busy, on both. After each run SIPp makes the same calls to the same callees from "
-    "the same core, its `rtp_stream` playing as long a sound, one socket a call. What a receiver sees: gaps between "
-    "the packets of each of 40 calls by the kernel's timestamps, while all calls are up; the packets of the others are "
-    "dropped by a socket filter and counted. In the echo run each callee, at an address of its own, sends back all "
-    "that it hears. CPU is that of the process, by 50 packets really sent; the system's work of delivering a packet on "
-    "this machine is in it, for both. A sender that cannot keep up sends fewer packets, and in bursts, which are "
-    "cheaper. Memory counts pages that processes share once for each of them.",
+    "The whole service makes calls of 60 s in a real campaign, on one core. SIPp (the gateway) and the callees run on "
+    "the other core; a busy API runs on both. After each run SIPp makes the same calls to the same callees from the "
+    "same core: its `rtp_stream` plays a sound of the same length, one socket for each call. The gaps are measured "
+    "at the receiver, between the packets of 40 calls, by the kernel's timestamps, while all calls are up. A socket "
+    "filter drops and counts the packets of the other calls. In the echo run each callee has its own address and sends "
+    "back everything it hears. CPU is the CPU of the process for 50 packets really sent. For both senders, it includes "
+    "the system's work of delivering a packet on this machine. A sender that cannot keep up sends fewer packets, in "
+    "bursts, which cost less. Memory counts shared pages once for each process.",
     "",
 )
 

@@ -48,7 +48,7 @@ def unpin(pid: int) -> None:
 
 
 def is_running(pid: int) -> bool:
-    """Whether it runs; one that has ended and was not waited for does not."""
+    """Whether it runs; a process that has ended and was not waited for does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:

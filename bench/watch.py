@@ -1,4 +1,4 @@
-"""What is measured of whoever sends thousands of streams, while all of them are up."""
+"""Measures a sender of thousands of streams while all of them are up."""
 
 import contextlib
 import time

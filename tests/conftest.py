@@ -8,6 +8,7 @@ import pytest
 from autodialer.config import Settings
 from autodialer.store import Secrets, Store, migrate
 from tests.peers.requirements import require_peers
+from tests.purity import purity
 
 pytest_plugins = ["tests.peers.fixtures"]
 
@@ -15,6 +16,13 @@ pytest_plugins = ["tests.peers.fixtures"]
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """A test that needs a foreign program fails without it; it never skips."""
     require_peers(item)
+
+
+@pytest.fixture(autouse=True)
+def _pure_unless_marked(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test without a marker opens no socket, starts no process and does not sleep."""
+    with purity(request.node):
+        yield
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ from autodialer.api.doctor import examine
 from autodialer.config import Settings
 from autodialer.media.shell import machine
 
+pytestmark = pytest.mark.loopback
+
 
 def said(settings: Settings, word: str) -> tuple[str, str]:
     (found,) = [(finding.grade, finding.sentence) for finding in examine(settings) if word in finding.sentence]

@@ -8,6 +8,8 @@ import pytest
 from tests.fuzz.__main__ import CORPUS, attack
 from tests.fuzz.targets import SEEDS, TARGETS
 
+pytestmark = pytest.mark.process
+
 KEPT = [
     (name, path)
     for name in TARGETS

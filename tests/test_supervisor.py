@@ -14,6 +14,7 @@ import pytest
 
 from autodialer.errors import AlreadyRunning
 from autodialer.supervisor import EXIT_CONFIG, Child, DataFolderLock
+from tests.timing import at_most
 
 pytestmark = pytest.mark.loopback
 
@@ -54,7 +55,7 @@ def line_of(process: subprocess.Popen[str]) -> str:
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + at_most(seconds)
     tick = threading.Event()
     while time.monotonic() < deadline:
         if condition():

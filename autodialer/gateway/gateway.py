@@ -61,7 +61,7 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--record", metavar="NUMBER", help="number of the callee who is recorded")
-    parser.add_argument("--wav", type=Path, metavar="FILE", help="where to write what he heard")
+    parser.add_argument("--wav", type=Path, metavar="FILE", help="where to write what the callee heard")
     options = parser.parse_args()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     serve(options.record, options.wav)

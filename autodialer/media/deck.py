@@ -2,7 +2,7 @@
 
 A row is one session that is sending: the header of its next packet, where the packet's 160 codes lie in memory, and
 where it goes, in the form that `sendmmsg(2)` takes. Nothing is allocated for a packet. Pure: memory addresses are mere
-numbers here, and whoever sends hands the messages to the system.
+numbers here, and the sender hands the messages to the system.
 """
 
 from array import array
@@ -231,7 +231,7 @@ class Deck(Generic[Owner]):
         return finished
 
     def packet(self, row: int) -> bytes:
-        """The next packet of a row, for whoever sends them one by one."""
+        """The next packet of a row, for a sender that sends them one by one."""
         session = self.sessions[row]
         codes, offset, frames = session.segment()
         done = frames - int(self._columns.left[row])

@@ -37,7 +37,7 @@ class ReportBlock:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SenderInfo:
-    """What a sender says of itself."""
+    """What a sender reports about itself."""
 
     ntp: int
     """64 bits: seconds since 1900 and their fraction."""

@@ -69,14 +69,14 @@ UNSURE = 2
 
 
 class Reception:
-    """Loss and jitter of one source, RFC 3550 appendix A.1, A.3 and A.8. A new SSRC starts anew."""
+    """Loss and jitter of one source, RFC 3550 appendix A.1, A.3 and A.8. A new SSRC starts the statistics again."""
 
     MAX_DROPOUT = 3000
     """Packets ahead, RFC 3550 appendix A.1: a longer jump is a restart of the sender, if the next packet follows it."""
     MAX_MISORDER = 100
     """Packets behind: what is later than this belongs to a restart too."""
     MAX_DELAY_S = 1.0
-    """Timestamps that jump by more were started anew, which is no jitter."""
+    """Timestamps that jump by more started again, which is not jitter."""
 
     def __init__(self, clock_rate: int = 8000) -> None:
         self._clock_rate = clock_rate

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,6 +34,7 @@ numbers = st.text(DIGITS, max_size=8)
     beginnings=st.lists(patterns, max_size=2),
     tried=st.lists(numbers, min_size=20),
 )
+@pytest.mark.slow
 def test_numbers_of_one_class_are_alike_to_every_pattern(
     whole: list[str], beginnings: list[str], tried: list[str]
 ) -> None:

@@ -63,6 +63,7 @@ def test_nothing_longer_than_the_longest_matches(pattern: str, digits: str) -> N
         assert len(digits) <= longest(read_pattern(pattern))
 
 
+@pytest.mark.slow
 def test_every_pattern_of_the_numbering_plans_is_read_as_the_regular_expression_reads_it() -> None:
     """All of them, each on the example numbers of its region and on neighbours of those."""
     for region in sorted(phonenumbers.SUPPORTED_REGIONS):

@@ -66,6 +66,7 @@ def numbers_near_examples(region: str, count: int, chance: random.Random) -> Ite
 
 @pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("part", range(5))
+@pytest.mark.slow
 def test_rules_say_of_every_regions_numbers_what_the_library_says(part: int) -> None:
     by_rule = 0
     for region in REGIONS[part::5]:

@@ -78,6 +78,7 @@ def test_all_subjects_of_the_federation_have_a_zone_that_exists() -> None:
     assert {zone for _, zone in SUBJECTS} <= available_timezones()
 
 
+@pytest.mark.slow
 def test_the_regions_keep_the_time_that_phonenumbers_knows_of_their_area_codes() -> None:
     """phonenumbers names the region of a fixed line in Russian, and its zone: two sources that are not ours."""
     compared, apart = set(), set()

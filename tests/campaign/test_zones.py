@@ -167,6 +167,7 @@ def parsed_as_written(number: str) -> phonenumbers.PhoneNumber | None:
     return parsed if phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164) == number else None
 
 
+@pytest.mark.slow
 def test_what_a_number_tells_is_what_phonenumbers_says_of_it() -> None:
     compared = 0
     for number in some_numbers(seed=1):
@@ -190,6 +191,7 @@ def test_what_a_number_tells_is_what_phonenumbers_says_of_it() -> None:
     assert compared > 5000
 
 
+@pytest.mark.slow
 def test_an_answer_kept_for_a_class_of_numbers_is_the_answer_for_each_of_them() -> None:
     finder = ZoneFinder(today=TODAY)
     same: dict[tuple[str, ...], bool] = {}

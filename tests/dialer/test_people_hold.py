@@ -341,6 +341,7 @@ class RandomPeople(DialingMachine):
 
 
 @pytest.mark.timeout(TIMEOUT_S)
+@pytest.mark.slow
 class TestRandomPeople(RandomPeople.TestCase):
     """As pytest sees it."""
 

@@ -203,6 +203,7 @@ class RandomCampaigns(DialingMachine):
 
 
 @pytest.mark.timeout(TIMEOUT_S)
+@pytest.mark.slow
 class TestRandomCampaigns(RandomCampaigns.TestCase):
     """As pytest sees it."""
 

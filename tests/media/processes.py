@@ -19,6 +19,7 @@ from autodialer.media.shell import (
     SessionStats,
 )
 from tests.peers.ports import LOCALHOST, free_ports
+from tests.timing import at_most
 
 SO_TIMESTAMPNS = 35
 """Linux: the kernel says when each datagram arrived."""
@@ -62,7 +63,7 @@ class Events:
             return [event for event in named if session_id in (None, getattr(event, "session_id", None))]
 
         with self._changed:
-            if not self._changed.wait_for(lambda: len(found()) >= count, timeout_s):
+            if not self._changed.wait_for(lambda: len(found()) >= count, at_most(timeout_s)):
                 raise TimeoutError(f"waited in vain for {count} of {kinds}, there is {self.all[-5:]}")
         return found()
 

@@ -18,6 +18,8 @@ from autodialer.media.shell import importing
 from autodialer.media.shell.importing import import_apart
 from autodialer.media.sound import import_sound
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

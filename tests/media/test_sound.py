@@ -242,6 +242,7 @@ def test_a_wav_whose_header_claims_more_than_there_is_is_heard_as_far_as_it_goes
     assert import_sound(original, tmp_path / "sound").duration_s == 1.0
 
 
+@pytest.mark.slow
 def test_ten_minutes_are_taken(tmp_path: Path) -> None:
     original = save(tmp_path / "a.wav", np.tile(tone(8000), 600), 8000)
     assert import_sound(original, tmp_path / "sound").duration_s == 600

@@ -200,7 +200,7 @@ class Kamailio:
     With a password it asks for one by 401 or 407, MD5 or SHA-256, with qop=auth or without. What it lets through goes
     to `callee` with Record-Route and the user part `callee_user` (None leaves the number as dialled). REGISTER is
     challenged by 401 and its bindings are kept, for `max_expires_s` at most; a nonce is stale after `nonce_s`.
-    `tcp` has it listen to TCP too; to a caller by TCP it sends requests over the connection that he made, which it
+    `tcp` has it listen to TCP too; a TCP caller gets requests over the connection that the caller made, which Kamailio
     closes after `tcp_lifetime_s` of silence. `tls` (files of the certificate and its key) takes nothing but TLS from
     callers. With `ignores_rport` it answers to the Via's address and port as they are written, which is neither RFC
     3581 nor RFC 3261 section 18.2.2, and is what some gateways do. `routes` names callees of single numbers. The sound
@@ -318,7 +318,7 @@ class Kamailio:
 
     @property
     def events(self) -> list[ProxyEvent]:
-        """What became of every request so far, in order."""
+        """The outcome of every request so far, in order."""
         pattern = re.compile(r"peer event=(\S+) method=(\S+) uri=(\S+) call-id=(\S+) cseq=(\d+) ?(.*)")
         return [
             ProxyEvent(event=hit[1], method=hit[2], uri=hit[3], call_id=hit[4], cseq=int(hit[5]), detail=hit[6])

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.peers.namespaces import within
+from tests.timing import at_most
 
 LOCALHOST = "127.0.0.1"
 FIRST_PORT, LAST_PORT = 20000, 31999
@@ -111,8 +112,8 @@ def is_bound(host: str, port: int, *, tcp: bool = False, namespace: str | None =
 
 def wait_until(condition: Callable[[], bool], *, what: str, timeout_s: float = 10.0, poll_s: float = 0.01) -> None:
     """Return as soon as the condition holds; raise TimeoutError naming `what` after `timeout_s`."""
-    deadline = time.monotonic() + timeout_s
+    deadline = time.monotonic() + at_most(timeout_s)
     while not condition():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"waited {timeout_s} s in vain for {what}")
+            raise TimeoutError(f"waited {timeout_s} s without success for {what}")
         time.sleep(poll_s)

@@ -9,6 +9,7 @@ from typing import Self
 
 from tests.peers.ports import wait_until
 from tests.peers.requirements import explain_missing, find_program
+from tests.timing import at_most
 
 
 class PeerFailed(RuntimeError):
@@ -81,7 +82,7 @@ class Process:
     def wait(self, timeout_s: float) -> int:
         """The exit status once the program has ended by itself; TimeoutError after `timeout_s`."""
         try:
-            return self._process.wait(timeout_s)
+            return self._process.wait(at_most(timeout_s))
         except subprocess.TimeoutExpired as exc:
             raise TimeoutError(f"{self.program} still runs after {timeout_s} s:\n{self.output[-4000:]}") from exc
 

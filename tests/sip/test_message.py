@@ -126,6 +126,7 @@ def test_flipped_bits_never_raise(message: bytes, data: st.DataObject) -> None:
 @given(
     st.text(max_size=80), st.sampled_from(["<sip:a@b>;tag={}", '"{}" <sip:a@b>;tag=x', "SIP/2.0/UDP {}", "sip:{}@h"])
 )
+@pytest.mark.slow
 def test_random_header_values_never_raise(text: str, template: str) -> None:
     value = template.format(text)
     parse_name_addr(value), parse_via(value), parse_uri(value), parse_tag(value), parse_cseq(value)

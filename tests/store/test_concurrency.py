@@ -159,6 +159,7 @@ def test_claims_of_several_threads_and_connections_never_overlap(
         assert world.store.campaigns.progress(campaign.key).next_due == OPENS
 
 
+@pytest.mark.process
 def test_claims_of_several_processes_never_overlap(world: World, store_url: str) -> None:
     campaign = world.running(240)
     world.store.queue.enqueue_due(NOW, batch=240)
@@ -173,6 +174,7 @@ def test_claims_of_several_processes_never_overlap(world: World, store_url: str)
     assert len(claimed) == len(set(claimed)) == 240
 
 
+@pytest.mark.process
 def test_a_process_killed_between_claim_and_record_leaves_just_its_committed_claims_interrupted(
     world: World, store_url: str
 ) -> None:
@@ -195,6 +197,7 @@ def test_a_process_killed_between_claim_and_record_leaves_just_its_committed_cla
     assert not set(committed) & {job.key for job in world.claim(campaign)}
 
 
+@pytest.mark.process
 def test_a_process_killed_at_any_moment_loses_no_number_and_calls_none_twice(world: World, store_url: str) -> None:
     campaign = world.running(90)
     world.store.queue.enqueue_due(NOW, batch=90)

@@ -229,6 +229,7 @@ class Histories(RuleBasedStateMachine):
             self.recount.check(self.store, self.campaign)
 
 
+@pytest.mark.slow
 def test_after_any_history_the_running_figures_are_a_plain_recount(migrated_sqlite: Path) -> None:
     machine = type("Machine", (Histories,), {"template": migrated_sqlite})
     checks = [HealthCheck.too_slow]

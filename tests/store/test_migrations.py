@@ -187,6 +187,7 @@ def test_only_the_owner_may_read_the_database(tmp_path: Path, secrets: Secrets) 
     store.close()
 
 
+@pytest.mark.process
 def test_two_processes_that_start_together_both_find_the_tables(tmp_path: Path) -> None:
     code = f"from autodialer.store import migrate; migrate('sqlite:///{tmp_path / 'db.sqlite3'}')"
     children = [subprocess.Popen([sys.executable, "-c", code], cwd=ROOT) for _ in range(2)]
@@ -217,6 +218,7 @@ def test_a_database_that_is_not_supported_is_refused(url: str) -> None:
         migrate(url)
 
 
+@pytest.mark.process
 def test_a_new_migration_is_written_from_what_the_tables_have_become(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

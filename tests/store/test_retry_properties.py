@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from argon2 import PasswordHasher
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -181,6 +182,7 @@ def check_explained(run: Run) -> None:
 
 @settings(max_examples=25, deadline=timedelta(seconds=20), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rules=st.tuples(CAMPAIGN_RULES, CAMPAIGN_RULES).map(list), ends=ENDS)
+@pytest.mark.slow
 def test_budgets_and_caps_hold_every_subscriber_ends_and_nothing_is_left_to_chance(
     migrated_sqlite: Path, rules: list[dict[str, Any]], ends: list[tuple[Disposition, float, bool]]
 ) -> None:

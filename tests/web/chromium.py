@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.timing import at_most
+
 WAIT_S = 30.0
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 
@@ -39,7 +41,7 @@ class Page:
 
     def wait_for(self, script: str) -> Any:
         """The value of an expression once it is true."""
-        deadline = time.monotonic() + WAIT_S
+        deadline = time.monotonic() + at_most(WAIT_S)
         while not (value := self.run(script)):
             assert time.monotonic() < deadline, f"still not: {script}"
             time.sleep(0.05)

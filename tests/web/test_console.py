@@ -34,6 +34,7 @@ def typed(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setattr(sys, "stdin", Input())
 
 
+@pytest.mark.slow
 def test_a_sample_user_of_the_script_logs_in_only_after_a_password_was_set(
     from_script: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -69,6 +70,7 @@ def test_a_short_password_and_an_unknown_login_are_refused(
         set_password(from_script, "admin")
 
 
+@pytest.mark.slow
 def test_the_first_administrators_password_is_shown_once(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -72,6 +72,7 @@ def test_a_file_that_is_not_there_is_named(settings: Settings) -> None:
         run_numbering_plan(settings, "nowhere.csv")
 
 
+@pytest.mark.process
 def test_the_command_line_imports_a_file_and_refuses_a_wrong_one_in_one_line(tmp_path: Path, plan: Path) -> None:
     command = [sys.executable, str(ROOT / "main.py"), "numbering-plan"]
     environment = {"DIALER_DATA": str(tmp_path / "data"), "PATH": ""}

@@ -23,6 +23,7 @@ from autodialer.store import Store
 from autodialer.web import sound_files
 from autodialer.web.server import ApiServer
 from tests.peers.ports import wait_until
+from tests.timing import at_most
 from tests.web.client import wav
 from tests.web.conftest import PASSWORD
 from tests.web.serving import free_port, serving
@@ -178,7 +179,7 @@ def test_a_large_callbase_is_imported_in_the_background(url: str, http: requests
     answer = http.post(f"{url}/srv1/callbases", files={"file": ("big.csv", rows)}, data={"region": "RU"})
     assert (answer.status_code, answer.json()["state"]) == (202, "importing")
     path = f"{url}/srv1/callbases/{answer.json()['id']}"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + at_most(60)
     while (callbase := http.get(path).json())["state"] == "importing" and time.monotonic() < deadline:
         assert callbase["rows_done"] <= 10_500
         time.sleep(0.1)
@@ -190,7 +191,7 @@ def test_a_large_callbase_of_rubbish_fails_and_says_why(url: str, http: requests
     rows = b"8916" + b"0000001\n" + b"12\n" * 10_500
     answer = http.post(f"{url}/srv1/callbases", files={"file": ("big.csv", rows)}, data={"region": "RU"})
     path = f"{url}/srv1/callbases/{answer.json()['id']}"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + at_most(60)
     while (callbase := http.get(path).json())["state"] == "importing" and time.monotonic() < deadline:
         time.sleep(0.1)
     assert (callbase["state"], callbase["imported"]) == ("failed", 0)
@@ -242,7 +243,7 @@ def test_serve_ends_when_it_is_told_to_and_fails_unfinished_imports(settings: Se
     stopping = threading.Event()
     thread = threading.Thread(target=main.serve, args=(settings, stopping))
     thread.start()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + at_most(30)
     while time.monotonic() < deadline:
         try:
             assert requests.get(f"http://{settings.http}/healthz").status_code == 200
@@ -270,7 +271,7 @@ def test_the_api_process_ends_on_a_signal_and_with_its_parent(settings: Settings
     process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=environment, stdin=subprocess.PIPE)
     assert process.stdin
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + at_most(30)
         while True:
             try:
                 requests.get(f"http://{settings.http}/healthz")

@@ -103,6 +103,7 @@ def test_a_sheet_ends_before_its_archive_entry_grows_too_large(monkeypatch: pyte
 
 
 @pytest.mark.parametrize("kind", ["csv", "xlsx"])
+@pytest.mark.slow
 def test_a_long_table_is_never_in_memory_as_a_whole(kind: str) -> None:
     def rows() -> Iterator[Sequence[Cell]]:
         for index in range(60_000):

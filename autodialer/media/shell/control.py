@@ -28,7 +28,7 @@ def read_control(control: BinaryIO, post: Callable[[Command], None], events: Eve
 
 
 def end_with_thread(failure: threading.ExceptHookArgs) -> None:
-    """A thread failed: half a process is worse than none, which the dialer notices and starts anew."""
+    """A thread failed: half a process is worse than no process, because the dialer restarts a missing process."""
     sys.excepthook(failure.exc_type, failure.exc_value or failure.exc_type(), failure.exc_traceback)
     sys.stderr.flush()
     os._exit(1)

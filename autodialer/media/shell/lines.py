@@ -44,7 +44,7 @@ class Port:
             raise
         self.address: Address = self.socket.getsockname()
         self.reports = ReportPort.beside(self.address)
-        """Where the peers' RTCP comes; None: there is none."""
+        """Where the peers' RTCP comes; None: it has no such port or count."""
         self.descriptor = self.socket.fileno()
         self.lines: set[Line] = set()
         """Those that use it."""
@@ -152,13 +152,13 @@ class Line:
         self.waiting: Command | None = None
         """What is to be done once it has a port of its own."""
         self.reporting: Reporting | None = None
-        """Its RTCP, from the answer on; None: there is none."""
+        """Its RTCP, from the answer on; None: it has no such port or count."""
         self.peer = PeerView()
         """What the peer has said, once the reporting is over."""
         self.signalled_reports_to: Address | None = None
         """Where the session description says that RTCP is taken (RFC 3605); None: it says nothing."""
         self._drops_before: int | None = None
-        """What the kernel had dropped when the filter was attached; None: there is none."""
+        """What the kernel had dropped when the filter was attached; None: it has no such port or count."""
 
     @property
     def socket(self) -> socket.socket:
