@@ -8,7 +8,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from autodialer import model  # noqa: E402
-from autodialer.sip import call_states, refer, registration_states, transaction  # noqa: E402
+from autodialer.sip import call, refer, registration, transaction  # noqa: E402
 
 TARGET = ROOT / "docs" / "states.md"
 HEAD = """# State machines
@@ -23,7 +23,7 @@ def from_transitions(transitions: Mapping[str, frozenset[str]]) -> Arrows:
     return [(str(source), str(target), "") for source, targets in transitions.items() for target in sorted(targets)]
 
 
-def from_table(table: Mapping[tuple[str, str], tuple[tuple[str, ...], str]]) -> Arrows:
+def from_table(table: Mapping[tuple[str, str], tuple[tuple[object, ...], str]]) -> Arrows:
     """Arrows of a table of happenings, those between the same two states drawn as one."""
     happenings: dict[tuple[str, str], list[str]] = {}
     for (source, happening), (_actions, target) in table.items():
@@ -44,9 +44,9 @@ def document() -> str:
         draw("Campaign", "draft", from_transitions(model.CAMPAIGN_TRANSITIONS)),
         draw("Call job", "queued", from_transitions(model.JOB_TRANSITIONS)),
         draw("Subscriber within a campaign", "pending", from_transitions(model.SUBSCRIBER_TRANSITIONS)),
-        draw("Outbound call", "Calling", from_table(call_states.TABLE)),
+        draw("Outbound call", "Calling", from_table(call.TABLE)),
         draw("Transfer (REFER)", "Trying", from_table(refer.TABLE)),
-        draw("Registration", "Registering", from_table(registration_states.TABLE)),
+        draw("Registration", "Registering", from_table(registration.TABLE)),
     ]
     for machine in (
         transaction.InviteClient,

@@ -1,17 +1,18 @@
 """One outbound call from its INVITE to the last of its transactions.
 
-The caller's side of RFC 3261 section 9 (CANCEL), section 13 (INVITE) and section 15 (BYE); `call_states` has the table.
+The caller's side of RFC 3261 section 9 (CANCEL), section 13 (INVITE) and section 15 (BYE); its state machine
+is the TABLE at the end of this module.
 """
 
 import logging
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from autodialer.sip.acknowledgement import Acknowledgements
 from autodialer.sip.attempts import Attempts
 from autodialer.sip.auth import Authenticator
-from autodialer.sip.call_states import TABLE, CallState
+from autodialer.sip.call_states import CallState
 from autodialer.sip.dialog import Dialog
 from autodialer.sip.events import (
     CallAnswered,
@@ -237,7 +238,7 @@ class Call:
         if state is not self.state:
             self._enter(state, now)
         for action in actions:
-            getattr(self, action)(now, response)
+            action(self, now, response)
 
     def _enter(self, state: CallState, now: float) -> None:
         logger.debug("call %s: %s -> %s", self.call_id, self.state, state)
@@ -402,3 +403,38 @@ class Call:
 
 def _is_ringing(response: Response) -> bool:
     return 180 <= response.code <= 189
+
+
+Action = Callable[[Call, float, Response | None], None]
+_S = CallState
+TABLE: Mapping[tuple[CallState, str], tuple[tuple[Action, ...], CallState]] = {
+    (_S.CALLING, "1xx"): ((Call._time_ringing, Call._note_progress), _S.PROCEEDING),
+    (_S.CALLING, "2xx"): ((Call._answer,), _S.CONFIRMED),
+    (_S.CALLING, "challenge"): ((Call._send_invite,), _S.CALLING),
+    (_S.CALLING, "too short"): ((Call._send_invite,), _S.CALLING),
+    (_S.CALLING, "next hop"): ((Call._send_invite,), _S.CALLING),
+    (_S.CALLING, "final"): ((Call._fail_final,), _S.TERMINATED),
+    (_S.CALLING, "no response"): ((Call._fail_silent,), _S.TERMINATED),
+    (_S.CALLING, "cancel"): ((), _S.CANCEL_WANTED),
+    (_S.PROCEEDING, "1xx"): ((Call._time_ringing, Call._note_progress), _S.PROCEEDING),
+    (_S.PROCEEDING, "2xx"): ((Call._answer,), _S.CONFIRMED),
+    (_S.PROCEEDING, "challenge"): ((Call._send_invite,), _S.CALLING),
+    (_S.PROCEEDING, "too short"): ((Call._send_invite,), _S.CALLING),
+    (_S.PROCEEDING, "next hop"): ((Call._send_invite,), _S.CALLING),
+    (_S.PROCEEDING, "final"): ((Call._fail_final,), _S.TERMINATED),
+    (_S.PROCEEDING, "ring timeout"): ((Call._send_cancel,), _S.CANCELLING),
+    (_S.PROCEEDING, "cancel"): ((Call._send_cancel,), _S.CANCELLING),
+    (_S.CANCEL_WANTED, "1xx"): ((Call._note_progress, Call._send_cancel), _S.CANCELLING),
+    (_S.CANCEL_WANTED, "2xx"): ((Call._hang_up_late, Call._fail_cancelled), _S.TERMINATED),
+    (_S.CANCEL_WANTED, "final"): ((Call._fail_cancelled,), _S.TERMINATED),
+    (_S.CANCEL_WANTED, "no response"): ((Call._fail_cancelled,), _S.TERMINATED),
+    (_S.CANCELLING, "1xx"): ((Call._note_progress,), _S.CANCELLING),
+    (_S.CANCELLING, "2xx"): ((Call._hang_up_late, Call._fail_cancelled), _S.TERMINATED),
+    (_S.CANCELLING, "final"): ((Call._fail_cancelled,), _S.TERMINATED),
+    (_S.CANCELLING, "give up"): ((Call._fail_cancelled, Call._destroy_invite), _S.TERMINATED),
+    (_S.CONFIRMED, "2xx"): ((Call._hang_up_late,), _S.CONFIRMED),
+    (_S.CONFIRMED, "bye"): ((Call._hang_up, Call._end_by_us), _S.TERMINATED),
+    (_S.CONFIRMED, "BYE"): ((Call._end_by_callee,), _S.TERMINATED),
+    (_S.TERMINATED, "2xx"): ((Call._hang_up_late,), _S.TERMINATED),
+}
+"""State and happening -> actions in order, and the state after."""

@@ -5,7 +5,7 @@ The subscription that a REFER makes is that of RFC 6665; what it tells is the st
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 
 from autodialer.sip.auth import Authenticator
@@ -38,26 +38,6 @@ class TransferState(StrEnum):
     """A NOTIFY that says how it ended."""
     TERMINATED = "Terminated"
     """Nothing."""
-
-
-_S = TransferState
-TABLE: Mapping[tuple[TransferState, str], tuple[tuple[str, ...], TransferState]] = {
-    (_S.TRYING, "challenge"): (("_send",), _S.TRYING),
-    (_S.TRYING, "2xx"): ((), _S.ACCEPTED),
-    (_S.TRYING, "refusal"): (("_end_refused",), _S.TERMINATED),
-    (_S.TRYING, "no response"): (("_end_timeout",), _S.TERMINATED),
-    # A NOTIFY may overtake the 202 (RFC 3515 section 2.4.4).
-    (_S.TRYING, "success told"): (("_end_accepted",), _S.TERMINATED),
-    (_S.TRYING, "failure told"): (("_end_refused",), _S.TERMINATED),
-    (_S.TRYING, "timeout"): (("_end_timeout",), _S.TERMINATED),
-    (_S.TRYING, "call over"): (("_end_unknown",), _S.TERMINATED),
-    (_S.ACCEPTED, "success told"): (("_end_accepted",), _S.TERMINATED),
-    (_S.ACCEPTED, "failure told"): (("_end_refused",), _S.TERMINATED),
-    (_S.ACCEPTED, "subscription over"): (("_end_unknown",), _S.TERMINATED),
-    (_S.ACCEPTED, "timeout"): (("_end_timeout",), _S.TERMINATED),
-    (_S.ACCEPTED, "call over"): (("_end_unknown",), _S.TERMINATED),
-}
-"""State and happening -> actions (methods of Transfer, in order) and the state after."""
 
 
 class Transfer:
@@ -153,7 +133,7 @@ class Transfer:
         if state is TransferState.TERMINATED:
             self._stack.timers.stop(self._timer)
         for action in actions:
-            getattr(self, action)(now)
+            action(self, now)
 
     def _end_accepted(self, now: float) -> None:
         self._tell(TransferEnd.ACCEPTED, now)
@@ -169,6 +149,27 @@ class Transfer:
 
     def _tell(self, how: TransferEnd, now: float) -> None:
         self._user.emit(TransferEnded(call_id=self._user.call_id, at=now, how=how, code=self._code))
+
+
+_S = TransferState
+Action = Callable[[Transfer, float], None]
+TABLE: Mapping[tuple[TransferState, str], tuple[tuple[Action, ...], TransferState]] = {
+    (_S.TRYING, "challenge"): ((Transfer._send,), _S.TRYING),
+    (_S.TRYING, "2xx"): ((), _S.ACCEPTED),
+    (_S.TRYING, "refusal"): ((Transfer._end_refused,), _S.TERMINATED),
+    (_S.TRYING, "no response"): ((Transfer._end_timeout,), _S.TERMINATED),
+    # A NOTIFY may overtake the 202 (RFC 3515 section 2.4.4).
+    (_S.TRYING, "success told"): ((Transfer._end_accepted,), _S.TERMINATED),
+    (_S.TRYING, "failure told"): ((Transfer._end_refused,), _S.TERMINATED),
+    (_S.TRYING, "timeout"): ((Transfer._end_timeout,), _S.TERMINATED),
+    (_S.TRYING, "call over"): ((Transfer._end_unknown,), _S.TERMINATED),
+    (_S.ACCEPTED, "success told"): ((Transfer._end_accepted,), _S.TERMINATED),
+    (_S.ACCEPTED, "failure told"): ((Transfer._end_refused,), _S.TERMINATED),
+    (_S.ACCEPTED, "subscription over"): ((Transfer._end_unknown,), _S.TERMINATED),
+    (_S.ACCEPTED, "timeout"): ((Transfer._end_timeout,), _S.TERMINATED),
+    (_S.ACCEPTED, "call over"): ((Transfer._end_unknown,), _S.TERMINATED),
+}
+"""State and happening -> actions in order, and the state after."""
 
 
 class Referrer:

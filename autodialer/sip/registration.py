@@ -1,7 +1,7 @@
 """Registration of our Contact with a provider (RFC 3261 section 10, RFC 3608): one binding, kept until taken back."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from autodialer.sip.auth import Authenticator
@@ -12,7 +12,7 @@ from autodialer.sip.hop import Hop
 from autodialer.sip.invite import new_call_id
 from autodialer.sip.message import Response
 from autodialer.sip.outgoing import OutgoingRequest
-from autodialer.sip.registration_states import TABLE, TIMERS, RegistrationState
+from autodialer.sip.registration_states import TIMERS, RegistrationState
 from autodialer.sip.stack import Stack
 from autodialer.sip.timers import Timer
 from autodialer.sip.transaction import ClientTransaction, NonInviteClient
@@ -133,7 +133,7 @@ class Registration:
             for name in [name for name in self._running if name not in TIMERS.get(state, ())]:
                 self._stack.timers.stop(self._running.pop(name))
         for action in actions:
-            getattr(self, action)(now)
+            action(self, now)
 
     def _start_timer(self, name: str, when: float) -> None:
         if name in self._running:
@@ -339,3 +339,33 @@ def _refresh_after(granted_s: int) -> float:
 def _number(value: str | None) -> int | None:
     digits = (value or "").partition(";")[0].strip()
     return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 9 else None
+
+
+_S = RegistrationState
+Action = Callable[[Registration, float], None]
+TABLE: Mapping[tuple[RegistrationState, str], tuple[tuple[Action, ...], RegistrationState]] = {
+    (_S.REGISTERING, "2xx"): ((Registration._take_binding,), _S.REGISTERED),
+    (_S.REGISTERING, "again"): ((Registration._send,), _S.REGISTERING),
+    (_S.REGISTERING, "failure"): ((Registration._lose, Registration._wait), _S.WAITING),
+    (_S.REGISTERING, "refusal"): ((Registration._lose, Registration._wait), _S.WAITING),
+    (_S.REGISTERING, "stop"): ((Registration._send_removal,), _S.UNREGISTERING),
+    (_S.REGISTERED, "Timer refresh"): ((Registration._begin_request, Registration._send), _S.REFRESHING),
+    (_S.REGISTERED, "Timer expiry"): (
+        (Registration._lose, Registration._tell_registering, Registration._begin_request, Registration._send),
+        _S.REGISTERING,
+    ),
+    (_S.REGISTERED, "stop"): ((Registration._send_removal,), _S.UNREGISTERING),
+    (_S.REFRESHING, "2xx"): ((Registration._take_binding,), _S.REGISTERED),
+    (_S.REFRESHING, "again"): ((Registration._send,), _S.REFRESHING),
+    (_S.REFRESHING, "failure"): ((Registration._refresh_later,), _S.REGISTERED),
+    (_S.REFRESHING, "refusal"): ((Registration._lose, Registration._wait), _S.WAITING),
+    (_S.REFRESHING, "Timer expiry"): ((Registration._lose, Registration._tell_registering), _S.REGISTERING),
+    (_S.REFRESHING, "stop"): ((Registration._send_removal,), _S.UNREGISTERING),
+    (_S.WAITING, "Timer retry"): ((Registration._begin_request, Registration._send), _S.REGISTERING),
+    (_S.WAITING, "stop"): ((Registration._tell_off,), _S.TERMINATED),
+    (_S.UNREGISTERING, "again"): ((Registration._send_removal,), _S.UNREGISTERING),
+    (_S.UNREGISTERING, "2xx"): ((Registration._tell_off,), _S.TERMINATED),
+    (_S.UNREGISTERING, "failure"): ((Registration._tell_off,), _S.TERMINATED),
+    (_S.UNREGISTERING, "refusal"): ((Registration._tell_off,), _S.TERMINATED),
+}
+"""State and happening -> actions in order, and the state after."""

@@ -1,4 +1,4 @@
-"""The state machine of a registration, as a table."""
+"""The states of a registration and their timers; `registration.TABLE` has the arrows."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -22,29 +22,6 @@ class RegistrationState(StrEnum):
 
 
 _S = RegistrationState
-TABLE: Mapping[tuple[RegistrationState, str], tuple[tuple[str, ...], RegistrationState]] = {
-    (_S.REGISTERING, "2xx"): (("_take_binding",), _S.REGISTERED),
-    (_S.REGISTERING, "again"): (("_send",), _S.REGISTERING),
-    (_S.REGISTERING, "failure"): (("_lose", "_wait"), _S.WAITING),
-    (_S.REGISTERING, "refusal"): (("_lose", "_wait"), _S.WAITING),
-    (_S.REGISTERING, "stop"): (("_send_removal",), _S.UNREGISTERING),
-    (_S.REGISTERED, "Timer refresh"): (("_begin_request", "_send"), _S.REFRESHING),
-    (_S.REGISTERED, "Timer expiry"): (("_lose", "_tell_registering", "_begin_request", "_send"), _S.REGISTERING),
-    (_S.REGISTERED, "stop"): (("_send_removal",), _S.UNREGISTERING),
-    (_S.REFRESHING, "2xx"): (("_take_binding",), _S.REGISTERED),
-    (_S.REFRESHING, "again"): (("_send",), _S.REFRESHING),
-    (_S.REFRESHING, "failure"): (("_refresh_later",), _S.REGISTERED),
-    (_S.REFRESHING, "refusal"): (("_lose", "_wait"), _S.WAITING),
-    (_S.REFRESHING, "Timer expiry"): (("_lose", "_tell_registering"), _S.REGISTERING),
-    (_S.REFRESHING, "stop"): (("_send_removal",), _S.UNREGISTERING),
-    (_S.WAITING, "Timer retry"): (("_begin_request", "_send"), _S.REGISTERING),
-    (_S.WAITING, "stop"): (("_tell_off",), _S.TERMINATED),
-    (_S.UNREGISTERING, "again"): (("_send_removal",), _S.UNREGISTERING),
-    (_S.UNREGISTERING, "2xx"): (("_tell_off",), _S.TERMINATED),
-    (_S.UNREGISTERING, "failure"): (("_tell_off",), _S.TERMINATED),
-    (_S.UNREGISTERING, "refusal"): (("_tell_off",), _S.TERMINATED),
-}
-"""State and happening -> actions (methods of Registration, in order) and the state after."""
 TIMERS: Mapping[RegistrationState, tuple[str, ...]] = {
     _S.REGISTERED: ("refresh", "expiry"),
     _S.REFRESHING: ("expiry",),

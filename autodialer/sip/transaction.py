@@ -6,7 +6,7 @@ Timers belong to states: entering a state starts its timers and stops all others
 import logging
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 from autodialer.sip.hop import Hop
 from autodialer.sip.message import Response
@@ -34,8 +34,10 @@ class State(StrEnum):
     TERMINATED = "Terminated"
 
 
-Arrow = tuple[tuple[str, ...], State]
-"""Actions (methods of the transaction) and the state after."""
+Action = Callable[[Any, float, Response | None], None]
+"""A method of the transaction: each table has those of its own class."""
+Arrow = tuple[tuple[Action, ...], State]
+"""Actions in order, and the state after."""
 Table = Mapping[tuple[State, str], Arrow]
 
 
@@ -81,7 +83,7 @@ class Transaction:
         if state is not self.state:
             self._enter(state, now)
         for action in actions:
-            getattr(self, action)(now, response)
+            action(self, now, response)
         if state is State.TERMINATED:
             self._ended(now)
 
@@ -215,20 +217,24 @@ class ClientTransaction(Transaction):
 class InviteClient(ClientTransaction):
     """RFC 3261 section 17.1.1.2, figure 5, with the state Accepted of RFC 6026 section 8.4."""
 
+    def _send_ack(self, _now: float, response: Response | None) -> None:
+        if response is not None:
+            self.stack.send(self.request.ack_for(response.headers["to"][0]), self.hop)
+
     FIRST = State.CALLING
     TABLE: ClassVar[Table] = {
-        (State.CALLING, "Timer A"): (("_send_request",), State.CALLING),
-        (State.CALLING, "Timer B"): (("_inform_timeout",), State.TERMINATED),
-        (State.CALLING, "Transport Err."): (("_inform_error",), State.TERMINATED),
-        (State.CALLING, "1xx"): (("_pass_response",), State.PROCEEDING),
-        (State.CALLING, "2xx"): (("_pass_response",), State.ACCEPTED),
-        (State.CALLING, "300-699"): (("_send_ack", "_pass_response"), State.COMPLETED),
-        (State.PROCEEDING, "1xx"): (("_pass_response",), State.PROCEEDING),
-        (State.PROCEEDING, "2xx"): (("_pass_response",), State.ACCEPTED),
-        (State.PROCEEDING, "300-699"): (("_send_ack", "_pass_response"), State.COMPLETED),
-        (State.COMPLETED, "300-699"): (("_send_ack",), State.COMPLETED),
+        (State.CALLING, "Timer A"): ((ClientTransaction._send_request,), State.CALLING),
+        (State.CALLING, "Timer B"): ((ClientTransaction._inform_timeout,), State.TERMINATED),
+        (State.CALLING, "Transport Err."): ((ClientTransaction._inform_error,), State.TERMINATED),
+        (State.CALLING, "1xx"): ((ClientTransaction._pass_response,), State.PROCEEDING),
+        (State.CALLING, "2xx"): ((ClientTransaction._pass_response,), State.ACCEPTED),
+        (State.CALLING, "300-699"): ((_send_ack, ClientTransaction._pass_response), State.COMPLETED),
+        (State.PROCEEDING, "1xx"): ((ClientTransaction._pass_response,), State.PROCEEDING),
+        (State.PROCEEDING, "2xx"): ((ClientTransaction._pass_response,), State.ACCEPTED),
+        (State.PROCEEDING, "300-699"): ((_send_ack, ClientTransaction._pass_response), State.COMPLETED),
+        (State.COMPLETED, "300-699"): ((_send_ack,), State.COMPLETED),
         (State.COMPLETED, "Timer D"): ((), State.TERMINATED),
-        (State.ACCEPTED, "2xx"): (("_pass_response",), State.ACCEPTED),
+        (State.ACCEPTED, "2xx"): ((ClientTransaction._pass_response,), State.ACCEPTED),
         (State.ACCEPTED, "Timer M"): ((), State.TERMINATED),
     }
     TIMERS: ClassVar[Mapping[State, tuple[str, ...]]] = {
@@ -237,28 +243,24 @@ class InviteClient(ClientTransaction):
         State.ACCEPTED: ("M",),
     }
 
-    def _send_ack(self, _now: float, response: Response | None) -> None:
-        if response is not None:
-            self.stack.send(self.request.ack_for(response.headers["to"][0]), self.hop)
-
 
 class NonInviteClient(ClientTransaction):
     """RFC 3261 section 17.1.2.2, figure 6."""
 
     FIRST = State.TRYING
     TABLE: ClassVar[Table] = {
-        (State.TRYING, "Timer E"): (("_send_request",), State.TRYING),
-        (State.TRYING, "Timer F"): (("_inform_timeout",), State.TERMINATED),
-        (State.TRYING, "Transport Err."): (("_inform_error",), State.TERMINATED),
-        (State.TRYING, "1xx"): (("_pass_response",), State.PROCEEDING),
-        (State.TRYING, "2xx"): (("_pass_response",), State.COMPLETED),
-        (State.TRYING, "300-699"): (("_pass_response",), State.COMPLETED),
-        (State.PROCEEDING, "Timer E"): (("_send_request",), State.PROCEEDING),
-        (State.PROCEEDING, "Timer F"): (("_inform_timeout",), State.TERMINATED),
-        (State.PROCEEDING, "Transport Err."): (("_inform_error",), State.TERMINATED),
-        (State.PROCEEDING, "1xx"): (("_pass_response",), State.PROCEEDING),
-        (State.PROCEEDING, "2xx"): (("_pass_response",), State.COMPLETED),
-        (State.PROCEEDING, "300-699"): (("_pass_response",), State.COMPLETED),
+        (State.TRYING, "Timer E"): ((ClientTransaction._send_request,), State.TRYING),
+        (State.TRYING, "Timer F"): ((ClientTransaction._inform_timeout,), State.TERMINATED),
+        (State.TRYING, "Transport Err."): ((ClientTransaction._inform_error,), State.TERMINATED),
+        (State.TRYING, "1xx"): ((ClientTransaction._pass_response,), State.PROCEEDING),
+        (State.TRYING, "2xx"): ((ClientTransaction._pass_response,), State.COMPLETED),
+        (State.TRYING, "300-699"): ((ClientTransaction._pass_response,), State.COMPLETED),
+        (State.PROCEEDING, "Timer E"): ((ClientTransaction._send_request,), State.PROCEEDING),
+        (State.PROCEEDING, "Timer F"): ((ClientTransaction._inform_timeout,), State.TERMINATED),
+        (State.PROCEEDING, "Transport Err."): ((ClientTransaction._inform_error,), State.TERMINATED),
+        (State.PROCEEDING, "1xx"): ((ClientTransaction._pass_response,), State.PROCEEDING),
+        (State.PROCEEDING, "2xx"): ((ClientTransaction._pass_response,), State.COMPLETED),
+        (State.PROCEEDING, "300-699"): ((ClientTransaction._pass_response,), State.COMPLETED),
         (State.COMPLETED, "Timer K"): ((), State.TERMINATED),
     }
     TIMERS: ClassVar[Mapping[State, tuple[str, ...]]] = {
@@ -303,16 +305,16 @@ class InviteServer(ServerTransaction):
 
     FIRST = State.PROCEEDING
     TABLE: ClassVar[Table] = {
-        (State.PROCEEDING, "Request"): (("_send_response",), State.PROCEEDING),
-        (State.PROCEEDING, "1xx"): (("_send_response",), State.PROCEEDING),
-        (State.PROCEEDING, "2xx"): (("_send_response",), State.ACCEPTED),
-        (State.PROCEEDING, "300-699"): (("_send_response",), State.COMPLETED),
-        (State.COMPLETED, "Request"): (("_send_response",), State.COMPLETED),
-        (State.COMPLETED, "Timer G"): (("_send_response",), State.COMPLETED),
+        (State.PROCEEDING, "Request"): ((ServerTransaction._send_response,), State.PROCEEDING),
+        (State.PROCEEDING, "1xx"): ((ServerTransaction._send_response,), State.PROCEEDING),
+        (State.PROCEEDING, "2xx"): ((ServerTransaction._send_response,), State.ACCEPTED),
+        (State.PROCEEDING, "300-699"): ((ServerTransaction._send_response,), State.COMPLETED),
+        (State.COMPLETED, "Request"): ((ServerTransaction._send_response,), State.COMPLETED),
+        (State.COMPLETED, "Timer G"): ((ServerTransaction._send_response,), State.COMPLETED),
         (State.COMPLETED, "Timer H"): ((), State.TERMINATED),
         (State.COMPLETED, "ACK"): ((), State.CONFIRMED),
         (State.CONFIRMED, "Timer I"): ((), State.TERMINATED),
-        (State.ACCEPTED, "2xx"): (("_send_response",), State.ACCEPTED),
+        (State.ACCEPTED, "2xx"): ((ServerTransaction._send_response,), State.ACCEPTED),
         (State.ACCEPTED, "Timer L"): ((), State.TERMINATED),
     }
     TIMERS: ClassVar[Mapping[State, tuple[str, ...]]] = {
@@ -331,14 +333,14 @@ class NonInviteServer(ServerTransaction):
 
     FIRST = State.TRYING
     TABLE: ClassVar[Table] = {
-        (State.TRYING, "1xx"): (("_send_response",), State.PROCEEDING),
-        (State.TRYING, "2xx"): (("_send_response",), State.COMPLETED),
-        (State.TRYING, "300-699"): (("_send_response",), State.COMPLETED),
-        (State.PROCEEDING, "Request"): (("_send_response",), State.PROCEEDING),
-        (State.PROCEEDING, "1xx"): (("_send_response",), State.PROCEEDING),
-        (State.PROCEEDING, "2xx"): (("_send_response",), State.COMPLETED),
-        (State.PROCEEDING, "300-699"): (("_send_response",), State.COMPLETED),
-        (State.COMPLETED, "Request"): (("_send_response",), State.COMPLETED),
+        (State.TRYING, "1xx"): ((ServerTransaction._send_response,), State.PROCEEDING),
+        (State.TRYING, "2xx"): ((ServerTransaction._send_response,), State.COMPLETED),
+        (State.TRYING, "300-699"): ((ServerTransaction._send_response,), State.COMPLETED),
+        (State.PROCEEDING, "Request"): ((ServerTransaction._send_response,), State.PROCEEDING),
+        (State.PROCEEDING, "1xx"): ((ServerTransaction._send_response,), State.PROCEEDING),
+        (State.PROCEEDING, "2xx"): ((ServerTransaction._send_response,), State.COMPLETED),
+        (State.PROCEEDING, "300-699"): ((ServerTransaction._send_response,), State.COMPLETED),
+        (State.COMPLETED, "Request"): ((ServerTransaction._send_response,), State.COMPLETED),
         (State.COMPLETED, "Timer J"): ((), State.TERMINATED),
     }
     TIMERS: ClassVar[Mapping[State, tuple[str, ...]]] = {State.COMPLETED: ("J",)}
