@@ -89,8 +89,9 @@ def _fill(url: str, campaign_key: int, callbase_key: int, rows: int) -> None:
             ),
         ):
             connection.exec_driver_sql(FILL.format(into=into, values=values, rows=rows))
-        walked = f"UPDATE campaigns SET next_subscriber_key = {first + rows} WHERE key = {campaign_key}"
-        connection.exec_driver_sql(walked)
+        connection.exec_driver_sql(
+            "UPDATE campaigns SET next_subscriber_key = ? WHERE key = ?", (first + rows, campaign_key)
+        )
     database.close()
 
 

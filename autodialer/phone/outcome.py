@@ -11,7 +11,7 @@ from autodialer.sip.events import CallAnswered, CallEnded, CallFailed, FailureKi
 from autodialer.sip.sdp import UnusableAnswer
 
 NO_CHANNEL = (34, 44)
-"""Q.850 causes by which a gateway says that all channels are taken: no circuit available, requested one not available."""
+"""Q.850 causes of a gateway whose channels are all taken: no circuit available, the requested one not available."""
 FRAME_S = 0.02
 """One RTP packet of G.711 at a ptime of 20 ms."""
 

@@ -410,7 +410,7 @@ def test_what_is_queued_after_the_clock_was_set_is_not_moved_and_batches_are_sma
     pieces = 0
     while postponement.move_some():
         pieces += 1
-    assert pieces == 3
+    assert pieces == 11
     [waiting] = world.store.waiting_lists.waiting(campaign.key, NOW)
     assert (waiting.jobs, waiting.next_at) == (1, NOW + timedelta(seconds=120)), "the others are being dialled"
 
@@ -427,4 +427,4 @@ def test_what_a_stop_leaves_is_cancelled_bit_by_bit(world: World) -> None:
     pieces = 0
     while world.store.queue.cancel_some(NOW):
         pieces += 1
-    assert (pieces, world.states(campaign)) == (2, {"total": 2600, "exhausted": 2600})
+    assert (pieces, world.states(campaign)) == (6, {"total": 2600, "exhausted": 2600})

@@ -8,8 +8,8 @@ from sqlalchemy import bindparam, or_, select, update
 
 from autodialer.model import JobState
 from autodialer.model.admission import MOMENTS
+from autodialer.store.campaigns.stopping import SMALL_BATCH_ROWS
 from autodialer.store.queue.tables import call_jobs
-from autodialer.store.setup.callbases import BATCH_ROWS
 from autodialer.store.sql.engine import AnyRow, Database
 from autodialer.store.sql.prepared import Prepared
 from autodialer.store.sql.transitions import is_one_of
@@ -33,7 +33,7 @@ _MOVE = Prepared(
 
 
 class Postponement:
-    """All jobs that waited for a span at one moment, moved in transactions of at most 500.
+    """All jobs that waited for a span at one moment, moved in small transactions.
 
     It sees the queue as it was when it was made, by a read transaction that is held until the last of them is moved.
     """
@@ -48,8 +48,8 @@ class Postponement:
         self._batch: Sequence[AnyRow] = ()
 
     def move_some(self) -> bool:
-        """Move up to 500; returns whether more may be left. Raises Unavailable, and may then be called again."""
-        self._batch = self._batch or self._rows.fetchmany(BATCH_ROWS)
+        """Move up to 100; returns whether more may be left. Raises Unavailable, and may then be called again."""
+        self._batch = self._batch or self._rows.fetchmany(SMALL_BATCH_ROWS)
         if not self._batch:
             self.close()
             return False

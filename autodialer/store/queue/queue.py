@@ -176,7 +176,7 @@ class Queue:
             return connection.execute(_TO_CANCEL, {"now": now}).first() is not None
 
     def cancel_some(self, now: datetime) -> bool:
-        """Cancel up to 500 jobs of one of those campaigns, as one transaction; returns whether more may be left.
+        """Cancel up to 100 jobs of one of those campaigns, as one transaction; returns whether more may be left.
 
         A subscriber who was never called stays pending; one that waited for another attempt is exhausted, with the
         reason `stopped` or `ended`.
