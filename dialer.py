@@ -26,6 +26,7 @@ from autodialer.campaign.retry import CANCELLED_DELAY_S, decide_next
 from autodialer.campaign.scheduler import Scheduler
 from autodialer.clock import Clock
 from autodialer.config import Settings, load_settings
+from autodialer.dialing.chores import Chores
 from autodialer.dialing.clock_steps import ClockSteps
 from autodialer.dialing.commands import Commands
 from autodialer.dialing.dialogs import AnsweredDialogs
@@ -97,8 +98,17 @@ class Dialer:
     """Works through the queue until it is told to drain and every call has ended."""
 
     def __init__(
-        self, store: Store, phones: PhonePool, traces: TraceOutbox, *, sounds_folder: Path, drain_s: float, clock: Clock
+        self,
+        store: Store,
+        phones: PhonePool,
+        traces: TraceOutbox,
+        *,
+        sounds_folder: Path,
+        drain_s: float,
+        clock: Clock,
+        chores: Chores | None = None,
     ) -> None:
+        """`chores` does what is too long for a tick; None: a thread of its own."""
         self._store = store
         self._phones = phones
         self._ending = Ending(drain_s=drain_s)
@@ -124,7 +134,8 @@ class Dialer:
         self._dialogs = AnsweredDialogs(phones)
         self._farewells = Farewells(store, phones, clock)
         self._outage = Outage()
-        self._clock_steps = ClockSteps(store, clock)
+        self._chores = chores or Chores()
+        self._clock_steps = ClockSteps(store, clock, self._chores)
         self._hours = Hours(store)
         self._next_look = self._next_report = 0.0
         phones.on_event = self._events.append
@@ -153,6 +164,7 @@ class Dialer:
             busy = self._campaigns or self._live or self._unrecorded or self._unstarted
             time.sleep(TICK_S if busy else LOOK_S)
         self._phones.stop()
+        self._chores.stop()
         self._traces.write_last()
         with suppress(Unavailable):
             self._store.live.goodbye(self._instance)
@@ -352,6 +364,8 @@ class Dialer:
         self._store.live.heartbeat(self._instance, os.getpid())
         self._store.live.write_trunks(statuses)
         self._store.live.write_campaigns(self._hours.statuses(self._scheduler.campaign_statuses(utcnow)))
+        if self._store.queue.has_to_cancel(utcnow):
+            self._chores.want("cancelling jobs", lambda: self._store.queue.cancel_some(self._clock.utcnow()))
         for campaign_id in [*self._store.queue.end_overdue(utcnow), *self._store.queue.finish_campaigns(utcnow)]:
             logger.info("campaign %s is finished", campaign_id)
 

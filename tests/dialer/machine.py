@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -18,6 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from autodialer.campaign.breaker import is_trunk_side
 from autodialer.clock import Clock
+from autodialer.dialing.chores import Chores
 from autodialer.errors import PortsExhausted
 from autodialer.model import CallOutcome, Campaign, CampaignState, Cause, Disposition, EndedBy, Trunk
 from autodialer.phone.plan import CallEvent, CallPlan, Progress
@@ -112,6 +113,14 @@ class ObedientPhones:
         self.hung_up.append(reference)
 
 
+class DoneAtOnce(Chores):
+    """Does a chore when it is wanted: a thread would make a run another one each time."""
+
+    def want(self, name: str, piece: Callable[[], bool]) -> None:
+        while piece():
+            pass
+
+
 class Air(SimpleNamespace):
     """A call that is up."""
 
@@ -174,6 +183,7 @@ class DialingMachine(RuleBasedStateMachine):
             sounds_folder=self.folder,
             drain_s=1.0,
             clock=self.clock,
+            chores=DoneAtOnce(),
         )
         self.dialer.recover()
 

@@ -356,7 +356,9 @@ def test_what_waits_moves_with_a_clock_that_was_set(world: World, step: timedelt
     campaign = world.running(2)
     first, second = world.claim(campaign)
     world.record(world.result(first, Disposition.BUSY, world.again("busy", after_s=60)))
-    world.store.queue.postpone_waiting(step)
+    postponement = world.store.queue.postpone(step)
+    while postponement.move_some():
+        pass
     request = world.request(campaign)
     assert world.store.queue.claim([request], "dialer-1", NOW + step + timedelta(seconds=59), admit) == []
     (again,) = world.store.queue.claim([request], "dialer-1", NOW + step + timedelta(seconds=60), admit)
@@ -379,3 +381,50 @@ def test_who_was_claimed_and_never_called_is_pending_again_whenever_the_campaign
         world.store.campaigns.stop(campaign.id, None, hangup=False)
     assert world.states(campaign) == {"total": 2, "pending": 1, "exhausted": 1}
     assert world.store.queue.dialing_counts() == {}
+
+
+def test_a_clock_that_was_set_moves_spans_and_leaves_moments(world: World) -> None:
+    campaign = world.running(5)
+    jobs = world.claim(campaign)
+    rules = ["busy", "trunk", "window", "cap_day", "cap_week"]
+    for job, rule in zip(jobs, rules, strict=True):
+        world.record(world.result(job, Disposition.BUSY, world.again(rule, after_s=60)))
+    postponement = world.store.queue.postpone(timedelta(hours=8))
+    while postponement.move_some():
+        pass
+    found = {each.rule: each.next_at for each in world.store.waiting_lists.waiting(campaign.key, NOW)}
+    soon = NOW + timedelta(seconds=60)
+    late = soon + timedelta(hours=8)
+    assert found == {"busy": late, "trunk": late, "window": soon, "cap_day": soon, "cap_week": soon}
+
+
+def test_what_is_queued_after_the_clock_was_set_is_not_moved_and_batches_are_small(world: World) -> None:
+    campaign = world.running(1100)
+    jobs = [job for _ in range(3) for job in world.claim(campaign, 500)]
+    world.record(*[world.result(job, Disposition.BUSY, world.again("busy", after_s=0)) for job in jobs])
+    postponement = world.store.queue.postpone(timedelta(hours=1))
+    last = jobs[-1]
+    [*_, again] = world.claim(campaign, 1100)
+    assert again.key == last.key
+    world.record(world.result(again, Disposition.BUSY, world.again("busy", after_s=120)))
+    pieces = 0
+    while postponement.move_some():
+        pieces += 1
+    assert pieces == 11
+    [waiting] = world.store.waiting_lists.waiting(campaign.key, NOW)
+    assert (waiting.jobs, waiting.next_at) == (1, NOW + timedelta(seconds=120)), "the others are being dialled"
+
+
+def test_what_a_stop_leaves_is_cancelled_bit_by_bit(world: World) -> None:
+    campaign = world.running(2600)
+    for _ in range(6):
+        jobs = world.claim(campaign, 500)
+        world.record(*[world.result(job, Disposition.BUSY, world.again("busy")) for job in jobs])
+    assert not world.store.queue.has_to_cancel(NOW)
+    world.store.campaigns.stop(campaign.id, None, hangup=False)
+    assert world.states(campaign) == {"total": 2600, "in_progress": 600, "exhausted": 2000}
+    assert world.store.queue.has_to_cancel(NOW)
+    pieces = 0
+    while world.store.queue.cancel_some(NOW):
+        pieces += 1
+    assert (pieces, world.states(campaign)) == (6, {"total": 2600, "exhausted": 2600})
