@@ -26,6 +26,7 @@ from autodialer.campaign.retry import CANCELLED_DELAY_S, decide_next
 from autodialer.campaign.scheduler import Scheduler
 from autodialer.clock import Clock
 from autodialer.config import Settings, load_settings
+from autodialer.dialing.check_calls import CheckCalls
 from autodialer.dialing.chores import Chores
 from autodialer.dialing.clock_steps import ClockSteps
 from autodialer.dialing.commands import Commands
@@ -130,7 +131,9 @@ class Dialer:
         self._events: deque[CallEvent] = deque()
         """From the phones' threads. Nobody waits on it, so that an event costs no change of thread."""
         self._keys = Keys(store, phones)
-        self._commands = Commands(store, phones, TrunkChecks(phones, sample=SAMPLE, folder=sounds_folder), self._wake)
+        self._check_calls = CheckCalls(self._scheduler)
+        checks = TrunkChecks(phones, sample=SAMPLE, folder=sounds_folder, place=self._check_calls.place)
+        self._commands = Commands(store, phones, checks, self._wake)
         self._dialogs = AnsweredDialogs(phones)
         self._farewells = Farewells(store, phones, clock)
         self._outage = Outage()
@@ -190,6 +193,8 @@ class Dialer:
         if now >= self._next_look:
             self._next_look = now + LOOK_S
             self._look()
+        # Before the claims: a trunk that campaigns keep full would never have room for a check.
+        self._check_calls.step(now)
         self._dial(now, self._record_and_claim(now))
         self._farewells.step(now)
         if now >= self._next_report:

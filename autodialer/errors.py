@@ -58,6 +58,10 @@ class PhoneClosed(DialerError):
     code = "phone_closed"
 
 
+class TrunkBusy(DialerError):
+    """All channels of the trunk are in use, or its rate lets no further call start."""
+
+
 class HostUnresolved(DialerError):
     """The host name does not resolve to an IPv4 address."""
 

@@ -198,6 +198,25 @@ class Scheduler:
         self._release(job)
         self._breakers[job.trunk_key].forget(job.call_id)
 
+    def check_starts(self, trunk: Trunk, call: object, now: float) -> bool:
+        """The test call of a check wants to leave: it takes a channel and a token of its trunk, if there are any.
+
+        The trunk's rest does not keep it: a check is how its owner finds out what is wrong.
+        """
+        if trunk.key not in self._trunk_paces:
+            self._trunk_paces[trunk.key] = Pace.of(trunk)
+        pace = self._trunk_paces[trunk.key]
+        if pace.allowed(now, channels=CampaignLimit.TRUNK_CHANNELS, cps=CampaignLimit.TRUNK_CPS).calls < 1:
+            return False
+        pace.start(call)
+        return True
+
+    def check_ended(self, trunk_key: int, call: object) -> None:
+        """The test call is over; harmless when it never started."""
+        pace = self._trunk_paces.get(trunk_key)
+        if pace is not None:
+            pace.channels.release(call)
+
     def statuses(self, now: float, utcnow: datetime) -> list[TrunkStatus]:
         """Live state of every trunk that this dialer has used."""
         return [self._status(key, breaker, now, utcnow) for key, breaker in self._breakers.items()]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from autodialer.errors import HostUnresolved, Invalid, MediaUnavailable, PhoneClosed, PortsExhausted
+from autodialer.errors import HostUnresolved, Invalid, MediaUnavailable, PhoneClosed, PortsExhausted, TrunkBusy
 from autodialer.model import CallOutcome, Cause, CheckResult, CheckStage, Trunk
 from autodialer.phone.checks import verdicts
 from autodialer.phone.plan import Account
@@ -207,7 +207,7 @@ class TrunkCheck:
         assert self._call is not None
         try:
             outcome = self._call(provider)
-        except (Invalid, MediaUnavailable, PhoneClosed, PortsExhausted) as exc:
+        except (Invalid, MediaUnavailable, PhoneClosed, PortsExhausted, TrunkBusy) as exc:
             return self._result(CheckStage.CALL, verdicts.could_not_call(exc), ok=False)
         if outcome.cause is Cause.NO_RESPONSE and not self._answered:
             return None

@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from autodialer.errors import PhoneClosed, PortsExhausted
@@ -28,8 +29,19 @@ AT_ONCE = 4
 class TrunkChecks:
     """Starts checks and hands on what they find."""
 
-    def __init__(self, phones: PhonePool, *, sample: Path, folder: Path) -> None:
-        """`sample` is the recording that a test call plays, encoded into `folder` when it is first needed."""
+    def __init__(
+        self,
+        phones: PhonePool,
+        *,
+        sample: Path,
+        folder: Path,
+        place: Callable[[Trunk], AbstractContextManager[None]],
+    ) -> None:
+        """`sample` is the recording that a test call plays, encoded into `folder` when it is first needed.
+
+        `place` waits for room for a test call among the other calls of its trunk and holds it; it raises TrunkBusy.
+        """
+        self._place = place
         self._phones = phones
         self._sample = sample
         self._stem = folder / "check"
@@ -85,10 +97,12 @@ class TrunkChecks:
         )
         registered = self._phones.registered_phone(trunk)
         if registered is not None:
-            return _wait_for(registered, number, plan)
+            with self._place(trunk):
+                return _wait_for(registered, number, plan)
         with self._phones.guest(trunk, provider) as phone:
             _wait_until_ready(phone)
-            return _wait_for(phone, number, plan)
+            with self._place(trunk):
+                return _wait_for(phone, number, plan)
 
     def _encode_sample(self) -> None:
         with self._lock:
