@@ -59,8 +59,3 @@ class Idempotency:
             statement = insert_into(self._database.dialect, idempotency_keys).values(values)
             connection.execute(statement.on_conflict_do_nothing())
             return self.look_up(key, user_key, operation, fingerprint=fingerprint) or response_id
-
-    def forget(self, response_id: UUID) -> None:
-        """The object was refused after all: a repeated request is a new one."""
-        with self._database.write() as connection:
-            connection.execute(delete(idempotency_keys).where(idempotency_keys.c.response_id == response_id))
