@@ -18,12 +18,15 @@ from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 
+from autodialer.campaign.admission import admit
+from autodialer.campaign.breaker import BreakerState
 from autodialer.campaign.keys import KeyPad
 from autodialer.campaign.numbers import dial_string
 from autodialer.campaign.retry import CANCELLED_DELAY_S, decide_next
 from autodialer.campaign.scheduler import Scheduler
 from autodialer.clock import Clock
 from autodialer.config import Settings, load_settings
+from autodialer.dialing.chores import Chores
 from autodialer.dialing.clock_steps import ClockSteps
 from autodialer.dialing.commands import Commands
 from autodialer.dialing.dialogs import AnsweredDialogs
@@ -51,6 +54,7 @@ from autodialer.model import (
     JobResult,
     NextStep,
     Trunk,
+    TrunkStatus,
 )
 from autodialer.phone.checks import TrunkChecks
 from autodialer.phone.plan import CallEvent, CallPlan, Progress
@@ -94,8 +98,17 @@ class Dialer:
     """Works through the queue until it is told to drain and every call has ended."""
 
     def __init__(
-        self, store: Store, phones: PhonePool, traces: TraceOutbox, *, sounds_folder: Path, drain_s: float, clock: Clock
+        self,
+        store: Store,
+        phones: PhonePool,
+        traces: TraceOutbox,
+        *,
+        sounds_folder: Path,
+        drain_s: float,
+        clock: Clock,
+        chores: Chores | None = None,
     ) -> None:
+        """`chores` does what is too long for a tick; None: a thread of its own."""
         self._store = store
         self._phones = phones
         self._ending = Ending(drain_s=drain_s)
@@ -105,6 +118,8 @@ class Dialer:
         self._scheduler = Scheduler()
         self._campaigns: dict[int, Campaign] = {}
         self._trunks: dict[int, Trunk] = {}
+        self._unusable: dict[int, str] = {}
+        """Trunks that cannot be used as they are stored -> why."""
         self._sounds = PlayableSounds(store, sounds_folder)
         self._registering: set[int] = set()
         """Trunks that stay registered although nothing is dialled over them."""
@@ -115,11 +130,12 @@ class Dialer:
         self._events: deque[CallEvent] = deque()
         """From the phones' threads. Nobody waits on it, so that an event costs no change of thread."""
         self._keys = Keys(store, phones)
-        self._commands = Commands(store, phones, TrunkChecks(phones, sample=SAMPLE, folder=sounds_folder))
+        self._commands = Commands(store, phones, TrunkChecks(phones, sample=SAMPLE, folder=sounds_folder), self._wake)
         self._dialogs = AnsweredDialogs(phones)
         self._farewells = Farewells(store, phones, clock)
         self._outage = Outage()
-        self._clock_steps = ClockSteps(store, clock)
+        self._chores = chores or Chores()
+        self._clock_steps = ClockSteps(store, clock, self._chores)
         self._hours = Hours(store)
         self._next_look = self._next_report = 0.0
         phones.on_event = self._events.append
@@ -148,6 +164,7 @@ class Dialer:
             busy = self._campaigns or self._live or self._unrecorded or self._unstarted
             time.sleep(TICK_S if busy else LOOK_S)
         self._phones.stop()
+        self._chores.stop()
         self._traces.write_last()
         with suppress(Unavailable):
             self._store.live.goodbye(self._instance)
@@ -206,6 +223,7 @@ class Dialer:
         del self._live[live.job.call_id]
         self._dialogs.discard(live.job)
         campaign = self._campaigns.get(live.job.campaign_key, live.campaign)
+        ended = self._scheduler.ended(live.job, outcome, self._clock.monotonic())
         step = decide_next(
             campaign,
             live.job,
@@ -213,11 +231,13 @@ class Dialer:
             played_s=outcome.played_s,
             answered=outcome.answered_at is not None,
             now=self._clock.utcnow(),
+            fault=ended.fault,
+            hung_up=self._commands.has_hung_up(live.job.call_id),
         )
         step, pressed = live.pad.step_after(step), live.pad.results
         self._unrecorded.append(JobResult(job=live.job, outcome=outcome, next_step=step, key_results=pressed))
         logger.info("call %s to %s ended: %s", live.job.call_id, live.job.number, outcome.summary)
-        return self._scheduler.ended(live.job, outcome, self._clock.monotonic())
+        return ended.trunk_changed
 
     # -- what the API asks, and what runs
 
@@ -229,7 +249,9 @@ class Dialer:
         keys = {key for campaign in campaigns for key in campaign.trunk_keys}
         keys |= {live.job.trunk_key for live in self._live.values()}
         keys |= self._registering | self._farewells.trunk_keys
-        self._trunks = self._store.trunks.by_keys(sorted(keys)) if keys else {}
+        trunks = self._store.trunks.by_keys(sorted(keys)) if keys else {}
+        self._trunks = {key: trunk for key, trunk in trunks.items() if trunk.problem is None}
+        self._unusable = {key: trunk.problem for key, trunk in trunks.items() if trunk.problem is not None}
         self._hours.look(campaigns, self._clock.utcnow())
         self._sounds.learn(campaign.sound_key for campaign in campaigns)
         audible = [campaign for campaign in campaigns if campaign.sound_key in self._sounds]
@@ -238,6 +260,10 @@ class Dialer:
         self._dry.clear()
         if campaigns and not self._ending.asked:
             self._store.queue.enqueue_due(self._clock.utcnow())
+
+    def _wake(self, trunk_key: int) -> None:
+        if self._scheduler.wake(trunk_key):
+            self._next_report = 0.0
 
     # -- dialing
 
@@ -249,16 +275,25 @@ class Dialer:
         self._keys.write_opt_outs()
         ending = self._ending.asked
         skip = self._dry | self._hours.shut
-        requests = [] if ending else self._scheduler.requests(now, self._phones.usable(), skip=skip)
+        requests = [] if ending else self._scheduler.requests(now, self._usable_phones(), skip=skip)
         utcnow = self._clock.utcnow()
         jobs = self._store.queue.record_and_claim(
-            self._unrecorded, self._hours.within(requests), self._instance, utcnow, answered=self._dialogs.unkept
+            self._unrecorded,
+            self._hours.within(requests),
+            self._instance,
+            utcnow,
+            admit,
+            answered=self._dialogs.unkept,
         )
         self._dialogs.kept()
         self._unrecorded.clear()
         # A campaign with nothing due is not asked again before the next look.
         self._dry |= {request.campaign_key for request in requests} - {job.campaign_key for job in jobs}
         return jobs
+
+    def _usable_phones(self) -> dict[int, int]:
+        """Trunk -> calls that its phones can take; phones of a trunk that has become unusable linger for a while."""
+        return {key: calls for key, calls in self._phones.usable().items() if key in self._trunks}
 
     def _dial(self, now: float, jobs: Sequence[ClaimedJob]) -> None:
         for job in jobs:
@@ -320,10 +355,17 @@ class Dialer:
         statuses = [
             complete(status, problems.get(status.trunk_key), registrations.get(status.trunk_key))
             for status in self._scheduler.statuses(now, utcnow)
+            if status.trunk_key not in self._unusable
+        ]
+        statuses += [
+            TrunkStatus(trunk_key=key, breaker_state=BreakerState.RESTING.value, breaker_cause=problem)
+            for key, problem in self._unusable.items()
         ]
         self._store.live.heartbeat(self._instance, os.getpid())
         self._store.live.write_trunks(statuses)
         self._store.live.write_campaigns(self._hours.statuses(self._scheduler.campaign_statuses(utcnow)))
+        if self._store.queue.has_to_cancel(utcnow):
+            self._chores.want("cancelling jobs", lambda: self._store.queue.cancel_some(self._clock.utcnow()))
         for campaign_id in [*self._store.queue.end_overdue(utcnow), *self._store.queue.finish_campaigns(utcnow)]:
             logger.info("campaign %s is finished", campaign_id)
 

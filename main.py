@@ -84,6 +84,7 @@ ROUTES: tuple[Line, ...] = (
     Line("PUT", "/trunks/<trunk_id>", lambda api, r: api.trunks.change(r.caller, r.id, r.fields(TrunkChange))),
     Line("DELETE", "/trunks/<trunk_id>", lambda api, r: api.trunks.delete(r.caller, r.id), USER, 204),
     Line("POST", "/trunks/<trunk_id>/check", lambda api, r: api.trunks.check(r.caller, r.id, r.fields(TrunkCheck))),
+    Line("POST", "/trunks/<trunk_id>/wake", lambda api, r: api.trunks.wake(r.caller, r.id), USER, 202),
     # -- sounds
     Line("GET", "/sounds", lambda api, r: api.sounds.list(r.caller, r.page)),
     Line(

@@ -1,10 +1,19 @@
-"""What people ask of a campaign: how far it is, when it ends, and why it does not dial."""
+"""What people ask of a campaign: why it does not dial, or not faster."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from autodialer.model import Callbase, Campaign, CampaignLimit, CampaignState, CampaignStatus, Trunk, TrunkStatus
+from autodialer.model import (
+    Callbase,
+    Campaign,
+    CampaignLimit,
+    CampaignState,
+    CampaignStatus,
+    Trunk,
+    TrunkStatus,
+)
+from autodialer.model.admission import CAP_DAY, CAP_WEEK, TRUNK, WINDOW
 from autodialer.store import CampaignProgress, Counts, Store, Waiting
 
 RESTING = "resting"
@@ -35,20 +44,6 @@ class Why:
     reasons: Sequence[Reason]
 
 
-def estimate_eta_s(campaign: Campaign, progress: CampaignProgress, now: datetime) -> float | None:
-    """Seconds to the end at the pace so far, retries included; 0 once ended, None while there is nothing to go by."""
-    counts, next_due = progress.counts, progress.next_due
-    if campaign.state in (CampaignState.FINISHED, CampaignState.STOPPED):
-        return 0.0
-    done = counts.reached + counts.exhausted + counts.excluded
-    if campaign.state is not CampaignState.RUNNING or campaign.started_at is None or done == 0:
-        return None
-    elapsed_s = (now - campaign.started_at).total_seconds()
-    at_this_pace = elapsed_s * (counts.total - done) / done
-    until_due = (next_due - now).total_seconds() if next_due else 0.0
-    return round(max(at_this_pace, until_due, 0.0), 1)
-
-
 def explain(store: Store, campaign: Campaign, now: datetime, *, sound_there: bool = True) -> Why:
     """Why the campaign dials or does not, from what is known now. `sound_there`: the sound's files exist."""
     if campaign.state is not CampaignState.RUNNING:
@@ -60,12 +55,20 @@ def explain(store: Store, campaign: Campaign, now: datetime, *, sound_there: boo
         return Why(dialing=False, reasons=[SOUND_MISSING])
     progress = store.campaigns.progress(campaign.key)
     statuses = store.live.trunks()
-    of_queue = _of_queue(progress, store.waiting_lists.waiting(campaign.key, now), now)
+    trunks = store.trunks.by_keys(campaign.trunk_keys)
+    waiting = store.waiting_lists.waiting(campaign.key, now)
+    of_queue = _of_queue(progress, waiting, now)
     reasons = [
         *_of_callbase(store.callbases.by_key(campaign.callbase_key), progress),
-        *_of_trunks(campaign, store.trunks.by_keys(campaign.trunk_keys), statuses, now),
+        *_of_trunks(campaign, trunks, statuses, now),
+        *_of_waiting_for_trunk(waiting),
         *of_queue,
-        *_of_pace(campaign, store.live.campaign(campaign.key), nothing_due=bool(of_queue)),
+        *_of_pace(
+            campaign,
+            [trunks[key] for key in campaign.trunk_keys if key in trunks],
+            store.live.campaign(campaign.key),
+            nothing_due=bool(of_queue),
+        ),
     ]
     blocked = any(reason.blocks for reason in reasons)
     return Why(dialing=progress.active_calls > 0 or not blocked, reasons=reasons)
@@ -128,7 +131,9 @@ def _of_trunks(
     campaign: Campaign, trunks: Mapping[int, Trunk], statuses: Mapping[int, TrunkStatus], now: datetime
 ) -> list[Reason]:
     """A resting trunk blocks only when no other is left."""
-    found = [(trunks[key], statuses[key]) for key in campaign.trunk_keys if key in statuses and key in trunks]
+    unusable = [trunks[key] for key in campaign.trunk_keys if key in trunks and trunks[key].problem is not None]
+    usable = [trunks[key] for key in campaign.trunk_keys if key in trunks and trunks[key] not in unusable]
+    found = [(trunk, statuses[trunk.key]) for trunk in usable if trunk.key in statuses]
     resting = [(trunk, status) for trunk, status in found if status.breaker_state == RESTING and _lasts(status, now)]
     unregistered = [
         (trunk, status)
@@ -136,9 +141,17 @@ def _of_trunks(
         if trunk.register and status.registration_state != REGISTERED and (trunk, status) not in resting
     ]
     probing = [(trunk, status) for trunk, status in found if status.breaker_state == PROBING]
-    none_left = len(resting) + len(unregistered) == len(campaign.trunk_keys)
+    none_left = len(unusable) + len(resting) + len(unregistered) == len(campaign.trunk_keys)
     return (
         [
+            Reason(
+                code="trunk_unusable",
+                message=f"Trunk {trunk.name} cannot be used: {trunk.problem}",
+                blocks=none_left,
+            )
+            for trunk in unusable
+        ]
+        + [
             Reason(
                 code="trunk_resting",
                 message=f"Trunk {trunk.name} rests because it failed by itself: {_cause(status)}",
@@ -179,17 +192,22 @@ def _lasts(status: TrunkStatus, now: datetime) -> bool:
     return status.breaker_until is None or status.breaker_until > now
 
 
-def _of_pace(campaign: Campaign, status: CampaignStatus, *, nothing_due: bool) -> list[Reason]:
+def _of_pace(campaign: Campaign, trunks: Sequence[Trunk], status: CampaignStatus, *, nothing_due: bool) -> list[Reason]:
     """What the dialer met when it last wanted to start more calls. But for the hours, calls go on all the same.
 
     Where there is nothing to start no rate and no channel is what keeps it from starting.
     """
+    channels = ", ".join(f"{trunk.max_channels} of {trunk.name}" for trunk in trunks)
+    rates = ", ".join(f"{trunk.cps:g} a second by {trunk.name}" for trunk in trunks)
     messages = {
         CampaignLimit.CAMPAIGN_CHANNELS: f"All {campaign.max_channels} channels of the campaign are busy;"
-        " a call starts when another ends.",
-        CampaignLimit.CAMPAIGN_CPS: f"It starts calls as fast as it is told to, {campaign.cps:g} a second.",
-        CampaignLimit.TRUNK_CHANNELS: "All channels of its trunks are busy; a call starts when another ends.",
-        CampaignLimit.TRUNK_CPS: "Its trunks start calls as fast as they are told to.",
+        " a call starts when another ends. The limit is max_channels of the campaign.",
+        CampaignLimit.CAMPAIGN_CPS: f"The campaign starts {campaign.cps or 0:g} calls a second."
+        " The limit is cps of the campaign.",
+        CampaignLimit.TRUNK_CHANNELS: f"All channels of its trunks are busy ({channels});"
+        " a call starts when another ends. The limit is max_channels of the trunk.",
+        CampaignLimit.TRUNK_CPS: f"Its trunks start calls as fast as they are allowed to ({rates})."
+        " The limit is cps of the trunk.",
         CampaignLimit.WINDOW_CLOSED: "It is outside the calling hours of everybody who is left.",
         CampaignLimit.BEFORE_START: "The campaign begins later.",
         CampaignLimit.AFTER_END: "The campaign has come to its end; it is finished once its last calls are over.",
@@ -228,10 +246,12 @@ def _of_queue(progress: CampaignProgress, waiting: Sequence[Waiting], now: datet
         message = f"The last {left} calls are under way; there is no other number left."
         return [Reason(code="all_in_progress", message=message, blocks=False)] if not counts.pending else []
     caps = [each for each in waiting if each.rule in CAPS]
-    retries = [each for each in waiting if each.rule not in CAPS]
+    windows = [each for each in waiting if each.rule == WINDOW]
+    retries = [each for each in waiting if each.rule not in (*CAPS, WINDOW, TRUNK)]
     found = []
-    if retries or not caps:
-        late = left - progress.active_calls - _jobs(caps)
+    elsewhere = [each for each in waiting if each not in retries]
+    if retries or not elsewhere:
+        late = left - progress.active_calls - _jobs(elsewhere)
         message = f"All that are left ({late}) wait for their next attempt{_by_rule(retries)}."
         until = retries[0].next_at if retries else progress.next_due
         found.append(Reason(code="waiting_for_retry", message=message, until=until))
@@ -240,10 +260,25 @@ def _of_queue(progress: CampaignProgress, waiting: Sequence[Waiting], now: datet
             f"Who has been called as often as the campaign's caps allow, by whatever campaign, waits{_by_rule(caps)}."
         )
         found.append(Reason(code="waiting_for_cap", message=message, until=caps[0].next_at))
+    if windows:
+        message = f"{_jobs(windows)} subscribers wait until their calling window opens."
+        found.append(Reason(code="waiting_for_window", message=message, until=windows[0].next_at))
     return found
 
 
-CAPS = ("cap_day", "cap_week")
+def _of_waiting_for_trunk(waiting: Sequence[Waiting]) -> list[Reason]:
+    """Whose calls failed by the trunk's fault; what else there is to dial goes on."""
+    count = _jobs([each for each in waiting if each.rule == TRUNK])
+    if not count:
+        return []
+    message = (
+        f"{count} subscribers wait for the trunk: their calls failed by its fault."
+        " They are called again, and it costs them no attempt."
+    )
+    return [Reason(code="waiting_for_trunk", message=message, blocks=False)]
+
+
+CAPS = (CAP_DAY, CAP_WEEK)
 
 
 def _jobs(waiting: Sequence[Waiting]) -> int:

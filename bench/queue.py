@@ -1,4 +1,4 @@
-"""The queue: a campaign of 20 000 numbers against SIPp, which answers at once; calls of one second."""
+"""The queue: a campaign of 20 000 numbers against SIPp, which answers at once; calls of one second. And the ticks."""
 
 import math
 import time
@@ -9,6 +9,7 @@ from sqlalchemy import select
 from autodialer.store.calls.tables import calls
 from autodialer.store.queue.tables import call_jobs
 from autodialer.store.sql.engine import Database
+from bench import ticks
 from bench.processes import child_named, cpu_s
 from tests.dialer.world import World
 from tests.peers import gateways
@@ -22,7 +23,11 @@ WARM_UP = 500
 
 
 def measure(folder: Path) -> dict[str, float]:
-    """Jobs a second, CPU ms a call of the dialer with its store, and how long a claimed job waits for its INVITE."""
+    """Jobs a second, CPU ms a call, how long a claimed job waits for its INVITE, and a tick beside a million rows."""
+    return {**_calls(folder / "calls"), **ticks.measure(folder / "ticks")}
+
+
+def _calls(folder: Path) -> dict[str, float]:
     world = World.make(folder / "data", sound_s=1.0)
     numbers = [f"7000{number:07d}" for number in range(CALLS)]
     with SippGateway(gateways.answered(ring_ms=0), calls=CALLS, timeout_s=TIMEOUT_S) as gateway:

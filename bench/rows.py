@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import quantiles
 
+from autodialer.campaign.admission import admit
 from autodialer.campaign.import_process import ImportJob, start_import
 from autodialer.model import ClaimRequest
 from autodialer.store import Secrets, Store
@@ -43,7 +44,7 @@ def measure(folder: Path) -> dict[str, float]:
             except (LookupError, OSError, IndexError):
                 break  # it has just ended
             began = time.perf_counter()
-            dialer.queue.claim([request], "bench", datetime.now(UTC))
+            dialer.queue.claim([request], "bench", datetime.now(UTC), admit)
             waits.append(time.perf_counter() - began)
             time.sleep(TICK_S)
     seconds = time.monotonic() - started

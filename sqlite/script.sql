@@ -280,8 +280,8 @@ CREATE TABLE campaigns (
     callbase_key INTEGER NOT NULL,
     -- NULL: the trunk's
     caller_id TEXT,
-    max_channels INTEGER NOT NULL,
-    cps FLOAT NOT NULL,
+    max_channels INTEGER,
+    cps FLOAT,
     ring_timeout_s FLOAT NOT NULL,
     max_call_s FLOAT NOT NULL,
     lead_in_ms INTEGER NOT NULL,
@@ -427,14 +427,14 @@ CREATE TABLE campaign_subscribers (
     campaign_key INTEGER NOT NULL,
     subscriber_key INTEGER NOT NULL,
     -- pending -> in_progress | excluded
-    -- in_progress -> reached | exhausted | excluded
+    -- in_progress -> pending | reached | exhausted | excluded
     -- reached (final)
     -- exhausted (final)
     -- excluded (final)
     state TEXT DEFAULT 'pending' NOT NULL,
     -- the rule that ended the attempts, or why excluded: dnc
     reason TEXT,
-    -- its rows in calls but the cancelled ones
+    -- its rows in calls but those cancelled and those that failed by the trunk's fault
     attempts INTEGER DEFAULT 0 NOT NULL,
     -- JSON: {"busy": 1}
     retries_used TEXT,
@@ -463,7 +463,7 @@ CREATE TRIGGER campaign_subscribers_state BEFORE UPDATE OF state ON campaign_sub
 WHEN NOT (
     NEW.state = OLD.state
     OR OLD.state = 'pending' AND NEW.state IN ('in_progress', 'excluded')
-    OR OLD.state = 'in_progress' AND NEW.state IN ('reached', 'exhausted', 'excluded')
+    OR OLD.state = 'in_progress' AND NEW.state IN ('pending', 'reached', 'exhausted', 'excluded')
 )
 BEGIN
     SELECT RAISE(ABORT, 'campaign_subscribers.state: there is no such transition');
@@ -548,25 +548,6 @@ CREATE TABLE trunk_checks (
     CONSTRAINT trunk_checks_id_once UNIQUE (id)
 );
 CREATE INDEX trunk_checks_trunk_key ON trunk_checks (trunk_key);
-
-CREATE TABLE commands (
-    -- what the API asks of the dialer
-    "key" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
-    kind TEXT NOT NULL,
-    campaign_key INTEGER,
-    -- or the id of the trunk check
-    call_id BLOB,
-    -- to be sent
-    digits TEXT,
-    created_at BIGINT NOT NULL,
-    -- NULL: the dialer has not seen it
-    taken_at BIGINT,
-    -- what the dialer says to it; NULL: nothing yet
-    reply TEXT,
-    CONSTRAINT commands_kind_known CHECK (kind IN ('hangup_campaign', 'hangup_call', 'trace_call', 'check_trunk', 'send_digits')),
-    CONSTRAINT commands_campaign_key_there FOREIGN KEY(campaign_key) REFERENCES campaigns ("key")
-);
-CREATE INDEX commands_new ON commands ("key") WHERE taken_at IS NULL;
 
 CREATE TABLE dnc_imports (
     "key" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
@@ -745,8 +726,29 @@ CREATE TABLE callbase_zones (
     CONSTRAINT callbase_zones_callbase_key_there FOREIGN KEY(callbase_key) REFERENCES callbases ("key") ON DELETE CASCADE
 ) WITHOUT ROWID;
 
+CREATE TABLE commands (
+    -- what the API asks of the dialer
+    "key" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,
+    campaign_key INTEGER,
+    trunk_key INTEGER,
+    -- or the id of the trunk check
+    call_id BLOB,
+    -- to be sent
+    digits TEXT,
+    created_at BIGINT NOT NULL,
+    -- NULL: the dialer has not obeyed it
+    taken_at BIGINT,
+    -- what the dialer says to it; NULL: nothing yet
+    reply TEXT,
+    CONSTRAINT commands_kind_known CHECK (kind IN ('hangup_campaign', 'hangup_call', 'trace_call', 'check_trunk', 'send_digits', 'wake_trunk')),
+    CONSTRAINT commands_campaign_key_there FOREIGN KEY(campaign_key) REFERENCES campaigns ("key"),
+    CONSTRAINT commands_trunk_key_there FOREIGN KEY(trunk_key) REFERENCES trunks ("key") ON DELETE CASCADE
+);
+CREATE INDEX commands_new ON commands ("key") WHERE taken_at IS NULL;
+
 -- The migration that this schema corresponds to.
-INSERT INTO alembic_version VALUES ('0017');
+INSERT INTO alembic_version VALUES ('0018');
 
 -- Three sample users. None can log in until `python main.py set-password LOGIN`.
 INSERT INTO users ("key", id, login, name, role, password_hash, comment, created_at) VALUES

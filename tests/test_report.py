@@ -5,11 +5,20 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from autodialer.campaign.admission import admit
 from autodialer.clock import Clock
 from autodialer.config import Settings
-from autodialer.model import Campaign, CampaignLimit, CampaignState, CampaignStatus, Disposition, TrunkStatus
-from autodialer.report import estimate_eta_s, explain
-from autodialer.store import CampaignProgress, Counts, NewSubscriber, Secrets, Store, migrate
+from autodialer.model import (
+    Campaign,
+    CampaignLimit,
+    CampaignState,
+    CampaignStatus,
+    ClaimRequest,
+    Disposition,
+    TrunkStatus,
+)
+from autodialer.report import explain
+from autodialer.store import NewSubscriber, Secrets, Store, migrate
 from tests.web.dialing import DONE, EXHAUSTED, again, answered, claim, failed, record
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -169,6 +178,7 @@ def test_a_campaign_that_its_end_cut_off_says_how_many_were_never_called(store: 
     store.campaigns.update(campaign.id, None, ends_at=NOW + timedelta(seconds=10))
     [job] = claim(store, NOW, limit=1)
     record(store, NOW, job, failed(NOW, Disposition.REJECTED, 603), EXHAUSTED)
+    assert store.queue.cancel_some(NOW + timedelta(seconds=10))
     store.queue.end_overdue(NOW + timedelta(seconds=10))
     [reason] = explain(store, store.campaigns.by_key(campaign.key), NOW).reasons
     ends = "Of 2: 0 reached; exhausted: 1 busy; 1 never called."
@@ -242,22 +252,6 @@ def test_a_callbase_that_is_not_ready_or_empty_is_told(store: Store, campaign: C
     assert codes(store, other) == (False, ["callbase_empty"])
 
 
-def progress(total: int, reached: int, next_due: datetime | None = None) -> CampaignProgress:
-    left = total - reached
-    counts = Counts(total=total, pending=left, in_progress=0, reached=reached, exhausted=0, excluded=0)
-    return CampaignProgress(counts=counts, dispositions={}, active_calls=0, next_due=next_due)
-
-
-def test_the_estimate_goes_by_the_pace_so_far_and_by_the_next_retry(store: Store, campaign: Campaign) -> None:
-    campaign = replace(campaign, started_at=NOW - timedelta(seconds=100))
-    assert estimate_eta_s(campaign, progress(10, 0), NOW) is None
-    assert estimate_eta_s(campaign, progress(10, 5), NOW) == 100
-    assert estimate_eta_s(campaign, progress(10, 10), NOW) == 0
-    assert estimate_eta_s(campaign, progress(10, 9, NOW + timedelta(seconds=300)), NOW) == 300
-    assert estimate_eta_s(replace(campaign, state=CampaignState.PAUSED), progress(10, 5), NOW) is None
-    assert estimate_eta_s(replace(campaign, state=CampaignState.FINISHED), progress(10, 5), NOW) == 0
-
-
 def test_a_finished_call_is_counted(store: Store, campaign: Campaign) -> None:
     record(store, NOW, claim(store, NOW, limit=1)[0], answered(NOW), DONE)
     assert store.campaigns.progress(campaign.key).counts.reached == 1
@@ -267,3 +261,47 @@ def test_a_finished_call_is_counted(store: Store, campaign: Campaign) -> None:
 def test_a_sound_whose_files_are_gone_is_the_reason(store: Store, campaign: Campaign) -> None:
     why = explain(store, campaign, NOW, sound_there=False)
     assert (why.dialing, [reason.code for reason in why.reasons]) == (False, ["sound_missing"])
+
+
+def test_waits_for_a_window_are_told_as_such(store: Store, campaign: Campaign) -> None:
+    store.queue.enqueue_due(NOW)
+    opens_at = NOW + timedelta(hours=9)
+    shut = {"open_zones": frozenset[str](), "zones_open_at": {"": opens_at, "Europe/Moscow": opens_at}}
+    request = ClaimRequest(campaign_key=campaign.key, trunk_key=campaign.trunk_keys[0], limit=10, **shut)  # type: ignore[arg-type]
+    assert store.queue.claim([request], "test", NOW, admit) == []
+    [reason] = explain(store, campaign, NOW).reasons
+    assert (reason.code, reason.until) == ("waiting_for_window", opens_at)
+    assert reason.message == "2 subscribers wait until their calling window opens."
+
+
+def test_who_waits_for_the_trunk_is_told_also_when_its_time_has_come(store: Store, campaign: Campaign) -> None:
+    first, second = claim(store, NOW)
+    step = replace(again(NOW), rule="trunk", counts_as_attempt=False, uses_budget=False)
+    for job in (first, second):
+        record(store, NOW, job, failed(NOW, Disposition.CONGESTION, 503), step)
+    why = explain(store, campaign, NOW)
+    [reason] = why.reasons
+    assert (why.dialing, reason.code) == (True, "waiting_for_trunk")
+    assert reason.message.startswith("2 subscribers wait for the trunk")
+    assert codes_later(store, campaign) == ["waiting_for_trunk"]
+
+
+def codes_later(store: Store, campaign: Campaign) -> list[str]:
+    return [reason.code for reason in explain(store, campaign, NOW + timedelta(hours=1)).reasons]
+
+
+def test_the_limit_that_holds_a_campaign_is_named_with_where_it_is_set(store: Store, campaign: Campaign) -> None:
+    def told(limit: CampaignLimit) -> str:
+        store.live.write_campaigns([CampaignStatus(campaign_key=campaign.key, limited_by=limit)])
+        [reason] = explain(store, store.campaigns.by_key(campaign.key), NOW).reasons
+        return reason.message
+
+    assert "10 of first, 10 of second" in told(CampaignLimit.TRUNK_CHANNELS)
+    assert "1 a second by first" in told(CampaignLimit.TRUNK_CPS)
+    assert told(CampaignLimit.TRUNK_CPS).endswith("The limit is cps of the trunk.")
+    store.campaigns.update(campaign.id, None, cps=2.5, max_channels=7)
+    assert (
+        told(CampaignLimit.CAMPAIGN_CPS) == "The campaign starts 2.5 calls a second. The limit is cps of the campaign."
+    )
+    assert "All 7 channels of the campaign" in told(CampaignLimit.CAMPAIGN_CHANNELS)
+    assert told(CampaignLimit.CAMPAIGN_CHANNELS).endswith("The limit is max_channels of the campaign.")

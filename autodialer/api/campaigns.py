@@ -22,6 +22,7 @@ from autodialer.api.context import Context, owned
 from autodialer.api.present import Json, identifier, page, time, values_of
 from autodialer.api.sounds import SoundFiles
 from autodialer.campaign.checks import transfer_number
+from autodialer.campaign.estimate import estimate_eta_s
 from autodialer.campaign.keys import check_change, check_keys
 from autodialer.errors import Conflict, Invalid
 from autodialer.model import DEFAULT_RETRY, Callbase, Campaign, RetryRule
@@ -58,8 +59,8 @@ class CampaignChange(Fields):
     """
 
     caller_id: str | None = None
-    max_channels: int = 0
-    cps: float = 0.0
+    max_channels: int | None = None
+    cps: float | None = None
     ring_timeout_s: float = 0.0
     max_call_s: float = 0.0
     lead_in_ms: int = 0
@@ -257,7 +258,7 @@ class Campaigns:
         return callbase
 
     def _present(self, campaign: Campaign, progress: CampaignProgress) -> Json:
-        return present_campaign(campaign, progress, report.estimate_eta_s(campaign, progress, self._clock.utcnow()))
+        return present_campaign(campaign, progress, estimate_eta_s(campaign, progress, self._clock.utcnow()))
 
 
 def present_retry(rules: Mapping[str, RetryRule]) -> Json:

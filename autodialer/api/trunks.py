@@ -188,6 +188,14 @@ class Trunks:
         self._context.record(caller, "trunks.check", trunk_id, number=checked)
         return dict(self._checks.run(trunk.key, checked))
 
+    def wake(self, caller: Caller, trunk_id: UUID) -> Json:
+        """Have the dialer end the trunk's rest and try it at once; a trunk that does not rest stays as it is."""
+        trunk = self._store.trunks.get(trunk_id, caller.owner_key)
+        with self._store.transaction():
+            self._store.commands.add("wake_trunk", trunk_key=trunk.key)
+            self._context.record(caller, "trunks.wake", trunk_id)
+        return self.read(caller, trunk_id)
+
     def _look_up(self, trunk: Trunk) -> None:
         look_up_in_time(lambda: find_provider(trunk, self._resolver))
 

@@ -1,7 +1,9 @@
 """The breaker: rests a trunk that cannot dial, so that a dead gateway does not burn a base of numbers."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 
 from autodialer.model import CallOutcome, Cause, Disposition
 
@@ -32,16 +34,49 @@ class BreakerState(StrEnum):
     PROBING = "probing"
 
 
-def is_trunk_side(outcome: CallOutcome) -> bool:
+class HowItEnded(Protocol):
+    """As much of a finished call as tells whose fault its end is; a row of the store has it too."""
+
+    @property
+    def disposition(self) -> str:
+        """A word of Disposition."""
+
+    @property
+    def cause(self) -> str | None:
+        """A word of Cause."""
+
+    @property
+    def sip_code(self) -> int | None:
+        """Of the final response."""
+
+    @property
+    def ringing_at(self) -> datetime | None:
+        """Of the first 18x."""
+
+    @property
+    def answered_at(self) -> datetime | None:
+        """Of the 2xx."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """A call that failed on the trunk's side: no phone rang."""
+
+    of_number: bool
+    """The trunk has put so many others through since that the number is to blame; congestion always has a rule."""
+
+
+def is_trunk_side(call: HowItEnded) -> bool:
     """Whether the trunk, not the callee, made the call fail. Busy and no answer never count."""
-    if outcome.disposition is Disposition.CONGESTION:
+    # By value: a row of the store has plain words.
+    if call.disposition == Disposition.CONGESTION:
         return True
-    if outcome.disposition is Disposition.NO_ANSWER:
-        return outcome.sip_code == REQUEST_TIMEOUT and outcome.ringing_at is None
-    if outcome.disposition is not Disposition.FAILED or outcome.answered_at is not None:
+    if call.disposition == Disposition.NO_ANSWER:
+        return call.sip_code == REQUEST_TIMEOUT and call.ringing_at is None
+    if call.disposition != Disposition.FAILED or call.answered_at is not None:
         return False
     trunk_causes = (Cause.AUTH_FAILED, Cause.FORBIDDEN, Cause.NO_RESPONSE, Cause.TRANSPORT_ERROR)
-    return outcome.cause in trunk_causes or outcome.sip_code == PAYMENT_REQUIRED
+    return call.cause in trunk_causes or call.sip_code == PAYMENT_REQUIRED
 
 
 def describe(outcome: CallOutcome) -> str:
@@ -81,6 +116,10 @@ class Breaker:
     """Calls that have neither rung nor ended -> when they started."""
     unheard: dict[object, float] = field(default_factory=dict)
     """Calls without any response yet -> when they started."""
+    got_through: int = 0
+    """Calls so far that reached a callee: they rang, or ended by the callee's doing."""
+    before_waking: set[object] = field(default_factory=set)
+    """Calls that left before the trunk was woken and say nothing of it as it is now."""
 
     def allowed(self, now: float) -> int | None:
         """Most calls that may start now: 0 while resting, 1 for the probe, None where the breaker sets no limit."""
@@ -109,6 +148,7 @@ class Breaker:
         """The call got through to the callee (18x or 2xx). Returns whether the state changed."""
         self.in_doubt.pop(call, None)
         self.heard(call)
+        self.got_through += 1
         if self.state is BreakerState.RESTING or (self.probe is not None and call != self.probe):
             return False
         return self._close()
@@ -118,12 +158,14 @@ class Breaker:
         self.in_doubt.pop(call, None)
         self.heard(call)
         is_probe = self.probe is not None and call == self.probe
-        if outcome.disposition is Disposition.CANCELLED:
+        if outcome.disposition is Disposition.CANCELLED or call in self.before_waking:
             self.forget(call)
             return False
+        is_fault = is_trunk_side(outcome)
+        self.got_through += not is_fault
         if self.state is not BreakerState.CLOSED and not is_probe:
             return False
-        if not is_trunk_side(outcome):
+        if not is_fault:
             return self._close()
         if is_probe:
             return self._rest(outcome, now, min(self.rest_s * 2, LONGEST_REST_S))
@@ -138,8 +180,22 @@ class Breaker:
         """The call ended by our own doing and says nothing of the trunk."""
         self.in_doubt.pop(call, None)
         self.heard(call)
+        self.before_waking.discard(call)
         if call == self.probe:
             self.probe = None
+
+    def wake(self) -> bool:
+        """The trunk may have been mended: its rest is over, and what it did before counts no more.
+
+        Returns whether the state changed.
+        """
+        self.before_waking |= self.in_doubt.keys()
+        self.in_doubt.clear()
+        self.unheard.clear()
+        changed = self._close()
+        # It has to prove itself, so that a mend that mended nothing costs no more than five calls.
+        self.proved = False
+        return changed
 
     def _rest(self, outcome: CallOutcome, now: float, rest_s: float) -> bool:
         self.state, self.probe, self.rest_s = BreakerState.RESTING, None, rest_s

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+UNLIMITED = 1_000_000
+"""More calls than any machine makes: what is allowed where there is no limit."""
+
 
 @dataclass(kw_only=True)
 class TokenBucket:
@@ -52,7 +55,8 @@ class TokenBucket:
 class Channels:
     """Simultaneous call slots of a trunk or a campaign, each held by a call, so that none is freed twice."""
 
-    limit: int
+    limit: int | None
+    """None: none of its own."""
 
     def __post_init__(self) -> None:
         self._held: set[object] = set()
@@ -65,7 +69,7 @@ class Channels:
     @property
     def free(self) -> int:
         """Slots left; 0 also when the limit was lowered below what is in use."""
-        return max(0, self.limit - len(self._held))
+        return UNLIMITED if self.limit is None else max(0, self.limit - len(self._held))
 
     def hold(self, call: object) -> None:
         """Give `call` a slot."""

@@ -1,8 +1,11 @@
 """The retry policy: from one call's outcome and the budgets used so far to what happens next. Pure."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
+from autodialer.campaign.admission import attempts_are_used_up, ended_state
+from autodialer.campaign.breaker import Fault
 from autodialer.model import (
     DEFAULT_RETRY,
     SECOND_NUMBER,
@@ -14,30 +17,42 @@ from autodialer.model import (
     RetryRule,
     SubscriberState,
 )
+from autodialer.model.admission import HUNG_UP, MAX_ATTEMPTS, SHORT, TRUNK
 
 NEVER_RETRIED = frozenset({Disposition.INVALID_NUMBER})
-SHORT = "short"
-"""The retry rule of an answered call that heard too little."""
 CANCELLED_DELAY_S = 5.0
 """A job that was cancelled by us waits this long before it may be claimed again."""
+TRUNK_DELAY_S = 30.0
+"""A job whose call failed by the trunk's fault waits this long: behind everybody who is due already, so that the next
+try of a trunk that rests goes to another number, and soon enough for a second trunk to take it over."""
 
 
 def decide_next(
-    campaign: Campaign, job: ClaimedJob, disposition: Disposition, *, played_s: float, answered: bool, now: datetime
+    campaign: Campaign,
+    job: ClaimedJob,
+    disposition: Disposition,
+    *,
+    played_s: float,
+    answered: bool,
+    now: datetime,
+    fault: Fault | None = None,
+    hung_up: bool = False,
 ) -> NextStep:
     """What becomes of `job` after a call that ended with `disposition`.
 
-    `answered` tells a call whose phone was picked up (2xx), `played_s` how much of the sound was sent.
-    The rule of the result names what decided: the retry rule used, `max_attempts`, `retries_used`, or the disposition.
+    `answered` tells a call whose phone was picked up (2xx), `played_s` how much of the sound was sent, `fault` one that
+    failed on the trunk's side, `hung_up` one that an operator ended. The rule of the result names what decided: the
+    retry rule used, `max_attempts`, `retries_used`, or the disposition.
     """
+    if hung_up and disposition in (Disposition.CANCELLED, Disposition.ANSWERED):
+        # The operator has seen this very call; to redial it by itself would undo what was asked for.
+        return _over(job, HUNG_UP, answered=answered)
     if disposition is Disposition.CANCELLED:
-        return NextStep(
-            job_state=JobState.QUEUED,
-            subscriber_state=SubscriberState.IN_PROGRESS,
-            not_before=now + timedelta(seconds=CANCELLED_DELAY_S),
-            rule="cancelled",
-            counts_as_attempt=False,
-        )
+        return _again(now, CANCELLED_DELAY_S, "cancelled", counts_as_attempt=False, uses_budget=False)
+    if fault is not None:
+        step = _after_fault(campaign, job, disposition, fault, now)
+        if step is not None:
+            return step
     if disposition is Disposition.ANSWERED and not _is_short(campaign, played_s):
         return NextStep(job_state=JobState.DONE, subscriber_state=SubscriberState.REACHED, rule="answered")
     if disposition in NEVER_RETRIED:
@@ -47,6 +62,21 @@ def decide_next(
         # by itself.
         return _over(job, "picked_up")
     return _retry(campaign, job, SHORT if disposition is Disposition.ANSWERED else disposition.value, now)
+
+
+def _after_fault(
+    campaign: Campaign, job: ClaimedJob, disposition: Disposition, fault: Fault, now: datetime
+) -> NextStep | None:
+    """No phone rang, so no attempt is used; None: the number itself is to blame, and its disposition decides."""
+    if not fault.of_number:
+        return _again(now, TRUNK_DELAY_S, TRUNK, counts_as_attempt=False, uses_budget=False)
+    if disposition is Disposition.CONGESTION:
+        rule = rule_for(campaign.retry, disposition.value)
+        if job.retries_used.get(disposition.value, 0) < rule.times:
+            return _again(now, rule.after_s, disposition.value, counts_as_attempt=False)
+        over = _over(job, "retries_used" if rule.times else disposition.value)
+        return replace(_to_second_number(job, now) or over, counts_as_attempt=False)
+    return None
 
 
 def rule_for(retry: Mapping[str, RetryRule], name: str) -> RetryRule:
@@ -60,25 +90,33 @@ def _retry(campaign: Campaign, job: ClaimedJob, name: str, now: datetime) -> Nex
     second = None if answered else _second_number(campaign, job, now)
     if job.retries_used.get(name, 0) >= rule.times:
         return second or _over(job, name if rule.times == 0 else "retries_used", answered=answered)
-    if job.attempt >= campaign.max_attempts:
-        return _over(job, "max_attempts", answered=answered)
-    if second is not None and job.attempt + 1 >= campaign.max_attempts:
+    if attempts_are_used_up(job.attempt, campaign.max_attempts):
+        return _over(job, MAX_ATTEMPTS, answered=answered)
+    if second is not None and attempts_are_used_up(job.attempt + 1, campaign.max_attempts):
         return second  # the last attempt is kept for it
+    return _again(now, rule.after_s, name)
+
+
+def _again(
+    now: datetime, after_s: float, rule: str, *, counts_as_attempt: bool = True, uses_budget: bool = True
+) -> NextStep:
     return NextStep(
         job_state=JobState.QUEUED,
         subscriber_state=SubscriberState.IN_PROGRESS,
-        not_before=now + timedelta(seconds=rule.after_s),
-        rule=name,
+        not_before=now + timedelta(seconds=after_s),
+        rule=rule,
+        counts_as_attempt=counts_as_attempt,
+        uses_budget=uses_budget,
     )
 
 
 def _second_number(campaign: Campaign, job: ClaimedJob, now: datetime) -> NextStep | None:
-    """The first attempt at the subscriber's second number; None when he has none, or no attempt is left."""
-    if job.second_number is None or job.attempt >= campaign.max_attempts:
-        return None
-    return NextStep(
-        job_state=JobState.QUEUED, subscriber_state=SubscriberState.IN_PROGRESS, not_before=now, rule=SECOND_NUMBER
-    )
+    """The first attempt at the subscriber's second number; None where there is none, or no attempt is left."""
+    return None if attempts_are_used_up(job.attempt, campaign.max_attempts) else _to_second_number(job, now)
+
+
+def _to_second_number(job: ClaimedJob, now: datetime) -> NextStep | None:
+    return None if job.second_number is None else _again(now, 0.0, SECOND_NUMBER)
 
 
 def _is_short(campaign: Campaign, played_s: float) -> bool:
@@ -86,7 +124,6 @@ def _is_short(campaign: Campaign, played_s: float) -> bool:
 
 
 def _over(job: ClaimedJob, rule: str, *, answered: bool = False) -> NextStep:
-    """No retry is left. Whoever answered, now or in an earlier attempt, was reached, however little he heard."""
-    reached = answered or SHORT in job.retries_used
-    state = SubscriberState.REACHED if reached else SubscriberState.EXHAUSTED
+    """No further attempt."""
+    state = ended_state(job.retries_used, answered=answered)
     return NextStep(job_state=JobState.DONE, subscriber_state=state, rule=rule)

@@ -2,11 +2,11 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from autodialer.campaign.breaker import Breaker
-from autodialer.campaign.pacing import Channels, TokenBucket
+from autodialer.campaign.breaker import TRIP_AFTER, Breaker, Fault, is_trunk_side
+from autodialer.campaign.pacing import UNLIMITED, Channels, TokenBucket
 from autodialer.campaign.turns import Turns
 from autodialer.model import (
     CallOutcome,
@@ -15,6 +15,7 @@ from autodialer.model import (
     CampaignStatus,
     ClaimedJob,
     ClaimRequest,
+    Disposition,
     Trunk,
     TrunkStatus,
 )
@@ -35,29 +36,50 @@ class Allowance:
 class Pace:
     """Limits of one trunk or one campaign, with what is in use of them."""
 
-    bucket: TokenBucket
+    bucket: TokenBucket | None
+    """None: a campaign without a rate of its own."""
     channels: Channels
 
     @classmethod
     def of(cls, limits: Trunk | Campaign) -> "Pace":
         """The pace that a trunk or a campaign sets."""
-        return cls(bucket=TokenBucket(cps=limits.cps), channels=Channels(limit=limits.max_channels))
+        bucket = TokenBucket(cps=limits.cps) if limits.cps is not None else None
+        return cls(bucket=bucket, channels=Channels(limit=limits.max_channels))
 
     def update(self, limits: Trunk | Campaign) -> None:
         """Take over changed limits; calls in progress keep their channels."""
-        if self.bucket.cps != limits.cps:
+        if limits.cps is None or self.bucket is None:
+            self.bucket = TokenBucket(cps=limits.cps) if limits.cps is not None else None
+        elif self.bucket.cps != limits.cps:
             self.bucket.set_rate(limits.cps)
         self.channels.limit = limits.max_channels
 
     def allowed(self, now: float, *, channels: CampaignLimit, cps: CampaignLimit) -> Allowance:
         """Calls that may start now; `channels` and `cps` are the names of the two limits."""
-        tokens, free = self.bucket.available(now), self.channels.free
+        tokens = self.bucket.available(now) if self.bucket is not None else UNLIMITED
+        free = self.channels.free
         return Allowance(calls=free, limit=channels) if free <= tokens else Allowance(calls=tokens, limit=cps)
 
     def start(self, call: object) -> None:
         """A call starts: one token, one channel."""
-        self.bucket.take(1)
+        if self.bucket is not None:
+            self.bucket.take(1)
         self.channels.hold(call)
+
+    @property
+    def wait_s(self) -> float:
+        """Seconds until its rate lets one call start."""
+        return self.bucket.wait_s() if self.bucket is not None else 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """What the end of a call says of its trunk."""
+
+    trunk_changed: bool
+    """Whether the trunk's state changed."""
+    fault: Fault | None
+    """None: the call did not fail on the trunk's side."""
 
 
 class Scheduler:
@@ -75,6 +97,10 @@ class Scheduler:
         """Of each trunk."""
         self._met: dict[int, Counter[CampaignLimit]] = {}
         """Campaign -> what kept it from starting more calls since `campaign_statuses` was asked last."""
+        self._faults: dict[tuple[int, int, int], int] = {}
+        """(trunk, campaign, subscriber) whose last call failed on the trunk's side -> calls that had got through."""
+        self._trunks: dict[int, Trunk] = {}
+        """As they were seen last."""
 
     def update(self, campaigns: Sequence[Campaign], trunks: Mapping[int, Trunk], now: float) -> None:
         """Take over the campaigns that run now and the present limits."""
@@ -83,12 +109,22 @@ class Scheduler:
             self._met.pop(gone, None)
             for turns in self._turns.values():
                 turns.forget(gone)
+            self._faults = {person: count for person, count in self._faults.items() if person[1] != gone}
         self._campaigns = running
         _update_paces(self._campaign_paces, campaigns, now)
         _update_paces(self._trunk_paces, trunks.values(), now)
-        for key in trunks:
+        for key, trunk in trunks.items():
             self._breakers.setdefault(key, Breaker())
             self._turns.setdefault(key, Turns())
+            before = self._trunks.get(key, trunk)
+            if _ways(before) != _ways(trunk):
+                self.wake(key)
+            self._trunks[key] = trunk
+
+    def wake(self, trunk_key: int) -> bool:
+        """The trunk may have been mended: its rest ends at once. Returns whether that changed its state."""
+        breaker = self._breakers.get(trunk_key)
+        return breaker.wake() if breaker is not None else False
 
     def requests(
         self, now: float, usable: Mapping[int, int], *, skip: Collection[int] = frozenset()
@@ -140,10 +176,22 @@ class Scheduler:
         """The call got through to the callee. Returns whether the trunk's state changed."""
         return self._breakers[job.trunk_key].rang(job.call_id)
 
-    def ended(self, job: ClaimedJob, outcome: CallOutcome, now: float) -> bool:
-        """The call is over: its channels are free. Returns whether the trunk's state changed."""
+    def ended(self, job: ClaimedJob, outcome: CallOutcome, now: float) -> Ended:
+        """The call is over: its channels are free."""
         self._release(job)
-        return self._breakers[job.trunk_key].ended(job.call_id, outcome, now)
+        breaker = self._breakers[job.trunk_key]
+        changed = breaker.ended(job.call_id, outcome, now)
+        person = (job.trunk_key, job.campaign_key, job.subscriber_key)
+        before = self._faults.pop(person, None)
+        if not is_trunk_side(outcome):
+            return Ended(trunk_changed=changed, fault=None)
+        # Fewer may have got through between two outages.
+        works_for_others = before is not None and breaker.got_through - before >= TRIP_AFTER
+        # A number that was found to blame stays so: its retries may come when there is nobody else to call.
+        self._faults[person] = breaker.got_through - (TRIP_AFTER if works_for_others else 0)
+        # A trunk that is full now and then answers 5xx without being broken; the retry rule is made for that.
+        is_congested = outcome.disposition is Disposition.CONGESTION
+        return Ended(trunk_changed=changed, fault=Fault(of_number=works_for_others or is_congested))
 
     def unstarted(self, job: ClaimedJob) -> None:
         """The call could not leave after all: nothing is in the air and nothing is learnt of the trunk."""
@@ -178,12 +226,12 @@ class Scheduler:
         """When a slow rate lets the next call start; None where that is soon, or not a question of time."""
         wait_s = 0.0
         if limit is CampaignLimit.CAMPAIGN_CPS:
-            wait_s = self._campaign_paces[key].bucket.wait_s()
+            wait_s = self._campaign_paces[key].wait_s
         elif limit is CampaignLimit.TRUNK_CPS:
             paces = [
                 self._trunk_paces[trunk] for trunk in self._campaigns[key].trunk_keys if trunk in self._trunk_paces
             ]
-            wait_s = min((pace.bucket.wait_s() for pace in paces), default=0.0)
+            wait_s = min((pace.wait_s for pace in paces), default=0.0)
         return utcnow + timedelta(seconds=wait_s) if wait_s >= WORTH_TELLING_S else None
 
     def _usable_trunks(self, campaign: Campaign, usable: Mapping[int, int]) -> list[int]:
@@ -214,6 +262,15 @@ class Scheduler:
         return [pace for pace in paces if pace]
 
 
+LIMITS_AND_NAMES = {"name": "", "max_channels": 1, "cps": 1.0, "price_per_min": None}
+"""What mends no trunk when it is changed."""
+
+
+def _ways(trunk: Trunk) -> Trunk:
+    """The settings by which calls get to the provider, to be compared."""
+    return replace(trunk, **LIMITS_AND_NAMES)  # type: ignore[arg-type]
+
+
 def _update_paces(paces: dict[int, Pace], limits: Iterable[Trunk | Campaign], now: float) -> None:
     """Keep the paces of what is listed, still has calls, or has called lately; forget the others.
 
@@ -227,5 +284,5 @@ def _update_paces(paces: dict[int, Pace], limits: Iterable[Trunk | Campaign], no
             paces[key] = Pace.of(limit)
     unlisted = [(key, pace) for key, pace in paces.items() if key not in listed]
     for key, pace in unlisted:
-        if not pace.channels.in_use and pace.bucket.is_as_new(now):
+        if not pace.channels.in_use and (pace.bucket is None or pace.bucket.is_as_new(now)):
             del paces[key]

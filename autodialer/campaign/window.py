@@ -70,6 +70,30 @@ class Window:
             moment = self.closes_at(moment, zone)
         return None
 
+    def open_s(self, since: datetime, until: datetime, zone: ZoneInfo) -> float:
+        """For how many seconds between two moments it is open."""
+        total, moment = 0.0, self.opens_at(since, zone)
+        while moment is not None and moment < until:
+            closes_at = self.closes_at(moment, zone)
+            if closes_at is None or closes_at >= until:
+                return total + (until - moment).total_seconds()
+            total += (closes_at - moment).total_seconds()
+            moment = self.opens_at(closes_at, zone)
+        return total
+
+    def after_open_s(self, since: datetime, span_s: float, zone: ZoneInfo) -> datetime | None:
+        """The moment by which it has been open for so many seconds; None: not within the look-ahead."""
+        moment = self.opens_at(since, zone)
+        for _ in range(LOOK_AHEAD_DAYS):
+            if moment is None:
+                return None
+            closes_at = self.closes_at(moment, zone)
+            if closes_at is None or (closes_at - moment).total_seconds() >= span_s:
+                return moment + timedelta(seconds=span_s)
+            span_s -= (closes_at - moment).total_seconds()
+            moment = self.opens_at(closes_at, zone)
+        return None
+
     def _starts_on(self, day: date) -> bool:
         return day.weekday() in self.days and day not in self.holidays
 

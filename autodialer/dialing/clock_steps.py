@@ -1,13 +1,14 @@
 """The machine's clock was set while the dialer ran: numbers that wait for their retry wait as long as they were to.
 
-What a window, a start or a record says is wall time and follows the clock; pacing, breakers and the timers of calls are
-monotonic and never notice.
+What a window, a cap, a start or a record says is wall time and follows the clock; pacing, breakers and the timers of
+calls are monotonic and never notice. A machine that slept is the same: its monotonic clock stood still.
 """
 
 import logging
 from datetime import timedelta
 
 from autodialer.clock import Clock
+from autodialer.dialing.chores import Chores
 from autodialer.store import Store
 
 logger = logging.getLogger(__name__)
@@ -21,8 +22,10 @@ LONGEST_S = 86_400.0
 class ClockSteps:
     """Notices steps, however often it is asked."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, chores: Chores) -> None:
         self._store = store
+        self._chores = chores
+        self._steps = 0
         self._clock = clock
         self._offset_s = self._read()
 
@@ -35,6 +38,8 @@ class ClockSteps:
         step_s = offset_s - self._offset_s
         if abs(step_s) >= SLEWED_S:
             if abs(step_s) <= LONGEST_S:
-                self._store.queue.postpone_waiting(timedelta(seconds=step_s))
+                postponement = self._store.queue.postpone(timedelta(seconds=step_s))
+                self._steps += 1
+                self._chores.want(f"moving what waits, {self._steps}", postponement.move_some)
             logger.warning("the clock was set %s by %.0f s", "forward" if step_s > 0 else "back", abs(step_s))
         self._offset_s = offset_s

@@ -1,12 +1,12 @@
 """What the API asks of the dialer."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from uuid import UUID
 
 from autodialer.campaign.numbers import dial_string
 from autodialer.dialing.digits import send_digits
-from autodialer.model import ClaimedJob, Command
+from autodialer.model import CheckResult, CheckStage, ClaimedJob, Command
 from autodialer.phone.checks import TrunkChecks
 from autodialer.phone.pool import PhonePool
 from autodialer.store import Store
@@ -15,26 +15,58 @@ from autodialer.store import Store
 class Commands:
     """Carries commands out."""
 
-    def __init__(self, store: Store, phones: PhonePool, checks: TrunkChecks) -> None:
+    def __init__(
+        self, store: Store, phones: PhonePool, checks: TrunkChecks, wake_trunk: Callable[[int], object]
+    ) -> None:
+        """`wake_trunk` ends the rest of the trunk with a key."""
         self._store = store
         self._phones = phones
         self._checks = checks
+        self._wake_trunk = wake_trunk
+        self._obeyed: set[int] = set()
+        """Keys of commands that are carried out and that the database does not know to be."""
+        self._hung_up: set[UUID] = set()
+        """Calls under way that an operator has hung up, each by a command of its own."""
 
-    def obey_new(self, live: Iterable[ClaimedJob]) -> None:
-        """Those that have come, with the calls under way. Raises Unavailable."""
-        for command in self._store.commands.take_new():
-            self._obey(command, live)
+    def has_hung_up(self, call_id: UUID) -> bool:
+        """Whether an operator has hung up this very call, which is over; asked once."""
+        found = call_id in self._hung_up
+        self._hung_up.discard(call_id)
+        return found
 
-    def _obey(self, command: Command, live: Iterable[ClaimedJob]) -> None:
+    def obey_new(self, live: Sequence[ClaimedJob]) -> None:
+        """Those that have come, with the calls under way. Raises Unavailable.
+
+        One is taken when it is obeyed, so that a database that refuses in between loses none; and none is obeyed twice
+        because the database did not take note: digits would be sent twice.
+        """
+        self._hung_up &= {job.call_id for job in live}
+        try:
+            for command in self._store.commands.new():
+                if command.key not in self._obeyed:
+                    self._obey(command, live)
+                    self._obeyed.add(command.key)
+        finally:
+            # Also what came before the one that failed.
+            if self._obeyed:
+                self._store.commands.take(sorted(self._obeyed))
+                self._obeyed.clear()
+
+    def _obey(self, command: Command, live: Sequence[ClaimedJob]) -> None:
         if command.kind == "check_trunk" and command.call_id is not None:
             self._check_trunk(command.call_id)
         elif command.kind == "trace_call" and command.call_id is not None:
             self._phones.show_trace(command.call_id)
         elif command.kind == "send_digits":
             send_digits(self._store, self._phones, command)
+        elif command.kind == "wake_trunk" and command.trunk_key is not None:
+            self._wake_trunk(command.trunk_key)
         for job in live:
             of_campaign = command.kind == "hangup_campaign" and job.campaign_key == command.campaign_key
-            if of_campaign or (command.kind == "hangup_call" and job.call_id == command.call_id):
+            of_call = command.kind == "hangup_call" and job.call_id == command.call_id
+            if of_call:
+                self._hung_up.add(job.call_id)
+            if of_campaign or of_call:
                 self._phones.hang_up(job.call_id)
 
     def _check_trunk(self, check_id: UUID) -> None:
@@ -42,5 +74,14 @@ class Commands:
         if asked is None:
             return
         trunk = self._store.trunks.by_key(asked.trunk_key)
+        if trunk.problem is not None:
+            self._store.checks.record(check_id, asdict(_unusable(trunk.problem)))
+            return
         number = dial_string(asked.number, trunk.number_format) if asked.number else None
         self._checks.start(trunk, number, lambda result: self._store.checks.record(check_id, asdict(result)))
+
+
+def _unusable(problem: str) -> CheckResult:
+    return CheckResult(
+        ok=False, stage=CheckStage.DNS, sip_code=None, reason=None, verdict=problem, public_address=None, rtt_ms=None
+    )

@@ -136,7 +136,9 @@ class NextStep:
     rule: str
     """The retry rule that made the next attempt or ended them: `busy`, `max_attempts`, `reached`, ..."""
     counts_as_attempt: bool = True
-    """False for `cancelled`: the call is recorded and the budget of attempts stays."""
+    """False: the call is recorded and `max_attempts` has not come nearer (`cancelled`, the trunk's fault)."""
+    uses_budget: bool = True
+    """Whether the next attempt uses up one of those that `rule` allows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,8 +176,10 @@ class Command:
 
     key: int
     kind: str
-    """hangup_campaign, hangup_call, trace_call, send_digits or check_trunk (then `call_id` is the check's id)."""
+    """hangup_campaign, hangup_call, trace_call, send_digits, wake_trunk (end the rest of the trunk `trunk_key`) or
+    check_trunk (then `call_id` is the check's id)."""
     campaign_key: int | None = None
+    trunk_key: int | None = None
     call_id: UUID | None = None
     digits: str | None = None
     """To be sent."""

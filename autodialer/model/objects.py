@@ -74,6 +74,8 @@ class Trunk:
     """host or host:port asked under which addresses we are seen outside; None: the provider's word has to do."""
     hidden: bool = False
     """True for a trunk made by the prototype's sample call, which no list shows."""
+    problem: str | None = None
+    """Why it cannot be used as it is stored, a sentence for a person; None: it can. Never written."""
     created_at: datetime
 
 
@@ -188,8 +190,10 @@ class Campaign:
     callbase_id: UUID
     caller_id: str | None
     """Overrides the trunk's."""
-    max_channels: int
-    cps: float
+    max_channels: int | None
+    """Most simultaneous calls; None: as many as its trunks allow."""
+    cps: float | None
+    """Most new calls a second; None: as many as its trunks allow."""
     ring_timeout_s: float
     max_call_s: float
     lead_in_ms: int

@@ -103,7 +103,8 @@ JOB_TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
 SUBSCRIBER_TRANSITIONS: Mapping[SubscriberState, frozenset[SubscriberState]] = {
     SubscriberState.PENDING: frozenset({SubscriberState.IN_PROGRESS, SubscriberState.EXCLUDED}),
     SubscriberState.IN_PROGRESS: frozenset(
-        {SubscriberState.REACHED, SubscriberState.EXHAUSTED, SubscriberState.EXCLUDED}
+        # Back to pending where the call was claimed and its INVITE never left.
+        {SubscriberState.PENDING, SubscriberState.REACHED, SubscriberState.EXHAUSTED, SubscriberState.EXCLUDED}
     ),
     SubscriberState.REACHED: frozenset(),
     SubscriberState.EXHAUSTED: frozenset(),

@@ -10,6 +10,8 @@ from autodialer.phone.keys import PressedKeys
 from autodialer.sip.events import CallAnswered, CallEnded, CallFailed, FailureKind
 from autodialer.sip.sdp import UnusableAnswer
 
+NO_CHANNEL = (34, 44)
+"""Q.850 causes of a gateway whose channels are all taken: no circuit available, the requested one not available."""
 FRAME_S = 0.02
 """One RTP packet of G.711 at a ptime of 20 ms."""
 
@@ -44,6 +46,8 @@ def make_outcome(
     `stats` is None where no RTP session was, or where its figures are lost.
     """
     disposition, cause, message = _judge(event, unusable, media_died=media_died)
+    if disposition is Disposition.CONGESTION and event.reason_cause in NO_CHANNEL:
+        cause = Cause.TRUNK_LIMIT
     pressed = keys.times(times.answered) if times.answered is not None else ()
     failed = event if isinstance(event, CallFailed) else None
     played_s = min(stats.played_frames * FRAME_S, sound_s) if stats else 0.0

@@ -31,9 +31,10 @@ def replying(store: Store, reply: str) -> Iterator[list[Command]]:
 
     def look() -> None:
         while not over.wait(0.01):
-            for command in store.commands.take_new():
+            for command in store.commands.new():
                 taken.append(command)
                 store.commands.reply(command.key, reply)
+                store.commands.take([command.key])
 
     dialer = threading.Thread(target=look)
     dialer.start()
@@ -69,14 +70,14 @@ def test_what_the_dialer_refuses_is_409_in_its_words(anna: Client, call: str, st
 def test_what_is_no_key_is_422_and_names_the_field(anna: Client, call: str, store: Store, digits: str) -> None:
     answer = anna.post(call, json={"digits": digits})
     assert (answer.status, answer.fields) == (422, ["digits"])
-    assert store.commands.take_new() == []
+    assert store.commands.new() == []
 
 
 def test_without_a_dialer_or_its_word_it_is_503(
     anna: Client, call: str, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert anna.post(call, json={"digits": "1"}).status == 503
-    assert store.commands.take_new() == []
+    assert store.commands.new() == []
     monkeypatch.setattr(call_digits, "PATIENCE_S", 0.05)
     store.live.heartbeat("test", 1)
     assert anna.post(call, json={"digits": "1"}).status == 503

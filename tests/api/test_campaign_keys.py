@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from autodialer.campaign.admission import admit
 from autodialer.model import JobResult, KeyAction, KeyEffect, KeyResult
 from autodialer.store import Store
 from tests.web.client import Client
@@ -97,7 +98,7 @@ def test_what_keys_did_stands_in_the_call_the_report_and_the_table(
     for job in (first, second, third):
         outcome = answered(clock.now)
         done = JobResult(job=job, outcome=outcome, next_step=DONE, key_results=pressed[job.call_id])
-        store.queue.record([done], clock.now)
+        store.queue.record([done], clock.now, admit)
     call = anna.get(f"/srv1/calls/{second.call_id}").json()
     assert call["key_results"] == [
         {"digit": "1", "action": "confirm", "at_s": 2.5, "effect": "done", "code": None},
@@ -124,7 +125,9 @@ def test_an_erased_person_s_keys_are_gone_and_stay_in_the_statistics(
     (job, *_) = claim(store, clock.now)
     pressed = (result("1", KeyAction.CONFIRM, KeyEffect.DONE),)
     store.queue.record(
-        [JobResult(job=job, outcome=answered(clock.now, digits="1"), next_step=DONE, key_results=pressed)], clock.now
+        [JobResult(job=job, outcome=answered(clock.now, digits="1"), next_step=DONE, key_results=pressed)],
+        clock.now,
+        admit,
     )
     call = anna.get(f"/srv1/calls/{job.call_id}").json()
     assert anna.post(f"/srv1/subscribers/{call['subscriber_id']}/erase").status == 200

@@ -23,7 +23,7 @@ def test_a_campaign_is_a_draft_with_the_defaults_that_are_promised(objects: dict
     campaign = objects["campaign"]
     assert campaign["state"] == "draft"
     assert (campaign["max_attempts"], campaign["ring_timeout_s"], campaign["max_call_s"]) == (3, 40, 600)
-    assert (campaign["max_channels"], campaign["cps"], campaign["lead_in_ms"]) == (10, 1, 0)
+    assert (campaign["max_channels"], campaign["cps"], campaign["lead_in_ms"]) == (None, None, 0)
     assert campaign["retry"]["busy"] == {"after_s": 300, "times": 3}
     assert campaign["counts"] == {
         "total": 3,
@@ -130,7 +130,7 @@ def test_a_campaign_runs_pauses_resumes_and_stops(anna: Client, objects: dict[st
 def test_a_stop_with_hang_up_asks_the_dialer(anna: Client, objects: dict[str, Any], store: Store) -> None:
     anna.post(path_of(objects, "/start"))
     assert anna.post(path_of(objects, "/stop"), json={"hangup": True}).status == 200
-    assert [command.kind for command in store.commands.take_new()] == ["hangup_campaign"]
+    assert [command.kind for command in store.commands.new()] == ["hangup_campaign"]
 
 
 def test_the_limits_of_a_campaign_can_be_changed(anna: Client, objects: dict[str, Any]) -> None:
@@ -214,7 +214,7 @@ def test_a_live_call_can_be_hung_up_and_a_finished_one_not(
     anna.post(path_of(objects, "/start"))
     job = claim(store, clock.now)[0]
     assert anna.post(f"/srv1/calls/{job.call_id}/hangup").status == 202
-    [command] = store.commands.take_new()
+    [command] = store.commands.new()
     assert (command.kind, command.call_id) == ("hangup_call", job.call_id)
     record(store, clock.now, job, answered(clock.now), DONE)
     assert anna.post(f"/srv1/calls/{job.call_id}/hangup").status == 409

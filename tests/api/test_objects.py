@@ -456,3 +456,15 @@ def test_a_subscriber_has_a_second_number_and_a_bad_one_is_named(anna: Client) -
     refused = anna.post(path, json={"number": "+79161234570", "second_number": "112"})
     assert refused.status == 422
     assert refused.json()["details"][0]["field"] == "second_number"
+
+
+def test_a_trunk_is_woken_by_the_dialer_and_the_audit_says_so(
+    anna: Client, boris: Client, admin: Client, store: Store
+) -> None:
+    trunk = anna.post("/srv1/trunks", json=TRUNK).json()
+    assert boris.post(f"/srv1/trunks/{trunk['id']}/wake").status == 404
+    answer = anna.post(f"/srv1/trunks/{trunk['id']}/wake")
+    assert (answer.status, answer.json()) == (202, trunk)
+    [command] = store.commands.new()
+    assert (command.kind, command.trunk_key) == ("wake_trunk", store.trunks.page(None)[0][0].key)
+    assert admin.get("/srv1/audit").json()["items"][0]["action"] == "trunks.wake"

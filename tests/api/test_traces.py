@@ -82,7 +82,7 @@ def test_a_call_under_way_asks_the_dialer_and_shows_what_was_kept_when_it_is_sil
     keep(store, job.call_id)
     store.live.heartbeat("test", 1)
     assert anna.get(f"/srv1/calls/{job.call_id}/trace").status == 200
-    assert [(each.kind, each.call_id) for each in store.commands.take_new()] == [("trace_call", job.call_id)]
+    assert [(each.kind, each.call_id) for each in store.commands.new()] == [("trace_call", job.call_id)]
 
 
 def test_the_console_prints_the_same_without_a_login(

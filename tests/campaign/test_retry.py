@@ -1,10 +1,12 @@
 """The retry policy: what follows from each disposition, and budgets that never stack."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from autodialer.campaign.retry import decide_next
+from autodialer.campaign.breaker import Fault
+from autodialer.campaign.retry import TRUNK_DELAY_S, decide_next
 from autodialer.model import DEFAULT_RETRY, Disposition, JobState, NextStep, RetryRule, SubscriberState
 from tests.campaign.factories import NOW, campaign, job
 
@@ -117,3 +119,59 @@ def test_who_picked_the_phone_up_is_not_called_at_the_second_number(disposition:
     rules = campaign(min_played_s=5, retry={"short": RetryRule(after_s=1, times=0)})
     step = decide_next(rules, job(second_number="+7"), disposition, played_s=1, answered=answered, now=NOW)
     assert step.job_state is JobState.DONE
+
+
+def after_fault(
+    disposition: Disposition, *, of_number: bool, second_number: str | None = None, **job_: Any
+) -> NextStep:
+    made = job(second_number=second_number, **job_)
+    fault = Fault(of_number=of_number)
+    return decide_next(campaign(), made, disposition, played_s=0, answered=False, now=NOW, fault=fault)
+
+
+@pytest.mark.parametrize("disposition", [Disposition.FAILED, Disposition.NO_ANSWER])
+def test_the_trunks_fault_costs_neither_an_attempt_nor_a_retry_however_often(disposition: Disposition) -> None:
+    used = {"failed": 5, "congestion": 5, "no_answer": 2}
+    step = after_fault(disposition, of_number=False, attempt=3, retries_used=used)
+    assert (step.job_state, step.rule) == (JobState.QUEUED, "trunk")
+    assert not step.counts_as_attempt and not step.uses_budget
+    assert step.not_before == NOW + timedelta(seconds=TRUNK_DELAY_S)
+
+
+def test_congestion_has_a_budget_of_its_own_beside_the_attempts() -> None:
+    for used in range(5):
+        step = after_fault(Disposition.CONGESTION, of_number=True, attempt=3, retries_used={"congestion": used})
+        assert (step.rule, step.counts_as_attempt, step.uses_budget) == ("congestion", False, True), used
+    over = after_fault(Disposition.CONGESTION, of_number=True, attempt=1, retries_used={"congestion": 5})
+    assert (over.job_state, over.rule, over.counts_as_attempt) == (JobState.DONE, "retries_used", False)
+
+
+def test_after_congestion_the_second_number_is_called_although_no_attempt_was_used() -> None:
+    used = {"congestion": 5}
+    step = after_fault(Disposition.CONGESTION, of_number=True, attempt=3, retries_used=used, second_number="+7")
+    assert (step.rule, step.counts_as_attempt, step.uses_budget) == ("second_number", False, True)
+
+
+def test_a_number_that_the_trunk_refuses_while_it_puts_others_through_is_judged_by_its_disposition() -> None:
+    over = after_fault(Disposition.FAILED, of_number=True, attempt=1)
+    assert (over.job_state, over.rule, over.counts_as_attempt) == (JobState.DONE, "failed", True)
+    later = after_fault(Disposition.NO_ANSWER, of_number=True, attempt=1)
+    assert (later.job_state, later.rule, later.counts_as_attempt) == (JobState.QUEUED, "no_answer", True)
+
+
+@pytest.mark.parametrize(
+    ("disposition", "answered", "state"),
+    [(Disposition.CANCELLED, False, SubscriberState.EXHAUSTED), (Disposition.ANSWERED, True, SubscriberState.REACHED)],
+)
+def test_a_call_that_an_operator_hung_up_is_an_attempt_and_the_last_one(
+    disposition: Disposition, answered: bool, state: SubscriberState
+) -> None:
+    rules = campaign(min_played_s=5, retry={"short": RetryRule(after_s=1, times=3)})
+    step = decide_next(rules, job(), disposition, played_s=1, answered=answered, now=NOW, hung_up=True)
+    assert (step.job_state, step.subscriber_state, step.rule) == (JobState.DONE, state, "hung_up")
+    assert step.counts_as_attempt
+
+
+def test_a_busy_callee_stays_busy_although_an_operator_hung_up_at_the_same_moment() -> None:
+    step = decide_next(campaign(), job(), Disposition.BUSY, played_s=0, answered=False, now=NOW, hung_up=True)
+    assert step.rule == "busy"

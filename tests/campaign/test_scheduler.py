@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from autodialer.campaign.scheduler import Scheduler
-from autodialer.model import Campaign, CampaignLimit, Cause, ClaimRequest, Disposition, Trunk
+from autodialer.campaign.scheduler import Ended, Scheduler
+from autodialer.model import CallOutcome, Campaign, CampaignLimit, Cause, ClaimRequest, Disposition, Trunk
 from tests.campaign.factories import NOW, campaign, job, outcome
 
 
@@ -191,3 +191,92 @@ def test_pausing_and_resuming_brings_no_call_ahead_of_the_rate() -> None:
     plan.update([], {}, 3.0)
     plan.update([slow], {1: trunk(cps=0.2)}, 5.1)
     assert plan.requests(5.1, {1: 250}) != []
+
+
+REFUSED = outcome(Disposition.FAILED, cause=Cause.FORBIDDEN, sip_code=403)
+FULL = outcome(Disposition.CONGESTION, sip_code=503)
+
+
+def end(plan: Scheduler, number: int, how: CallOutcome, *, subscriber: int) -> Ended:
+    made = replace(call(number), subscriber_key=subscriber)
+    plan.started(made, 0.0)
+    return plan.ended(made, how, 0.0)
+
+
+def is_of_number(ended: Ended) -> bool:
+    assert ended.fault is not None
+    return ended.fault.of_number
+
+
+def test_a_refusal_is_the_trunks_fault_until_five_others_have_got_through_since_the_last_one() -> None:
+    plan = scheduler([campaign()], trunk())
+    assert not is_of_number(end(plan, 1, REFUSED, subscriber=1))
+    assert not is_of_number(end(plan, 2, REFUSED, subscriber=1)), "nobody else has got through"
+    for number in range(3, 7):
+        assert end(plan, number, outcome(Disposition.BUSY), subscriber=number).fault is None
+    assert not is_of_number(end(plan, 8, REFUSED, subscriber=1)), "four may have been between two outages"
+    for number in range(9, 14):
+        end(plan, number, outcome(Disposition.BUSY), subscriber=number)
+    assert is_of_number(end(plan, 15, REFUSED, subscriber=1))
+
+
+def test_congestion_always_has_its_own_budget() -> None:
+    plan = scheduler([campaign()], trunk())
+    assert [is_of_number(end(plan, number, FULL, subscriber=1)) for number in range(1, 9)] == [True] * 8
+
+
+def test_a_change_that_may_mend_a_trunk_ends_its_rest_and_others_do_not() -> None:
+    plan, present = scheduler([campaign()], trunk()), trunk()
+    end(plan, 1, outcome(Disposition.FAILED, cause=Cause.AUTH_FAILED, sip_code=401), subscriber=1)
+    assert plan.requests(1.0, {1: 250}) == []
+    for change in ({"max_channels": 20}, {"cps": 50.0}, {"name": "new"}, {"price_per_min": 1.0}):
+        present = replace(present, **change)  # type: ignore[arg-type]
+        plan.update([campaign()], {1: present}, 1.0)
+        assert plan.requests(1.0, {1: 250}) == [], change
+    plan.update([campaign()], {1: replace(present, password="right")}, 1.0)
+    assert len(plan.requests(2.0, {1: 250})) == 1
+    [status] = plan.statuses(2.0, NOW)
+    assert (status.breaker_state, status.breaker_cause) == ("closed", None)
+
+
+def test_a_call_that_left_before_the_trunk_was_woken_says_nothing_of_it() -> None:
+    plan = scheduler([campaign(max_channels=20, cps=100.0)], trunk())
+    old = call(1)
+    plan.started(old, 0.0)
+    plan.wake(1)
+    auth_failed = outcome(Disposition.FAILED, cause=Cause.AUTH_FAILED, sip_code=401)
+    assert plan.ended(old, auth_failed, 1.0).trunk_changed is False
+    [status] = plan.statuses(1.0, NOW)
+    assert status.breaker_state == "closed"
+
+
+def test_a_woken_trunk_has_to_prove_itself() -> None:
+    plan = scheduler([campaign(max_channels=99, cps=1000.0)], trunk(max_channels=99, cps=1000.0))
+    end(plan, 1, outcome(Disposition.BUSY), subscriber=1)
+    plan.requests(0.0, {1: 250})
+    assert sum(request.limit for request in plan.requests(9.0, {1: 250})) > 5
+    plan.wake(1)
+    assert sum(request.limit for request in plan.requests(9.0, {1: 250})) == 5
+
+
+def test_a_campaign_without_limits_takes_what_its_trunks_allow_and_they_are_named() -> None:
+    plan = scheduler([campaign(cps=None, max_channels=None)], trunk(cps=20.0, max_channels=3))
+    plan.requests(0.0, {1: 250})
+    [request] = plan.requests(0.1, {1: 250})
+    assert request.limit == 3
+    for number in range(3):
+        plan.started(call(number), 0.1)
+    assert plan.requests(9.0, {1: 250}) == []
+    plan.campaign_statuses(NOW)
+    plan.requests(9.0, {1: 250})
+    [status] = plan.campaign_statuses(NOW)
+    assert status.limited_by is CampaignLimit.TRUNK_CHANNELS
+
+
+def test_limits_may_be_set_and_taken_away_while_it_runs() -> None:
+    plan = scheduler([campaign(cps=None, max_channels=None)], trunk(cps=1000.0, max_channels=50))
+    plan.requests(0.0, {1: 250})
+    plan.update([campaign(cps=2.0, max_channels=5)], {1: trunk(cps=1000.0, max_channels=50)}, 1.0)
+    assert plan.requests(1.0, {1: 250})[0].limit == 1
+    plan.update([campaign(cps=None, max_channels=5)], {1: trunk(cps=1000.0, max_channels=50)}, 2.0)
+    assert plan.requests(2.0, {1: 250})[0].limit == 5

@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -16,7 +16,9 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from autodialer.campaign.breaker import is_trunk_side
 from autodialer.clock import Clock
+from autodialer.dialing.chores import Chores
 from autodialer.errors import PortsExhausted
 from autodialer.model import CallOutcome, Campaign, CampaignState, Cause, Disposition, EndedBy, Trunk
 from autodialer.phone.plan import CallEvent, CallPlan, Progress
@@ -28,6 +30,9 @@ TICK_S = 0.02
 LONGEST_PAUSE_S = 600.0
 """Shorter than any window of a machine is open."""
 
+
+TRUNK_SIDE = (Disposition.FAILED, Disposition.CONGESTION)
+"""How calls of a machine end by their trunk's fault, where it says nothing else: it costs no attempt."""
 
 SOAK = 20 if os.environ.get("SOAK") else 1
 TIMEOUT_S = 300 * SOAK
@@ -108,6 +113,14 @@ class ObedientPhones:
         self.hung_up.append(reference)
 
 
+class DoneAtOnce(Chores):
+    """Does a chore when it is wanted: a thread would make a run another one each time."""
+
+    def want(self, name: str, piece: Callable[[], bool]) -> None:
+        while piece():
+            pass
+
+
 class Air(SimpleNamespace):
     """A call that is up."""
 
@@ -126,10 +139,8 @@ class DialingMachine(RuleBasedStateMachine):
         """An empty database, and a dialer on it."""
         self.folder = Path(tempfile.mkdtemp())
         (self.folder / "db.sqlite3").write_bytes(empty_database())
-        url = f"sqlite:///{self.folder / 'db.sqlite3'}"
         self.clock = HandClock(start)
-        hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-        self.store = Store(url, secrets=Secrets(self.folder / "keys", hasher=hasher), clock=self.clock)
+        self.open_store()
         self.owner = self.store.users.create(login="olga", password=None).key
         self.sound = self.store.sounds.create(
             self.owner,
@@ -147,6 +158,17 @@ class DialingMachine(RuleBasedStateMachine):
         self.air: dict[UUID, Air] = {}
         self.restart()
 
+    def open_store(self) -> None:
+        """The store of that folder."""
+        url = f"sqlite:///{self.folder / 'db.sqlite3'}"
+        hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+        self.store = Store(url, secrets=Secrets(self.folder / "keys", hasher=hasher), clock=self.clock)
+
+    def reopen(self) -> None:
+        """The service starts anew."""
+        self.open_store()
+        self.restart()
+
     def restart(self) -> None:
         """A dialer that knows only what the database knows."""
         self.phones = ObedientPhones(self.placed)
@@ -161,6 +183,7 @@ class DialingMachine(RuleBasedStateMachine):
             sounds_folder=self.folder,
             drain_s=1.0,
             clock=self.clock,
+            chores=DoneAtOnce(),
         )
         self.dialer.recover()
 
@@ -231,17 +254,18 @@ class DialingMachine(RuleBasedStateMachine):
             self.phones.on_event(CallEvent(reference=air.call_id, progress=Progress.RANG))
         self.end(air, disposition, played_s if answered else 0.0)
 
-    def end(self, air: Air, disposition: Disposition, played_s: float) -> None:
-        """The phone says how a call ended."""
+    def end(self, air: Air, disposition: Disposition, played_s: float, **known: Any) -> None:
+        """The phone says how a call ended; `known` are further fields of the outcome."""
         answered = disposition is Disposition.ANSWERED
+        known = {"cause": Cause.NO_RESPONSE if disposition is Disposition.FAILED else None, **known}
         outcome = CallOutcome(
             disposition=disposition,
-            cause=Cause.NO_RESPONSE if disposition is Disposition.FAILED else None,
             invited_at=self.clock.start + timedelta(seconds=air.began_s),
             ended_at=self.clock.utcnow(),
             answered_at=self.clock.utcnow() if answered else None,
             played_s=played_s,
             ended_by=EndedBy.US if answered else None,
+            **known,
         )
         campaign = self.store.campaigns.by_key(air.campaign_key)
         heard = answered and not (campaign.min_played_s is not None and played_s < campaign.min_played_s)
@@ -325,7 +349,7 @@ class DialingMachine(RuleBasedStateMachine):
             assert call.outcome is not None and call.next_rule is not None
             ended = call.outcome.disposition
             dispositions[ended.value] = dispositions.get(ended.value, 0) + 1
-            if ended is not Disposition.CANCELLED:
+            if ended is not Disposition.CANCELLED and not is_trunk_side(call.outcome):
                 attempts.setdefault(call.subscriber_id, []).append(call.attempt)
         assert progress.dispositions == dispositions
         for made in attempts.values():

@@ -8,6 +8,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from autodialer.api.calling_hours import preview
+from autodialer.campaign.admission import admit
 from autodialer.dialing.hours import Hours
 from autodialer.errors import Conflict
 from autodialer.model import (
@@ -66,7 +67,7 @@ def claimed(world: World, hours: Hours, now: datetime) -> list[str]:
         for campaign in campaigns
         if campaign.key not in hours.shut
     ]
-    return [job.number for job in world.store.queue.claim(hours.within(requests), "dialer", now)]
+    return [job.number for job in world.store.queue.claim(hours.within(requests), "dialer", now, admit)]
 
 
 def at(hour: int, minute: int = 0) -> datetime:
@@ -131,6 +132,7 @@ def test_a_campaign_past_its_end_is_finished_once_its_calls_are_over(world: Worl
     assert hours.statuses([CampaignStatus(campaign_key=campaign.key)])[0].limited_by is CampaignLimit.AFTER_END
     assert world.store.queue.end_overdue(at(1)) == []
     world.record(world.result(first, Disposition.BUSY, world.again("busy")))
+    assert world.store.queue.cancel_some(at(1)) and not world.store.queue.has_to_cancel(at(1))
     assert world.store.queue.end_overdue(at(1)) == [campaign.id]
     ended = world.store.campaigns.by_key(campaign.key)
     assert ended.state is CampaignState.FINISHED

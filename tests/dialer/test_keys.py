@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from autodialer.campaign.admission import admit
 from autodialer.campaign.keys import KeyPad
 from autodialer.clock import Clock
 from autodialer.dialing.keys import Keys
@@ -177,7 +178,7 @@ def test_an_opt_out_that_the_database_does_not_take_is_entered_before_anything_e
     campaign = world.campaign((LOCALHOST, free_port()), [NUMBER], keys=KEYS, transfer_to="301")
     world.store.queue.enqueue_due(Clock().utcnow())
     request = ClaimRequest(campaign_key=campaign.key, trunk_key=campaign.trunk_keys[0], limit=1)
-    (job,) = world.store.queue.claim([request], "test", Clock().utcnow())
+    (job,) = world.store.queue.claim([request], "test", Clock().utcnow(), admit)
     pressed = CallEvent(reference=job.call_id, pressed=DigitTime(digit="9", at_s=1.0, via=DigitVia.RTP))
     other = sqlite3.connect(folder / "db.sqlite3", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")

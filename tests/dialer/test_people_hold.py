@@ -31,7 +31,7 @@ from autodialer.model import (
 )
 from autodialer.phone.plan import CallEvent, Progress
 from autodialer.store import NewSubscriber
-from tests.dialer.machine import TIMEOUT_S, Air, DialingMachine, how_many
+from tests.dialer.machine import TIMEOUT_S, TRUNK_SIDE, Air, DialingMachine, how_many
 
 STARTS = [
     datetime(2026, 3, 2, 9, 0, tzinfo=UTC),
@@ -176,7 +176,7 @@ class RandomPeople(DialingMachine):
         history = self.ended.get((campaign.key, air.subscriber_id), [])
         counted = [(number, how) for number, how in history if how is not Disposition.CANCELLED]
         assert air.subscriber_id not in {o.subscriber_id for o in self.air.values() if o.campaign_key == campaign.key}
-        assert len(counted) < campaign.max_attempts
+        assert sum(how not in TRUNK_SIDE for _, how in counted) < campaign.max_attempts
         assert Disposition.ANSWERED not in {how for _, how in counted}
         firsts = [how for number, how in counted if number == person.number]
         if air.number == person.second_number:
@@ -184,14 +184,15 @@ class RandomPeople(DialingMachine):
         else:
             assert person.second_number not in {number for number, _ in counted}, "there is no way back"
             assert Disposition.INVALID_NUMBER not in firsts
-        for how in set(firsts):
+        for how in set(firsts) - set(TRUNK_SIDE):
             times = RETRY[how.value].times if how.value in RETRY else 0
             used_up = air.number == person.second_number
             assert sum(each is how for each in firsts) <= times + used_up
 
     def note_end(self, air: Air, disposition: Disposition, *, heard: bool) -> None:
         self.ended.setdefault((air.campaign_key, air.subscriber_id), []).append((air.number, disposition))
-        if disposition is not Disposition.CANCELLED and air.subscriber_id not in self.erased:
+        counts = disposition is not Disposition.CANCELLED and disposition not in TRUNK_SIDE
+        if counts and air.subscriber_id not in self.erased:
             self.attempts.setdefault(air.number, []).append(air.began_s)
 
     # -- what may happen

@@ -110,6 +110,16 @@ def test_the_disposition_follows_why_the_call_ended(
     assert (result.disposition, result.cause) == (disposition, cause)
 
 
+@pytest.mark.parametrize(
+    ("code", "q850_cause", "cause"),
+    [(503, 34, Cause.TRUNK_LIMIT), (503, 44, Cause.TRUNK_LIMIT), (503, 41, None), (503, None, None), (486, 34, None)],
+)
+def test_a_gateway_without_a_free_channel_says_so_by_its_q850_cause(
+    code: int, q850_cause: int | None, cause: Cause | None
+) -> None:
+    assert outcome(event=replace(FAILED, code=code, reason_cause=q850_cause)).cause is cause
+
+
 def test_an_answer_without_usable_media_failed_though_the_phone_was_picked_up() -> None:
     fault = UnusableAnswer(reason=AnswerFault.REFUSED, message="the callee refused the audio stream (port 0)")
     result = answered(unusable=fault, stats=SessionStats())

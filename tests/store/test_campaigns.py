@@ -133,7 +133,7 @@ def test_stopping_cancels_what_is_queued_and_lets_live_calls_end(world: World) -
     world.record(world.result(waiting, Disposition.BUSY, world.again("busy")))
     stopped = world.store.campaigns.stop(campaign.id, None, hangup=False)
     assert stopped.state is CampaignState.STOPPED
-    assert world.store.commands.take_new() == []
+    assert world.store.commands.new() == []
     assert world.store.campaigns.progress(campaign.key).next_due is None
     assert world.states(campaign) == {"total": 4, "pending": 2, "in_progress": 1, "exhausted": 1}
     world.record(world.result(live, Disposition.BUSY, world.again("busy")))
@@ -148,7 +148,7 @@ def test_stopping_with_hangup_tells_the_dialer(world: World) -> None:
     campaign = world.running(1)
     world.claim(campaign)
     world.store.campaigns.stop(campaign.id, world.user.key, hangup=True)
-    assert world.store.commands.take_new() == [
+    assert world.store.commands.new() == [
         Command(key=1, kind="hangup_campaign", campaign_key=campaign.key, call_id=None)
     ]
 
@@ -200,19 +200,21 @@ def test_a_cancelled_sample_call_is_not_dialled_again(world: World) -> None:
     assert world.store.queue.finish_campaigns(world.clock.now) == [campaign.id]
 
 
-def test_a_command_is_taken_once(world: World, clock: StandingClock) -> None:
+def test_a_command_stays_until_it_is_taken(world: World, clock: StandingClock) -> None:
     call_id = uuid4()
     world.store.commands.add("hangup_call", call_id=call_id)
     world.store.commands.add("hangup_campaign", campaign_key=world.running(1).key)
-    taken = world.store.commands.take_new()
+    taken = world.store.commands.new()
+    assert world.store.commands.new() == taken, "what was not obeyed is still there"
     assert [(command.kind, command.call_id) for command in taken] == [
         ("hangup_call", call_id),
         ("hangup_campaign", None),
     ]
-    assert world.store.commands.take_new() == []
+    world.store.commands.take([command.key for command in taken])
+    assert world.store.commands.new() == []
     clock.move(days=2)
     world.store.commands.add("hangup_call", call_id=call_id)
-    [later] = world.store.commands.take_new()
+    [later] = world.store.commands.new()
     assert later.key > taken[1].key
 
 

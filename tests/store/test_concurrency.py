@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from autodialer.campaign.admission import admit
 from autodialer.errors import Unavailable
 from autodialer.model import (
     Campaign,
@@ -37,6 +38,7 @@ from argon2 import PasswordHasher
 from autodialer.model import ClaimRequest, Disposition
 from autodialer.store import Secrets, Store
 from pathlib import Path
+from autodialer.campaign.admission import admit
 from tests.store.world import NOW, StandingClock, World
 
 url, campaign_key, trunk_key, mode = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
@@ -54,17 +56,17 @@ def say(word, jobs):
 sys.stdout.write("ready\\n")
 sys.stdout.flush()
 sys.stdin.readline()
-while jobs := store.queue.claim([request], f"pid {mode}", NOW):
+while jobs := store.queue.claim([request], f"pid {mode}", NOW, admit):
     say("claimed", jobs)
     if mode == "claim":
         continue
     if mode == "halfway":
         with store._database.write() as connection:
             from autodialer.store.queue import queue
-            say("uncommitted", queue._claim(connection, request, "pid", NOW))
+            say("uncommitted", queue._claim(connection, request, "pid", NOW, admit))
             sys.stdin.readline()
     say("recording", jobs)
-    store.queue.record([world.result(job, Disposition.ANSWERED) for job in jobs], NOW)
+    store.queue.record([world.result(job, Disposition.ANSWERED) for job in jobs], NOW, admit)
     say("recorded", jobs)
 sys.stdout.write("end\\n")
 """
@@ -143,7 +145,7 @@ def test_claims_of_several_threads_and_connections_never_overlap(
         start.wait()
         request = ClaimRequest(campaign_key=campaign.key, trunk_key=world.trunk.key, limit=4, **hours)
         numbers: list[str] = []
-        while jobs := stores[index % 3].queue.claim([request], f"thread {index}", NOW):
+        while jobs := stores[index % 3].queue.claim([request], f"thread {index}", NOW, admit):
             numbers += [job.number for job in jobs]
         return numbers
 
@@ -251,7 +253,7 @@ def test_more_jobs_than_a_batch_are_recovered(world: World) -> None:
     campaign = world.running(1100)
     world.store.queue.enqueue_due(NOW, batch=1100)
     request = ClaimRequest(campaign_key=campaign.key, trunk_key=world.trunk.key, limit=1100)
-    assert len(world.store.queue.claim([request], "dialer-1", NOW)) == 1100
+    assert len(world.store.queue.claim([request], "dialer-1", NOW, admit)) == 1100
     assert world.store.queue.recover(None, NOW, give_up) == 1100
     assert world.store.queue.dialing_counts() == {}
 
@@ -289,7 +291,7 @@ def test_a_database_that_stays_locked_is_unavailable_and_recovers(
     impatient.ping()
     blocker.execute("ROLLBACK")
     impatient.commands.add("hangup_call")
-    assert len(impatient.commands.take_new()) == 1
+    assert len(impatient.commands.new()) == 1
     blocker.close()
     impatient.close()
 
@@ -349,7 +351,7 @@ def test_campaigns_claimed_side_by_side_do_not_exceed_a_cap_together(
         claimed: list[ClaimedJob] = []
         together.wait(10)
         for _ in range(20):
-            claimed += store.queue.claim([world.request(campaign, 5)], "dialer", NOW)
+            claimed += store.queue.claim([world.request(campaign, 5)], "dialer", NOW, admit)
         return claimed
 
     with ThreadPoolExecutor(len(campaigns)) as threads:

@@ -40,7 +40,7 @@ def test_no_statement_of_the_dialer_scans_a_big_table(world: World, plans: list[
     world.store.queue.finish_campaigns(NOW)
     world.store.queue.dialing_counts()
     world.store.queue.running_campaigns()
-    world.store.commands.take_new()
+    world.store.commands.new()
     world.store.traces.write({job.call_id: b"packed" for job in jobs}, keep=1, longest=timedelta(days=7))
     world.store.traces.read(jobs[0].call_id)
     scans = [step for step in plans if step.startswith("SCAN")]

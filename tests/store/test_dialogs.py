@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy.exc import IntegrityError
 
+from autodialer.campaign.admission import admit
 from autodialer.model import ClaimedJob, Disposition
 from autodialer.store import KeptDialog
 from tests.store.world import EXHAUSTED, NOW, World
@@ -15,7 +16,7 @@ def dialog_of(world: World, job: ClaimedJob, text: str = "dialog") -> KeptDialog
 
 
 def keep(world: World, *kept: KeptDialog) -> None:
-    world.store.queue.record_and_claim([], [], "dialer-1", NOW, answered=kept)
+    world.store.queue.record_and_claim([], [], "dialer-1", NOW, admit, answered=kept)
 
 
 def test_a_dialog_is_kept_until_the_outcome_of_its_call(world: World) -> None:
@@ -55,5 +56,7 @@ def test_nothing_of_the_tick_is_kept_when_a_part_of_it_fails(world: World) -> No
     (job,) = world.claim(world.running(1))
     stray = KeptDialog(call_id=job.call_id, trunk_key=987654, dialog="x")
     with pytest.raises(IntegrityError):
-        world.store.queue.record_and_claim([world.result(job, Disposition.BUSY)], [], "dialer-1", NOW, answered=[stray])
+        world.store.queue.record_and_claim(
+            [world.result(job, Disposition.BUSY)], [], "dialer-1", NOW, admit, answered=[stray]
+        )
     assert world.store.queue.recover(None, NOW, lambda *_: EXHAUSTED) == 1

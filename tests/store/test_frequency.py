@@ -2,46 +2,13 @@
 
 from datetime import timedelta
 
-import pytest
-
+from autodialer.campaign.admission import LOOK_AGAIN, admit
 from autodialer.model import Campaign, Disposition
+from autodialer.model.admission import CAP_DAY, CAP_WEEK
 from autodialer.store import NewSubscriber
-from autodialer.store.queue.frequency import CAP_DAY, CAP_WEEK, LOOK_AGAIN, Attempts, Wait, wait_for
 from tests.store.world import EXHAUSTED, NOW, StandingClock, World, number
 
 DAY, WEEK = timedelta(days=1), timedelta(days=7)
-
-
-def caps(day: int | None, week: int | None = None) -> dict[str, int | None]:
-    return {CAP_DAY: day, CAP_WEEK: week}
-
-
-def ago(*hours: float) -> Attempts:
-    return Attempts(at=[NOW - timedelta(hours=each) for each in hours])
-
-
-@pytest.mark.parametrize(
-    ("caps_", "attempts", "expected"),
-    [
-        (caps(None), ago(0, 0, 0, 0), None),
-        (caps(1), ago(), None),
-        (caps(1), ago(24), None),
-        (caps(1), ago(23), Wait(until=NOW + timedelta(hours=1), rule=CAP_DAY)),
-        (caps(2), ago(20, 30), None),
-        (caps(2), ago(5, 20), Wait(until=NOW + timedelta(hours=4), rule=CAP_DAY)),
-        (caps(2), ago(1, 2, 3), Wait(until=NOW + timedelta(hours=22), rule=CAP_DAY)),
-        (caps(None, 2), ago(25, 50), Wait(until=NOW - timedelta(hours=50) + WEEK, rule=CAP_WEEK)),
-        (caps(1, 2), ago(1, 167.5), Wait(until=NOW + timedelta(hours=23), rule=CAP_DAY)),
-        (caps(2, 2), ago(1, 100), Wait(until=NOW + timedelta(hours=68), rule=CAP_WEEK)),
-        (caps(1), Attempts(in_air=1), Wait(until=NOW + LOOK_AGAIN, rule=CAP_DAY)),
-        (caps(2), Attempts(at=[NOW - timedelta(hours=1)], in_air=1), Wait(until=NOW + LOOK_AGAIN, rule=CAP_DAY)),
-        (caps(3), Attempts(at=[NOW - timedelta(hours=1)], in_air=1), None),
-    ],
-)
-def test_a_cap_lets_the_next_attempt_start_when_one_less_than_it_is_left(
-    caps_: dict[str, int | None], attempts: Attempts, expected: Wait | None
-) -> None:
-    assert wait_for(caps_, attempts, NOW) == expected
 
 
 def second_campaign(world: World, campaign: Campaign, **rules: object) -> Campaign:
@@ -74,7 +41,7 @@ def test_a_call_in_the_air_counts_also_within_one_commit(world: World) -> None:
     second = second_campaign(world, first, cap_day=1)
     world.store.queue.enqueue_due(NOW)
     requests = [world.request(first), world.request(second)]
-    jobs = world.store.queue.claim(requests, "dialer-1", NOW)
+    jobs = world.store.queue.claim(requests, "dialer-1", NOW, admit)
     assert [job.campaign_key for job in jobs] == [first.key]
 
 

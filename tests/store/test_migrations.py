@@ -120,6 +120,36 @@ def test_a_sound_of_an_older_database_keeps_what_is_known_of_it(tmp_path: Path, 
     assert (old.duration_s, old.peak_dbfs, old.loudness_lufs, old.gain_db) == (2.5, -3, None, None)
 
 
+def test_limits_of_an_older_campaign_stay_and_may_be_taken_away(tmp_path: Path, secrets: Secrets) -> None:
+    url = f"sqlite:///{tmp_path / 'db.sqlite3'}"
+    engine = make_engine(url, synchronous="NORMAL", busy_timeout_s=1.0)
+    with engine.begin() as connection:
+        command.upgrade(make_config(connection), "0017")
+    engine.dispose()
+    database = sqlite3.connect(tmp_path / "db.sqlite3")
+    database.executescript(
+        "INSERT INTO users (key, id, login, name, role, comment, created_at) VALUES (1, x'01', 'a', '', 'user', '', 0);"
+        "INSERT INTO sounds (key, id, owner_key, name, duration_s, peak_dbfs, sample_rate, channels, path,"
+        " original_path, created_at) VALUES (1, zeroblob(16), 1, 'old', 2.5, -3, 8000, 1, 'a.wav', 'a.original', 0);"
+        "INSERT INTO callbases (key, id, owner_key, name, region, state, created_at)"
+        " VALUES (1, zeroblob(16), 1, 'c', 'GB', 'ready', 0);"
+        "INSERT INTO campaigns (key, id, owner_key, name, sound_key, callbase_key, max_channels, cps, ring_timeout_s,"
+        " max_call_s, lead_in_ms, max_attempts, created_at)"
+        " VALUES (7, zeroblob(16), 1, 'old', 1, 1, 10, 1.5, 40, 600, 0, 3, 0)"
+    )
+    database.close()
+    migrate(url)
+    store = Store(url, secrets=secrets)
+    old = store.campaigns.by_key(7)
+    assert (old.max_channels, old.cps) == (10, 1.5)
+    free = store.campaigns.update(old.id, None, max_channels=None, cps=None)
+    assert (free.max_channels, free.cps) == (None, None)
+    store.close()
+    database = sqlite3.connect(tmp_path / "db.sqlite3")
+    assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    database.close()
+
+
 def test_migrating_again_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "db.sqlite3"
     migrate(f"sqlite:///{path}")

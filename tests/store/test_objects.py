@@ -42,8 +42,12 @@ def test_a_trunk_changes_only_in_what_is_given(world: World) -> None:
 
 def test_a_trunk_whose_key_file_was_lost_says_so(world: World, store_url: str, tmp_path: object) -> None:
     other = Store(store_url, secrets=Secrets(tmp_path / "other keys"))  # type: ignore[operator]
-    with pytest.raises(SettingsError, match=r"secrets\.key is not the key of this database"):
-        other.trunks.get(world.trunk.id, None)
+    open_one = other.trunks.create(world.user.key, name="open", host="h")
+    locked = other.trunks.get(world.trunk.id, None)
+    assert (locked.name, locked.password) == ("trunk", "")
+    assert locked.problem is not None and "Enter the password again" in locked.problem
+    assert [trunk.problem for trunk in other.trunks.by_keys([open_one.key]).values()] == [None], "others go on"
+    assert other.trunks.update(world.trunk.id, None, password="again").problem is None
     other.close()
 
 

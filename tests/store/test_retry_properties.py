@@ -13,15 +13,19 @@ from argon2 import PasswordHasher
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from autodialer.campaign.admission import SPANS
+from autodialer.campaign.breaker import Fault
 from autodialer.campaign.retry import decide_next, rule_for
 from autodialer.model import Campaign, ClaimedJob, Disposition, RetryRule
+from autodialer.model.admission import CAP_DAY, CAP_WEEK
 from autodialer.store import Secrets, Store
-from autodialer.store.queue.frequency import CAP_DAY, CAP_WEEK, SPANS
 from tests.store.test_frequency import second_campaign
 from tests.store.world import StandingClock, World
 
 HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 MOST_STEPS = 600
+FREE = (Disposition.CANCELLED, Disposition.CONGESTION)
+"""No phone rang by the callee's doing, so that these use up no attempt and no cap."""
 START = datetime.fromisoformat("2026-03-02T09:00:00+00:00")
 RULES = st.builds(RetryRule, after_s=st.sampled_from([0, 60, 3600, 90_000]), times=st.integers(0, 3))
 CAMPAIGN_RULES = st.fixed_dictionaries(
@@ -86,7 +90,7 @@ class Run:
         """Of the attempts that count, with this one, there are never more than a cap in its span."""
         counted = [one.at for one in self.attempts if one.number == job.number]
         for one in self.attempts:
-            if one.number == job.number and one.disposition is Disposition.CANCELLED:
+            if one.number == job.number and one.disposition in FREE:
                 counted.remove(one.at)
         counted += [other.claimed_at for other in self.in_air if other.number == job.number]
         for rule, cap in ((CAP_DAY, campaign.cap_day), (CAP_WEEK, campaign.cap_week)):
@@ -106,7 +110,8 @@ class Run:
                 disposition = disposition if self.cancelled <= 5 else Disposition.BUSY
             answered = disposition is Disposition.ANSWERED or (disposition is Disposition.FAILED and picked_up)
             campaign, now = self.campaigns[job.campaign_key], self.world.clock.now
-            step = decide_next(campaign, job, disposition, played_s=played_s, answered=answered, now=now)
+            fault = Fault(of_number=True) if disposition is Disposition.CONGESTION else None
+            step = decide_next(campaign, job, disposition, played_s=played_s, answered=answered, now=now, fault=fault)
             self.world.record(self.world.result(job, disposition, step, invited_at=job.claimed_at, played_s=played_s))
             self.attempts.append(
                 Attempt(job.campaign_key, job.number, job.claimed_at, job.attempt, disposition, step.rule)
@@ -149,9 +154,7 @@ def dial(template: Path, rules: list[dict[str, Any]], ends: list[tuple[Dispositi
 
 
 def check_budgets(run: Run) -> None:
-    counted = Counter(
-        (one.campaign_key, one.number) for one in run.attempts if one.disposition is not Disposition.CANCELLED
-    )
+    counted = Counter((one.campaign_key, one.number) for one in run.attempts if one.disposition not in FREE)
     used = Counter((one.campaign_key, one.number, one.rule) for one in run.attempts)
     for (campaign_key, _), count in counted.items():
         assert count <= run.campaigns[campaign_key].max_attempts

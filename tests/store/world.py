@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from autodialer.campaign.admission import admit
 from autodialer.clock import Clock
 from autodialer.model import (
     Callbase,
@@ -86,13 +87,13 @@ class World:
     def claim(self, campaign: Campaign, limit: int = 100) -> list[ClaimedJob]:
         """Enqueue what is due and claim."""
         self.store.queue.enqueue_due(self.clock.now)
-        return self.store.queue.claim([self.request(campaign, limit)], "dialer-1", self.clock.now)
+        return self.store.queue.claim([self.request(campaign, limit)], "dialer-1", self.clock.now, admit)
 
     def request(self, campaign: Campaign, limit: int = 100) -> ClaimRequest:
         return ClaimRequest(campaign_key=campaign.key, trunk_key=self.trunk.key, limit=limit)
 
     def record(self, *results: JobResult) -> None:
-        self.store.queue.record(results, self.clock.now)
+        self.store.queue.record(results, self.clock.now, admit)
 
     def result(self, job: ClaimedJob, disposition: Disposition, step: NextStep = REACHED, **known: Any) -> JobResult:
         """A call of 10 s that began now."""
@@ -114,6 +115,7 @@ class World:
             not_before=self.clock.now + timedelta(seconds=after_s),
             rule=rule,
             counts_as_attempt=counts,
+            uses_budget=counts,
         )
 
     def states(self, campaign: Campaign) -> Mapping[str, int]:

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+from autodialer.campaign.admission import admit
 from autodialer.model import (
     CallOutcome,
     ClaimedJob,
@@ -25,7 +26,7 @@ def claim(store: Store, now: datetime, limit: int = 100) -> list[ClaimedJob]:
         ClaimRequest(campaign_key=campaign.key, trunk_key=campaign.trunk_keys[0], limit=limit)
         for campaign in store.queue.running_campaigns()
     ]
-    return store.queue.claim(requests, "test", now)
+    return store.queue.claim(requests, "test", now, admit)
 
 
 def answered(now: datetime, **changes: Any) -> CallOutcome:
@@ -65,4 +66,4 @@ def again(at: datetime) -> NextStep:
 
 def record(store: Store, now: datetime, job: ClaimedJob, outcome: CallOutcome, step: NextStep) -> None:
     """Write one outcome."""
-    store.queue.record([JobResult(job=job, outcome=outcome, next_step=step)], now)
+    store.queue.record([JobResult(job=job, outcome=outcome, next_step=step)], now, admit)

@@ -38,8 +38,8 @@ class CampaignRules(TypedDict, total=False):
     """What a user may say of a campaign; the meanings are those of autodialer.model.Campaign."""
 
     caller_id: str | None
-    max_channels: int
-    cps: float
+    max_channels: int | None
+    cps: float | None
     ring_timeout_s: float
     max_call_s: float
     lead_in_ms: int
@@ -59,8 +59,8 @@ class CampaignRules(TypedDict, total=False):
 
 DEFAULTS: CampaignRules = {
     "caller_id": None,
-    "max_channels": 10,
-    "cps": 1.0,
+    "max_channels": None,
+    "cps": None,
     "ring_timeout_s": 40.0,
     "max_call_s": 600.0,
     "lead_in_ms": 0,

@@ -39,6 +39,18 @@ class CampaignProgress:
     active_calls: int
     next_due: datetime | None
     """When the earliest queued job may be dialled; None when nothing is queued."""
+    last_due: datetime | None = None
+    """The same of the latest."""
+
+    @property
+    def calling(self) -> int:
+        """Subscribers who are being called; the others `in_progress` wait."""
+        return self.active_calls
+
+    @property
+    def waiting(self) -> int:
+        """Subscribers who were called and wait: for their next attempt, a cap, a window or the trunk."""
+        return max(0, self.counts.in_progress - self.active_calls)
 
 
 _WANTED: BindParameter[list[int]] = bindparam("campaign_keys", expanding=True)
@@ -48,14 +60,15 @@ _ACTIVE = (
     .correlate(campaigns)
     .scalar_subquery()
 )
-_NEXT_DUE = (
+_QUEUED = (
     select(call_jobs.c.not_before)
     .where(call_jobs.c.campaign_key == campaigns.c.key, is_one_of(call_jobs.c.state, JobState.QUEUED))
-    .order_by(call_jobs.c.not_before)
     .limit(1)
     .correlate(campaigns)
-    .scalar_subquery()
 )
+# Not by min() and max(): for both at once SQLite would walk over all jobs, and for one it takes no partial index.
+_NEXT_DUE = _QUEUED.order_by(call_jobs.c.not_before).scalar_subquery()
+_LAST_DUE = _QUEUED.order_by(call_jobs.c.not_before.desc()).scalar_subquery()
 _STANDING = (
     select(
         campaigns.c.key,
@@ -63,6 +76,7 @@ _STANDING = (
         callbases.c.imported,
         _ACTIVE.label("active_calls"),
         _NEXT_DUE.label("next_due"),
+        _LAST_DUE.label("last_due"),
     )
     .join(callbases, callbases.c.key == campaigns.c.callbase_key)
     .where(campaigns.c.key.in_(_WANTED))
@@ -94,6 +108,7 @@ def progress_by_key(connection: Connection, campaign_keys: Sequence[int]) -> dic
             dispositions=dispositions.get(row.key, {}),
             active_calls=row.active_calls,
             next_due=row.next_due,
+            last_due=row.last_due,
         )
         for row in connection.execute(_STANDING, wanted)
     }

@@ -19,22 +19,32 @@ ENDED = "ended"
 """The same of one whose campaign came to its `ends_at`."""
 
 
+SMALL_BATCH_ROWS = 100
+"""Beside the dialer's ticks: 500 rows take 15 ms, for which a tick would have to wait."""
+AT_ONCE = 4
+"""Batches that a request waits for; the dialer cancels the rest in the background, so that no request takes seconds."""
+
+
 def cancel_queued(database: Database, campaign_key: int, *, reason: str = STOPPED) -> None:
-    """Cancel all queued jobs, in batches; `reason` is why whoever waited for another attempt gets none."""
-    while True:
-        with database.write() as connection:
-            cancelled = _cancel_batch(connection, campaign_key, reason)
-        if cancelled < BATCH_ROWS:
+    """Cancel the first queued jobs; `reason` is why a subscriber who waited for another attempt gets none."""
+    for _ in range(AT_ONCE):
+        if not cancel_batch(database, campaign_key, reason=reason, rows=BATCH_ROWS):
             return
         time.sleep(PAUSE_S)
 
 
-def _cancel_batch(connection: Connection, campaign_key: int, reason: str) -> int:
+def cancel_batch(database: Database, campaign_key: int, *, reason: str, rows: int = SMALL_BATCH_ROWS) -> bool:
+    """Cancel up to so many queued jobs, as one transaction; returns whether more may be left."""
+    with database.write() as connection:
+        return _cancel_batch(connection, campaign_key, reason, rows) == rows
+
+
+def _cancel_batch(connection: Connection, campaign_key: int, reason: str, most: int) -> int:
     queued = is_one_of(call_jobs.c.state, JobState.QUEUED)
     rows = connection.execute(
         select(call_jobs.c.key, call_jobs.c.subscriber_key)
         .where(call_jobs.c.campaign_key == campaign_key, queued)
-        .limit(BATCH_ROWS)
+        .limit(most)
     ).all()
     keys = [row.key for row in rows]
     connection.execute(update(call_jobs).where(call_jobs.c.key.in_(keys)).values(state=JobState.CANCELLED.value))

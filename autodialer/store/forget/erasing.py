@@ -11,13 +11,14 @@ from sqlalchemy import Connection, Text, delete, or_, select, type_coerce, updat
 from autodialer.clock import Clock
 from autodialer.errors import NotFound
 from autodialer.model import JobState
+from autodialer.model.admission import EXCLUDED_ERASED
 from autodialer.store.accounts.tables import audit
 from autodialer.store.calls.tables import call_traces, calls
 from autodialer.store.campaigns.tables import campaigns
 from autodialer.store.live.tables import trunk_checks
 from autodialer.store.queue.frequency import owner_of_call
 from autodialer.store.queue.tables import LIVE_JOB_STATES, call_jobs
-from autodialer.store.queue.turning_away import EXCLUDED_ERASED, exclude
+from autodialer.store.queue.turning_away import exclude
 from autodialer.store.setup.callbases import ERASED
 from autodialer.store.setup.dnc import API, row_of
 from autodialer.store.setup.notation import notations

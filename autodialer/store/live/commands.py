@@ -1,5 +1,6 @@
 """Commands: what the API asks of the dialer, which looks here at least every 100 ms."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -13,7 +14,6 @@ from autodialer.store.sql.engine import AnyRow, Database
 KEPT = timedelta(days=1)
 """Taken commands stay so long, for whoever wants to know why a call ended."""
 _NEW = select(commands).where(commands.c.taken_at.is_(None)).order_by(commands.c.key)
-_OLDEST_NEW = _NEW.limit(1)
 
 
 class Commands:
@@ -24,11 +24,24 @@ class Commands:
         self._clock = clock
 
     def add(
-        self, kind: str, *, campaign_key: int | None = None, call_id: UUID | None = None, digits: str | None = None
+        self,
+        kind: str,
+        *,
+        campaign_key: int | None = None,
+        trunk_key: int | None = None,
+        call_id: UUID | None = None,
+        digits: str | None = None,
     ) -> int:
         """Ask the dialer for something; `call_id` is the id of the check for `check_trunk`. The command's key."""
-        values = {"kind": kind, "campaign_key": campaign_key, "call_id": call_id, "digits": digits}
-        statement = insert(commands).values(**values, created_at=self._clock.utcnow()).returning(commands.c.key)
+        values = {
+            "kind": kind,
+            "campaign_key": campaign_key,
+            "trunk_key": trunk_key,
+            "call_id": call_id,
+            "digits": digits,
+            "created_at": self._clock.utcnow(),
+        }
+        statement = insert(commands).values(values).returning(commands.c.key)
         with self._database.write() as connection:
             return int(connection.execute(statement).scalar_one())
 
@@ -43,19 +56,25 @@ class Commands:
             row = connection.execute(select(commands.c.reply).where(commands.c.key == key)).one_or_none()
         return None if row is None else row.reply
 
-    def take_new(self) -> list[Command]:
-        """Take the commands that nobody has taken yet, oldest first. One cheap read when there are none."""
+    def new(self) -> list[Command]:
+        """The commands that the dialer has not obeyed yet, oldest first. One cheap read. Raises Unavailable."""
         with self._database.read() as connection:
-            if connection.execute(_OLDEST_NEW).first() is None:
-                return []
+            return [_command_from(row) for row in connection.execute(_NEW)]
+
+    def take(self, keys: Sequence[int]) -> None:
+        """These were obeyed. Raises Unavailable."""
         now = self._clock.utcnow()
         with self._database.write() as connection:
-            rows = connection.execute(_NEW).all()
-            taken = update(commands).where(commands.c.key.in_([row.key for row in rows])).values(taken_at=now)
-            connection.execute(taken)
+            connection.execute(update(commands).where(commands.c.key.in_(keys)).values(taken_at=now))
             connection.execute(delete(commands).where(commands.c.taken_at < now - KEPT))
-        return [_command_from(row) for row in rows]
 
 
 def _command_from(row: AnyRow) -> Command:
-    return Command(key=row.key, kind=row.kind, campaign_key=row.campaign_key, call_id=row.call_id, digits=row.digits)
+    return Command(
+        key=row.key,
+        kind=row.kind,
+        campaign_key=row.campaign_key,
+        trunk_key=row.trunk_key,
+        call_id=row.call_id,
+        digits=row.digits,
+    )

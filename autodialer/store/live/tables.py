@@ -23,7 +23,7 @@ from autodialer.store.sql.shapes import (
 )
 from autodialer.store.sql.transitions import check_one_of
 
-COMMAND_KINDS = ("hangup_campaign", "hangup_call", "trace_call", "check_trunk", "send_digits")
+COMMAND_KINDS = ("hangup_campaign", "hangup_call", "trace_call", "check_trunk", "send_digits", "wake_trunk")
 
 commands = Table(
     "commands",
@@ -31,10 +31,11 @@ commands = Table(
     own_key(),
     words("kind"),
     Column("campaign_key", Key, ForeignKey("campaigns.key")),
+    refers("trunk_key", "trunks.key", nullable=True, cascade=True),
     Column("call_id", PublicId, comment="or the id of the trunk check"),
     words("digits", nullable=True, comment="to be sent"),
     at("created_at", nullable=False),
-    at("taken_at", comment="NULL: the dialer has not seen it"),
+    at("taken_at", comment="NULL: the dialer has not obeyed it"),
     words("reply", nullable=True, comment="what the dialer says to it; NULL: nothing yet"),
     check_one_of("kind", COMMAND_KINDS),
     Index("commands_new", "key", sqlite_where=text("taken_at IS NULL"), postgresql_where=text("taken_at IS NULL")),

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, exists, insert, select, update
 
 from autodialer.model import (
     SECOND_NUMBER,
@@ -20,14 +20,14 @@ from autodialer.model import (
     NextStep,
     SubscriberState,
 )
+from autodialer.model.admission import CAP_DAY, CAP_WEEK, EXCLUDED_ERASED, Admit, Candidate
 from autodialer.store.calls.tables import calls
 from autodialer.store.campaigns.stopping import STOPPED
 from autodialer.store.campaigns.tables import campaign_subscribers, campaigns
 from autodialer.store.figures.key_figures import count_keys
 from autodialer.store.queue.dialogs import forget
-from autodialer.store.queue.frequency import SPANS, Retry, put_off_retries
+from autodialer.store.queue.frequency import Retry, put_off_retries
 from autodialer.store.queue.tables import call_jobs
-from autodialer.store.queue.turning_away import EXCLUDED_ERASED
 from autodialer.store.setup.callbases import BATCH_ROWS
 from autodialer.store.setup.second_number import DIALLED, number_after
 from autodialer.store.setup.tables import subscribers
@@ -89,6 +89,17 @@ _MOVE_SUBSCRIBER = Prepared(
         retries_used=bindparam("used"),
     )
 )
+_BEGUN = and_(_OF_SUBSCRIBER, is_one_of(campaign_subscribers.c.state, SubscriberState.IN_PROGRESS))
+_WAS_CALLED = exists().where(
+    calls.c.campaign_key == campaign_subscribers.c.campaign_key,
+    calls.c.subscriber_key == campaign_subscribers.c.subscriber_key,
+)
+_UNBEGIN = Prepared(
+    update(campaign_subscribers).where(_BEGUN, ~_WAS_CALLED).values(state=SubscriberState.PENDING.value)
+)
+_GIVE_UP = Prepared(
+    update(campaign_subscribers).where(_BEGUN).values(state=SubscriberState.EXHAUSTED.value, reason=bindparam("why"))
+)
 _ADD_CALL = Prepared(insert(calls), columns=[column.name for column in calls.c if column.name != "key"])
 
 _DIALING_OF = (
@@ -111,7 +122,7 @@ _DIALING_OF = (
 )
 
 
-def record(connection: Connection, results: Sequence[JobResult], now: datetime) -> None:
+def record(connection: Connection, results: Sequence[JobResult], now: datetime, admit: Admit) -> None:
     """Store finished calls; those whose job does not dial that call any more are dropped."""
     rows = connection.execute(_DIALING_OF, {"keys": [result.job.key for result in results]})
     dialing = {(row.key, row.call_id): row for row in rows}
@@ -127,7 +138,7 @@ def record(connection: Connection, results: Sequence[JobResult], now: datetime) 
                 retries.append(_retry_of(row, result, now))
     _store(connection, accepted, now)
     forget(connection, [result.job.call_id for result in results if result.outcome.answered_at])
-    put_off_retries(connection, retries)
+    put_off_retries(connection, retries, admit)
 
 
 def _retry_of(row: AnyRow, result: JobResult, now: datetime) -> Retry:
@@ -136,15 +147,28 @@ def _retry_of(row: AnyRow, result: JobResult, now: datetime) -> Retry:
         job_key=job.key,
         campaign_key=job.campaign_key,
         subscriber_key=job.subscriber_key,
-        number=(job.second_number if result.next_step.rule == SECOND_NUMBER else None) or job.number,
         owner_key=row.owner_key,
-        caps={rule: getattr(row, rule) for rule in SPANS},
+        candidate=Candidate(
+            number=(job.second_number if result.next_step.rule == SECOND_NUMBER else None) or job.number,
+            on_dnc=False,
+            zone="",
+            # What decided on this retry has looked at the attempts; a later limit is met at the claim.
+            attempts=0,
+            max_attempts=1,
+            retries_used=job.retries_used,
+            caps={CAP_DAY: row.cap_day, CAP_WEEK: row.cap_week},
+            ends_at=None,
+        ),
         not_before=result.next_step.not_before or now,
     )
 
 
 def release(connection: Connection, jobs: Sequence[ClaimedJob], not_before: datetime) -> None:
-    """Put claimed jobs back whose call never left; those of a stopped campaign are cancelled."""
+    """Put claimed jobs back whose call never left; those of a stopped campaign are cancelled.
+
+    A subscriber who was never called is as if the claim had not been: pending, also where the campaign has stopped or
+    comes to its end before the next claim.
+    """
     rows = connection.execute(_DIALING_OF, {"keys": [job.key for job in jobs]})
     states = {(row.key, row.call_id): row.state for row in rows}
     held = [job for job in jobs if (job.key, job.call_id) in states]
@@ -152,20 +176,13 @@ def release(connection: Connection, jobs: Sequence[ClaimedJob], not_before: date
     if held:
         again = [{"of_job": job.key, "next_call_id": job.call_id, "at": not_before, "rule": None} for job in held]
         _QUEUE_AGAIN.execute(connection, again)
+        _UNBEGIN.execute(
+            connection, [{"of_campaign": job.campaign_key, "of_subscriber": job.subscriber_key} for job in held]
+        )
     if stopped:
         _MOVE_JOB.execute(connection, [{"of_job": job.key, "to_state": JobState.CANCELLED.value} for job in stopped])
-        _MOVE_SUBSCRIBER.execute(connection, [_stopped_subscriber(job) for job in stopped])
-
-
-def _stopped_subscriber(job: ClaimedJob) -> dict[str, Any]:
-    return {
-        "of_campaign": job.campaign_key,
-        "of_subscriber": job.subscriber_key,
-        "to_state": SubscriberState.EXHAUSTED.value,
-        "why": STOPPED,
-        "counted": 0,
-        "used": job.retries_used,
-    }
+        give_up = [{"of_campaign": job.campaign_key, "of_subscriber": job.subscriber_key} for job in stopped]
+        _GIVE_UP.execute(connection, [{**row, "why": STOPPED} for row in give_up])
 
 
 def recover_batch(
@@ -316,7 +333,7 @@ def _call_values(result: JobResult, *, ends: str | None) -> dict[str, Any]:
 
 def _subscriber_values(result: JobResult, *, ends: str | None) -> dict[str, Any]:
     step, job = result.next_step, result.job
-    retried = step.job_state is JobState.QUEUED and step.counts_as_attempt and not ends
+    retried = step.job_state is JobState.QUEUED and step.uses_budget and not ends
     over = ends is not None or step.subscriber_state is not SubscriberState.IN_PROGRESS
     return {
         "of_campaign": job.campaign_key,

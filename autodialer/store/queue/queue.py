@@ -6,17 +6,14 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
-    BigInteger,
     Connection,
     and_,
     bindparam,
     exists,
     func,
     insert,
-    literal,
     or_,
     select,
-    type_coerce,
     update,
 )
 
@@ -30,17 +27,19 @@ from autodialer.model import (
     NextStep,
     SubscriberState,
 )
+from autodialer.model.admission import Admit
 from autodialer.store.campaigns.cloning import REACHED_BEFORE, WAS_REACHED
-from autodialer.store.campaigns.stopping import ENDED, cancel_queued
+from autodialer.store.campaigns.stopping import ENDED, STOPPED, cancel_batch
 from autodialer.store.campaigns.tables import campaign_subscribers, campaigns
 from autodialer.store.queue import dialogs, outcomes
 from autodialer.store.queue.dialogs import KeptDialog
+from autodialer.store.queue.postponing import Postponement
 from autodialer.store.queue.tables import LIVE_JOB_STATES, call_jobs
 from autodialer.store.queue.turning_away import turn_away
 from autodialer.store.setup.dnc import is_barred
 from autodialer.store.setup.second_number import DIALLED, number_after
 from autodialer.store.setup.tables import callbases, subscribers
-from autodialer.store.sql.column_types import MILLISECOND, new_id
+from autodialer.store.sql.column_types import new_id
 from autodialer.store.sql.engine import AnyRow, Database
 from autodialer.store.sql.prepared import Prepared
 from autodialer.store.sql.rows import campaigns_from, select_campaigns
@@ -93,46 +92,47 @@ class Queue:
         requests: Sequence[ClaimRequest],
         claimed_by: str,
         now: datetime,
+        admit: Admit,
         *,
         answered: Sequence[KeptDialog] = (),
     ) -> list[ClaimedJob]:
-        """What a dialer's tick brings, as one commit: keep the dialogs of `answered` calls, `record`, `claim`."""
+        """What a dialer's tick brings, as one commit: keep the dialogs of `answered` calls, `record`, `claim`.
+
+        `admit` decides who may be called.
+        """
         requests = [request for request in requests if request.limit > 0]
         if not results and not requests and not answered:
             return []
         with self._database.write() as connection:
             dialogs.keep(connection, answered)
             if results:
-                outcomes.record(connection, results, now)
-            return [job for request in requests for job in _claim(connection, request, claimed_by, now)]
+                outcomes.record(connection, results, now, admit)
+            return [job for request in requests for job in _claim(connection, request, claimed_by, now, admit)]
 
-    def claim(self, requests: Sequence[ClaimRequest], claimed_by: str, now: datetime) -> list[ClaimedJob]:
+    def claim(self, requests: Sequence[ClaimRequest], claimed_by: str, now: datetime, admit: Admit) -> list[ClaimedJob]:
         """Make due jobs ours, at most `limit` a request; once this returns, their claims are committed.
 
         Jobs of campaigns that do not run are left alone. Numbers on the DNC list are excluded in this very transaction.
         """
-        return self.record_and_claim([], requests, claimed_by, now)
+        return self.record_and_claim([], requests, claimed_by, now, admit)
 
-    def record(self, results: Sequence[JobResult], now: datetime) -> None:
+    def record(self, results: Sequence[JobResult], now: datetime, admit: Admit) -> None:
         """Store calls that have ended, with what follows from them.
 
         A job of a stopped campaign that would be queued again is cancelled instead; so is a sample call that was
         cancelled. A result whose job does not dial that call (any more) is logged and dropped, so that recording once
         more after an error does no harm.
         """
-        self.record_and_claim(results, [], "", now)
+        self.record_and_claim(results, [], "", now, admit)
 
     def release(self, jobs: Sequence[ClaimedJob], not_before: datetime) -> None:
         """Give back claimed jobs whose INVITE could not leave: no call was made, no attempt is counted."""
         with self._database.write() as connection:
             outcomes.release(connection, jobs, not_before)
 
-    def postpone_waiting(self, span: timedelta) -> None:
-        """Every queued job is due so much later, or earlier when it is negative: the clock was set."""
-        moved = update(call_jobs).where(is_one_of(call_jobs.c.state, JobState.QUEUED))
-        by = literal(span // MILLISECOND, BigInteger)
-        with self._database.write() as connection:
-            connection.execute(moved.values(not_before=type_coerce(call_jobs.c.not_before, BigInteger) + by))
+    def postpone(self, span: timedelta) -> Postponement:
+        """The clock was set by `span`: what waits for a span is to be due so much later. Raises Unavailable."""
+        return Postponement(self._database, span)
 
     def recover(self, claimed_by: str | None, now: datetime, decide: Callable[[Campaign, ClaimedJob], NextStep]) -> int:
         """Turn every job with a committed claim and no outcome into `interrupted`, with a call row; returns how many.
@@ -159,20 +159,34 @@ class Queue:
             return list(connection.execute(finish.returning(campaigns.c.id)).scalars())
 
     def end_overdue(self, now: datetime) -> list[UUID]:
-        """Campaigns past their `ends_at`: cancel what is queued, finish those without a live call; returns their ids.
+        """Finish campaigns past their `ends_at` that have no queued job and no live call; returns their ids.
 
-        Who was never called stays pending; who waited for another attempt is exhausted with the reason `ended`.
+        What is queued of them is `cancel_some`'s to cancel.
         """
-        overdue = select(campaigns.c.key).where(RUNNING, campaigns.c.ends_at <= now)
         with self._database.read() as connection:
-            keys = connection.execute(overdue).scalars().all()
-        if not keys:
-            return []
-        for key in keys:
-            cancel_queued(self._database, key, reason=ENDED)
-        ready = update(campaigns).where(campaigns.c.key.in_(keys), RUNNING, ~_LIVE_JOB)
+            if not connection.execute(_OVERDUE, {"now": now}).all():
+                return []
+        ready = update(campaigns).where(RUNNING, campaigns.c.ends_at <= now, ~_LIVE_JOB)
         with self._database.write() as connection:
             return list(connection.execute(ready.values(_finished(now)).returning(campaigns.c.id)).scalars())
+
+    def has_to_cancel(self, now: datetime) -> bool:
+        """Whether jobs are queued of a campaign that was stopped or is past its `ends_at`. One cheap read."""
+        with self._database.read() as connection:
+            return connection.execute(_TO_CANCEL, {"now": now}).first() is not None
+
+    def cancel_some(self, now: datetime) -> bool:
+        """Cancel up to 100 jobs of one of those campaigns, as one transaction; returns whether more may be left.
+
+        A subscriber who was never called stays pending; one that waited for another attempt is exhausted, with the
+        reason `stopped` or `ended`.
+        """
+        with self._database.read() as connection:
+            row = connection.execute(_TO_CANCEL, {"now": now}).first()
+        if row is None:
+            return False
+        cancel_batch(self._database, row.key, reason=STOPPED if row.state == CampaignState.STOPPED else ENDED)
+        return True
 
     def dialing_counts(self) -> dict[tuple[int, int], int]:
         """Calls under way by (campaign key, trunk key)."""
@@ -206,6 +220,17 @@ _HUNGRY = (
 )
 
 _LIVE_JOB = exists().where(call_jobs.c.campaign_key == campaigns.c.key, is_one_of(call_jobs.c.state, *LIVE_JOB_STATES))
+_OVERDUE = select(campaigns.c.key).where(RUNNING, campaigns.c.ends_at <= bindparam("now"), ~_LIVE_JOB)
+# From the campaigns, each with one look into the index: the jobs of all that run would be a million.
+_TO_CANCEL = (
+    select(campaigns.c.key, campaigns.c.state)
+    .where(
+        is_one_of(campaigns.c.state, CampaignState.STOPPED)
+        | and_(RUNNING, campaigns.c.ends_at.is_not(None), campaigns.c.ends_at <= bindparam("now")),
+        exists().where(call_jobs.c.campaign_key == campaigns.c.key, is_one_of(call_jobs.c.state, JobState.QUEUED)),
+    )
+    .limit(1)
+)
 _OVER = (
     select(campaigns.c.key)
     .join(callbases, callbases.c.key == campaigns.c.callbase_key)
@@ -318,7 +343,9 @@ _BEGIN_SUBSCRIBER = Prepared(
 )
 
 
-def _claim(connection: Connection, request: ClaimRequest, claimed_by: str, now: datetime) -> list[ClaimedJob]:
+def _claim(
+    connection: Connection, request: ClaimRequest, claimed_by: str, now: datetime, admit: Admit
+) -> list[ClaimedJob]:
     jobs = [
         ClaimedJob(
             key=row.key,
@@ -332,7 +359,7 @@ def _claim(connection: Connection, request: ClaimRequest, claimed_by: str, now: 
             claimed_at=now,
             second_number=number_after(row),
         )
-        for row in _callable(connection, request, now)
+        for row in _callable(connection, request, now, admit)
     ]
     if jobs:
         taken = [{"of_job": job.key, "on_trunk": job.trunk_key, "by": claimed_by, "at": now} for job in jobs]
@@ -342,7 +369,7 @@ def _claim(connection: Connection, request: ClaimRequest, claimed_by: str, now: 
     return jobs
 
 
-def _callable(connection: Connection, request: ClaimRequest, now: datetime) -> Sequence[AnyRow]:
+def _callable(connection: Connection, request: ClaimRequest, now: datetime, admit: Admit) -> Sequence[AnyRow]:
     """The candidates that may be called; the others are excluded or put off, and others come in their place.
 
     A campaign of which hardly anybody may be called is gone through in several ticks: a claim must not hold up others.
@@ -351,7 +378,7 @@ def _callable(connection: Connection, request: ClaimRequest, now: datetime) -> S
     kept: Sequence[AnyRow] = []
     for _ in range(MOST_LOOKS):
         rows = connection.execute(_CANDIDATES, wanted).all()
-        kept = turn_away(connection, request, rows, now)
+        kept = turn_away(connection, request, rows, now, admit)
         if len(kept) == len(rows):
             break
         wanted["most"] = request.limit + MORE_CANDIDATES

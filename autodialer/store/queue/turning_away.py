@@ -1,94 +1,91 @@
-"""Subscribers whose turn it is and who may not be called: excluded for good, or put off until they may be."""
+"""Subscribers whose turn it is and who may not be called: what the admission says of them is written down."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import Connection, and_, bindparam, update
 
 from autodialer.model import ClaimRequest, JobState, SubscriberState
+from autodialer.model.admission import (
+    CAP_DAY,
+    CAP_WEEK,
+    Admit,
+    Call,
+    Candidate,
+    End,
+    Exclude,
+    NumberCalls,
+    OpenHours,
+    Wait,
+)
 from autodialer.store.campaigns.tables import campaign_subscribers
-from autodialer.store.queue.frequency import PutOff, Wait, capped, explain, put_off
+from autodialer.store.queue.frequency import PutOff, calls_of, explain, put_off
 from autodialer.store.queue.tables import call_jobs
 from autodialer.store.sql.engine import AnyRow
 from autodialer.store.sql.prepared import Prepared
 
-EXCLUDED_DNC = "dnc"
-EXCLUDED_ERASED = "erased"
-EXCLUDED_WINDOW = "window"
-EXCLUDED_CAP = "frequency_cap"
-WINDOW = "window"
-"""The rule that puts a job off to the next opening of its subscriber's calling window."""
-UNKNOWN_ZONE = timedelta(seconds=10)
-MAX_ATTEMPTS = "max_attempts"
-SHORT = "short"
-"""The retry rule of an answered call that heard too little."""
-
 
 def turn_away(
-    connection: Connection, request: ClaimRequest, candidates: Sequence[AnyRow], now: datetime
+    connection: Connection, request: ClaimRequest, rows: Sequence[AnyRow], now: datetime, admit: Admit
 ) -> list[AnyRow]:
-    """Deal with the jobs of one campaign that must not be claimed now; returns the others.
-
-    Numbers that were erased or are on the DNC list are excluded, and so leave no call, and so are those whom the
-    calling window or a cap does not let be called before the campaign's end; others that have reached a cap, or whose
-    window is closed, wait for it; those whose attempts are used up, because fewer are allowed now, have no further one.
-    """
-    campaign_key = request.campaign_key
-    barred = {row.key: reason for row in candidates if (reason := _why_excluded(row, request)) is not None}
-    left = [row for row in candidates if row.key not in barred]
-    used_up = [row for row in left if row.attempts >= row.max_attempts]
-    left = [row for row in left if row.attempts < row.max_attempts]
-    _end_attempts(connection, campaign_key, used_up)
-    waits = {row.key: wait for row in left if (wait := _window_wait(row, request, now)) is not None}
-    waits |= capped(connection, [row for row in left if row.key not in waits], now)
-    barred |= {row.key: EXCLUDED_CAP for row in left if row.key in waits and _is_too_late(waits[row.key], row)}
-    if barred:
-        exclude(connection, campaign_key, {row.key: row.subscriber_key for row in candidates}, barred)
-    late = [row for row in left if row.key in waits and row.key not in barred]
-    put_off(connection, [PutOff(row.key, campaign_key, row.subscriber_key, waits[row.key]) for row in late])
-    return [row for row in left if row.key not in waits]
-
-
-def _why_excluded(row: AnyRow, request: ClaimRequest) -> str | None:
-    if row.number is None:
-        return EXCLUDED_ERASED
-    if row.on_dnc:
-        return EXCLUDED_DNC
-    never = row.zone in request.zones_open_at and request.zones_open_at[row.zone] is None
-    return EXCLUDED_WINDOW if never else None
-
-
-def _window_wait(row: AnyRow, request: ClaimRequest, now: datetime) -> Wait | None:
-    """For what time a subscriber waits whose window is closed; None: it is open."""
-    if request.open_zones is None or row.zone in request.open_zones:
-        return None
-    # A zone that has just come with a new subscriber is not known yet.
-    return Wait(until=request.zones_open_at.get(row.zone) or now + UNKNOWN_ZONE, rule=WINDOW)
-
-
-def _is_too_late(wait: Wait, row: AnyRow) -> bool:
-    """Whether a cap lets the number be called only after the campaign's end."""
-    return wait.rule != WINDOW and row.ends_at is not None and wait.until > row.ends_at
-
-
-def _end_attempts(connection: Connection, campaign_key: int, rows: Sequence[AnyRow]) -> None:
-    """The campaign allows fewer attempts than when these were queued."""
+    """Deal with the jobs of one campaign that must not be claimed now; returns the others, which may be called."""
     if not rows:
+        return []
+    hours = OpenHours(request.open_zones, request.zones_open_at)
+
+    def count_calls(numbers: Sequence[str]) -> Mapping[str, NumberCalls]:
+        return calls_of(connection, rows[0].owner_key, numbers, now)
+
+    verdicts = admit([_candidate(row) for row in rows], hours, count_calls, now)
+    kept, excluded, late, ended = [], {}, [], []
+    for row, verdict in zip(rows, verdicts, strict=True):
+        match verdict:
+            case Call():
+                kept.append(row)
+            case Exclude():
+                excluded[row.key] = verdict.reason
+            case Wait():
+                late.append(PutOff(row.key, request.campaign_key, row.subscriber_key, verdict))
+            case End():
+                ended.append((row, verdict))
+    _end_attempts(connection, request.campaign_key, ended)
+    if excluded:
+        exclude(connection, request.campaign_key, {row.key: row.subscriber_key for row in rows}, excluded)
+    put_off(connection, late)
+    return kept
+
+
+def _candidate(row: AnyRow) -> Candidate:
+    return Candidate(
+        number=row.number,
+        on_dnc=row.on_dnc,
+        zone=row.zone,
+        attempts=row.attempts,
+        retries_used=row.retries_used,
+        max_attempts=row.max_attempts,
+        caps={CAP_DAY: row.cap_day, CAP_WEEK: row.cap_week},
+        ends_at=row.ends_at,
+    )
+
+
+def _end_attempts(connection: Connection, campaign_key: int, ended: Sequence[tuple[AnyRow, End]]) -> None:
+    if not ended:
         return
-    ended = [
+    rows = [
         {
             "of_job": row.key,
             "of_campaign": campaign_key,
             "of_subscriber": row.subscriber_key,
-            # Who has answered, however short, was reached.
-            "to_state": (SubscriberState.REACHED if SHORT in row.retries_used else SubscriberState.EXHAUSTED).value,
-            "why": MAX_ATTEMPTS,
+            "to_state": end.state.value,
+            "why": end.reason,
+            "until": None,
+            "rule": end.reason,
         }
-        for row in rows
+        for row, end in ended
     ]
-    _CANCEL.execute(connection, ended)
-    _END.execute(connection, ended)
-    explain(connection, [{**row, "until": None, "rule": MAX_ATTEMPTS} for row in ended])
+    _CANCEL.execute(connection, rows)
+    _END.execute(connection, rows)
+    explain(connection, rows)
 
 
 _CANCEL = Prepared(

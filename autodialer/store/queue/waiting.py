@@ -7,18 +7,20 @@ from datetime import datetime
 from sqlalchemy import Connection, bindparam, func, select
 
 from autodialer.model import JobState
+from autodialer.model.admission import TRUNK
 from autodialer.store.figures.report import reason_counts
 from autodialer.store.queue.tables import call_jobs
+from autodialer.store.sql.column_types import EPOCH
 from autodialer.store.sql.engine import Database
 from autodialer.store.sql.transitions import is_one_of
 
 
 @dataclass(frozen=True, kw_only=True)
 class Waiting:
-    """Queued jobs whose time has not come, put there by one rule."""
+    """Queued jobs whose time has not come, put there by one rule; of the rule `trunk` all that are queued."""
 
     rule: str
-    """A retry rule (busy, no_answer, ...), cap_day or cap_week."""
+    """A retry rule (busy, no_answer, ...), cap_day, cap_week, window or trunk."""
     jobs: int
     next_at: datetime
     """When the first of them may start."""
@@ -56,7 +58,9 @@ def _waiting(connection: Connection, campaign_key: int, now: datetime) -> Sequen
     found = []
     rule = connection.execute(_NEXT_RULE, {"campaign": campaign_key, "after": ""}).scalar_one()
     while rule is not None:
-        row = connection.execute(_BY_RULE, {"campaign": campaign_key, "rule": rule, "now": now}).one()
+        # Who waits for a trunk is due soon and waits for all that: nothing is claimed while the trunk rests.
+        after = EPOCH if rule == TRUNK else now
+        row = connection.execute(_BY_RULE, {"campaign": campaign_key, "rule": rule, "now": after}).one()
         if row.jobs:
             found.append(Waiting(rule=rule, jobs=row.jobs, next_at=row.next_at))
         rule = connection.execute(_NEXT_RULE, {"campaign": campaign_key, "after": rule}).scalar_one()

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import bindparam, insert, select, update
 
 from autodialer.clock import Clock
-from autodialer.errors import NotFound
+from autodialer.errors import NotFound, SettingsError
 from autodialer.model import Trunk
 from autodialer.store.setup.tables import trunks
 from autodialer.store.sql.column_types import EPOCH, new_id
@@ -66,6 +66,10 @@ DEFAULTS: TrunkFields = {
 }
 """Everything but name and host has one."""
 _BY_KEYS = select(trunks).where(trunks.c.key.in_(bindparam("keys", expanding=True)))
+UNREADABLE = (
+    "The password of this trunk cannot be read: the key in the data folder is not the one it was stored with."
+    " Enter the password again, or bring the key back."
+)
 
 
 def trunk_of(fields: Mapping[str, Any]) -> Trunk:
@@ -147,6 +151,7 @@ class Trunks:
         return values
 
     def _trunk_from(self, row: AnyRow) -> Trunk:
+        password, problem = self._password(row)
         return Trunk(
             key=row.key,
             id=row.id,
@@ -156,7 +161,8 @@ class Trunks:
             port=row.port,
             transport=row.transport,
             username=row.username,
-            password=self._secrets.decrypt(row.password, context=row.id.bytes),
+            password=password,
+            problem=problem,
             auth_username=row.auth_username,
             domain=row.domain,
             caller_id=row.caller_id,
@@ -175,3 +181,10 @@ class Trunks:
             hidden=row.hidden,
             created_at=row.created_at,
         )
+
+    def _password(self, row: AnyRow) -> tuple[str, str | None]:
+        """And why there is none: a password that cannot be read is this trunk's problem, not that of all the others."""
+        try:
+            return self._secrets.decrypt(row.password, context=row.id.bytes), None
+        except SettingsError:
+            return "", UNREADABLE

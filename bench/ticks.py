@@ -1,0 +1,137 @@
+"""The dialer's tick beside a queue of a million rows: what it takes while 200 000 of them are being cancelled."""
+
+import math
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from autodialer.clock import Clock
+from autodialer.model import CallOutcome, Disposition
+from autodialer.phone.plan import CallEvent, CallPlan
+from autodialer.store.sql.engine import Database
+from dialer import TICK_S, Dialer
+from tests.dialer.world import World
+
+ROWS = 1_000_000
+OVERDUE = 200_000
+RUN_S = 40.0
+WARM_UP_S = 2.0
+CPS = 50
+
+# The store's own ways take minutes to wait for a million retries.
+FILL = """
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})
+INSERT INTO {into} SELECT {values} FROM n
+"""
+
+
+def measure(folder: Path) -> dict[str, float]:
+    """How long the longest of a thousand ticks takes, in ms."""
+    world = World.make(folder / "data", sound_s=1.0)
+    gateway = ("127.0.0.1", 5060)
+    dialled = world.campaign(gateway, [f"7000{number:07d}" for number in range(5000)], cps=CPS, max_channels=500)
+    waiting = world.campaign(gateway, ["70010000000"], cps=CPS)
+    overdue = world.campaign(gateway, ["70020000000"], cps=CPS, ends_at=datetime.now(UTC) + timedelta(hours=1))
+    _fill(world.settings.url, waiting.key, waiting.callbase_key, ROWS - OVERDUE)
+    _fill(world.settings.url, overdue.key, overdue.callbase_key, OVERDUE)
+    phones = Phones()
+    dialer = Dialer(
+        world.store,
+        phones,  # type: ignore[arg-type]
+        SimpleNamespace(write_due=lambda _now: None, write_last=lambda: None),  # type: ignore[arg-type]
+        sounds_folder=world.settings.data,
+        drain_s=1.0,
+        clock=Clock(),
+    )
+    dialer.recover()
+    ticks = [_tick(dialer, phones) for _ in range(int(WARM_UP_S / TICK_S))]
+    world.store.campaigns.update(overdue.id, None, ends_at=datetime.now(UTC))
+    ticks = [_tick(dialer, phones) for _ in range(int(RUN_S / TICK_S))]
+    calls = world.store.campaigns.progress(dialled.key).counts.reached
+    left = world.store.campaigns.progress(overdue.key).counts.in_progress
+    dialer._chores.stop()
+    world.store.close()
+    assert calls > CPS * RUN_S / 2, calls
+    ticks.sort()
+    return {
+        "queue.tick_p999_ms": ticks[math.ceil(len(ticks) * 0.999) - 1] * 1000,
+        "queue.tick_p50_ms": ticks[len(ticks) // 2] * 1000,
+        "queue.cancelled_per_s": (OVERDUE - left) / RUN_S,
+    }
+
+
+def _tick(dialer: Dialer, phones: "Phones") -> float:
+    phones.end_calls()
+    began = time.perf_counter()
+    dialer.step()
+    took = time.perf_counter() - began
+    time.sleep(TICK_S)
+    return took
+
+
+def _fill(url: str, campaign_key: int, callbase_key: int, rows: int) -> None:
+    """So many subscribers of a campaign who wait for their next attempt."""
+    database = Database(url, synchronous="NORMAL", busy_timeout_s=30.0)
+    later = round((time.time() + 86_400) * 1000)
+    with database.write() as connection:
+        first = connection.exec_driver_sql("SELECT COALESCE(MAX(key), 0) FROM subscribers").scalar_one() + 1
+        for into, values in (
+            ("subscribers (key, id, callbase_key, number)", f"{first} + i, randomblob(16), {callbase_key}, '79' || i"),
+            (
+                "campaign_subscribers (campaign_key, subscriber_key, state, attempts)",
+                f"{campaign_key}, {first} + i, 'in_progress', 1",
+            ),
+            (
+                "call_jobs (call_id, campaign_key, subscriber_key, not_before, waits_for)",
+                f"randomblob(16), {campaign_key}, {first} + i, {later} + i, 'busy'",
+            ),
+        ):
+            connection.exec_driver_sql(FILL.format(into=into, values=values, rows=rows))
+        connection.exec_driver_sql(
+            "UPDATE campaigns SET next_subscriber_key = ? WHERE key = ?", (first + rows, campaign_key)
+        )
+    database.close()
+
+
+class Phones:
+    """Stands where the phones stand: every call is answered and over by the next tick."""
+
+    def __init__(self) -> None:
+        self.on_event: Any = None
+        self._trunks: dict[int, Any] = {}
+        self._calls: list[object] = []
+
+    def end_calls(self) -> None:
+        now = datetime.now(UTC)
+        for reference in self._calls:
+            outcome = CallOutcome(
+                disposition=Disposition.ANSWERED, invited_at=now, answered_at=now, ended_at=now, played_s=1.0
+            )
+            self.on_event(CallEvent(reference=reference, outcome=outcome))
+        self._calls.clear()
+
+    def update(self, trunks: dict[int, Any]) -> None:
+        self._trunks = trunks
+
+    def usable(self) -> dict[int, int]:
+        return dict.fromkeys(self._trunks, 250)
+
+    def problems(self) -> dict[int, str]:
+        return {}
+
+    def registrations(self) -> dict[int, Any]:
+        return {}
+
+    def call(self, _trunk_key: int, _number: str, plan: CallPlan) -> None:
+        self._calls.append(plan.reference)
+
+    def find(self, _reference: object) -> None:
+        return None
+
+    def ready_phones(self, _trunk_key: int) -> list[Any]:
+        return []
+
+    def acknowledge(self, _references: Any) -> None:
+        pass

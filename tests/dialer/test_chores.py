@@ -1,0 +1,61 @@
+"""What takes longer than a tick is done beside it."""
+
+import threading
+
+from autodialer.dialing.chores import Chores
+from autodialer.errors import Unavailable
+
+
+def test_a_chore_is_done_to_its_end_in_another_thread_and_then_may_be_wanted_again() -> None:
+    chores, done = Chores(), threading.Event()
+    left, threads = [3], set()
+
+    def piece() -> bool:
+        threads.add(threading.current_thread())
+        left[0] -= 1
+        if not left[0]:
+            done.set()
+        return left[0] > 0
+
+    for _ in range(2):
+        left[0] = 3
+        done.clear()
+        while not done.is_set():
+            chores.want("count", piece)
+            done.wait(0.01)
+    chores.stop()
+    chores.stop()
+    assert threading.main_thread() not in threads and len(threads) == 1
+    assert left[0] <= 0
+
+
+def test_a_chore_that_fails_keeps_no_other_from_being_done() -> None:
+    chores, done = Chores(), threading.Event()
+
+    def broken() -> bool:
+        raise KeyError
+
+    def last() -> bool:
+        done.set()
+        return False
+
+    chores.want("broken", broken)
+    chores.want("last", last)
+    assert done.wait(5)
+    chores.stop()
+
+
+def test_a_chore_that_meets_a_locked_database_goes_on_later() -> None:
+    chores, done = Chores(), threading.Event()
+    refusals = [1]
+
+    def piece() -> bool:
+        if refusals:
+            refusals.pop()
+            raise Unavailable
+        done.set()
+        return False
+
+    chores.want("refused", piece)
+    assert done.wait(10)
+    chores.stop()
