@@ -35,6 +35,8 @@ HEALTHY_S = 60.0
 POLL_S = 0.1
 GRACE_S = 5.0
 """Beyond the drain, before what still lives is killed."""
+NAMES = {"dialer": "dialer", "api": "service"}
+"""What a user calls the process that holds a lock of a data folder."""
 RARELY = 50
 """Every so many collections of middle-aged objects the garbage collector looks at old ones too; Python's own is 10."""
 
@@ -97,7 +99,9 @@ class Supervisor:
         self._children = list(children)
         self._drain_s = drain_s
         self._clock = clock or Clock()
-        self._stopping = threading.Event()
+        # A plain flag, set by the signal handler and read by the loop: the handler runs within whatever the main thread
+        # is doing, and threading.Event would wait for a lock that this very thread holds in Event.wait.
+        self._stopping = False
 
     def run(self) -> int:
         """Block until the service has ended; its exit status."""
@@ -106,7 +110,8 @@ class Supervisor:
         for child in self._children:
             child.start(self._clock.monotonic())
         status = 0
-        while not self._stopping.wait(POLL_S):
+        while not self._stopping:
+            time.sleep(POLL_S)
             status = self._look_after()
             if status:
                 break
@@ -132,10 +137,10 @@ class Supervisor:
         return 0
 
     def _on_signal(self, signum: int, _frame: FrameType | None) -> None:
-        if self._stopping.is_set():
+        if self._stopping:
             for child in self._children:
                 child.stop()
-        self._stopping.set()
+        self._stopping = True
 
     def _shut_down(self) -> None:
         for child in self._children:
@@ -203,10 +208,12 @@ def watch_parent(on_gone: Callable[[], None]) -> None:
 
 
 class DataFolderLock:
-    """One dialer a data folder: an exclusive lock on a file, given up by the system when the process ends."""
+    """One process of a kind a data folder: an exclusive lock on a file, which the system gives up when it ends."""
 
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "dialer.lock"
+    def __init__(self, folder: Path, kind: str = "dialer") -> None:
+        """`kind` is dialer or api."""
+        self._kind = kind
+        self._path = folder / f"{kind}.lock"
         self._file: IO[bytes] | None = None
 
     def acquire(self, patience_s: float = 0.0) -> None:
@@ -219,7 +226,7 @@ class DataFolderLock:
             except OSError as exc:
                 if time.monotonic() >= deadline:
                     self._file.close()
-                    message = f"Another dialer already works on {self._path.parent}; stop it first."
+                    message = f"Another {NAMES[self._kind]} already works on {self._path.parent}; stop it first."
                     raise AlreadyRunning(message) from exc
             time.sleep(POLL_S)
 

@@ -9,12 +9,13 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from autodialer import supervisor
 from autodialer.errors import AlreadyRunning
-from autodialer.supervisor import EXIT_CONFIG, Child, DataFolderLock
-from tests.timing import at_most
+from autodialer.supervisor import EXIT_CONFIG, Child, DataFolderLock, Supervisor
 
 pytestmark = pytest.mark.loopback
 
@@ -55,7 +56,7 @@ def line_of(process: subprocess.Popen[str]) -> str:
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
-    deadline = time.monotonic() + at_most(seconds)
+    deadline = time.monotonic() + seconds
     tick = threading.Event()
     while time.monotonic() < deadline:
         if condition():
@@ -171,3 +172,29 @@ def test_a_lock_that_is_given_up_in_a_moment_is_waited_for(tmp_path: Path) -> No
     threading.Timer(0.3, first.release).start()
     second.acquire(patience_s=5.0)
     second.release()
+
+
+def test_a_signal_at_any_moment_of_waiting_ends_the_supervisor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A handler runs between any two steps of the main thread, which may hold the lock of what it waits for."""
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(supervisor, "POLL_S", 0.001)
+    for moment in range(1, 40):
+        watched = Supervisor([], drain_s=0.0)
+        steps = itertools.count(1)
+
+        def trace(*_: object, watched: Supervisor = watched, moment: int = moment, steps: Any = steps) -> Any:
+            if next(steps) in (moment, moment + 1):
+                watched._on_signal(signal.SIGTERM, None)
+            return trace
+
+        def run(watched: Supervisor = watched, trace: Any = trace) -> None:
+            sys.settrace(trace)
+            try:
+                watched.run()
+            finally:
+                sys.settrace(None)
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        thread.join(5)
+        assert not thread.is_alive(), f"signalled at step {moment}"

@@ -30,20 +30,33 @@ FINISH_S = 5.0
 class ApiServer:
     """The API on its TCP port. It listens as soon as it is made; `run` serves."""
 
-    def __init__(self, settings: Settings, app: App, stopping: threading.Event | None = None) -> None:
-        """`stopping`, once set, ends `run`. Raises SettingsError when the address cannot be listened on."""
+    def __init__(
+        self,
+        settings: Settings,
+        app: App,
+        stopping: threading.Event | None = None,
+        *,
+        listener: socket.socket | None = None,
+    ) -> None:
+        """`stopping`, once set, ends `run`; `listener` is what `listen` returned, None to have it called here.
+
+        Raises SettingsError when the address cannot be listened on.
+        """
+        # First of all: while another service has the port, half-received uploads are that one's.
+        listener = listener or listen(settings)
         uploads = settings.data / "uploads"
         uploads.mkdir(parents=True, exist_ok=True, mode=0o700)
         sweep(uploads)
         # Where waitress keeps large bodies: beside the data, not on a /tmp that may be small or in memory.
         tempfile.tempdir = str(uploads)
         self._map: dict[int, Any] = {}
-        self._stopping = stopping or threading.Event()
+        self._stopping = stopping
+        # A plain flag: `stop` is called in signal handlers, where Event.set may wait for a lock of this very thread.
+        self._stop_asked = False
         proxy = {"trusted_proxy": settings.trusted_proxy, "trusted_proxy_count": 1} if settings.trusted_proxy else {}
         headers = (
             {"trusted_proxy_headers": {"x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"}} if proxy else {}
         )
-        listener = _listen(settings)
         try:
             self._server = create_server(
                 app,
@@ -63,12 +76,12 @@ class ApiServer:
             listener.close()
             raise
         channel = type("Channel", (LingeringChannel,), {"parser_class": parser_class(app.check_signature)})
-        for listener in self._listeners():
-            listener.channel_class = channel
+        for serving in self._listeners():
+            serving.channel_class = channel
 
     def run(self) -> None:
         """Serve until `stop`. What is under way then gets some seconds to finish."""
-        while not self._stopping.is_set():
+        while not (self._stop_asked or (self._stopping and self._stopping.is_set())):
             self._poll(POLL_S)
         for listener in self._listeners():
             listener.del_channel()
@@ -80,8 +93,8 @@ class ApiServer:
         wasyncore.close_all(self._map)
 
     def stop(self) -> None:
-        """Make `run` return; from any thread."""
-        self._stopping.set()
+        """Make `run` return; from any thread or signal handler."""
+        self._stop_asked = True
         self._server.pull_trigger()
 
     def _poll(self, timeout_s: float) -> None:
@@ -95,7 +108,7 @@ class ApiServer:
         return any(channel.requests or channel.total_outbufs_len for channel in channels)
 
 
-def _listen(settings: Settings) -> socket.socket:
+def listen(settings: Settings) -> socket.socket:
     """IPv4 only; waits a little for a service that is just dying. Raises SettingsError."""
     deadline = time.monotonic() + HANDOVER_S
     while True:

@@ -3,10 +3,12 @@
 import threading
 from datetime import datetime, timedelta
 
+import pytest
 from sqlalchemy import func, select
 
-from autodialer.api.housekeeping import Housekeeping
 from autodialer.config import Settings
+from autodialer.errors import NotFound
+from autodialer.housekeeping import Housekeeping
 from autodialer.model import CallOutcome, Disposition
 from autodialer.store import NewSubscriber
 from autodialer.store.calls.tables import call_traces
@@ -45,6 +47,8 @@ def test_calls_of_ended_campaigns_go_once_they_are_old_enough_and_take_their_tra
     assert world.store.retention.delete_calls(LATER) == 3
     assert calls_of(world, key) == []
     assert traces(world) == 0
+    with pytest.raises(NotFound):
+        world.store.calls.get(records[0].id, None)
 
 
 def _ended_at(outcome: CallOutcome | None) -> datetime:

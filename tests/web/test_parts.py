@@ -5,12 +5,20 @@ from pathlib import Path
 
 import pytest
 
+from autodialer.api import hosts
+from autodialer.api.trunks import check_ca_file
 from autodialer.errors import HostUnresolved, Invalid, TooManyRequests, Unauthorized, UserError
-from autodialer.web import hosts
 from autodialer.web.body import parse_form, parse_json
-from autodialer.web.certificates import check_ca_file
-from autodialer.web.limiter import FORGOTTEN_S, FREE_FAILURES, LONGEST_WAIT_S, MOST_KEPT, GuessLimiter
-from autodialer.web.routing import Routes
+from autodialer.web.limiter import (
+    FORGOTTEN_S,
+    FREE_FAILURES,
+    FREE_OF_ADDRESS,
+    FREE_OF_LOGIN,
+    LONGEST_OF_LOGIN_S,
+    LONGEST_WAIT_S,
+    MOST_KEPT,
+    GuessLimiter,
+)
 from autodialer.web.tokens import bearer_token
 from tests.web.client import CERTIFICATE
 from tests.web.conftest import StandingClock
@@ -74,7 +82,7 @@ def test_ipv6_is_refused_by_name() -> None:
 
 def test_the_limiter_forgets_after_an_hour_and_keeps_only_so_many(clock: StandingClock) -> None:
     limiter = GuessLimiter(clock)
-    for _ in range(40):
+    for _ in range(FREE_OF_LOGIN - 1):
         limiter.failed("anna", "192.0.2.1")
     with pytest.raises(TooManyRequests) as caught:
         limiter.check("Anna ", "192.0.2.1")
@@ -122,6 +130,24 @@ def test_a_form_that_is_no_utf_8_or_endless_is_refused(data: bytes) -> None:
         parse_form(data)
 
 
-def test_a_route_that_does_not_say_who_may_call_it_is_a_mistake() -> None:
-    with pytest.raises(TypeError, match="who may call it"):
-        Routes().get("/x")(lambda: None)
+def test_an_address_that_tries_ever_other_logins_is_braked() -> None:
+    limiter = GuessLimiter(StandingClock())
+    for turn in range(FREE_OF_ADDRESS):
+        limiter.check(f"login{turn}", "192.0.2.1")
+        limiter.failed(f"login{turn}", "192.0.2.1")
+    with pytest.raises(TooManyRequests):
+        limiter.check("another", "192.0.2.1")
+    limiter.check("another", "192.0.2.2")
+
+
+def test_a_login_tried_from_ever_other_addresses_is_slowed_but_its_owner_is_never_locked_out() -> None:
+    clock = StandingClock()
+    limiter = GuessLimiter(clock)
+    for turn in range(10 * FREE_OF_LOGIN):
+        limiter.failed("anna", f"192.0.2.{turn}")
+    with pytest.raises(TooManyRequests):
+        limiter.check("anna", "198.51.100.1")
+    clock.move(LONGEST_OF_LOGIN_S)
+    limiter.check("anna", "198.51.100.1")
+    limiter.succeeded("anna", "198.51.100.1")
+    limiter.check("anna", "198.51.100.2")

@@ -16,11 +16,12 @@ import pytest
 import requests
 
 import main
+from autodialer.api import sounds as sound_files
 from autodialer.config import Settings
-from autodialer.errors import SettingsError
+from autodialer.errors import AlreadyRunning, SettingsError
 from autodialer.media.shell.importing import import_apart
 from autodialer.store import Store
-from autodialer.web import sound_files
+from autodialer.web.app import App
 from autodialer.web.server import ApiServer
 from tests.peers.ports import wait_until
 from tests.timing import at_most
@@ -288,3 +289,46 @@ def test_the_api_process_ends_on_a_signal_and_with_its_parent(settings: Settings
         process.kill()
         process.wait()
         process.stdin.close()
+
+
+@pytest.mark.parametrize("other_port", [False, True])
+def test_a_second_service_on_the_same_data_folder_touches_nothing(
+    settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch, other_port: bool
+) -> None:
+    monkeypatch.setattr(main, "HANDOVER_S", 0.2)
+    monkeypatch.setattr(main, "run_service", lambda *_args, **_named: pytest.fail("the second service started"))
+    monkeypatch.setattr("autodialer.web.server.HANDOVER_S", 0.2)
+    [admin] = [user for user in store.users.page()[0] if user.login == "admin"]
+    stopping = threading.Event()
+    first = threading.Thread(target=main.serve, args=(settings, stopping))
+    first.start()
+    try:
+        deadline = time.monotonic() + 20
+        while not (settings.data / "uploads").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        callbase = store.callbases.create(admin.key, name="under way", region="RU")
+        half_received = settings.data / "uploads" / "upload-1"
+        half_received.write_bytes(b"+7916")
+        second = settings.model_copy(update={"http": f"127.0.0.1:{free_port()}"}) if other_port else settings
+        with pytest.raises((AlreadyRunning, SettingsError)):
+            main.serve(second)
+        with pytest.raises((AlreadyRunning, SettingsError)):
+            main.supervise(second)
+        assert half_received.exists()
+        assert store.callbases.by_key(callbase.key).state == "importing"
+    finally:
+        stopping.set()
+        first.join(20)
+
+
+def test_a_service_that_does_not_get_its_port_leaves_uploads_alone(
+    settings: Settings, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("autodialer.web.server.HANDOVER_S", 0.1)
+    uploads = settings.data / "uploads"
+    uploads.mkdir(exist_ok=True)
+    (uploads / "upload-1").touch()
+    with socket.create_server((settings.http_host, settings.http_port)), pytest.raises(SettingsError):
+        ApiServer(settings, app)
+    assert (uploads / "upload-1").exists()

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, i
 from autodialer.clock import Clock
 from autodialer.errors import Conflict, NotFound
 from autodialer.model import Callbase
+from autodialer.store.accounts.tables import idempotency_keys
 from autodialer.store.campaigns.tables import campaigns
 from autodialer.store.figures.tables import callbase_zones
 from autodialer.store.setup.tables import callbases, rejected_rows, subscribers
@@ -216,6 +217,9 @@ class Callbases:
         with self._database.write() as connection:
             gone = update(callbases).where(callbases.c.key == callbase_key).values(deleted_at=self._clock.utcnow())
             connection.execute(gone)
+            # The same request, sent again, is to be tried again and not to be told of a callbase that is gone.
+            its_id = select(callbases.c.id).where(callbases.c.key == callbase_key).scalar_subquery()
+            connection.execute(delete(idempotency_keys).where(idempotency_keys.c.response_id == its_id))
         self._clear(callbase_key)
 
     def delete(self, callbase_id: UUID, owner_key: int | None) -> None:

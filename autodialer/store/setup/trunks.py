@@ -26,14 +26,13 @@ UNREADABLE = (
 )
 
 
-def trunk_of(settings: Mapping[str, Any]) -> Trunk:
+def trunk_of(settings: TrunkSettings) -> Trunk:
     """The trunk that these settings would make, stored nowhere."""
-    return Trunk(key=0, id=new_id(), owner_key=0, created_at=EPOCH, **_spelt(settings))
+    return Trunk(key=0, id=new_id(), owner_key=0, created_at=EPOCH, **_values(settings))
 
 
-def _spelt(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings as the model has them: JSON has lists for tuples."""
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
+def _values(settings: TrunkSettings) -> dict[str, Any]:
+    return {name: getattr(settings, name) for name in TRUNK_SETTINGS}
 
 
 class Trunks:
@@ -44,11 +43,10 @@ class Trunks:
         self._secrets = secrets
         self._clock = clock
 
-    def create(self, owner_key: int, *, hidden: bool = False, **fields: Any) -> Trunk:
-        """A new trunk with these settings (`TrunkSettings`); `name` and `host` must be given."""
-        settings = TrunkSettings(**_spelt(fields))
+    def create(self, owner_key: int, settings: TrunkSettings, *, hidden: bool = False) -> Trunk:
+        """A new trunk with these settings."""
         trunk_id = new_id()
-        values = self._to_columns({name: getattr(settings, name) for name in TRUNK_SETTINGS}, trunk_id)
+        values = self._to_columns(_values(settings), trunk_id)
         values |= {"id": trunk_id, "owner_key": owner_key, "hidden": hidden, "created_at": self._clock.utcnow()}
         with self._database.write() as connection:
             row = connection.execute(insert(trunks).values(values).returning(*trunks.c)).one()
@@ -84,12 +82,15 @@ class Trunks:
         with self._database.read() as connection:
             return fetch_page(connection, query, trunks.c.key, self._trunk_from, limit=limit, after=after)
 
-    def update(self, trunk_id: UUID, owner_key: int | None, **fields: Any) -> Trunk:
-        """Change the settings that are given; calls under way keep what they began with. Raises NotFound."""
+    def update(self, trunk_id: UUID, owner_key: int | None, settings: TrunkSettings) -> Trunk:
+        """Take over these settings; calls under way keep what they began with. Raises NotFound."""
         with self._database.write() as connection:
             row = fetch_owned(connection, trunks, trunk_id, owner_key)
-            if fields:
-                values = self._to_columns(fields, trunk_id)
+            before, after = _values(self._trunk_from(row)), _values(settings)
+            # Only what differs: a password that cannot be read now must not be overwritten by the one it seems to be.
+            changed = {name: value for name, value in after.items() if value != before[name]}
+            if changed:
+                values = self._to_columns(changed, trunk_id)
                 connection.execute(update(trunks).where(trunks.c.key == row.key).values(values))
             return self._trunk_from(connection.execute(select(trunks).where(trunks.c.key == row.key)).one())
 

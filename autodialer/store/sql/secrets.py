@@ -1,6 +1,9 @@
 """Secrets at rest: trunk passwords encrypted with a key file, user passwords hashed."""
 
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_bytes
 
@@ -9,11 +12,15 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from autodialer.errors import SettingsError
+from autodialer.errors import SettingsError, Unavailable
 
 KEY_FILE = "secrets.key"
 KEY_BYTES = 32
 NONCE_BYTES = 12
+HASHES_AT_ONCE = 2
+"""Each takes a core and 64 MB for tens of milliseconds: the other threads of the API go on with their work."""
+LONGEST_WAIT_S = 1.0
+"""For a place; who waits keeps a thread of the API."""
 FORMAT = b"\x01"
 """First byte of what `encrypt` makes: AES-256-GCM, then the nonce, then the ciphertext with its tag."""
 
@@ -25,6 +32,7 @@ class Secrets:
         self._path = keys_folder / KEY_FILE
         self._cipher = AESGCM(load_key(self._path))
         self._hasher = hasher or PasswordHasher()
+        self._free = threading.BoundedSemaphore(HASHES_AT_ONCE)
         self._hash_of_nobody = self._hasher.hash(token_bytes(16))
 
     def encrypt(self, plain: str, *, context: bytes) -> bytes | None:
@@ -46,16 +54,33 @@ class Secrets:
             raise SettingsError(message) from exc
 
     def hash_password(self, password: str) -> str:
-        """argon2id with its parameters and salt (RFC 9106). Takes tens of milliseconds on purpose."""
-        return self._hasher.hash(password)
+        """argon2id with its parameters and salt (RFC 9106). Takes tens of milliseconds on purpose.
+
+        Raises Unavailable when too many others are being hashed.
+        """
+        with self._a_place():
+            return self._hasher.hash(password)
 
     def password_fits(self, password_hash: str | None, password: str) -> bool:
-        """Whether the password is right. None, for a login that nobody has, takes as long as any other and is False."""
+        """Whether the password is right. None, for a login that nobody has, takes as long as any other and is False.
+
+        Raises Unavailable as `hash_password`.
+        """
         try:
-            right = self._hasher.verify(password_hash or self._hash_of_nobody, password)
+            with self._a_place():
+                right = self._hasher.verify(password_hash or self._hash_of_nobody, password)
         except (VerificationError, InvalidHashError):
             return False
         return right and password_hash is not None
+
+    @contextmanager
+    def _a_place(self) -> Iterator[None]:
+        if not self._free.acquire(timeout=LONGEST_WAIT_S):
+            raise Unavailable("Too many log-ins at once; try again in a moment.", details=[{"retry_after_s": 1}])
+        try:
+            yield
+        finally:
+            self._free.release()
 
     def is_outdated(self, password_hash: str) -> bool:
         """Whether the hash was made with other parameters than today's."""
