@@ -1,6 +1,6 @@
-"""Start here: the routes of the API and the wiring of the service.
+"""Start here: the routes of the API as one table, and the wiring of the service.
 
-A route reads, calls, returns: what is done stands in api_srv.py, what goes over the wire in swagger.yaml.
+What an operation does stands in autodialer/api, a file a subject; what goes over the wire in swagger.yaml.
 """
 
 import logging
@@ -10,230 +10,206 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from uuid import UUID
-
-import bottle
 
 from api_srv import Api
-from autodialer.api.doctor import run_doctor
-from autodialer.api.housekeeping import Housekeeping
-from autodialer.api.numbering_plan import run_numbering_plan
-from autodialer.api.routes import ALL as PARTS
+from autodialer.api.accounts import LogIn, NewUser, PasswordChange, UserChange
+from autodialer.api.callbases import NewCallbase, OneSubscriber
+from autodialer.api.calls import CallFilter, Digits, SampleCall
+from autodialer.api.campaigns import CallableAt, CampaignChange, Clone, NewCampaign, Stop
+from autodialer.api.people import DncChange, DncScope, Erase, NewDncImport
+from autodialer.api.sounds import NewSound
+from autodialer.api.trunks import NewTrunk, TrunkChange, TrunkCheck
 from autodialer.clock import Clock
+from autodialer.commands.accounts import make_administrator, set_password
+from autodialer.commands.command_line import read_command
+from autodialer.commands.doctor import run_doctor
+from autodialer.commands.numbering_plan import run_numbering_plan
+from autodialer.commands.trace import show_trace
 from autodialer.config import Settings, load_settings
 from autodialer.errors import SettingsError, Unavailable, UserError
-from autodialer.model import Role
+from autodialer.housekeeping import Housekeeping
 from autodialer.store import Secrets, Store, migrate
 from autodialer.supervisor import EXIT_CONFIG, run_service, start_logging, watch_parent
-from autodialer.web import routing as http
 from autodialer.web.app import App, make_app
-from autodialer.web.console import make_administrator, read_command, set_password, show_trace
-from autodialer.web.routing import ErrorStyle, Json, Routes, authenticated, open_to_all
+from autodialer.web.routing import Access, ErrorStyle, Route, list_or_csv, mount
 from autodialer.web.server import ApiServer
 
 logger = logging.getLogger(__name__)
 
-routes = Routes()
-
-
-# -- auth
-
-
-@routes.post("/srv1/auth/token", errors=ErrorStyle.OAUTH)
-@open_to_all
-def issue_token(api: Api) -> Json:
-    return http.oauth(api.issue_token(http.form(), http.authorization(), http.address()))
-
-
-@routes.post("/srv1/auth/revoke", errors=ErrorStyle.OAUTH)
-@open_to_all
-def revoke_token(api: Api) -> Json:
-    return http.oauth(api.revoke_token(http.form(), http.authorization()))
-
-
-@routes.post("/srv1/auth/login", errors=ErrorStyle.PROTOTYPE)
-@open_to_all
-def log_in(api: Api) -> Json:
-    return api.log_in(http.body()["login"], http.body()["password"], http.address())
-
-
-# -- users
-
-
-@routes.get("/srv1/users/me")
-@authenticated
-def read_me(api: Api) -> Json:
-    return api.read_me(http.caller())
-
-
-@routes.put("/srv1/users/me/password")
-@authenticated
-def change_password(api: Api) -> None:
-    api.change_password(http.caller(), **http.body())
-    http.no_content()
-
-
-@routes.get("/srv1/users")
-@authenticated(role=Role.ADMIN)
-def list_users(api: Api) -> Json:
-    return api.list_users(**http.page())
-
-
-@routes.post("/srv1/users")
-@authenticated(role=Role.ADMIN)
-def create_user(api: Api) -> Json:
-    return http.created(api.create_user(http.caller(), http.body(), http.once()))
-
-
-@routes.get("/srv1/users/<user_id>")
-@authenticated(role=Role.ADMIN)
-def read_user(api: Api, user_id: UUID) -> Json:
-    return api.read_user(user_id)
-
-
-@routes.put("/srv1/users/<user_id>")
-@authenticated(role=Role.ADMIN)
-def change_user(api: Api, user_id: UUID) -> Json:
-    return api.change_user(http.caller(), user_id, http.body())
-
-
-@routes.get("/srv1/audit")
-@authenticated(role=Role.ADMIN)
-def list_audit(api: Api) -> Json:
-    return api.list_audit(**http.page())
-
-
-# -- trunks
-
-
-@routes.get("/srv1/trunks")
-@authenticated
-def list_trunks(api: Api) -> Json:
-    return api.list_trunks(http.caller(), **http.page())
-
-
-@routes.post("/srv1/trunks")
-@authenticated
-def create_trunk(api: Api) -> Json:
-    return http.created(api.create_trunk(http.caller(), http.body(), http.once()))
-
-
-@routes.get("/srv1/trunks/<trunk_id>")
-@authenticated
-def read_trunk(api: Api, trunk_id: UUID) -> Json:
-    return api.read_trunk(http.caller(), trunk_id)
-
-
-@routes.put("/srv1/trunks/<trunk_id>")
-@authenticated
-def change_trunk(api: Api, trunk_id: UUID) -> Json:
-    return api.change_trunk(http.caller(), trunk_id, http.body())
-
-
-@routes.delete("/srv1/trunks/<trunk_id>")
-@authenticated
-def delete_trunk(api: Api, trunk_id: UUID) -> None:
-    api.delete_trunk(http.caller(), trunk_id)
-    http.no_content()
-
-
-@routes.post("/srv1/trunks/<trunk_id>/check")
-@authenticated
-def check_trunk(api: Api, trunk_id: UUID) -> Json:
-    return api.check_trunk(http.caller(), trunk_id, http.body())
-
-
-# -- sounds
-
-
-@routes.get("/srv1/sounds")
-@authenticated
-def list_sounds(api: Api) -> Json:
-    return api.list_sounds(http.caller(), **http.page())
-
-
-@routes.post("/srv1/sounds")
-@authenticated
-def create_sound(api: Api) -> Json:
-    fields = http.parameters("name", "trim")
-    return http.created(api.create_sound(http.caller(), http.upload(), **fields, once=http.once()))
-
-
-@routes.get("/srv1/sounds/<sound_id>")
-@authenticated
-def read_sound(api: Api, sound_id: UUID) -> Json:
-    return api.read_sound(http.caller(), sound_id)
-
-
-@routes.delete("/srv1/sounds/<sound_id>")
-@authenticated
-def delete_sound(api: Api, sound_id: UUID) -> None:
-    api.delete_sound(http.caller(), sound_id)
-    http.no_content()
-
-
-@routes.get("/srv1/sounds/<sound_id>/audio")
-@authenticated
-def read_sound_audio(api: Api, sound_id: UUID) -> bottle.HTTPResponse:
-    return http.file(api.read_sound_audio(http.caller(), sound_id), "audio/wav")
-
-
-# -- callbases
-
-
-@routes.get("/srv1/callbases")
-@authenticated
-def list_callbases(api: Api) -> Json:
-    return api.list_callbases(http.caller(), **http.page())
-
-
-@routes.post("/srv1/callbases")
-@authenticated
-def create_callbase(api: Api) -> Json:
-    callbase = api.create_callbase(
-        http.caller(), http.upload(), http.parameters("name", "region", "timezone"), http.once()
-    )
-    return http.with_status(202 if callbase["state"] == "importing" else 201, callbase)
-
-
-@routes.get("/srv1/callbases/<callbase_id>")
-@authenticated
-def read_callbase(api: Api, callbase_id: UUID) -> Json:
-    return api.read_callbase(http.caller(), callbase_id)
-
-
-@routes.delete("/srv1/callbases/<callbase_id>")
-@authenticated
-def delete_callbase(api: Api, callbase_id: UUID) -> None:
-    api.delete_callbase(http.caller(), callbase_id)
-    http.no_content()
-
-
-@routes.get("/srv1/callbases/<callbase_id>/subscribers")
-@authenticated
-def list_subscribers(api: Api, callbase_id: UUID) -> Json:
-    return api.list_subscribers(http.caller(), callbase_id, **http.page())
-
-
-@routes.post("/srv1/callbases/<callbase_id>/subscribers")
-@authenticated
-def create_subscriber(api: Api, callbase_id: UUID) -> Json:
-    return http.created(api.create_subscriber(http.caller(), callbase_id, http.body(), http.once()))
-
-
-@routes.get("/srv1/callbases/<callbase_id>/rejected")
-@authenticated
-def list_rejected(api: Api, callbase_id: UUID) -> Any:
-    if http.wants_csv():
-        return http.csv(("row", "value", "reason"), lambda page: api.list_rejected(http.caller(), callbase_id, **page))
-    return api.list_rejected(http.caller(), callbase_id, **http.page())
-
-
-# -- campaigns and calls
-
-
-for part in PARTS:
-    routes.include(part)
+Line = Route[Api]
+OPEN, USER, ADMIN = Access.OPEN, Access.USER, Access.ADMIN
+OAUTH, PROTOTYPE = ErrorStyle.OAUTH, ErrorStyle.PROTOTYPE
+ROW_COLUMNS = ("row", "value", "reason")
+
+
+def once_imported(made: dict[str, Any]) -> int:
+    """The status of an import: 201, or 202 when a large file is still being read."""
+    return 202 if made["state"] == "importing" else 201
+
+
+ROUTES: tuple[Line, ...] = (
+    # method, path below /srv1, operation, who may call (default USER), status (default 200), style of errors
+    # -- auth
+    Line(
+        "POST",
+        "/auth/token",
+        lambda api, r: api.accounts.issue_token(r.form, r.authorization, r.address),
+        OPEN,
+        errors=OAUTH,
+    ),
+    Line("POST", "/auth/revoke", lambda api, r: api.accounts.revoke_token(r.form, r.authorization), OPEN, errors=OAUTH),
+    Line("POST", "/auth/login", lambda api, r: api.accounts.log_in(r.fields(LogIn), r.address), OPEN, errors=PROTOTYPE),
+    # -- users
+    Line("GET", "/users/me", lambda api, r: api.accounts.read_me(r.caller)),
+    Line(
+        "PUT",
+        "/users/me/password",
+        lambda api, r: api.accounts.change_password(r.caller, r.fields(PasswordChange)),
+        USER,
+        204,
+    ),
+    Line("GET", "/users", lambda api, r: api.accounts.list_users(r.page), ADMIN),
+    Line("POST", "/users", lambda api, r: api.accounts.create_user(r.caller, r.fields(NewUser), r.once), ADMIN, 201),
+    Line("GET", "/users/<user_id>", lambda api, r: api.accounts.read_user(r.id), ADMIN),
+    Line(
+        "PUT", "/users/<user_id>", lambda api, r: api.accounts.change_user(r.caller, r.id, r.fields(UserChange)), ADMIN
+    ),
+    Line("GET", "/audit", lambda api, r: api.accounts.list_audit(r.page), ADMIN),
+    # -- trunks
+    Line("GET", "/trunks", lambda api, r: api.trunks.list(r.caller, r.page)),
+    Line("POST", "/trunks", lambda api, r: api.trunks.create(r.caller, r.fields(NewTrunk), r.once), USER, 201),
+    Line("GET", "/trunks/<trunk_id>", lambda api, r: api.trunks.read(r.caller, r.id)),
+    Line("PUT", "/trunks/<trunk_id>", lambda api, r: api.trunks.change(r.caller, r.id, r.fields(TrunkChange))),
+    Line("DELETE", "/trunks/<trunk_id>", lambda api, r: api.trunks.delete(r.caller, r.id), USER, 204),
+    Line("POST", "/trunks/<trunk_id>/check", lambda api, r: api.trunks.check(r.caller, r.id, r.fields(TrunkCheck))),
+    # -- sounds
+    Line("GET", "/sounds", lambda api, r: api.sounds.list(r.caller, r.page)),
+    Line(
+        "POST",
+        "/sounds",
+        lambda api, r: api.sounds.create(r.caller, r.upload, r.parameters(NewSound), r.once),
+        USER,
+        201,
+    ),
+    Line("GET", "/sounds/<sound_id>", lambda api, r: api.sounds.read(r.caller, r.id)),
+    Line("DELETE", "/sounds/<sound_id>", lambda api, r: api.sounds.delete(r.caller, r.id), USER, 204),
+    Line("GET", "/sounds/<sound_id>/audio", lambda api, r: api.sounds.read_audio(r.caller, r.id)),
+    # -- callbases
+    Line("GET", "/callbases", lambda api, r: api.callbases.list(r.caller, r.page)),
+    Line(
+        "POST",
+        "/callbases",
+        lambda api, r: api.callbases.create(r.caller, r.upload, r.parameters(NewCallbase), r.once),
+        USER,
+        once_imported,
+    ),
+    Line("GET", "/callbases/<callbase_id>", lambda api, r: api.callbases.read(r.caller, r.id)),
+    Line("DELETE", "/callbases/<callbase_id>", lambda api, r: api.callbases.delete(r.caller, r.id), USER, 204),
+    Line(
+        "GET",
+        "/callbases/<callbase_id>/subscribers",
+        lambda api, r: api.callbases.list_subscribers(r.caller, r.id, r.page),
+    ),
+    Line(
+        "POST",
+        "/callbases/<callbase_id>/subscribers",
+        lambda api, r: api.callbases.create_subscriber(r.caller, r.id, r.fields(OneSubscriber), r.once),
+        USER,
+        201,
+    ),
+    Line(
+        "GET",
+        "/callbases/<callbase_id>/rejected",
+        lambda api, r: list_or_csv(r, ROW_COLUMNS, lambda page: api.callbases.list_rejected(r.caller, r.id, page)),
+    ),
+    # -- campaigns
+    Line("GET", "/campaigns", lambda api, r: api.campaigns.list(r.caller, r.page)),
+    Line("POST", "/campaigns", lambda api, r: api.campaigns.create(r.caller, r.fields(NewCampaign), r.once), USER, 201),
+    Line("GET", "/campaigns/<campaign_id>", lambda api, r: api.campaigns.read(r.caller, r.id)),
+    Line(
+        "PUT", "/campaigns/<campaign_id>", lambda api, r: api.campaigns.change(r.caller, r.id, r.fields(CampaignChange))
+    ),
+    Line("POST", "/campaigns/<campaign_id>/start", lambda api, r: api.campaigns.start(r.caller, r.id)),
+    Line("POST", "/campaigns/<campaign_id>/pause", lambda api, r: api.campaigns.pause(r.caller, r.id)),
+    Line("POST", "/campaigns/<campaign_id>/resume", lambda api, r: api.campaigns.resume(r.caller, r.id)),
+    Line("POST", "/campaigns/<campaign_id>/stop", lambda api, r: api.campaigns.stop(r.caller, r.id, r.fields(Stop))),
+    Line(
+        "POST",
+        "/campaigns/<campaign_id>/clone",
+        lambda api, r: api.campaigns.clone(r.caller, r.id, r.fields(Clone), r.once),
+        USER,
+        201,
+    ),
+    Line(
+        "GET",
+        "/campaigns/<campaign_id>/callable",
+        lambda api, r: api.campaigns.read_callable(r.caller, r.id, r.parameters(CallableAt)),
+    ),
+    Line("GET", "/campaigns/<campaign_id>/why", lambda api, r: api.campaigns.read_why(r.caller, r.id)),
+    Line(
+        "GET",
+        "/campaigns/<campaign_id>/calls",
+        lambda api, r: api.calls.list(r.caller, r.id, r.parameters(CallFilter), r.page),
+    ),
+    Line("GET", "/campaigns/<campaign_id>/report", lambda api, r: api.campaigns.read_report(r.caller, r.id)),
+    # -- tables
+    Line("GET", "/campaigns/<campaign_id>/calls.csv", lambda api, r: api.tables.export_calls_csv(r.caller, r.id)),
+    Line("GET", "/campaigns/<campaign_id>/calls.xlsx", lambda api, r: api.tables.export_calls_xlsx(r.caller, r.id)),
+    Line(
+        "GET",
+        "/campaigns/<campaign_id>/subscribers.csv",
+        lambda api, r: api.tables.export_subscribers_csv(r.caller, r.id),
+    ),
+    Line(
+        "GET",
+        "/campaigns/<campaign_id>/subscribers.xlsx",
+        lambda api, r: api.tables.export_subscribers_xlsx(r.caller, r.id),
+    ),
+    # -- calls
+    Line("GET", "/calls/<call_id>", lambda api, r: api.calls.read(r.caller, r.id)),
+    Line("GET", "/calls/<call_id>/trace", lambda api, r: api.calls.read_trace(r.caller, r.id)),
+    Line("POST", "/calls/<call_id>/hangup", lambda api, r: api.calls.hang_up(r.caller, r.id), USER, 202),
+    Line(
+        "POST",
+        "/calls/<call_id>/digits",
+        lambda api, r: api.calls.send_digits(r.caller, r.id, r.fields(Digits)),
+        USER,
+        202,
+    ),
+    Line(
+        "POST",
+        "/call/sample",
+        lambda api, r: api.calls.create_sample(r.caller, r.fields(SampleCall), r.once),
+        USER,
+        202,
+    ),
+    # -- people
+    Line(
+        "POST",
+        "/subscribers/<subscriber_id>/erase",
+        lambda api, r: api.people.erase_subscriber(r.caller, r.id, r.fields(Erase)),
+    ),
+    Line("GET", "/dnc", lambda api, r: api.people.list_dnc(r.caller, r.parameters(DncScope), r.page)),
+    # Before the paths with a number, which these would be taken for.
+    Line(
+        "POST",
+        "/dnc/import",
+        lambda api, r: api.people.import_dnc(r.caller, r.upload, r.parameters(NewDncImport), r.once),
+        USER,
+        once_imported,
+    ),
+    Line("GET", "/dnc/imports", lambda api, r: api.people.list_dnc_imports(r.caller, r.page)),
+    Line("GET", "/dnc/imports/<import_id>", lambda api, r: api.people.read_dnc_import(r.caller, r.id)),
+    Line("DELETE", "/dnc/imports/<import_id>", lambda api, r: api.people.delete_dnc_import(r.caller, r.id), USER, 204),
+    Line(
+        "GET",
+        "/dnc/imports/<import_id>/rejected",
+        lambda api, r: list_or_csv(r, ROW_COLUMNS, lambda page: api.people.list_dnc_rejected(r.caller, r.id, page)),
+    ),
+    Line("GET", "/dnc/<number>", lambda api, r: api.people.read_dnc_entry(r.caller, r.number)),
+    Line("PUT", "/dnc/<number>", lambda api, r: api.people.put_dnc_entry(r.caller, r.number, r.fields(DncChange))),
+    Line("DELETE", "/dnc/<number>", lambda api, r: api.people.delete_dnc_entry(r.caller, r.number), USER, 204),
+)
 
 
 # -- wiring
@@ -246,7 +222,7 @@ def build_app(settings: Settings, store: Store, *, clock: Clock | None = None, v
     """
     api = Api(settings, store, clock)
     app = make_app(settings, store, api.tokens, validate_responses=validate_responses)
-    routes.mount(app, api)
+    mount(ROUTES, app, api)
     app.at_close.append(api.close)
     return app
 

@@ -1,4 +1,4 @@
-"""The contract, the routes, api_srv.py, the console client and docs/api.md know the same operations, both ways."""
+"""The contract, the routes, the operations, the console client and docs/api.md know the same operations, both ways."""
 
 import inspect
 import re
@@ -13,7 +13,17 @@ from swagger_spec_validator.validator20 import validate_spec
 import api_client
 import main
 from api_srv import Api
+from autodialer.api.accounts import Accounts
+from autodialer.api.callbases import Callbases
+from autodialer.api.calls import Calls
+from autodialer.api.campaigns import Campaigns
+from autodialer.api.people import People
+from autodialer.api.sounds import Sounds
+from autodialer.api.tables import Tables
+from autodialer.api.trunks import Trunks
+from autodialer.config import Settings
 from autodialer.model import DEFAULT_RETRY, Disposition, Role, Trunk, User
+from autodialer.store import Store
 from autodialer.store.campaigns import campaigns
 from autodialer.store.setup import trunks
 from autodialer.web.contract import BASE_PATH, load_contract, operations
@@ -24,34 +34,72 @@ ROOT = Path(__file__).resolve().parent.parent
 OPERATIONS = [(method, BASE_PATH + path, operation) for method, path, operation in operations()]
 
 
+IDS = {(method, path): operation["operationId"] for method, path, operation in OPERATIONS}
+ROUTES = {(route.method, BASE_PATH + re.sub(r"<(\w+)>", r"{\1}", route.path)): route for route in main.ROUTES}
+SUBJECTS: dict[str, type] = {
+    "accounts": Accounts,
+    "trunks": Trunks,
+    "sounds": Sounds,
+    "callbases": Callbases,
+    "campaigns": Campaigns,
+    "calls": Calls,
+    "people": People,
+    "tables": Tables,
+}
+
+
+def subject_and_method(route: main.Line) -> tuple[str, str]:
+    """What the lambda of a route calls: the two names after `api`."""
+    code = route.operation.__code__
+    inner = [constant for constant in code.co_consts if inspect.iscode(constant)]
+    names = [inner[0].co_names if inner else code.co_names][0]
+    subject = next(name for name in names if name in SUBJECTS)
+    return subject, names[names.index(subject) + 1]
+
+
+def test_the_attributes_of_the_api_are_its_subjects(settings: Settings, store: Store) -> None:
+    api = Api(settings, store)
+    assert {name: type(value) for name, value in vars(api).items() if name in SUBJECTS} == SUBJECTS
+    api.close()
+
+
 def test_the_contract_is_valid_swagger_2() -> None:
     validate_spec(load_contract())
 
 
 def test_every_operation_has_a_route_and_every_route_an_operation() -> None:
-    routes = {
-        (endpoint.method, re.sub(r"<(\w+)>", r"{\1}", endpoint.path)): endpoint.handler.__name__
-        for endpoint in main.routes.endpoints
+    assert [path for path in ROUTES if path not in IDS] == [path for path in IDS if path not in ROUTES] == []
+
+
+def test_every_route_asks_an_operation_of_its_own_and_every_operation_has_a_route() -> None:
+    asked = [(route, subject_and_method(route)) for route in main.ROUTES]
+    assert len({operation for _, operation in asked}) == len(main.ROUTES)
+    methods = {
+        (name, method)
+        for name, kind in SUBJECTS.items()
+        for method, _ in inspect.getmembers(kind, inspect.isfunction)
+        if not method.startswith("_")
     }
-    contract = {(method, path): operation["operationId"] for method, path, operation in OPERATIONS}
-    assert routes == contract
-
-
-def test_every_operation_is_a_method_of_api_srv_and_the_other_way_round() -> None:
-    methods = {name for name, _ in inspect.getmembers(Api, inspect.isfunction) if not name.startswith("_")}
-    assert methods - {"close"} == {operation["operationId"] for _, _, operation in OPERATIONS}
+    assert methods == {operation for _, operation in asked}
 
 
 def test_a_route_is_open_only_where_the_contract_says_so() -> None:
-    open_routes = {endpoint.handler.__name__ for endpoint in main.routes.endpoints if endpoint.access is Access.OPEN}
+    open_routes = {IDS[path] for path, route in ROUTES.items() if route.access is Access.OPEN}
     open_operations = {operation["operationId"] for _, _, operation in OPERATIONS if operation.get("security") == []}
     assert open_routes == open_operations == {"issue_token", "revoke_token", "log_in"}
 
 
 def test_the_operations_of_admins_say_so() -> None:
-    marked = {endpoint.handler.__name__ for endpoint in main.routes.endpoints if endpoint.access is Access.ADMIN}
+    marked = {IDS[path] for path, route in ROUTES.items() if route.access is Access.ADMIN}
     said = {operation["operationId"] for _, _, operation in OPERATIONS if "(admins)" in operation["summary"]}
     assert marked == said
+
+
+def test_the_status_of_success_is_the_one_that_the_contract_says() -> None:
+    for path, route in ROUTES.items():
+        [operation] = [operation for method, p, operation in OPERATIONS if (method, p) == path]
+        said = {int(status) for status in operation["responses"] if status != "default"}
+        assert said == ({route.status} if isinstance(route.status, int) else {201, 202}), path
 
 
 def test_every_operation_has_a_command_of_the_console_client_and_the_other_way_round() -> None:
@@ -75,7 +123,8 @@ def test_every_operation_has_a_heading_in_the_documentation_and_the_other_way_ro
 @pytest.mark.parametrize("operation_id", [operation["operationId"] for _, _, operation in OPERATIONS])
 def test_every_operation_is_asked_in_some_test(operation_id: str) -> None:
     method, path = next((m, p) for m, p, operation in OPERATIONS if operation["operationId"] == operation_id)
-    tested = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "tests/web").glob("test_*.py"))
+    files = [*(ROOT / "tests/web").glob("test_*.py"), *(ROOT / "tests/api").glob("test_*.py")]
+    tested = "".join(file.read_text(encoding="utf-8") for file in files)
     last = [part for part in path.split("/") if not part.startswith("{")][-1]
     assert last in tested, f"{method} {path}"
 

@@ -1,1 +1,1 @@
-"""The API, put together: what api_srv.py and main.py are made of. Above all other layers: it connects them."""
+"""The API by subject: for each the fields that clients send, the operations, and the JSON that goes out."""

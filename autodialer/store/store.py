@@ -1,5 +1,8 @@
 """The Store: one object with a part for each kind of thing. The only way to the database."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from autodialer.clock import Clock
 from autodialer.store.accounts.audit import Audit
 from autodialer.store.accounts.idempotency import Idempotency
@@ -69,6 +72,15 @@ class Store:
         self.erasing = Erasing(database, clock)
         self.audit = Audit(database, clock)
         self.retention = Retention(database, self.callbases)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """What this thread writes within is committed together at the end, or, after an exception, not at all.
+
+        Keep it short, for the dialer's claims wait meanwhile. Raises Unavailable.
+        """
+        with self._database.write():
+            yield
 
     def ping(self) -> None:
         """Raises Unavailable when the database does not answer."""

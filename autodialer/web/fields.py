@@ -1,65 +1,24 @@
-"""What a user sends of a trunk or a campaign, as it is stored: spellings checked, ids turned into keys."""
+"""The fields that a client sends, as a typed value: the one way from JSON and forms to the operations."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
-from uuid import UUID
+from typing import Any
 
-from autodialer.errors import Invalid, NotFound
-from autodialer.model import RetryRule
-from autodialer.store import Store
-from autodialer.web.caller import Caller
-from autodialer.web.calling_window import HOURS, check_hours, hours
-from autodialer.web.certificates import check_ca_file
-from autodialer.web.hosts import check_endpoint, check_host
-
-Json = dict[str, Any]
-T = TypeVar("T")
-_TRUNK_CHECKS: Mapping[str, Callable[[str], str]] = {
-    "name": str.strip,
-    "host": check_host,
-    "outbound_proxy": lambda value: check_endpoint(value, "outbound_proxy"),
-    "stun_server": lambda value: check_endpoint(value, "stun_server"),
-    "ca_file": check_ca_file,
-}
-_IDS = ("trunk_ids", "sound_id", "callbase_id")
+from pydantic import BaseModel, ConfigDict
 
 
-def owned(get: Callable[[UUID, int | None], T], object_id: UUID, caller: Caller, field: str) -> T:
-    """An object that a field names. Raises Invalid, for the path of the request is there."""
-    try:
-        return get(object_id, caller.owner_key)
-    except NotFound as exc:
-        raise Invalid(f"{field}: there is no {object_id}, or it is not yours.", field=field) from exc
+class Fields(BaseModel):
+    """A request's fields. swagger.yaml has judged their form by then; here they become what the operations take.
 
+    A field that was not sent is not `given`: a change leaves it as it is, while null clears it.
+    """
 
-def trunk_fields(fields: Json) -> Json:
-    """Fields of a trunk in their stored spelling. Raises Invalid; no name is looked up."""
-    values = dict(fields)
-    for name, check in _TRUNK_CHECKS.items():
-        if values.get(name):
-            values[name] = check(values[name])
-    return values
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
+    @property
+    def given(self) -> dict[str, Any]:
+        """The fields that were sent, by the names they were sent under, with their values."""
+        fields = self.__class__.model_fields
+        return {fields[name].alias or name: getattr(self, name) for name in fields if name in self.model_fields_set}
 
-def campaign_fields(store: Store, caller: Caller, fields: Json) -> Json:
-    """Fields of a new campaign with the keys of what it names. Raises Invalid."""
-    values = campaign_rules({name: value for name, value in fields.items() if name not in _IDS})
-    trunks = [owned(store.trunks.get, trunk_id, caller, "trunk_ids") for trunk_id in fields["trunk_ids"]]
-    callbase = owned(store.callbases.get, fields["callbase_id"], caller, "callbase_id")
-    if callbase.state == "failed":
-        raise Invalid(f"callbase_id: the import of {callbase.name} failed: {callbase.error}", field="callbase_id")
-    values["trunk_keys"] = [trunk.key for trunk in trunks]
-    values["sound_key"] = owned(store.sounds.get, fields["sound_id"], caller, "sound_id").key
-    values["callbase_key"] = callbase.key
-    check_hours(values, callbase.timezone)
-    return {**values, "name": values["name"].strip()}
-
-
-def campaign_rules(fields: Json) -> Json:
-    """Rules of a campaign as they are stored."""
-    values = {name: value for name, value in fields.items() if name not in HOURS} | hours(fields)
-    if "retry" in fields:
-        values["retry"] = {name: RetryRule(**rule) for name, rule in fields["retry"].items()}
-    if "caps" in fields:
-        values |= {f"cap_{span}": cap for span, cap in values.pop("caps").items()}
-    return values
+    def asked(self) -> str:
+        """The same as text, to tell two requests apart."""
+        return self.model_dump_json(exclude_unset=True)

@@ -10,7 +10,8 @@ from bottle import request
 from autodialer.errors import Forbidden
 from autodialer.model import Role
 from autodialer.web.errors import ErrorAnswer, answer_for
-from autodialer.web.routing import Access, Endpoint, ErrorStyle, address, authorization
+from autodialer.web.request import Request
+from autodialer.web.routing import Access, ErrorStyle, Route
 from autodialer.web.tokens import AccessTokens, bearer_token
 
 MALFORMED = (400, 413, 415, 422)
@@ -24,8 +25,8 @@ class ErrorsPlugin:
 
     def apply(self, callback: Callable[..., Any], route: bottle.Route) -> Callable[..., Any]:
         """Bottle's hook."""
-        endpoint: Endpoint | None = getattr(route.callback, "endpoint", None)
-        style = endpoint.errors if endpoint else ErrorStyle.API
+        line: Route[Any] | None = getattr(route.callback, "route", None)
+        style = line.errors if line else ErrorStyle.API
 
         def guarded(*args: Any, **kwargs: Any) -> Any:
             try:
@@ -55,13 +56,14 @@ class GuardPlugin:
 
     def apply(self, callback: Callable[..., Any], route: bottle.Route) -> Callable[..., Any]:
         """Bottle's hook."""
-        endpoint: Endpoint | None = getattr(route.callback, "endpoint", None)
-        if endpoint is None or endpoint.access is Access.OPEN:
+        line: Route[Any] | None = getattr(route.callback, "route", None)
+        if line is None or line.access is Access.OPEN:
             return callback
 
         def checked(*args: Any, **kwargs: Any) -> Any:
-            request.caller = self._tokens.check(bearer_token(authorization()), address=address())
-            if endpoint.access is Access.ADMIN and request.caller.user.role is not Role.ADMIN:
+            asked = Request()
+            request.caller = self._tokens.check(bearer_token(asked.authorization), address=asked.address)
+            if line.access is Access.ADMIN and request.caller.user.role is not Role.ADMIN:
                 raise Forbidden("Only an admin may do this.")
             return callback(*args, **kwargs)
 

@@ -1,25 +1,22 @@
-"""Routes as a table: what main.py decorates, and what Bottle is given."""
+"""Routes as a table: a line an operation, and what Bottle makes of it."""
 
 import csv as csv_format
 import io
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
-from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import Any, Generic, TypeVar
 
 import bottle
-from bottle import request, response
+from bottle import response
 
-from autodialer.errors import Invalid
-from autodialer.model import Role
-from autodialer.web.caller import Caller
+from autodialer.web.contract import BASE_PATH
+from autodialer.web.downloads import Download, StoredFile
 from autodialer.web.oauth import OAuthAnswer
-from autodialer.web.tables import Download
-from autodialer.web.uploads import Upload
+from autodialer.web.request import PageWanted, Request
 
-Handler = TypeVar("Handler", bound=Callable[..., Any])
 Json = dict[str, Any]
+ApiT = TypeVar("ApiT")
 CSV_PAGE = 1000
 
 
@@ -27,7 +24,9 @@ class Access(Enum):
     """Who may call an operation."""
 
     OPEN = "open"
+    """Everybody, without a token."""
     USER = "user"
+    """A user with a good access token, which is looked at before the body."""
     ADMIN = "admin"
 
 
@@ -41,216 +40,83 @@ class ErrorStyle(Enum):
     """Always 200, with status `fail`."""
 
 
-@overload
-def authenticated(handler: Handler) -> Handler: ...
-@overload
-def authenticated(*, role: Role) -> Callable[[Handler], Handler]: ...
-def authenticated(handler: Handler | None = None, *, role: Role = Role.USER) -> Any:
-    """Only for whoever shows a good access token (with `role=Role.ADMIN`: an admin's), looked at before the body."""
-
-    def mark(marked: Handler) -> Handler:
-        marked.access = Access.ADMIN if role is Role.ADMIN else Access.USER  # type: ignore[attr-defined]
-        return marked
-
-    return mark if handler is None else mark(handler)
+Answer = Json | OAuthAnswer | Download | StoredFile | Iterator[str] | str | None
+"""JSON, and what else operations answer: text is plain text, an iterator the lines of a CSV, None no content."""
 
 
-def open_to_all(handler: Handler) -> Handler:
-    """For everybody, without a token."""
-    handler.access = Access.OPEN  # type: ignore[attr-defined]
-    return handler
-
-
-@dataclass(frozen=True, kw_only=True)
-class Endpoint:
-    """One route."""
+@dataclass(frozen=True)
+class Route(Generic[ApiT]):
+    """One line of the table."""
 
     method: str
     path: str
-    handler: Callable[..., Any]
-    access: Access
-    errors: ErrorStyle
+    """Below the base path, as in swagger.yaml but with <> for {}."""
+    operation: Callable[[ApiT, Request], Answer]
+    access: Access = Access.USER
+    status: int | Callable[[Any], int] = 200
+    """Of success; a function where the answer decides. No content is 204, and OAuth says its own."""
+    errors: ErrorStyle = ErrorStyle.API
 
 
-class Routes:
-    """The routes of the API in the order of their definition."""
-
-    def __init__(self) -> None:
-        self.endpoints: list[Endpoint] = []
-
-    def get(self, path: str) -> Callable[[Handler], Handler]:
-        """Decorates the handler of GET."""
-        return self._add("GET", path, ErrorStyle.API)
-
-    def post(self, path: str, *, errors: ErrorStyle = ErrorStyle.API) -> Callable[[Handler], Handler]:
-        """Decorates the handler of POST."""
-        return self._add("POST", path, errors)
-
-    def put(self, path: str) -> Callable[[Handler], Handler]:
-        """Decorates the handler of PUT."""
-        return self._add("PUT", path, ErrorStyle.API)
-
-    def delete(self, path: str) -> Callable[[Handler], Handler]:
-        """Decorates the handler of DELETE."""
-        return self._add("DELETE", path, ErrorStyle.API)
-
-    def _add(self, method: str, path: str, errors: ErrorStyle) -> Callable[[Handler], Handler]:
-        def add(handler: Handler) -> Handler:
-            access = getattr(handler, "access", None)
-            if access is None:
-                raise TypeError(f"{handler.__name__}: say who may call it, @authenticated or @open_to_all")
-            endpoint = Endpoint(method=method, path=path, handler=handler, access=access, errors=errors)
-            self.endpoints.append(endpoint)
-            return handler
-
-        return add
-
-    def include(self, part: "Routes") -> None:
-        """Take over the routes of a part of the API."""
-        self.endpoints += part.endpoints
-
-    def mount(self, app: bottle.Bottle, api: Any) -> None:
-        """Give the routes to Bottle; every handler gets `api` and the ids of its path."""
-        for endpoint in self.endpoints:
-            app.route(endpoint.path, endpoint.method, _callback(endpoint, api))
+def mount(routes: Iterable[Route[ApiT]], app: bottle.Bottle, api: ApiT) -> None:
+    """Give the routes to Bottle."""
+    for route in routes:
+        app.route(BASE_PATH + route.path, route.method, _callback(route, api))
 
 
-def _callback(endpoint: Endpoint, api: Any) -> Callable[..., Any]:
-    def callback(**path: str) -> Any:
-        values = getattr(request, "swagger_data", {})
-        return endpoint.handler(api, **{name: values.get(name, text) for name, text in path.items()})
+def _callback(route: Route[ApiT], api: ApiT) -> Callable[..., Any]:
+    def callback(**_path: str) -> Any:
+        return _respond(route, route.operation(api, Request()))
 
-    callback.endpoint = endpoint  # type: ignore[attr-defined]
+    callback.route = route  # type: ignore[attr-defined]
     return callback
 
 
-# What handlers read
+def _respond(route: Route[ApiT], answer: Answer) -> Any:
+    match answer:
+        case None:
+            response.status = 204
+        case OAuthAnswer():
+            for name, value in answer.headers.items():
+                response.set_header(name, value)
+            response.status = answer.status
+            return answer.body
+        case StoredFile():
+            response.content_type = answer.content_type
+            path = answer.path
+            return bottle.static_file(path.name, root=str(path.parent.resolve()), mimetype=answer.content_type)
+        case Download():
+            response.content_type = answer.content_type
+            response.set_header("Content-Disposition", f'attachment; filename="{answer.name}"')
+        case str():
+            response.content_type = "text/plain; charset=utf-8"
+        case dict():
+            response.status = route.status if isinstance(route.status, int) else route.status(answer)
+        case _:
+            response.content_type = "text/csv; charset=utf-8"
+    return answer
 
 
-def caller() -> Caller:
-    """Who asks; set by the guard."""
-    found: Caller = request.caller
-    return found
+def list_or_csv(request: Request, columns: Sequence[str], read_page: Callable[[PageWanted], Json]) -> Answer:
+    """A part of a list as JSON, or the whole list as CSV where the client wants that.
+
+    The CSV is read page by page while it is sent; what `read_page` raises at first, this raises.
+    """
+    if not request.wants_csv:
+        return read_page(request.page)
+    wanted = PageWanted(limit=CSV_PAGE)
+    return _csv_lines(columns, read_page(wanted), wanted, read_page)
 
 
-def address() -> str | None:
-    """IP address of the client."""
-    found: str | None = request.environ.get("REMOTE_ADDR")
-    return found
-
-
-def authorization() -> str:
-    """The Authorization header; empty when there is none."""
-    found: str = request.environ.get("HTTP_AUTHORIZATION", "")
-    return found
-
-
-def body() -> Json:
-    """The JSON object that was sent; empty when none was."""
-    found: Json | None = request.swagger_data.get("body")
-    return found or {}
-
-
-def form() -> Sequence[tuple[str, str]]:
-    """The fields of an urlencoded form."""
-    found: Sequence[tuple[str, str]] = request.pairs
-    return found
-
-
-def upload() -> Upload:
-    """The uploaded form. Raises Invalid when it has no file."""
-    found: Upload = request.upload
-    if not found.has_file:
-        raise Invalid("file is required; send it as multipart/form-data.", field="file")
-    return found
-
-
-def page() -> dict[str, Any]:
-    """Which part of a list is wanted."""
-    return {"limit": request.swagger_data["limit"], "after": request.swagger_data["after"] or None}
-
-
-def parameter(name: str) -> Any:
-    """A parameter of the query or the form; None when it was not given."""
-    return request.swagger_data.get(name)
-
-
-def parameters(*names: str) -> Json:
-    """Some of them."""
-    return {name: parameter(name) for name in names}
-
-
-def once() -> str | None:
-    """The Idempotency-Key; None when there is none."""
-    found: str | None = request.swagger_data.get("Idempotency-Key")
-    return found
-
-
-def wants_csv() -> bool:
-    """Whether the client rather reads CSV than JSON."""
-    accept = request.environ.get("HTTP_ACCEPT", "")
-    return "text/csv" in accept and "application/json" not in accept
-
-
-# What handlers return
-
-
-def with_status(status: int, value: Json) -> Json:
-    """Answer with another status than 200."""
-    response.status = status
-    return value
-
-
-def created(value: Json) -> Json:
-    """201."""
-    return with_status(201, value)
-
-
-def no_content() -> None:
-    """204."""
-    response.status = 204
-
-
-def oauth(answer: OAuthAnswer) -> Json:
-    """What the token endpoint said."""
-    for name, value in answer.headers.items():
-        response.set_header(name, value)
-    return with_status(answer.status, answer.body)
-
-
-def file(path: Path, content_type: str) -> bottle.HTTPResponse:
-    """A file, or the range of it that was asked for."""
-    response.content_type = content_type
-    return bottle.static_file(path.name, root=str(path.parent.resolve()), mimetype=content_type)
-
-
-def download(value: Download) -> Download:
-    """Something to be saved as a file."""
-    response.content_type = value.content_type
-    response.set_header("Content-Disposition", f'attachment; filename="{value.name}"')
-    return value
-
-
-def text(value: str) -> str:
-    """Plain text."""
-    response.content_type = "text/plain; charset=utf-8"
-    return value
-
-
-def csv(columns: Sequence[str], read_page: Callable[[Json], Json]) -> Iterator[str]:
-    """A whole list as CSV, read page by page while it is sent. What `read_page` raises at first, this raises."""
-    first = read_page({"limit": CSV_PAGE, "after": None})
-    response.content_type = "text/csv; charset=utf-8"
-    return _csv_lines(columns, first, read_page)
-
-
-def _csv_lines(columns: Sequence[str], page: Json, read_page: Callable[[Json], Json]) -> Iterator[str]:
+def _csv_lines(
+    columns: Sequence[str], page: Json, wanted: PageWanted, read_page: Callable[[PageWanted], Json]
+) -> Iterator[str]:
     yield _csv_text([columns])
     while True:
         yield _csv_text([[item[column] for column in columns] for item in page["items"]])
         if page["next"] is None:
             return
-        page = read_page({"limit": CSV_PAGE, "after": page["next"]})
+        page = read_page(replace(wanted, after=page["next"]))
 
 
 def _csv_text(rows: Sequence[Sequence[Any]]) -> str:

@@ -5,8 +5,8 @@ from uuid import UUID
 
 import pytest
 
+from autodialer.api.calls import send_digits
 from autodialer.errors import Conflict
-from autodialer.web.call_digits import send_digits
 from tests.dialer.world import World
 from tests.peers.baresip import Baresip
 from tests.peers.by_number import Behaviour, by_number

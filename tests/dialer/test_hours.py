@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from argon2 import PasswordHasher
 
-from autodialer.api.callable import preview
+from autodialer.api.calling_hours import preview
 from autodialer.dialing.hours import Hours
 from autodialer.errors import Conflict
 from autodialer.model import (

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from autodialer import report
+from autodialer.api.trunks import WaitingChecks
 from autodialer.clock import Clock
 from autodialer.model import Campaign, TrunkStatus
-from autodialer.web.trunk_checks import WaitingChecks
 from tests.dialer.world import World
 from tests.peers.ports import wait_until
 from tests.peers.providers import provider

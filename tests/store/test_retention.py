@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
 
-from autodialer.api.housekeeping import Housekeeping
 from autodialer.config import Settings
+from autodialer.housekeeping import Housekeeping
 from autodialer.model import CallOutcome, Disposition
 from autodialer.store import NewSubscriber
 from autodialer.store.calls.tables import call_traces

@@ -10,12 +10,12 @@ import pytest
 from argon2 import PasswordHasher
 
 import main
+from autodialer.api import sounds as sound_files
 from autodialer.clock import Clock
 from autodialer.config import Settings
 from autodialer.media.sound import import_sound
 from autodialer.model import Role
 from autodialer.store import Secrets, Store, migrate
-from autodialer.web import sound_files
 from autodialer.web.app import App
 from tests.web.client import Client, wav
 

@@ -164,7 +164,7 @@ def test_a_database_that_is_away_is_503_with_retry_after(
 def test_an_answer_that_breaks_the_contract_is_an_error_in_tests(
     anna: Client, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("autodialer.web.present.user", lambda _user: {"surprise": 1})
+    monkeypatch.setattr("autodialer.api.accounts.present_user", lambda _user: {"surprise": 1})
     assert anna.get("/srv1/users/me").error == "internal"
 
 

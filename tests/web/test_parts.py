@@ -5,12 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from autodialer.api import hosts
+from autodialer.api.trunks import check_ca_file
 from autodialer.errors import HostUnresolved, Invalid, TooManyRequests, Unauthorized, UserError
-from autodialer.web import hosts
 from autodialer.web.body import parse_form, parse_json
-from autodialer.web.certificates import check_ca_file
 from autodialer.web.limiter import FORGOTTEN_S, FREE_FAILURES, LONGEST_WAIT_S, MOST_KEPT, GuessLimiter
-from autodialer.web.routing import Routes
 from autodialer.web.tokens import bearer_token
 from tests.web.client import CERTIFICATE
 from tests.web.conftest import StandingClock
@@ -120,8 +119,3 @@ def test_a_number_too_long_to_convert_is_refused() -> None:
 def test_a_form_that_is_no_utf_8_or_endless_is_refused(data: bytes) -> None:
     with pytest.raises(UserError):
         parse_form(data)
-
-
-def test_a_route_that_does_not_say_who_may_call_it_is_a_mistake() -> None:
-    with pytest.raises(TypeError, match="who may call it"):
-        Routes().get("/x")(lambda: None)

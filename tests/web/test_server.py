@@ -16,11 +16,11 @@ import pytest
 import requests
 
 import main
+from autodialer.api import sounds as sound_files
 from autodialer.config import Settings
 from autodialer.errors import SettingsError
 from autodialer.media.shell.importing import import_apart
 from autodialer.store import Store
-from autodialer.web import sound_files
 from autodialer.web.server import ApiServer
 from tests.peers.ports import wait_until
 from tests.web.client import wav

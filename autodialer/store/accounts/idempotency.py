@@ -41,7 +41,10 @@ class Idempotency:
         return found
 
     def remember(self, key: str, user_key: int, operation: str, response_id: UUID, *, fingerprint: str = "") -> UUID:
-        """Keep what the request made; returns the object of the first request with this key."""
+        """Keep what the request made; returns the object of the first request with this key.
+
+        Called within the transaction that makes the object, so that there is never the one without the other.
+        """
         now = self._clock.utcnow()
         values = {
             "user_key": user_key,
@@ -55,4 +58,9 @@ class Idempotency:
             connection.execute(delete(idempotency_keys).where(idempotency_keys.c.created_at <= now - KEPT))
             statement = insert_into(self._database.dialect, idempotency_keys).values(values)
             connection.execute(statement.on_conflict_do_nothing())
-        return self.look_up(key, user_key, operation, fingerprint=fingerprint) or response_id
+            return self.look_up(key, user_key, operation, fingerprint=fingerprint) or response_id
+
+    def forget(self, response_id: UUID) -> None:
+        """The object was refused after all: a repeated request is a new one."""
+        with self._database.write() as connection:
+            connection.execute(delete(idempotency_keys).where(idempotency_keys.c.response_id == response_id))

@@ -44,26 +44,47 @@ class Database:
     def __init__(self, url: str, *, synchronous: str = "NORMAL", busy_timeout_s: float = 10.0) -> None:
         self._engine = make_engine(url, synchronous=synchronous, busy_timeout_s=busy_timeout_s)
         self._write_lock = threading.Lock()
+        self._open = _OpenTransaction()
         self._busy_timeout_s = busy_timeout_s
         self.dialect: str = self._engine.dialect.name
         self.sql_dialect: Dialect = self._engine.dialect
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A connection that sees one state of the database throughout. Raises Unavailable."""
-        with _dead_database_as_unavailable(), self._engine.connect() as connection:
-            connection.exec_driver_sql(BEGIN_READ)
-            yield connection
+        """A connection that sees one state of the database throughout. Raises Unavailable.
+
+        Within a write transaction of the same thread it is that one's connection, which sees what was written.
+        """
+        outer = self._open.connection
+        with _dead_database_as_unavailable():
+            if outer is not None:
+                yield outer
+                return
+            with self._engine.connect() as connection:
+                connection.exec_driver_sql(BEGIN_READ)
+                yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A write transaction: committed at the end, rolled back by an exception. Raises Unavailable.
 
-        Threads of this process queue for it here; other processes are waited for up to the busy timeout.
+        Threads of this process queue for it here; other processes are waited for up to the busy timeout. One within
+        another of the same thread is part of it: the outer one commits both, an exception in the inner one undoes the
+        inner one's writes even if the outer one goes on.
         """
-        with _dead_database_as_unavailable(), self._write_lock, self._engine.begin() as connection:
-            self._begin_write(connection)
-            yield connection
+        outer = self._open.connection
+        with _dead_database_as_unavailable():
+            if outer is not None:
+                with outer.begin_nested():
+                    yield outer
+                return
+            with self._write_lock, self._engine.begin() as connection:
+                self._begin_write(connection)
+                self._open.connection = connection
+                try:
+                    yield connection
+                finally:
+                    self._open.connection = None
 
     def close(self) -> None:
         """Close all connections."""
@@ -81,6 +102,12 @@ class Database:
                 if "locked" not in str(exc.orig) or time.monotonic() > deadline:
                     raise
             time.sleep(LOCK_POLL_S)
+
+
+class _OpenTransaction(threading.local):
+    """The write transaction that the current thread has open."""
+
+    connection: Connection | None = None
 
 
 def make_engine(url: str, *, synchronous: str, busy_timeout_s: float, foreign_keys: bool = True) -> Engine:

@@ -1,0 +1,156 @@
+"""Accounts: logging in, users, and the audit of what they did."""
+
+from collections.abc import Sequence
+from typing import cast
+from uuid import UUID
+
+from autodialer.api.context import Context
+from autodialer.api.present import Json, identifier, page, time
+from autodialer.errors import Invalid
+from autodialer.model import Role, User
+from autodialer.store import AuditEntry
+from autodialer.store.accounts.users import UserChanges
+from autodialer.web.caller import Caller
+from autodialer.web.fields import Fields
+from autodialer.web.oauth import OAuthAnswer, Passwords, TokenEndpoint
+from autodialer.web.request import PageWanted
+
+Form = Sequence[tuple[str, str]]
+
+
+class LogIn(Fields):
+    """Login and password as the prototype's clients send them."""
+
+    login: str
+    password: str
+
+
+class PasswordChange(Fields):
+    """A user's own password."""
+
+    password: str
+    """The one of now."""
+    new_password: str
+
+
+class NewUser(Fields):
+    """A user to be made."""
+
+    login: str
+    password: str
+    name: str = ""
+    role: Role = Role.USER
+    comment: str | None = None
+
+
+class UserChange(Fields):
+    """What an admin changes of a user."""
+
+    password: str | None = None
+    name: str = ""
+    role: Role = Role.USER
+    comment: str | None = None
+
+    def changes(self) -> UserChanges:
+        """Those that stand in the user's row as they are."""
+        return cast(UserChanges, {name: value for name, value in self.given.items() if name != "password"})
+
+
+class Accounts:
+    """The operations on accounts."""
+
+    def __init__(self, context: Context, passwords: Passwords, token_endpoint: TokenEndpoint) -> None:
+        self._context = context
+        self._store = context.store
+        self._passwords = passwords
+        self._token_endpoint = token_endpoint
+
+    def issue_token(self, form: Form, authorization: str, address: str | None) -> OAuthAnswer:
+        """The OAuth 2.0 token endpoint. Raises TooManyRequests."""
+        return self._token_endpoint.issue(form, authorization, address)
+
+    def revoke_token(self, form: Form, authorization: str) -> OAuthAnswer:
+        """RFC 7009: end a session."""
+        return self._token_endpoint.revoke(form, authorization)
+
+    def log_in(self, fields: LogIn, address: str | None) -> Json:
+        """As the prototype's clients log in; fails by `status` only."""
+        return self._token_endpoint.log_in(fields.login, fields.password, address)
+
+    def read_me(self, caller: Caller) -> Json:
+        """The user who asks."""
+        return present_user(caller.user)
+
+    def change_password(self, caller: Caller, fields: PasswordChange) -> None:
+        """A new password for a user who knows the old one; all sessions of the user end.
+
+        Raises Invalid, TooManyRequests.
+        """
+        if self._passwords.verify(caller.user.login, fields.password, caller.address) is None:
+            raise Invalid("password is not the one you have now.", field="password")
+        hashed = self._store.users.hash_password(fields.new_password)
+        with self._store.transaction():
+            self._store.users.set_password(caller.user.key, hashed)
+            self._context.record(caller, "users.change_password", caller.user.id)
+
+    def list_users(self, wanted: PageWanted) -> Json:
+        """All users."""
+        return page(self._store.users.page(limit=wanted.limit, after=wanted.after), present_user)
+
+    def create_user(self, caller: Caller, fields: NewUser, once: str | None) -> Json:
+        """A user with a password. Raises Conflict when the login is taken."""
+        with self._context.once.attempt(caller, "create_user", once, fields.asked()) as attempt:
+            if attempt.object_id is None:
+                hashed = self._store.users.hash_password(fields.password)
+                with self._store.transaction():
+                    user = self._store.users.create(
+                        login=fields.login, password=hashed, name=fields.name, role=fields.role, comment=fields.comment
+                    )
+                    self._context.record(caller, "users.create", user.id, login=user.login, role=user.role.value)
+                    attempt.remember(user.id)
+            return self.read_user(attempt.made)
+
+    def read_user(self, user_id: UUID) -> Json:
+        """One user."""
+        return present_user(self._store.users.by_id(user_id))
+
+    def change_user(self, caller: Caller, user_id: UUID, fields: UserChange) -> Json:
+        """Change what is given; a new password ends the user's sessions."""
+        hashed = self._store.users.hash_password(fields.password) if fields.password is not None else None
+        with self._store.transaction():
+            user = self._store.users.update(user_id, **fields.changes())
+            if hashed is not None:
+                self._store.users.set_password(user.key, hashed)
+            self._context.record(caller, "users.change", user_id, fields=sorted(fields.given))
+        return self.read_user(user_id)
+
+    def list_audit(self, wanted: PageWanted) -> Json:
+        """What was done and by which user, newest first."""
+        return page(self._store.audit.page(limit=wanted.limit, after=wanted.after), present_audit_entry)
+
+
+def present_user(value: User) -> Json:
+    """A user, without the password."""
+    return {
+        "id": str(value.id),
+        "login": value.login,
+        "name": value.name,
+        "role": value.role.value,
+        "comment": value.comment,
+        "can_log_in": value.can_log_in,
+        "created_at": time(value.created_at),
+    }
+
+
+def present_audit_entry(value: AuditEntry) -> Json:
+    """Something that was done."""
+    return {
+        "at": time(value.at),
+        "user_id": identifier(value.user_id),
+        "login": value.login,
+        "action": value.action,
+        "object_kind": value.object_kind,
+        "object_id": identifier(value.object_id),
+        "details": dict(value.details) if value.details else None,
+        "address": value.address,
+    }

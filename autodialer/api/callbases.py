@@ -1,0 +1,137 @@
+"""Callbases: uploaded lists of subscribers, the subscribers, and the rows that were not imported."""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from pydantic import Field
+
+from autodialer.api.context import Context
+from autodialer.api.present import Json, page, rejected_row, time, values_of
+from autodialer.campaign.background_import import Imports
+from autodialer.campaign.checks import check_second_number, check_timezone
+from autodialer.campaign.numbers import check_region, normalise
+from autodialer.campaign.zones import ZoneFinder
+from autodialer.model import Callbase, Subscriber
+from autodialer.store import NewSubscriber
+from autodialer.web.caller import Caller
+from autodialer.web.fields import Fields
+from autodialer.web.request import PageWanted
+from autodialer.web.uploads import Upload
+
+
+class NewCallbase(Fields):
+    """What is said of an uploaded list."""
+
+    region: str
+    name: str | None = None
+    """None: the file's."""
+    timezone: str | None = None
+
+
+class OneSubscriber(Fields):
+    """A subscriber that is added to a callbase."""
+
+    number: str
+    second_number: str | None = None
+    name: str | None = None
+    comment: str | None = None
+    timezone: str | None = None
+    extra: Mapping[str, str] = Field(default_factory=dict)
+
+
+class Callbases:
+    """The operations on callbases."""
+
+    def __init__(self, context: Context, imports: Imports) -> None:
+        self._context = context
+        self._store = context.store
+        self._imports = imports
+
+    def list(self, caller: Caller, wanted: PageWanted) -> Json:
+        """The callbases of the caller."""
+        return page(
+            self._store.callbases.page(caller.owner_key, limit=wanted.limit, after=wanted.after), present_callbase
+        )
+
+    def create(self, caller: Caller, upload: Upload, fields: NewCallbase, once: str | None) -> Json:
+        """Import a file of numbers. A large one is still `importing` when this returns.
+
+        The callbase is stored, with its audit row and key, before its file is read: the import itself takes many
+        transactions. A file that is refused takes all three away again.
+        """
+        name = upload.named(fields.name)
+        region, timezone = check_region(fields.region), check_timezone(fields.timezone)
+        with self._context.once.attempt(
+            caller, "create_callbase", once, f"{fields.asked()} {upload.digest}"
+        ) as attempt:
+
+            def make() -> Callbase:
+                with self._store.transaction():
+                    callbase = self._store.callbases.create(
+                        caller.user.key, name=name, region=region, timezone=timezone
+                    )
+                    self._context.record(caller, "callbases.create", callbase.id, name=name, file=upload.filename)
+                    attempt.remember(callbase.id)
+                return callbase
+
+            if attempt.object_id is None:
+                self._imports.import_file(upload.take(), make)
+            return self.read(caller, attempt.made)
+
+    def read(self, caller: Caller, callbase_id: UUID) -> Json:
+        """One callbase."""
+        return present_callbase(self._store.callbases.get(callbase_id, caller.owner_key))
+
+    def delete(self, caller: Caller, callbase_id: UUID) -> None:
+        """With its subscribers; an import of it ends. Raises Conflict while a campaign needs it."""
+        self._store.callbases.delete(callbase_id, caller.owner_key)
+        self._context.record(caller, "callbases.delete", callbase_id)
+
+    def list_subscribers(self, caller: Caller, callbase_id: UUID, wanted: PageWanted) -> Json:
+        """The subscribers of a callbase."""
+        found = self._store.subscribers.page(callbase_id, caller.owner_key, limit=wanted.limit, after=wanted.after)
+        return page(found, present_subscriber)
+
+    def create_subscriber(self, caller: Caller, callbase_id: UUID, fields: OneSubscriber, once: str | None) -> Json:
+        """Add one; a running campaign calls it too. Raises Invalid, Conflict."""
+        callbase = self._store.callbases.get(callbase_id, caller.owner_key)
+        asked = f"{callbase_id} {fields.asked()}"
+        with self._context.once.attempt(caller, "create_subscriber", once, asked) as attempt:
+            if attempt.object_id is None:
+                new = self._subscriber_of(fields, callbase.region)
+                with self._store.transaction():
+                    subscriber = self._store.subscribers.add(callbase_id, caller.owner_key, new)
+                    self._context.record(caller, "subscribers.create", subscriber.id, callbase_id=str(callbase_id))
+                    attempt.remember(subscriber.id)
+            return present_subscriber(self._store.subscribers.by_id(attempt.made, caller.owner_key))
+
+    def list_rejected(self, caller: Caller, callbase_id: UUID, wanted: PageWanted) -> Json:
+        """The rows that were not imported."""
+        found = self._store.callbases.rejected(callbase_id, caller.owner_key, limit=wanted.limit, after=wanted.after)
+        return page(found, rejected_row)
+
+    def _subscriber_of(self, fields: OneSubscriber, region: str) -> NewSubscriber:
+        number = normalise(fields.number, region)
+        found = ZoneFinder(self._store.numbering_plan.zones()).find(number.number)
+        return NewSubscriber(
+            number=number.number,
+            number_zone=found.zone if found else None,
+            number_zone_by=found.by if found else None,
+            second_number=check_second_number(fields.second_number, region, number.number),
+            name=fields.name,
+            comment=fields.comment,
+            timezone=check_timezone(fields.timezone),
+            extra={**fields.extra, **({"flag": number.flag} if number.flag else {})},
+        )
+
+
+def present_callbase(value: Callbase) -> Json:
+    """A callbase with the counts of its import."""
+    names = ("name", "region", "timezone", "state", "rows", "rows_done", "imported", "duplicates", "rejected", "error")
+    return {"id": str(value.id), **values_of(value, names), "created_at": time(value.created_at)}
+
+
+def present_subscriber(value: Subscriber) -> Json:
+    """A subscriber."""
+    names = ("number", "second_number", "name", "comment", "timezone")
+    return {"id": str(value.id), **values_of(value, names), "extra": dict(value.extra)}

@@ -1,0 +1,195 @@
+"""Calls: one by one, a campaign's, the sample call, and what is asked of one that is under way."""
+
+import re
+import time as time_module
+from collections.abc import Sequence
+from uuid import UUID
+
+from autodialer.api.context import Context, owned
+from autodialer.api.present import Json, identifier, page, time, values_of
+from autodialer.api.traces import CallTraces
+from autodialer.campaign.checks import sample_number
+from autodialer.errors import Conflict, Invalid, Unavailable
+from autodialer.model import CallOutcome, CallRecord, JobState, KeyResult, RtpStats
+from autodialer.store import Store
+from autodialer.web.caller import Caller
+from autodialer.web.fields import Fields
+from autodialer.web.request import PageWanted
+
+_DIGITS = re.compile(r"[0-9*#A-D]{1,32}")
+LOOK_S = 0.02
+PATIENCE_S = 3.0
+"""The dialer looks for commands at least every 100 ms."""
+
+
+class CallFilter(Fields):
+    """Which calls are listed."""
+
+    disposition: str | None = None
+
+
+class Digits(Fields):
+    """Keys to be pressed in a call."""
+
+    digits: str
+
+
+class SampleCall(Fields):
+    """One call to one number."""
+
+    trunk_id: UUID
+    sound_id: UUID
+    number: str
+    raw: bool = False
+    """Whether the number is dialled as written."""
+
+
+class Calls:
+    """The operations on calls."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._store = context.store
+        self._traces = CallTraces(context.store, context.clock)
+
+    def list(self, caller: Caller, campaign_id: UUID, fields: CallFilter, wanted: PageWanted) -> Json:
+        """The finished calls of a campaign."""
+        campaign = self._store.campaigns.get(campaign_id, caller.owner_key)
+        found = self._store.calls.page(
+            campaign.key, disposition=fields.disposition, limit=wanted.limit, after=wanted.after
+        )
+        return page(found, present_call)
+
+    def read(self, caller: Caller, call_id: UUID) -> Json:
+        """One call."""
+        return present_call(self._store.calls.get(call_id, caller.owner_key))
+
+    def read_trace(self, caller: Caller, call_id: UUID) -> str:
+        """The SIP messages of a call: a ladder, then the messages."""
+        return self._traces.read(self._store.calls.get(call_id, caller.owner_key))
+
+    def hang_up(self, caller: Caller, call_id: UUID) -> Json:
+        """Ask the dialer to end a call. Raises Conflict when it is not under way."""
+        call = self._store.calls.get(call_id, caller.owner_key)
+        if call.state is not JobState.DIALING:
+            raise Conflict(f"The call is {call.state}; only one that is dialing can be hung up.")
+        with self._store.transaction():
+            self._store.commands.add("hangup_call", call_id=call_id)
+            self._context.record(caller, "calls.hangup", call_id)
+        return present_call(call)
+
+    def send_digits(self, caller: Caller, call_id: UUID, fields: Digits) -> Json:
+        """Press keys in an answered call. Raises Invalid, Conflict, Unavailable without a dialer."""
+        call, digits = self._store.calls.get(call_id, caller.owner_key), check_digits(fields.digits)
+        if call.state is not JobState.DIALING:
+            raise Conflict(f"The call is {call.state}; only one that is answered takes digits.")
+        send_digits(self._store, call_id, digits)
+        self._context.record(caller, "calls.digits", call_id, count=len(digits))
+        return present_call(call)
+
+    def create_sample(self, caller: Caller, fields: SampleCall, once: str | None) -> Json:
+        """Queue one call to one number. Raises Invalid."""
+        with self._context.once.attempt(caller, "create_sample_call", once, fields.asked()) as attempt:
+            if attempt.object_id is None:
+                trunk = owned(self._store.trunks.get, fields.trunk_id, caller, "trunk_id")
+                sound = owned(self._store.sounds.get, fields.sound_id, caller, "sound_id")
+                number = sample_number(fields.number, raw=fields.raw)
+                with self._store.transaction():
+                    call_id = self._store.campaigns.create_sample_call(
+                        caller.user.key, trunk_key=trunk.key, sound_key=sound.key, number=number
+                    )
+                    self._context.record(caller, "calls.sample", call_id, number=number)
+                    attempt.remember(call_id)
+            return {"id": str(attempt.made)}
+
+
+def check_digits(digits: str) -> str:
+    """The digits themselves. Raises Invalid for what is no key."""
+    if not _DIGITS.fullmatch(digits):
+        raise Invalid("digits takes 1 to 32 of 0 to 9, *, # and A to D.", field="digits")
+    return digits
+
+
+def send_digits(store: Store, call_id: UUID, digits: str) -> None:
+    """Have the dialer send digits. Raises Conflict when the call cannot take any, Unavailable without a dialer."""
+    if store.live.dialer() is None:
+        raise Unavailable("No dialer process is running, and only it can send digits; see the service's log.")
+    key = store.commands.add("send_digits", call_id=call_id, digits=digits)
+    deadline = time_module.monotonic() + PATIENCE_S
+    while time_module.monotonic() < deadline:
+        reply = store.commands.reply_to(key)
+        if reply:
+            raise Conflict(reply)
+        if reply is not None:
+            return
+        time_module.sleep(LOOK_S)
+    raise Unavailable("The dialer does not say whether it has sent the digits; see its log.")
+
+
+def present_call(value: CallRecord) -> Json:
+    """A call; of one under way most is not known yet."""
+    return {
+        "id": str(value.id),
+        "campaign_id": str(value.campaign_id),
+        "subscriber_id": str(value.subscriber_id),
+        "number": value.number,
+        "attempt": value.attempt,
+        "state": value.state.value,
+        "trunk_id": identifier(value.trunk_id),
+        **_outcome(value.outcome),
+        "key_results": present_key_results(value.key_results),
+        "next_attempt": {"at": time(value.next_at), "rule": value.next_rule},
+    }
+
+
+OUTCOME_WORDS = ("disposition", "cause", "ended_by")
+OUTCOME_TIMES = ("invited_at", "ringing_at", "answered_at", "ended_at")
+OUTCOME_VALUES = (
+    "message",
+    "sip_code",
+    "sip_reason",
+    "q850_cause",
+    "pdd_s",
+    "duration_s",
+    "billsec_s",
+    "played_s",
+    "played_share",
+    "digits",
+)
+
+
+def _outcome(value: CallOutcome | None) -> Json:
+    if value is None:
+        return dict.fromkeys((*OUTCOME_WORDS, *OUTCOME_TIMES, *OUTCOME_VALUES, "digit_times", "rtp"))
+    words = {name: str(word) if (word := getattr(value, name)) is not None else None for name in OUTCOME_WORDS}
+    times = {name: time(getattr(value, name)) for name in OUTCOME_TIMES}
+    pressed = [{"digit": press.digit, "at_s": press.at_s, "via": press.via.value} for press in value.digit_times]
+    return {**words, **times, **values_of(value, OUTCOME_VALUES), "digit_times": pressed, "rtp": _rtp(value.rtp)}
+
+
+def _rtp(value: RtpStats | None) -> Json | None:
+    names = ("sent", "received", "lost", "jitter_ms", "one_way_audio", "remote_lost", "round_trip_ms")
+    return values_of(value, names) if value else None
+
+
+def present_key_results(results: Sequence[KeyResult]) -> list[Json]:
+    """What keys did in a call."""
+    return [
+        {
+            "digit": result.digit,
+            "action": result.action.value,
+            "at_s": result.at_s,
+            "effect": result.effect.value,
+            "code": result.code,
+        }
+        for result in results
+    ]
+
+
+def key_results_cell(results: Sequence[KeyResult]) -> str | None:
+    """The same of a call in one cell of a table: `1 confirm done; 5 transfer refused 603`."""
+    words = [
+        f"{result.digit} {result.action} {result.effect}" + (f" {result.code}" if result.code is not None else "")
+        for result in results
+    ]
+    return "; ".join(words) or None

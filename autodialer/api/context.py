@@ -1,0 +1,40 @@
+"""What the operations of every subject stand on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+from uuid import UUID
+
+from autodialer.api.idempotency import Once
+from autodialer.clock import Clock
+from autodialer.config import Settings
+from autodialer.errors import Invalid, NotFound
+from autodialer.store import Store
+from autodialer.web.caller import Caller
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """One store and one data folder."""
+
+    settings: Settings
+    store: Store
+    clock: Clock
+    once: Once
+
+    def record(self, caller: Caller, action: str, object_id: UUID, **details: object) -> None:
+        """Write to the audit what the caller does, in the transaction that does it."""
+        kind = action.partition(".")[0]
+        self.store.audit.append(
+            caller.user.key, action, object_kind=kind, object_id=object_id, details=details, address=caller.address
+        )
+
+
+def owned(get: Callable[[UUID, int | None], T], object_id: UUID, caller: Caller, field: str) -> T:
+    """An object that a field names. Raises Invalid, for the path of the request is there."""
+    try:
+        return get(object_id, caller.owner_key)
+    except NotFound as exc:
+        raise Invalid(f"{field}: there is no {object_id}, or it is not yours.", field=field) from exc

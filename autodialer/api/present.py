@@ -1,0 +1,39 @@
+"""What the JSON of all subjects has in common: times, ids, parts of lists."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+from autodialer.store import RejectedRow
+
+Json = dict[str, Any]
+T = TypeVar("T")
+
+
+def time(moment: datetime | None) -> str | None:
+    """RFC 3339 in UTC with milliseconds."""
+    if moment is None:
+        return None
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def identifier(value: UUID | None) -> str | None:
+    """A public id."""
+    return str(value) if value is not None else None
+
+
+def page(items_and_next: tuple[list[T], str | None], present: Callable[[T], Json]) -> Json:
+    """A part of a list."""
+    items, cursor = items_and_next
+    return {"items": [present(item) for item in items], "next": cursor}
+
+
+def values_of(value: object, names: tuple[str, ...]) -> Json:
+    """Attributes that go out as they are, under their names."""
+    return {name: getattr(value, name) for name in names}
+
+
+def rejected_row(value: RejectedRow) -> Json:
+    """A row of an uploaded file that was not imported."""
+    return values_of(value, ("row", "value", "reason"))

@@ -1,0 +1,165 @@
+"""Sounds: uploaded recordings, their files, and how they are read back."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+from autodialer.api.context import Context
+from autodialer.api.present import Json, page, time, values_of
+from autodialer.config import Settings
+from autodialer.errors import NotFound
+from autodialer.media.g711 import EXTENSION
+from autodialer.media.shell.importing import import_apart
+from autodialer.media.sound_info import SoundInfo
+from autodialer.model import Sound
+from autodialer.store import Store, new_id
+from autodialer.web.caller import Caller
+from autodialer.web.downloads import StoredFile
+from autodialer.web.fields import Fields
+from autodialer.web.request import PageWanted
+from autodialer.web.uploads import Upload
+
+ORIGINAL = ".original"
+
+
+class NewSound(Fields):
+    """What is said of an uploaded recording."""
+
+    name: str | None = None
+    """None: the file's."""
+    trim: bool = False
+    """Whether silence at both ends is cut off."""
+
+
+class Sounds:
+    """The operations on sounds."""
+
+    def __init__(self, context: Context, files: "SoundFiles") -> None:
+        self._context = context
+        self._store = context.store
+        self._files = files
+
+    def list(self, caller: Caller, wanted: PageWanted) -> Json:
+        """The sounds of the caller."""
+        return page(self._store.sounds.page(caller.owner_key, limit=wanted.limit, after=wanted.after), present_sound)
+
+    def create(self, caller: Caller, upload: Upload, fields: NewSound, once: str | None) -> Json:
+        """Import a recording: files first, then the row; all of it or nothing.
+
+        Raises Invalid, TooLarge, UnsupportedContent.
+        """
+        asked = f"{fields.asked()} {upload.digest}"
+        with self._context.once.attempt(caller, "create_sound", once, asked) as attempt:
+            if attempt.object_id is None:
+                imported = self._files.import_upload(upload, trim=fields.trim)
+                try:
+                    with self._store.transaction():
+                        sound = self._files.store(caller.user.key, imported, upload.named(fields.name))
+                        self._context.record(caller, "sounds.create", sound.id, name=sound.name)
+                        attempt.remember(sound.id)
+                except BaseException:
+                    imported.remove()
+                    raise
+            return self.read(caller, attempt.made)
+
+    def read(self, caller: Caller, sound_id: UUID) -> Json:
+        """One sound."""
+        return present_sound(self._store.sounds.get(sound_id, caller.owner_key))
+
+    def read_audio(self, caller: Caller, sound_id: UUID) -> StoredFile:
+        """The WAV that is heard. Raises NotFound."""
+        path = self._files.audio(self._store.sounds.get(sound_id, caller.owner_key))
+        return StoredFile(path=path, content_type="audio/wav")
+
+    def delete(self, caller: Caller, sound_id: UUID) -> None:
+        """Raises Conflict while a campaign needs it."""
+        with self._store.transaction():
+            sound = self._store.sounds.delete(sound_id, caller.owner_key)
+            self._context.record(caller, "sounds.delete", sound_id)
+        # After the commit: a row without files would be a sound that cannot be played.
+        self._files.remove(sound)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportedFiles:
+    """The files of a sound that has no row yet."""
+
+    sound_id: UUID
+    stem: Path
+    """Their path without its ending."""
+    info: SoundInfo
+
+    def remove(self) -> None:
+        """The sound is not to be, after all."""
+        _remove(self.stem)
+
+
+class SoundFiles:
+    """The sounds folder of a data folder: the recordings as they came, and what is made of them."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self._data = settings.data
+        self._folder = settings.sounds
+        self._store = store
+        self._lufs = settings.sound_lufs
+
+    def import_upload(self, upload: Upload, *, trim: bool) -> ImportedFiles:
+        """Make the files of a sound; all of them or none. Raises Invalid, TooLarge, UnsupportedContent."""
+        sound_id = new_id()
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        stem = self._folder / str(sound_id)
+        try:
+            info = import_apart(upload.path, stem, lufs=self._lufs, trim=trim)
+            os.replace(upload.path, stem.with_suffix(ORIGINAL))
+        except BaseException:
+            _remove(stem)
+            raise
+        return ImportedFiles(sound_id=sound_id, stem=stem, info=info)
+
+    def store(self, owner_key: int, imported: ImportedFiles, name: str) -> Sound:
+        """The row of a sound whose files are there."""
+        info = imported.info
+        return self._store.sounds.create(
+            owner_key,
+            name=name,
+            duration_s=info.duration_s,
+            peak_dbfs=info.peak_dbfs,
+            loudness_lufs=info.loudness_lufs,
+            gain_db=info.gain_db,
+            sample_rate=info.sample_rate,
+            channels=info.channels,
+            path=self._relative(imported.stem.with_suffix(".wav")),
+            original_path=self._relative(imported.stem.with_suffix(ORIGINAL)),
+            sound_id=imported.sound_id,
+        )
+
+    def are_there(self, sound_key: int) -> bool:
+        """Whether a sound can be played."""
+        stem = (self._data / self._store.sounds.by_key(sound_key).path).with_suffix("")
+        return all(stem.with_suffix(suffix).exists() for suffix in EXTENSION.values())
+
+    def audio(self, sound: Sound) -> Path:
+        """The WAV that is heard. Raises NotFound."""
+        path = self._data / sound.path
+        if not path.exists():
+            raise NotFound("The audio of this sound is missing from the data folder; upload it again.")
+        return path
+
+    def remove(self, sound: Sound) -> None:
+        """All files of a deleted sound."""
+        _remove((self._data / sound.path).with_suffix(""))
+
+    def _relative(self, path: Path) -> str:
+        return path.relative_to(self._data).as_posix()
+
+
+def _remove(stem: Path) -> None:
+    for file in stem.parent.glob(f"{stem.name}.*"):  # half-written ones of an import that was killed, too
+        file.unlink(missing_ok=True)
+
+
+def present_sound(value: Sound) -> Json:
+    """A sound; its audio has a path of its own."""
+    names = ("name", "duration_s", "peak_dbfs", "loudness_lufs", "gain_db", "sample_rate", "channels")
+    return {"id": str(value.id), **values_of(value, names), "created_at": time(value.created_at)}

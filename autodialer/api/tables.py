@@ -1,0 +1,175 @@
+"""Whole tables of a campaign to download: its calls, and its subscribers with what became of them."""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any
+from uuid import UUID
+
+from autodialer.api.calls import key_results_cell
+from autodialer.api.context import Context
+from autodialer.errors import TooManyRequests
+from autodialer.model import Campaign, SubscriberState
+from autodialer.store import AnyRow, Store
+from autodialer.web.caller import Caller
+from autodialer.web.downloads import Cell, Download, Table
+
+MOST_AT_ONCE = 3
+"""Of the API's 8 threads: a download keeps one until the client has taken it all."""
+
+CALL_COLUMNS = (
+    "id",
+    "subscriber_id",
+    "number",
+    "name",
+    "comment",
+    "attempt",
+    "trunk",
+    "disposition",
+    "cause",
+    "message",
+    "sip_code",
+    "sip_reason",
+    "q850_cause",
+    "invited_at",
+    "ringing_at",
+    "answered_at",
+    "ended_at",
+    "pdd_s",
+    "duration_s",
+    "billsec_s",
+    "played_s",
+    "played_share",
+    "digits",
+    "key_results",
+    "ended_by",
+    "next_at",
+    "next_rule",
+    "rtp_sent",
+    "rtp_received",
+    "rtp_lost",
+    "rtp_jitter_ms",
+    "rtp_one_way_audio",
+    "rtp_remote_lost",
+    "rtp_round_trip_ms",
+)
+PERSON_COLUMNS = ("id", "number", "second_number", "name", "comment", "timezone", "state", "reason", "attempts")
+LAST_CALL_COLUMNS = ("disposition", "cause", "sip_code", "invited_at", "ended_at", "billsec_s", "played_s", "digits")
+"""Of the last call of a subscriber, with `last_` before."""
+NO_CALL = (None,) * len(LAST_CALL_COLUMNS)
+
+
+class Tables:
+    """The operations. Each raises NotFound, and TooManyRequests while others are downloading."""
+
+    def __init__(self, context: Context) -> None:
+        self._store = context.store
+        self._slots = threading.BoundedSemaphore(MOST_AT_ONCE)
+
+    def export_calls_csv(self, caller: Caller, campaign_id: UUID) -> Download:
+        """The finished calls of a campaign."""
+        return Download(self._table(caller, campaign_id, calls_table), "csv")
+
+    def export_calls_xlsx(self, caller: Caller, campaign_id: UUID) -> Download:
+        """The same as a workbook."""
+        return Download(self._table(caller, campaign_id, calls_table), "xlsx")
+
+    def export_subscribers_csv(self, caller: Caller, campaign_id: UUID) -> Download:
+        """The subscribers of a campaign, and what became of them."""
+        return Download(self._table(caller, campaign_id, subscribers_table), "csv")
+
+    def export_subscribers_xlsx(self, caller: Caller, campaign_id: UUID) -> Download:
+        """The same as a workbook."""
+        return Download(self._table(caller, campaign_id, subscribers_table), "xlsx")
+
+    def _table(
+        self, caller: Caller, campaign_id: UUID, make: Callable[[Store, Campaign, Callable[[], None]], Table]
+    ) -> Table:
+        campaign = self._store.campaigns.get(campaign_id, caller.owner_key)
+        if not self._slots.acquire(blocking=False):
+            raise TooManyRequests(f"{MOST_AT_ONCE} tables are being downloaded; wait until one is through.")
+        try:
+            return make(self._store, campaign, _once(self._slots.release))
+        except BaseException:
+            self._slots.release()
+            raise
+
+
+def _once(deed: Callable[[], None]) -> Callable[[], None]:
+    """Does it the first time only."""
+    left = [deed]
+
+    def do() -> None:
+        if left:
+            left.pop()()
+
+    return do
+
+
+def calls_table(store: Store, campaign: Campaign, close: Callable[[], None]) -> Table:
+    """Every finished call of a campaign, with what the callbase says of whom it went to."""
+    extra = store.exports.extra_names(campaign.callbase_key)
+
+    def rows() -> Iterator[Sequence[Cell]]:
+        for page in store.exports.calls(campaign.key):
+            own, extra_of = _picker(page, CALL_COLUMNS), _picker(page, ("extra",))
+            for row in page:
+                yield [*map(_cell, own(row)), *_extra(extra_of(row)[0], extra)]
+
+    header = [*CALL_COLUMNS, *_extra_header(extra, CALL_COLUMNS)]
+    return Table(name="calls", header=header, rows=rows(), close=close)
+
+
+def subscribers_table(store: Store, campaign: Campaign, close: Callable[[], None]) -> Table:
+    """Every subscriber of a campaign: what the callbase says of him, and what became of him."""
+    extra = store.exports.extra_names(campaign.callbase_key)
+
+    def rows() -> Iterator[Sequence[Cell]]:
+        for page, called in store.exports.subscribers(campaign):
+            own, extra_of = _picker(page, PERSON_COLUMNS), _picker(page, ("key", "extra"))
+            of_call = _picker(list(called.values()), LAST_CALL_COLUMNS)
+            for row in page:
+                *person, state, reason, attempts = map(_cell, own(row))
+                key, more = extra_of(row)
+                last = called.get(key)
+                # Whom the campaign has not come to yet has no row of his own in it.
+                became = (state or SubscriberState.PENDING.value, reason, attempts or 0)
+                yield [*person, *became, *map(_cell, of_call(last) if last else NO_CALL), *_extra(more, extra)]
+
+    own = [*PERSON_COLUMNS, *(f"last_{name}" for name in LAST_CALL_COLUMNS)]
+    return Table(name="subscribers", header=[*own, *_extra_header(extra, own)], rows=rows(), close=close)
+
+
+def _picker(page: Sequence[AnyRow], names: Sequence[str]) -> Callable[[AnyRow], Sequence[Any]]:
+    """Takes the values of these columns out of the rows of a page; by position, which is quicker than by name."""
+    if not page:
+        return lambda row: ()
+    places = [page[0]._fields.index(name) for name in names]
+    return itemgetter(*places) if len(places) > 1 else lambda row: (row[places[0]],)
+
+
+def _extra(extra: Mapping[str, str] | None, names: Sequence[str]) -> list[Cell]:
+    return [extra.get(name) for name in names] if extra else [None] * len(names)
+
+
+def _extra_header(extra: Sequence[str], taken: Sequence[str]) -> list[str]:
+    """A column of the file that is called like one of ours says where it is from."""
+    return [f"{name} (callbase)" if name in taken else name for name in extra]
+
+
+def _cell(value: Any) -> Cell:
+    kind = type(value)
+    if kind is datetime:
+        return f"{_second(int(value.timestamp()))}.{value.microsecond // 1000:03}Z"
+    if kind is tuple:
+        return key_results_cell(value)
+    plain: Cell = str(value) if kind is UUID else value
+    return plain
+
+
+@lru_cache(maxsize=1024)
+def _second(timestamp: int) -> str:
+    """RFC 3339 without zone and fraction; the times of neighbouring calls lie close together."""
+    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%S")

@@ -1,0 +1,277 @@
+"""Trunks: a provider's SIP settings as a client sends them, as they are stored, and as they are read back."""
+
+import ssl
+import threading
+import time as time_module
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+from uuid import UUID
+
+from pydantic import Field
+
+from autodialer.api.context import Context
+from autodialer.api.hosts import LOOK_UP_S, check_endpoint, check_host, look_up_in_time
+from autodialer.api.present import Json, page, time, values_of
+from autodialer.campaign.checks import sample_number
+from autodialer.campaign.numbers import check_number_format
+from autodialer.errors import Invalid, TooManyRequests, Unavailable
+from autodialer.model import Trunk, TrunkStatus
+from autodialer.phone.provider import find_provider
+from autodialer.phone.resolver import Resolver
+from autodialer.store import Store, TrunkFields, trunk_of
+from autodialer.web.caller import Caller
+from autodialer.web.fields import Fields
+from autodialer.web.request import PageWanted
+
+NAMES_A_HOST = frozenset(("host", "port", "transport", "outbound_proxy", "stun_server"))
+CHECKS_AT_ONCE = 2
+"""Requests that wait for a check at the same time: the others of the API must not starve."""
+LOOK_S = 0.1
+SIGNALLING_S = 45.0
+"""Names, OPTIONS, REGISTER, and TCP after UDP was silent."""
+CALL_S = 130.0
+"""A call that rings, is answered and hears the sound; or one that nobody answers."""
+CERTIFICATE_BEGINS = "-----BEGIN CERTIFICATE-----"
+LARGEST_CA_FILE = 200_000
+"""Octets; the bundles of whole systems are larger, and meant to be left out."""
+
+
+class TrunkChange(Fields):
+    """What is changed of a trunk; the meanings are those of autodialer.model.Trunk.
+
+    The defaults stand for `not sent` only: the store has those of a new trunk.
+    """
+
+    name: str = ""
+    host: str = ""
+    port: int | None = None
+    transport: str = ""
+    ca_file: str | None = None
+    outbound_proxy: str | None = None
+    register_: bool = Field(default=False, alias="register")
+    """pydantic's models have a `register` of their own."""
+    stun_server: str | None = None
+    media_ports: str = ""
+    symmetric_rtp: bool = True
+    username: str = ""
+    password: str = ""
+    auth_username: str | None = None
+    domain: str | None = None
+    caller_id: str | None = None
+    caller_id_header: str = ""
+    number_format: str = ""
+    max_channels: int = 0
+    cps: float = 0.0
+    codecs: Sequence[str] = ()
+    price_per_min: float | None = None
+
+    def stored(self) -> TrunkFields:
+        """The given ones in their stored spelling. Raises Invalid; no name is looked up."""
+        values = self.given
+        for name, check in _CHECKS.items():
+            if values.get(name):
+                values[name] = check(values[name])
+        return cast(TrunkFields, values)
+
+
+class NewTrunk(TrunkChange):
+    """A trunk to be made."""
+
+    name: str
+    host: str
+
+
+class TrunkCheck(Fields):
+    """How far a check goes."""
+
+    number: str | None = None
+    """To call; None: no call."""
+    raw: bool = False
+    """Whether the number is dialled as written."""
+
+
+def check_ca_file(value: str) -> str:
+    """The certificates that a trunk trusts for TLS, as PEM text: given as that, or as the path of a PEM file.
+
+    Raises Invalid, in the same words whatever is wrong with a path.
+    """
+    text = value if CERTIFICATE_BEGINS in value else _read(value)
+    if not _is_usable(text):
+        raise Invalid(
+            "ca_file takes certificates as PEM text, or the path of a PEM file on the service's machine;"
+            " this is neither, or it cannot be read.",
+            field="ca_file",
+        )
+    return text
+
+
+def _is_usable(text: str) -> bool:
+    try:
+        ssl.create_default_context(cadata=text)
+    except (ssl.SSLError, ValueError):
+        return False
+    return CERTIFICATE_BEGINS in text
+
+
+def _read(path: str) -> str:
+    try:
+        with Path(path).open(encoding="ascii", errors="replace") as file:
+            return file.read(LARGEST_CA_FILE)
+    except (OSError, ValueError):
+        return ""
+
+
+_CHECKS: Mapping[str, Callable[[str], str]] = {
+    "name": str.strip,
+    "host": check_host,
+    "outbound_proxy": lambda value: check_endpoint(value, "outbound_proxy"),
+    "stun_server": lambda value: check_endpoint(value, "stun_server"),
+    "ca_file": check_ca_file,
+    "number_format": check_number_format,
+}
+
+
+class Trunks:
+    """The operations on trunks."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._store = context.store
+        self._checks = WaitingChecks(context.store)
+        self._resolver = Resolver(lifetime_s=LOOK_UP_S / 2)
+
+    def list(self, caller: Caller, wanted: PageWanted) -> Json:
+        """The trunks of the caller."""
+        live = self._live_trunks()
+        found = self._store.trunks.page(caller.owner_key, limit=wanted.limit, after=wanted.after)
+        return page(found, lambda trunk: present_trunk(trunk, live.get(trunk.key)))
+
+    def create(self, caller: Caller, fields: NewTrunk, once: str | None) -> Json:
+        """A trunk whose host has an address. Raises Invalid, HostUnresolved."""
+        with self._context.once.attempt(caller, "create_trunk", once, fields.asked()) as attempt:
+            if attempt.object_id is None:
+                values = fields.stored()
+                self._look_up(trunk_of(values))
+                with self._store.transaction():
+                    trunk = self._store.trunks.create(caller.user.key, **values)
+                    self._context.record(caller, "trunks.create", trunk.id, name=trunk.name, host=trunk.host)
+                    attempt.remember(trunk.id)
+            return self.read(caller, attempt.made)
+
+    def read(self, caller: Caller, trunk_id: UUID) -> Json:
+        """One trunk."""
+        trunk = self._store.trunks.get(trunk_id, caller.owner_key)
+        return present_trunk(trunk, self._live_trunks().get(trunk.key))
+
+    def change(self, caller: Caller, trunk_id: UUID, fields: TrunkChange) -> Json:
+        """Change what is given. Raises Invalid, HostUnresolved."""
+        trunk, values = self._store.trunks.get(trunk_id, caller.owner_key), fields.stored()
+        if NAMES_A_HOST & values.keys():
+            self._look_up(replace(trunk, **cast(dict[str, Any], values)))
+        with self._store.transaction():
+            self._store.trunks.update(trunk_id, caller.owner_key, **values)
+            self._context.record(caller, "trunks.change", trunk_id, fields=sorted(values))
+        return self.read(caller, trunk_id)
+
+    def delete(self, caller: Caller, trunk_id: UUID) -> None:
+        """Raises Conflict while a campaign needs it."""
+        with self._store.transaction():
+            self._store.trunks.delete(trunk_id, caller.owner_key)
+            self._context.record(caller, "trunks.delete", trunk_id)
+
+    def check(self, caller: Caller, trunk_id: UUID, fields: TrunkCheck) -> Json:
+        """Have the dialer try it. Raises Invalid for the number, TooManyRequests, Unavailable without a dialer."""
+        trunk = self._store.trunks.get(trunk_id, caller.owner_key)
+        checked = sample_number(fields.number, raw=fields.raw) if fields.number else None
+        self._context.record(caller, "trunks.check", trunk_id, number=checked)
+        return dict(self._checks.run(trunk.key, checked))
+
+    def _look_up(self, trunk: Trunk) -> None:
+        look_up_in_time(lambda: find_provider(trunk, self._resolver))
+
+    def _live_trunks(self) -> dict[int, TrunkStatus]:
+        """What the dialer says; nothing while there is none, for what it said last may be long over."""
+        return self._store.live.trunks() if self._store.live.dialer() else {}
+
+
+class WaitingChecks:
+    """Checks of trunks: the dialer does them, and the request waits for what it finds."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._free = threading.BoundedSemaphore(CHECKS_AT_ONCE)
+
+    def run(self, trunk_key: int, number: str | None) -> Mapping[str, Any]:
+        """What a check found. Raises TooManyRequests, or Unavailable when no dialer does it."""
+        if not self._free.acquire(blocking=False):
+            raise TooManyRequests("Two checks are under way already; wait for their answers.")
+        try:
+            return self._wait(trunk_key, number)
+        finally:
+            self._free.release()
+
+    def _wait(self, trunk_key: int, number: str | None) -> Mapping[str, Any]:
+        self._expect_dialer()
+        with self._store.transaction():
+            check_id = self._store.checks.ask(trunk_key, number)
+            self._store.commands.add("check_trunk", call_id=check_id)
+        deadline = time_module.monotonic() + SIGNALLING_S + (CALL_S if number else 0.0)
+        while time_module.monotonic() < deadline:
+            result = self._store.checks.result(check_id)
+            if result is not None:
+                return result
+            time_module.sleep(LOOK_S)
+        self._expect_dialer()
+        raise Unavailable("The check takes too long; see the dialer's log.")
+
+    def _expect_dialer(self) -> None:
+        if self._store.live.dialer() is None:
+            raise Unavailable("No dialer process is running, and only it can try a trunk; see the service's log.")
+
+
+AS_STORED = (
+    "name",
+    "host",
+    "port",
+    "transport",
+    "ca_file",
+    "outbound_proxy",
+    "register",
+    "stun_server",
+    "media_ports",
+    "symmetric_rtp",
+    "username",
+    "auth_username",
+    "domain",
+    "caller_id",
+    "caller_id_header",
+    "number_format",
+    "max_channels",
+    "cps",
+    "price_per_min",
+)
+"""What goes out as it is stored; the password does not."""
+
+
+def present_trunk(value: Trunk, status: TrunkStatus | None) -> Json:
+    """A trunk, without its password, with what the dialer says of it (None: no dialer does)."""
+    status = status or TrunkStatus(trunk_key=value.key, breaker_state="closed")
+    return {
+        "id": str(value.id),
+        **values_of(value, AS_STORED),
+        "codecs": list(value.codecs),
+        "created_at": time(value.created_at),
+        "active_calls": status.active_calls,
+        "registration": {
+            "state": status.registration_state,
+            "since": time(status.registration_since),
+            "error": status.registration_error,
+        },
+        "breaker": {
+            "state": status.breaker_state,
+            "until": time(status.breaker_until),
+            "cause": status.breaker_cause,
+        },
+    }

@@ -1,0 +1,44 @@
+"""Accounts at the console: the administrator of the first start, and new passwords."""
+
+import getpass
+import sys
+
+from autodialer.config import Settings
+from autodialer.errors import Invalid, NotFound
+from autodialer.store import DEFAULT_ADMIN_LOGIN, Secrets, Store, migrate
+
+LEAST_PASSWORD = 8
+
+
+def make_administrator(settings: Settings) -> None:
+    """On the first start there is an administrator; a made-up password is shown once and kept nowhere."""
+    migrate(settings.url)
+    store = Store(settings.url, secrets=Secrets(settings.keys))
+    password = store.users.ensure_admin(settings.admin_login, settings.admin_password)
+    store.close()
+    if password:
+        login = settings.admin_login or DEFAULT_ADMIN_LOGIN
+        _say(f"First start. Administrator: {login}   password: {password}   (shown only now)")
+
+
+def set_password(settings: Settings, login: str) -> int:
+    """Give a user a password, asked for at the terminal or read from standard input; the exit status."""
+    migrate(settings.url)
+    store = Store(settings.url, secrets=Secrets(settings.keys))
+    try:
+        user = store.users.by_login(login)
+        if user is None:
+            raise NotFound(f"There is no user with the login {login!r}.")
+        asked = getpass.getpass(f"New password of {login}: ") if sys.stdin.isatty() else sys.stdin.readline().strip()
+        if len(asked) < LEAST_PASSWORD:
+            raise Invalid(f"A password takes at least {LEAST_PASSWORD} characters.", field="password")
+        store.users.set_password(user.key, asked)
+    finally:
+        store.close()
+    _say(f"{login} can log in with the new password; all sessions of this user have ended.")
+    return 0
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()

@@ -1,0 +1,220 @@
+"""Tables as files, written while they are sent: nothing of them is kept, however long they are.
+
+CSV is UTF-8 with a byte order mark, without which Excel takes it for the local 8-bit encoding. What people entered
+cannot become a formula: in a CSV such cells get an apostrophe in front, in an XLSX every text is marked as text.
+XLSX is written here and not by a library, because those make a file on the disk first: a million calls would keep
+the client waiting for minutes before the first byte.
+"""
+
+import csv
+import io
+import re
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+Cell = str | int | float | bool | None
+BOM = "\ufeff"
+CSV_TYPE = "text/csv; charset=utf-8"
+XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+SHEET_ROWS = 1_048_576
+"""Most that Excel opens, the header's included."""
+SHEET_BYTES = 1_900_000_000
+"""An entry of a ZIP archive from 2 GiB on needs an extension that not every spreadsheet reads."""
+CHUNK = 1 << 16
+
+_FORMULA = re.compile(r"[=+\-@\t\r\n]")
+_PLAIN_NUMBER = re.compile(r"[+-]?\d[\d ]*(?:[.,]\d+)?")
+_NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_LOOKS_ESCAPED = re.compile(r"_(?=x[0-9A-Fa-f]{4}_)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table to be sent once."""
+
+    name: str
+    """Of the file, without its ending."""
+    header: Sequence[str]
+    rows: Iterable[Sequence[Cell]]
+    close: Callable[[], None] = field(default=lambda: None)
+    """To be called in the end, whether all rows were read or not."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredFile:
+    """A file of the data folder to be sent, or the range of it that was asked for."""
+
+    path: Path
+    content_type: str
+
+
+class Download:
+    """A table as the bytes of a file; whoever serves it closes it."""
+
+    def __init__(self, table: Table, kind: str) -> None:
+        """`kind` is csv or xlsx."""
+        self.name = f"{table.name}.{kind}"
+        self.content_type = {"csv": CSV_TYPE, "xlsx": XLSX_TYPE}[kind]
+        self._table = table
+        self._chunks = {"csv": as_csv, "xlsx": as_xlsx}[kind](table)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._chunks
+
+    def close(self) -> None:
+        """The table is not read any further."""
+        self._table.close()
+
+
+def as_csv(table: Table) -> Iterator[bytes]:
+    """RFC 4180, with a byte order mark."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    text.write(BOM)
+    writer.writerow([_harmless(name) for name in table.header])
+    for row in table.rows:
+        writer.writerow([_csv_cell(cell) for cell in row])
+        if text.tell() >= CHUNK:
+            yield text.getvalue().encode("utf-8", "replace")
+            text.seek(0)
+            text.truncate()
+    yield text.getvalue().encode("utf-8", "replace")
+
+
+def as_xlsx(table: Table, *, sheet_rows: int = SHEET_ROWS) -> Iterator[bytes]:
+    """ECMA-376, with text in its cells; more rows than a sheet holds go on in another sheet."""
+    sink, sheets = _Sink(), 0
+    rows, head = iter(table.rows), _xlsx_row(table.header)
+    first = next(rows, None)
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:  # type: ignore[call-overload]
+        while first is not None or not sheets:
+            sheets += 1
+            with archive.open(f"xl/worksheets/sheet{sheets}.xml", "w") as sheet:
+                sheet.write(_SHEET_HEAD + head)
+                body = _SheetRows(first, rows, sheet_rows - 1)
+                for chunk in body:
+                    sheet.write(chunk)
+                    yield sink.take()
+                sheet.write(_SHEET_TAIL)
+            first = body.following
+        for name, content in _package(sheets):
+            archive.writestr(name, content)
+    yield sink.take()
+
+
+class _SheetRows:
+    """The rows of one sheet, in chunks of XML."""
+
+    def __init__(self, first: Sequence[Cell] | None, rows: Iterator[Sequence[Cell]], most_rows: int) -> None:
+        self._first = [] if first is None else [first]
+        self._rows = rows
+        self._most_rows = most_rows
+        self.following: Sequence[Cell] | None = None
+        """Once the chunks are read: the first row of the next sheet; None: there is none."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        waiting: list[bytes] = []
+        size = written = 0
+        for row in islice(chain(self._first, self._rows), self._most_rows):
+            waiting.append(_xlsx_row(row))
+            size += len(waiting[-1])
+            if size >= CHUNK:
+                yield b"".join(waiting)
+                waiting.clear()
+                written, size = written + size, 0
+                if written >= SHEET_BYTES:
+                    break
+        yield b"".join(waiting)
+        self.following = next(self._rows, None)
+
+
+def _csv_cell(cell: Cell) -> str | int | float:
+    if isinstance(cell, str):
+        return _harmless(cell)
+    if cell is None:
+        return ""
+    return ("false", "true")[cell] if isinstance(cell, bool) else cell
+
+
+def _harmless(text: str) -> str:
+    """Not to be taken for a formula by a spreadsheet (CWE-1236). Numbers keep their sign."""
+    if _FORMULA.match(text) and not _PLAIN_NUMBER.fullmatch(text):
+        return f"'{text}"
+    return text
+
+
+def _xlsx_row(row: Sequence[Cell]) -> bytes:
+    return f"<row>{''.join([_xlsx_cell(cell) for cell in row])}</row>".encode()
+
+
+def _xlsx_cell(cell: Cell) -> str:
+    if cell is None or cell == "":
+        return "<c/>"
+    if isinstance(cell, str):
+        text = escape(_LOOKS_ESCAPED.sub("_x005F_", _NOT_IN_XML.sub("", cell)))
+        return f'<c t="inlineStr"><is><t xml:space="preserve">{text}</t></is></c>'
+    if isinstance(cell, bool):
+        return f'<c t="b"><v>{int(cell)}</v></c>'
+    return f"<c><v>{cell}</v></c>"
+
+
+class _Sink:
+    """Takes what the archive writes; not seekable, so that the archive never wants to go back."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+
+    def write(self, data: bytes) -> int:
+        """As a file does."""
+        self._parts.append(bytes(data))
+        return len(data)
+
+    def flush(self) -> None:
+        """As a file does."""
+
+    def take(self) -> bytes:
+        """What has been written since the last time."""
+        taken = b"".join(self._parts)
+        self._parts.clear()
+        return taken
+
+
+_XML = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
+_MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+_RELATIONS = "http://schemas.openxmlformats.org/package/2006/relationships"
+_OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+_KINDS = "application/vnd.openxmlformats-officedocument.spreadsheetml"
+_SHEET_HEAD = f'{_XML}<worksheet xmlns="{_MAIN}"><sheetData>'.encode()
+_SHEET_TAIL = b"</sheetData></worksheet>"
+
+
+def _package(sheets: int) -> Iterator[tuple[str, str]]:
+    """Everything of a workbook but its sheets."""
+    numbers = range(1, sheets + 1)
+    book = "".join(f'<sheet name="Sheet{n}" sheetId="{n}" r:id="rId{n}"/>' for n in numbers)
+    related = "".join(
+        f'<Relationship Id="rId{n}" Type="{_OFFICE}/worksheet" Target="worksheets/sheet{n}.xml"/>' for n in numbers
+    )
+    kinds = "".join(
+        f'<Override PartName="/xl/worksheets/sheet{n}.xml" ContentType="{_KINDS}.worksheet+xml"/>' for n in numbers
+    )
+    yield (
+        "xl/workbook.xml",
+        f'{_XML}<workbook xmlns="{_MAIN}" xmlns:r="{_OFFICE}"><sheets>{book}</sheets></workbook>',
+    )
+    yield "xl/_rels/workbook.xml.rels", f'{_XML}<Relationships xmlns="{_RELATIONS}">{related}</Relationships>'
+    yield (
+        "_rels/.rels",
+        f'{_XML}<Relationships xmlns="{_RELATIONS}"><Relationship Id="rId1" Type="{_OFFICE}/officeDocument" '
+        'Target="xl/workbook.xml"/></Relationships>',
+    )
+    yield (
+        "[Content_Types].xml",
+        f'{_XML}<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">'
+        '<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
+        f'<Override PartName="/xl/workbook.xml" ContentType="{_KINDS}.sheet.main+xml"/>{kinds}</Types>',
+    )
