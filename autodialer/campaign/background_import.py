@@ -63,8 +63,6 @@ class Imports:
     def _import_now(self, callbase: Callbase, plan: ImportPlan) -> None:
         try:
             import_callbase(self._store, callbase, plan)
-        except UserError:
-            raise
         except BaseException:
             self._store.callbases.discard(callbase.key)
             raise

@@ -69,7 +69,7 @@ class DncImporter:
         try:
             read_into_list(self._store, into, plan, go_on=lambda: None)
         except BaseException:
-            self._store.dnc_imports.delete(into.id, None)
+            self._store.dnc_imports.discard(into.id)
             raise
 
     def _start(self, into: DncImport, plan: ImportPlan, file: Path) -> None:
