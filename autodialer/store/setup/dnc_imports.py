@@ -11,6 +11,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from autodialer.clock import Clock
 from autodialer.errors import Conflict, NotFound
 from autodialer.store.accounts.idempotency import forget_making, making_of
+from autodialer.store.accounts.tables import idempotency_keys
 from autodialer.store.setup.callbases import BATCH_ROWS, RejectedRow
 from autodialer.store.setup.dnc import row_of
 from autodialer.store.setup.tables import dnc, dnc_imports, dnc_rejected_rows
@@ -115,10 +116,14 @@ class DncImports:
             return connection.execute(failed.values(state=CallbaseState.FAILED.value, error=STOPPED)).rowcount
 
     def delete(self, import_id: UUID, owner_key: int | None) -> None:
-        """Forget an import with its rejected rows, and end it; the numbers that it brought stay. Raises NotFound."""
+        """Forget an import with its rejected rows, and end it; the numbers that it brought stay. Raises NotFound.
+
+        Its idempotency key goes with it, so that the same file sent again is read again.
+        """
         with self._database.write() as connection:
             key = _fetch(connection, import_id, owner_key).key
             connection.execute(delete(dnc_rejected_rows).where(dnc_rejected_rows.c.import_key == key))
+            connection.execute(delete(idempotency_keys).where(idempotency_keys.c.response_id == import_id))
             connection.execute(delete(dnc_imports).where(dnc_imports.c.key == key))
 
     def discard(self, import_id: UUID) -> None:
