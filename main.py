@@ -5,9 +5,11 @@ What an operation does stands in autodialer/api, a file a subject; what goes ove
 
 import logging
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +28,13 @@ from autodialer.commands.doctor import run_doctor
 from autodialer.commands.numbering_plan import run_numbering_plan
 from autodialer.commands.trace import show_trace
 from autodialer.config import Settings, load_settings
-from autodialer.errors import SettingsError, Unavailable, UserError
+from autodialer.errors import AlreadyRunning, SettingsError, Unavailable, UserError
 from autodialer.housekeeping import Housekeeping
 from autodialer.store import Secrets, Store, migrate
-from autodialer.supervisor import EXIT_CONFIG, run_service, start_logging, watch_parent
+from autodialer.supervisor import EXIT_CONFIG, HANDOVER_S, DataFolderLock, run_service, start_logging, watch_parent
 from autodialer.web.app import App, make_app
 from autodialer.web.routing import Access, ErrorStyle, Route, list_or_csv, mount
-from autodialer.web.server import ApiServer
+from autodialer.web.server import ApiServer, listen
 
 logger = logging.getLogger(__name__)
 
@@ -230,26 +232,29 @@ def build_app(settings: Settings, store: Store, *, clock: Clock | None = None, v
 def serve(settings: Settings, stopping: threading.Event | None = None) -> None:
     """Serve the API until `stopping` is set, the parent's pipe closes, or a signal asks for the end.
 
-    Raises SettingsError for an address that cannot be listened on.
+    Raises SettingsError for an address that cannot be listened on, AlreadyRunning for a second API on the data folder.
     """
-    migrate(settings.url)
-    store = Store(settings.url, secrets=Secrets(settings.keys))
-    try:
-        store.callbases.fail_unfinished()
-        store.dnc_imports.fail_unfinished()
-        app = build_app(settings, store)
-        housekeeping = Housekeeping(settings, store)
-        housekeeping.start()
-        app.at_close.append(housekeeping.stop)
-        server = ApiServer(settings, app, stopping)
-        if threading.current_thread() is threading.main_thread():
-            for signum in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(signum, lambda _signum, _frame: server.stop())
-        watch_parent(server.stop)
-        server.run()
-        app.close()
-    finally:
-        store.close()
+    # Nothing is touched before both are ours: the imports and uploads that look left over may be another API's.
+    with DataFolderLock(settings.data, "API").held(HANDOVER_S), closing(listen(settings)) as listener:
+        migrate(settings.url)
+        with closing(Store(settings.url, secrets=Secrets(settings.keys))) as store:
+            _serve(settings, store, listener, stopping)
+
+
+def _serve(settings: Settings, store: Store, listener: socket.socket, stopping: threading.Event | None) -> None:
+    store.callbases.fail_unfinished()
+    store.dnc_imports.fail_unfinished()
+    app = build_app(settings, store)
+    housekeeping = Housekeeping(settings, store)
+    housekeeping.start()
+    app.at_close.append(housekeeping.stop)
+    server = ApiServer(settings, app, stopping, listener=listener)
+    if threading.current_thread() is threading.main_thread():
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(signum, lambda _signum, _frame: server.stop())
+    watch_parent(server.stop)
+    server.run()
+    app.close()
 
 
 # -- the command line
@@ -257,7 +262,13 @@ def serve(settings: Settings, stopping: threading.Event | None = None) -> None:
 
 def supervise(settings: Settings) -> int:
     """Run the whole service until a signal asks for the end; the exit status."""
-    make_administrator(settings)
+    # A second service must not even migrate the database of the first. The children take locks and port anew.
+    with (
+        DataFolderLock(settings.data).held(HANDOVER_S),
+        DataFolderLock(settings.data, "API").held(HANDOVER_S),
+        closing(listen(settings)),
+    ):
+        make_administrator(settings)
     logger.info("the API and its Swagger UI are at %s/api/doc, the front page at %s/", *[settings.base_url] * 2)
     return run_service(Path(__file__).resolve().parent, drain_s=settings.drain_s, log_level=settings.log)
 
@@ -284,7 +295,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "doctor":
             return run_doctor(settings)
         return supervise(settings)
-    except (SettingsError, UserError) as exc:
+    except (SettingsError, AlreadyRunning, UserError) as exc:
         sys.stderr.write(f"{exc}\n")
         # A database that is locked or full may take it a moment later.
         return 1 if isinstance(exc, Unavailable) else EXIT_CONFIG

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from autodialer.errors import AlreadyRunning
-from autodialer.supervisor import EXIT_CONFIG, Child, DataFolderLock
+from autodialer.supervisor import EXIT_CONFIG, Child, DataFolderLock, Supervisor
+from tests.locks import locks_taken
 
 pytestmark = pytest.mark.loopback
 
@@ -170,3 +171,34 @@ def test_a_lock_that_is_given_up_in_a_moment_is_waited_for(tmp_path: Path) -> No
     threading.Timer(0.3, first.release).start()
     second.acquire(patience_s=5.0)
     second.release()
+
+
+def test_the_signal_handler_takes_no_lock() -> None:
+    assert locks_taken(threading.Event().set)
+    supervisor = Supervisor([], drain_s=0)
+    assert locks_taken(lambda: supervisor._on_signal(signal.SIGTERM, None)) == []
+
+
+STUBBORN = """
+import signal, sys, time
+asked = 0
+def on_signal(*_):
+    global asked
+    asked += 1
+    print(asked, flush=True)
+    if asked == 2:
+        sys.exit(0)
+signal.signal(signal.SIGTERM, on_signal)
+print("up", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_second_signal_is_passed_on_while_a_child_drains() -> None:
+    parent = supervise(STUBBORN, drain_s=40)
+    assert line_of(parent) == "up"
+    for asked in ("1", "2"):
+        parent.send_signal(signal.SIGTERM)
+        assert line_of(parent) == asked
+    parent.communicate(timeout=10)
+    assert parent.returncode == 0

@@ -30,20 +30,33 @@ FINISH_S = 5.0
 class ApiServer:
     """The API on its TCP port. It listens as soon as it is made; `run` serves."""
 
-    def __init__(self, settings: Settings, app: App, stopping: threading.Event | None = None) -> None:
-        """`stopping`, once set, ends `run`. Raises SettingsError when the address cannot be listened on."""
+    def __init__(
+        self,
+        settings: Settings,
+        app: App,
+        stopping: threading.Event | None = None,
+        *,
+        listener: socket.socket | None = None,
+    ) -> None:
+        """`stopping`, once set, ends `run`; `listener` comes from `listen`.
+
+        Raises SettingsError when the address cannot be listened on.
+        """
+        # First of all: a second service on the same folder must not sweep away what the first one is receiving.
+        listener = listener or listen(settings)
         uploads = settings.data / "uploads"
         uploads.mkdir(parents=True, exist_ok=True, mode=0o700)
         sweep(uploads)
         # Where waitress keeps large bodies: beside the data, not on a /tmp that may be small or in memory.
         tempfile.tempdir = str(uploads)
         self._map: dict[int, Any] = {}
-        self._stopping = stopping or threading.Event()
+        self._stopping = stopping
+        # No event: its lock is not re-entrant, and a signal handler may interrupt the thread that holds it.
+        self._is_asked_to_stop = False
         proxy = {"trusted_proxy": settings.trusted_proxy, "trusted_proxy_count": 1} if settings.trusted_proxy else {}
         headers = (
             {"trusted_proxy_headers": {"x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"}} if proxy else {}
         )
-        listener = _listen(settings)
         try:
             self._server = create_server(
                 app,
@@ -63,12 +76,12 @@ class ApiServer:
             listener.close()
             raise
         channel = type("Channel", (LingeringChannel,), {"parser_class": parser_class(app.check_signature)})
-        for listener in self._listeners():
-            listener.channel_class = channel
+        for each in self._listeners():
+            each.channel_class = channel
 
     def run(self) -> None:
         """Serve until `stop`. What is under way then gets some seconds to finish."""
-        while not self._stopping.is_set():
+        while not self._is_asked_to_stop and not (self._stopping and self._stopping.is_set()):
             self._poll(POLL_S)
         for listener in self._listeners():
             listener.del_channel()
@@ -80,9 +93,11 @@ class ApiServer:
         wasyncore.close_all(self._map)
 
     def stop(self) -> None:
-        """Make `run` return; from any thread."""
-        self._stopping.set()
-        self._server.pull_trigger()
+        """Make `run` return; from any thread or signal handler."""
+        if not self._is_asked_to_stop:
+            self._is_asked_to_stop = True
+            # A byte into a pipe, without a lock. Only once: afterwards `run` may have closed the pipe.
+            self._server.pull_trigger()
 
     def _poll(self, timeout_s: float) -> None:
         wasyncore.loop(timeout=timeout_s, use_poll=True, map=self._map, count=1)
@@ -95,8 +110,11 @@ class ApiServer:
         return any(channel.requests or channel.total_outbufs_len for channel in channels)
 
 
-def _listen(settings: Settings) -> socket.socket:
-    """IPv4 only; waits a little for a service that is just dying. Raises SettingsError."""
+def listen(settings: Settings) -> socket.socket:
+    """A listening socket on the API's address, IPv4 only. Waits a little for a service that is just dying.
+
+    Raises SettingsError.
+    """
     deadline = time.monotonic() + HANDOVER_S
     while True:
         try:

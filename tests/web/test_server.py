@@ -21,7 +21,9 @@ from autodialer.config import Settings
 from autodialer.errors import SettingsError
 from autodialer.media.shell.importing import import_apart
 from autodialer.store import Store
+from autodialer.supervisor import EXIT_CONFIG
 from autodialer.web.server import ApiServer
+from tests.locks import locks_taken
 from tests.peers.ports import wait_until
 from tests.web.client import wav
 from tests.web.conftest import PASSWORD
@@ -287,3 +289,58 @@ def test_the_api_process_ends_on_a_signal_and_with_its_parent(settings: Settings
         process.kill()
         process.wait()
         process.stdin.close()
+
+
+@pytest.mark.parametrize("command", [[], ["serve"]], ids=["service", "api"])
+@pytest.mark.parametrize("port", ["same port", "another port"])
+def test_a_second_start_on_a_data_folder_touches_nothing_of_the_first(
+    settings: Settings, store: Store, command: list[str], port: str
+) -> None:
+    owner = store.users.by_login("anna")
+    assert owner
+    environment = {**os.environ, "DIALER_DATA": str(settings.data), "DIALER_HTTP": settings.http}
+    start = [sys.executable, "main.py"]
+    first = subprocess.Popen([*start, "serve"], cwd=ROOT, env=environment)
+    try:
+        wait_until(lambda: is_served(settings), what="the first one", timeout_s=30)
+        store.callbases.create(owner.key, name="under way", region="RU")
+        receiving = settings.data / "uploads" / "upload-half"
+        receiving.write_bytes(b"half")
+        if port == "another port":
+            environment["DIALER_HTTP"] = f"127.0.0.1:{free_port()}"
+        second = subprocess.run([*start, *command], cwd=ROOT, env=environment, capture_output=True, timeout=40)
+        assert second.returncode == EXIT_CONFIG
+        assert b"Another API already works on" in second.stderr
+        assert receiving.exists()
+        assert [callbase.state for callbase in store.callbases.page(None)[0]] == ["importing"]
+        assert first.poll() is None
+    finally:
+        first.terminate()
+        assert first.wait(20) == 0
+
+
+def test_a_port_that_is_taken_leaves_the_data_folder_alone(settings: Settings, store: Store) -> None:
+    owner = store.users.by_login("anna")
+    assert owner
+    store.callbases.create(owner.key, name="under way", region="RU")
+    with socket.socket() as taken:
+        taken.bind((settings.http_host, settings.http_port))
+        taken.listen()
+        with pytest.raises(SettingsError, match="DIALER_HTTP"):
+            main.serve(settings)
+    assert [callbase.state for callbase in store.callbases.page(None)[0]] == ["importing"]
+
+
+def is_served(settings: Settings) -> bool:
+    """Whether the API answers."""
+    try:
+        return requests.get(f"http://{settings.http}/healthz", timeout=10).ok
+    except requests.ConnectionError:
+        return False
+
+
+def test_stopping_takes_no_lock_for_a_signal_handler_calls_it(settings: Settings, app: Any) -> None:
+    server = ApiServer(settings, app)
+    assert locks_taken(server.stop) == []
+    server.run()
+    server.stop()
