@@ -28,9 +28,8 @@ WHAT_IT_TAKES = {
     "DIALER_TRACE_CALLS": "how many calls, 0 (none) to 1000000",
     "DIALER_TRACE_DAYS": "days, more than 0, at most 3650",
     "DIALER_CALLS_DAYS": "days, 0 (for ever) or 7 to 36500",
-    "DIALER_SUBSCRIBERS_DAYS": "days, 0 (for ever) to 36500",
+    "DIALER_SUBSCRIBERS_DAYS": "days, 0 (for ever) or 7 to 36500",
     "DIALER_LOG": "DEBUG, INFO, WARNING or ERROR",
-    "JWT_KEY": "the secret that the prototype's clients share",
 }
 
 
@@ -56,7 +55,6 @@ class Settings(BaseSettings):
     calls_days: Annotated[int, Field(ge=0, le=36_500)] = 0
     subscribers_days: Annotated[int, Field(ge=0, le=36_500)] = 0
     log: str = "INFO"
-    jwt_key: Annotated[str | None, Field(repr=False, validation_alias="JWT_KEY")] = None
 
     @field_validator("http")
     @classmethod
@@ -86,10 +84,11 @@ class Settings(BaseSettings):
             raise ValueError("not low-high between 1024 and 65535")
         return value
 
-    @field_validator("calls_days")
+    @field_validator("calls_days", "subscribers_days")
     @classmethod
-    def _check_calls_days(cls, value: int) -> int:
-        # The weekly cap on calls of a number counts the calls of seven days.
+    def _check_days(cls, value: int) -> int:
+        # The weekly cap on calls of a number counts the calls of seven days, by their numbers: forgetting a callbase
+        # blanks these too.
         if 0 < value < 7:
             raise ValueError("less than a week")
         return value
@@ -146,9 +145,9 @@ def load_settings() -> Settings:
         lines = []
         for error in exc.errors():
             name = str(error["loc"][0])
-            variable = name if name == "JWT_KEY" else f"DIALER_{name.upper()}"
+            variable = f"DIALER_{name.upper()}"
             takes = WHAT_IT_TAKES.get(variable, error["msg"])
-            secret = variable in ("DIALER_ADMIN_PASSWORD", "JWT_KEY")
+            secret = variable == "DIALER_ADMIN_PASSWORD"
             lines.append(f"{variable} takes {takes}" + ("" if secret else f"; it is {error['input']!r}"))
         raise SettingsError("; ".join(lines)) from exc
     except OSError as exc:

@@ -38,6 +38,8 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
         ("DIALER_TRACE_DAYS", "0"),
         ("DIALER_CALLS_DAYS", "3"),
         ("DIALER_SUBSCRIBERS_DAYS", "-1"),
+        ("DIALER_SUBSCRIBERS_DAYS", "1"),
+        ("DIALER_SUBSCRIBERS_DAYS", "6"),
         ("DIALER_ADMIN_PASSWORD", "short"),
     ],
 )
@@ -59,10 +61,10 @@ def test_a_data_folder_that_cannot_be_made_is_refused(tmp_path: Path, monkeypatc
 
 
 def test_a_dotenv_file_is_read_and_the_environment_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / ".env").write_text("DIALER_SIP_PORT=6000\nDIALER_DRAIN_S=5\nJWT_KEY=abc\n")
+    (tmp_path / ".env").write_text("DIALER_SIP_PORT=6000\nDIALER_DRAIN_S=5\n")
     monkeypatch.setenv("DIALER_SIP_PORT", "7000")
     settings = load_settings()
-    assert (settings.sip_port, settings.drain_s, settings.jwt_key) == (7000, 5.0, "abc")
+    assert (settings.sip_port, settings.drain_s) == (7000, 5.0)
 
 
 def test_secrets_are_not_shown() -> None:

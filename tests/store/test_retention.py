@@ -3,9 +3,11 @@
 import threading
 from datetime import datetime, timedelta
 
+import pytest
 from sqlalchemy import func, select
 
 from autodialer.config import Settings
+from autodialer.errors import NotFound
 from autodialer.housekeeping import Housekeeping
 from autodialer.model import CallOutcome, Disposition
 from autodialer.store import NewSubscriber
@@ -55,6 +57,15 @@ def _ended_at(outcome: CallOutcome | None) -> datetime:
 def test_more_than_a_batch_of_calls_is_deleted(world: World) -> None:
     call_all(world, 1100)
     assert world.store.retention.delete_calls(LATER) == 1100
+
+
+def test_a_call_that_was_deleted_is_not_found(world: World) -> None:
+    key = call_all(world, 1)
+    [record] = world.store.calls.page(key)[0]
+    assert world.store.calls.get(record.id, None).number
+    world.store.retention.delete_calls(LATER)
+    with pytest.raises(NotFound):
+        world.store.calls.get(record.id, None)
 
 
 def test_calls_of_a_campaign_that_still_runs_stay(world: World) -> None:
