@@ -9,7 +9,15 @@ from autodialer.api import hosts
 from autodialer.api.trunks import check_ca_file
 from autodialer.errors import HostUnresolved, Invalid, TooManyRequests, Unauthorized, UserError
 from autodialer.web.body import parse_form, parse_json
-from autodialer.web.limiter import FORGOTTEN_S, FREE_FAILURES, LONGEST_WAIT_S, MOST_KEPT, GuessLimiter
+from autodialer.web.limiter import (
+    FORGOTTEN_S,
+    FREE_BESIDE,
+    FREE_FAILURES,
+    LEAK_S,
+    LONGEST_WAIT_S,
+    MOST_KEPT,
+    GuessLimiter,
+)
 from autodialer.web.tokens import bearer_token
 from tests.web.client import CERTIFICATE
 from tests.web.conftest import StandingClock
@@ -94,6 +102,32 @@ def test_a_success_forgets_the_failures(clock: StandingClock) -> None:
     limiter.succeeded("anna", None)
     limiter.failed("anna", None)
     limiter.check("anna", None)
+
+
+def test_an_address_that_tries_many_logins_is_slowed_down(clock: StandingClock) -> None:
+    limiter = GuessLimiter(clock)
+    for index in range(FREE_BESIDE):
+        limiter.check(f"login {index}", "192.0.2.1")
+        limiter.failed(f"login {index}", "192.0.2.1")
+    with pytest.raises(TooManyRequests):
+        limiter.check("anna", "192.0.2.1")
+    limiter.succeeded("a guesser's own account", "192.0.2.1")
+    with pytest.raises(TooManyRequests):
+        limiter.check("anna", "192.0.2.1")
+    limiter.check("anna", "192.0.2.2")
+    clock.move(LEAK_S + 1)
+    limiter.check("anna", "192.0.2.1")
+
+
+def test_a_login_that_many_addresses_try_is_slowed_down_and_its_owner_gets_in(clock: StandingClock) -> None:
+    limiter = GuessLimiter(clock)
+    for index in range(200):
+        limiter.failed("anna", f"192.0.2.{index}")
+    with pytest.raises(TooManyRequests) as caught:
+        limiter.check("anna", "192.0.2.1")
+    assert caught.value.details[0]["retry_after_s"] <= 41
+    limiter.check("anna", "198.51.100.1")
+    limiter.check("boris", "192.0.2.1")
 
 
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", "Basic x", "token"])

@@ -1,6 +1,9 @@
 """Secrets at rest: trunk passwords encrypted with a key file, user passwords hashed."""
 
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_bytes
 
@@ -9,13 +12,18 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from autodialer.errors import SettingsError
+from autodialer.errors import SettingsError, Unavailable
 
 KEY_FILE = "secrets.key"
 KEY_BYTES = 32
 NONCE_BYTES = 12
 FORMAT = b"\x01"
 """First byte of what `encrypt` makes: AES-256-GCM, then the nonce, then the ciphertext with its tag."""
+HASHED_AT_ONCE = 2
+MOST_WAITING = 2
+"""Threads that wait for their turn to hash, beside those that do; further ones are refused at once."""
+LONGEST_TURN_S = 1.0
+BUSY = "Too many passwords are being checked just now; try again in a moment."
 
 
 class Secrets:
@@ -25,6 +33,8 @@ class Secrets:
         self._path = keys_folder / KEY_FILE
         self._cipher = AESGCM(load_key(self._path))
         self._hasher = hasher or PasswordHasher()
+        self._hashing = threading.BoundedSemaphore(HASHED_AT_ONCE)
+        self._hashing_or_waiting = threading.BoundedSemaphore(HASHED_AT_ONCE + MOST_WAITING)
         self._hash_of_nobody = self._hasher.hash(token_bytes(16))
 
     def encrypt(self, plain: str, *, context: bytes) -> bytes | None:
@@ -46,16 +56,39 @@ class Secrets:
             raise SettingsError(message) from exc
 
     def hash_password(self, password: str) -> str:
-        """argon2id with its parameters and salt (RFC 9106). Takes tens of milliseconds on purpose."""
-        return self._hasher.hash(password)
+        """argon2id with its parameters and salt (RFC 9106). Takes tens of milliseconds on purpose.
+
+        Raises Unavailable while too many others are at it.
+        """
+        with self._turn():
+            return self._hasher.hash(password)
 
     def password_fits(self, password_hash: str | None, password: str) -> bool:
-        """Whether the password is right. None, for a login that nobody has, takes as long as any other and is False."""
+        """Whether the password is right. None, for a login that nobody has, takes as long as any other and is False.
+
+        Raises Unavailable.
+        """
         try:
-            right = self._hasher.verify(password_hash or self._hash_of_nobody, password)
+            with self._turn():
+                right = self._hasher.verify(password_hash or self._hash_of_nobody, password)
         except (VerificationError, InvalidHashError):
             return False
         return right and password_hash is not None
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        # Hashing keeps a processor and 64 MB busy: most threads of the API must stay free of it and of waiting for it.
+        if not self._hashing_or_waiting.acquire(blocking=False):
+            raise Unavailable(BUSY)
+        try:
+            if not self._hashing.acquire(timeout=LONGEST_TURN_S):
+                raise Unavailable(BUSY)
+            try:
+                yield
+            finally:
+                self._hashing.release()
+        finally:
+            self._hashing_or_waiting.release()
 
     def is_outdated(self, password_hash: str) -> bool:
         """Whether the hash was made with other parameters than today's."""
