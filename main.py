@@ -233,34 +233,29 @@ def build_app(settings: Settings, store: Store, *, clock: Clock | None = None, v
 def serve(settings: Settings, stopping: threading.Event | None = None) -> None:
     """Serve the API until `stopping` is set, the parent's pipe closes, or a signal asks for the end.
 
-    Raises SettingsError for an address that cannot be listened on, AlreadyRunning for a second API of a data folder.
+    Raises SettingsError for an address that cannot be listened on, AlreadyRunning for a second API on the data folder.
     """
-    lock = DataFolderLock(settings.data, "api")
-    # Imports that run and uploads that arrive belong to the service that has lock and port: first get both.
-    lock.acquire(patience_s=HANDOVER_S)
-    try:
-        with closing(listen(settings)) as listener:
-            _serve(settings, listener, stopping)
-    finally:
-        lock.release()
+    # Nothing is touched before both are ours: the imports and uploads that look left over may be another API's.
+    with DataFolderLock(settings.data, "API").held(HANDOVER_S), closing(listen(settings)) as listener:
+        migrate(settings.url)
+        with closing(Store(settings.url, secrets=Secrets(settings.keys))) as store:
+            _serve(settings, store, listener, stopping)
 
 
-def _serve(settings: Settings, listener: socket.socket, stopping: threading.Event | None) -> None:
-    migrate(settings.url)
-    with closing(Store(settings.url, secrets=Secrets(settings.keys))) as store:
-        store.callbases.fail_unfinished()
-        store.dnc_imports.fail_unfinished()
-        app = build_app(settings, store)
-        housekeeping = Housekeeping(settings, store)
-        housekeeping.start()
-        app.at_close.append(housekeeping.stop)
-        server = ApiServer(settings, app, stopping, listener=listener)
-        if threading.current_thread() is threading.main_thread():
-            for signum in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(signum, lambda _signum, _frame: server.stop())
-        watch_parent(server.stop)
-        server.run()
-        app.close()
+def _serve(settings: Settings, store: Store, listener: socket.socket, stopping: threading.Event | None) -> None:
+    store.callbases.fail_unfinished()
+    store.dnc_imports.fail_unfinished()
+    app = build_app(settings, store)
+    housekeeping = Housekeeping(settings, store)
+    housekeeping.start()
+    app.at_close.append(housekeeping.stop)
+    server = ApiServer(settings, app, stopping, listener=listener)
+    if threading.current_thread() is threading.main_thread():
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(signum, lambda _signum, _frame: server.stop())
+    watch_parent(server.stop)
+    server.run()
+    app.close()
 
 
 # -- the command line
@@ -268,15 +263,13 @@ def _serve(settings: Settings, listener: socket.socket, stopping: threading.Even
 
 def supervise(settings: Settings) -> int:
     """Run the whole service until a signal asks for the end; the exit status."""
-    lock = DataFolderLock(settings.data, "api")
-    # Another service on this folder or port is found before the database is migrated under it. Both are given up for
-    # the processes that take them next.
-    lock.acquire(patience_s=HANDOVER_S)
-    try:
-        with closing(listen(settings)):
-            make_administrator(settings)
-    finally:
-        lock.release()
+    # A second service must not even migrate the database of the first. The children take locks and port anew.
+    with (
+        DataFolderLock(settings.data).held(HANDOVER_S),
+        DataFolderLock(settings.data, "API").held(HANDOVER_S),
+        closing(listen(settings)),
+    ):
+        make_administrator(settings)
     logger.info("the API and its Swagger UI are at %s/api/doc, the front page at %s/", *[settings.base_url] * 2)
     return run_service(Path(__file__).resolve().parent, drain_s=settings.drain_s, log_level=settings.log)
 

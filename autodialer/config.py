@@ -87,7 +87,8 @@ class Settings(BaseSettings):
     @field_validator("calls_days", "subscribers_days")
     @classmethod
     def _check_days(cls, value: int) -> int:
-        # The weekly cap counts the calls of seven days to a number, which a deleted callbase no longer knows.
+        # The weekly cap on calls of a number counts the calls of seven days, by their numbers: forgetting a callbase
+        # blanks these too.
         if 0 < value < 7:
             raise ValueError("less than a week")
         return value

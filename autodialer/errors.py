@@ -23,7 +23,7 @@ class SettingsError(DialerError):
 
 
 class AlreadyRunning(DialerError):
-    """Another dialer already works on this data folder."""
+    """Another service already works on this data folder."""
 
     code = "already_running"
 

@@ -8,7 +8,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -35,8 +36,6 @@ HEALTHY_S = 60.0
 POLL_S = 0.1
 GRACE_S = 5.0
 """Beyond the drain, before what still lives is killed."""
-NAMES = {"dialer": "dialer", "api": "service"}
-"""What a user calls the process that holds a lock of a data folder."""
 RARELY = 50
 """Every so many collections of middle-aged objects the garbage collector looks at old ones too; Python's own is 10."""
 
@@ -73,21 +72,23 @@ class Child:
         """None while it runs."""
         return self.process.poll() if self.process else None
 
+    def is_running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self.process is not None and self.process.poll() is None
+
     def stop(self, drain: signal.Signals = signal.SIGTERM) -> None:
         """Ask it to end."""
-        if self.process and self.process.poll() is None:
+        if self.process and self.is_running():
             self.process.send_signal(drain)
 
-    def close(self, timeout_s: float) -> None:
-        """Wait for its end, then make it end."""
+    def close(self) -> None:
+        """Make it end if it still runs."""
         if not self.process:
             return
-        try:
-            self.process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            logger.warning("%s did not end within %.0f s and is killed", self.name, timeout_s)
+        if self.process.poll() is None:
+            logger.warning("%s did not end in time and is killed", self.name)
             self.process.kill()
-            self.process.wait()
+        self.process.wait()
         if self.process.stdin:
             self.process.stdin.close()
 
@@ -99,9 +100,10 @@ class Supervisor:
         self._children = list(children)
         self._drain_s = drain_s
         self._clock = clock or Clock()
-        # A plain flag, set by the signal handler and read by the loop: the handler runs within whatever the main thread
-        # is doing, and threading.Event would wait for a lock that this very thread holds in Event.wait.
-        self._stopping = False
+        # Plain numbers, which the loops below look at: an event has a lock that is not re-entrant, and a handler that
+        # interrupts the thread which holds it would wait for ever.
+        self._signals = 0
+        self._signals_obeyed = 0
 
     def run(self) -> int:
         """Block until the service has ended; its exit status."""
@@ -110,11 +112,9 @@ class Supervisor:
         for child in self._children:
             child.start(self._clock.monotonic())
         status = 0
-        while not self._stopping:
+        while not self._signals and not status:
             time.sleep(POLL_S)
             status = self._look_after()
-            if status:
-                break
         self._shut_down()
         return status
 
@@ -132,20 +132,29 @@ class Supervisor:
                 return status
             child.plan_restart(now)
             logger.error("%s ended with status %s, starts again in %.1f s", child.name, status, child.backoff_s)
-            child.close(0)
+            child.close()
             child.process = None
         return 0
 
-    def _on_signal(self, signum: int, _frame: FrameType | None) -> None:
-        if self._stopping:
-            for child in self._children:
-                child.stop()
-        self._stopping = True
+    def _on_signal(self, _signum: int, _frame: FrameType | None) -> None:
+        self._signals += 1
 
     def _shut_down(self) -> None:
+        self._signals_obeyed = 1
         for child in self._children:
             child.stop()
-            child.close(self._drain_s + GRACE_S)
+            deadline = self._clock.monotonic() + self._drain_s + GRACE_S
+            while child.is_running() and self._clock.monotonic() < deadline:
+                self._pass_on_signals()
+                time.sleep(POLL_S)
+            child.close()
+
+    def _pass_on_signals(self) -> None:
+        """Each further signal tells all children: to them a second one means to hang up at once."""
+        while self._signals_obeyed < self._signals:
+            self._signals_obeyed += 1
+            for child in self._children:
+                child.stop()
 
 
 def python(*arguments: str) -> list[str]:
@@ -208,12 +217,14 @@ def watch_parent(on_gone: Callable[[], None]) -> None:
 
 
 class DataFolderLock:
-    """One process of a kind a data folder: an exclusive lock on a file, which the system gives up when it ends."""
+    """One program of a kind a data folder: an exclusive lock on a file, given up by the system when the process ends.
 
-    def __init__(self, folder: Path, kind: str = "dialer") -> None:
-        """`kind` is dialer or api."""
-        self._kind = kind
-        self._path = folder / f"{kind}.lock"
+    `program` is `dialer` or `API`.
+    """
+
+    def __init__(self, folder: Path, program: str = "dialer") -> None:
+        self._program = program
+        self._path = folder / f"{program.lower()}.lock"
         self._file: IO[bytes] | None = None
 
     def acquire(self, patience_s: float = 0.0) -> None:
@@ -226,9 +237,18 @@ class DataFolderLock:
             except OSError as exc:
                 if time.monotonic() >= deadline:
                     self._file.close()
-                    message = f"Another {NAMES[self._kind]} already works on {self._path.parent}; stop it first."
+                    message = f"Another {self._program} already works on {self._path.parent}; stop it first."
                     raise AlreadyRunning(message) from exc
             time.sleep(POLL_S)
+
+    @contextmanager
+    def held(self, patience_s: float = 0.0) -> Iterator[None]:
+        """The lock, for as long as the block runs. Raises AlreadyRunning as `acquire`."""
+        self.acquire(patience_s)
+        try:
+            yield
+        finally:
+            self.release()
 
     def release(self) -> None:
         """Give the lock up."""

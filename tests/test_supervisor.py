@@ -9,13 +9,12 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from autodialer import supervisor
 from autodialer.errors import AlreadyRunning
 from autodialer.supervisor import EXIT_CONFIG, Child, DataFolderLock, Supervisor
+from tests.locks import locks_taken
 
 pytestmark = pytest.mark.loopback
 
@@ -174,27 +173,32 @@ def test_a_lock_that_is_given_up_in_a_moment_is_waited_for(tmp_path: Path) -> No
     second.release()
 
 
-def test_a_signal_at_any_moment_of_waiting_ends_the_supervisor(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A handler runs between any two steps of the main thread, which may hold the lock of what it waits for."""
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
-    monkeypatch.setattr(supervisor, "POLL_S", 0.001)
-    for moment in range(1, 40):
-        watched = Supervisor([], drain_s=0.0)
-        steps = itertools.count(1)
+def test_the_signal_handler_takes_no_lock() -> None:
+    assert locks_taken(threading.Event().set)
+    supervisor = Supervisor([], drain_s=0)
+    assert locks_taken(lambda: supervisor._on_signal(signal.SIGTERM, None)) == []
 
-        def trace(*_: object, watched: Supervisor = watched, moment: int = moment, steps: Any = steps) -> Any:
-            if next(steps) in (moment, moment + 1):
-                watched._on_signal(signal.SIGTERM, None)
-            return trace
 
-        def run(watched: Supervisor = watched, trace: Any = trace) -> None:
-            sys.settrace(trace)
-            try:
-                watched.run()
-            finally:
-                sys.settrace(None)
+STUBBORN = """
+import signal, sys, time
+asked = 0
+def on_signal(*_):
+    global asked
+    asked += 1
+    print(asked, flush=True)
+    if asked == 2:
+        sys.exit(0)
+signal.signal(signal.SIGTERM, on_signal)
+print("up", flush=True)
+time.sleep(60)
+"""
 
-        thread = threading.Thread(target=run, daemon=True)
-        thread.start()
-        thread.join(5)
-        assert not thread.is_alive(), f"signalled at step {moment}"
+
+def test_a_second_signal_is_passed_on_while_a_child_drains() -> None:
+    parent = supervise(STUBBORN, drain_s=40)
+    assert line_of(parent) == "up"
+    for asked in ("1", "2"):
+        parent.send_signal(signal.SIGTERM)
+        assert line_of(parent) == asked
+    parent.communicate(timeout=10)
+    assert parent.returncode == 0

@@ -65,7 +65,7 @@ class IntoDnc:
     def discard(self) -> None:
         """See Destination."""
         try:
-            self._store.dnc_imports.delete(self._read().id, None)
+            self._store.dnc_imports.discard(self._read().id)
         except NotFound:
             pass
 

@@ -1,7 +1,7 @@
-"""Slows password guessing: after some failures, each next one costs a longer wait.
+"""Slows password guessing: by login and address together, by address, and by login.
 
-Failures are counted three ways: for a login from an address, for an address whatever the login, for a login whatever
-the address. The last one only ever costs a short wait: otherwise a stranger could lock an owner out.
+After some failures for one login from one address each next one costs a longer wait. Beside that, one address may fail
+at any logins only so often, and one login from any addresses: these two let a failure go every few seconds.
 """
 
 import threading
@@ -12,12 +12,14 @@ from autodialer.clock import Clock
 from autodialer.errors import TooManyRequests
 
 FREE_FAILURES = 5
-FREE_OF_ADDRESS = 20
-"""Behind one address there may be an office, whose people mistype each for themselves."""
-FREE_OF_LOGIN = 20
 FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 300.0
-LONGEST_OF_LOGIN_S = 5.0
+FREE_BESIDE = 20
+"""Failures of an address, and of a login, before these are braked too: an office behind one address makes mistakes."""
+LEAK_S = 10.0
+"""The time after which an address, and a login, has one failure less."""
+MOST_OVER = 3
+"""So many failures beyond the free ones are counted: nobody waits for an address or a login over 40 s."""
 FORGOTTEN_S = 3600.0
 MOST_KEPT = 10_000
 
@@ -29,19 +31,19 @@ class _Failures:
     blocked_until: float = 0.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Brake:
-    """One way of counting."""
+@dataclass(kw_only=True)
+class _Leaking:
+    level: float = 0.0
+    at: float = 0.0
 
-    free: int
-    """Failures that cost nothing."""
-    longest_wait_s: float
+    def level_at(self, now: float) -> float:
+        return max(0.0, self.level - (now - self.at) / LEAK_S)
 
+    def wait_s(self, now: float) -> float:
+        return max(0.0, (self.level_at(now) - FREE_BESIDE + 1) * LEAK_S)
 
-_PAIR = _Brake(free=FREE_FAILURES, longest_wait_s=LONGEST_WAIT_S)
-_ADDRESS = _Brake(free=FREE_OF_ADDRESS, longest_wait_s=LONGEST_WAIT_S)
-_LOGIN = _Brake(free=FREE_OF_LOGIN, longest_wait_s=LONGEST_OF_LOGIN_S)
-_Key = tuple[_Brake, str, str]
+    def add(self, now: float) -> None:
+        self.level, self.at = min(self.level_at(now) + 1, FREE_BESIDE + MOST_OVER), now
 
 
 class GuessLimiter:
@@ -50,14 +52,23 @@ class GuessLimiter:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._failures: OrderedDict[_Key, _Failures] = OrderedDict()
+        self._failures: OrderedDict[tuple[str, str], _Failures] = OrderedDict()
+        self._of_address: OrderedDict[str, _Leaking] = OrderedDict()
+        self._of_login: OrderedDict[str, _Leaking] = OrderedDict()
 
     def check(self, login: str, address: str | None) -> None:
         """Raises TooManyRequests while this login may not be tried from this address."""
         now = self._clock.monotonic()
+        key = _key(login, address)
         with self._lock:
-            known = [self._failures[key] for key in _keys(login, address) if key in self._failures]
-        wait_s = max((failures.blocked_until - now for failures in known), default=0.0)
+            failures = self._failures.get(key)
+            waits = [failures.blocked_until - now if failures else 0.0]
+            waits.append(self._of_address.get(key[1], _Leaking()).wait_s(now))
+            # The first try from an address is never held up by what others did to the login: it may be its owner, whom
+            # guessers elsewhere could keep out for ever.
+            if failures:
+                waits.append(self._of_login.get(key[0], _Leaking()).wait_s(now))
+        wait_s = max(waits)
         if wait_s > 0:
             seconds = int(wait_s) + 1
             message = f"Too many wrong passwords; wait {seconds} s and try again."
@@ -66,35 +77,39 @@ class GuessLimiter:
     def failed(self, login: str, address: str | None) -> None:
         """A wrong password."""
         now = self._clock.monotonic()
+        key = _key(login, address)
         with self._lock:
-            for key in _keys(login, address):
-                self._count(key, now)
+            failures = self._failures.pop(key, None)
+            if failures is None or now - failures.last_at > FORGOTTEN_S:
+                failures = _Failures()
+            failures.count += 1
+            failures.last_at = now
+            if failures.count >= FREE_FAILURES:
+                exponent = min(failures.count - FREE_FAILURES, 20)
+                failures.blocked_until = now + min(FIRST_WAIT_S * 2**exponent, LONGEST_WAIT_S)
+            self._failures[key] = failures
             while len(self._failures) > MOST_KEPT:
                 self._failures.popitem(last=False)
+            if address:
+                _count(self._of_address, address, now)
+            _count(self._of_login, key[0], now)
 
     def succeeded(self, login: str, address: str | None) -> None:
-        """The right password: the failures of this login are forgotten, those of the address with other logins stay.
+        """The right password: the failures of this login from this address are forgotten.
 
-        Otherwise a guesser with an account of its own would log in now and then to guess on.
+        Those of the address stay: a guesser may have an account too.
         """
         with self._lock:
-            for key in _keys(login, address):
-                if key[0] is not _ADDRESS:
-                    self._failures.pop(key, None)
-
-    def _count(self, key: _Key, now: float) -> None:
-        failures = self._failures.pop(key, None)
-        if failures is None or now - failures.last_at > FORGOTTEN_S:
-            failures = _Failures()
-        failures.count += 1
-        failures.last_at = now
-        brake = key[0]
-        if failures.count >= brake.free:
-            exponent = min(failures.count - brake.free, 20)
-            failures.blocked_until = now + min(FIRST_WAIT_S * 2**exponent, brake.longest_wait_s)
-        self._failures[key] = failures
+            self._failures.pop(_key(login, address), None)
 
 
-def _keys(login: str, address: str | None) -> tuple[_Key, ...]:
-    name, place = login.strip().casefold()[:64], address or ""
-    return (_PAIR, name, place), (_ADDRESS, "", place), (_LOGIN, name, "")
+def _count(counted: OrderedDict[str, _Leaking], name: str, now: float) -> None:
+    leaking = counted.pop(name, None) or _Leaking(at=now)
+    leaking.add(now)
+    counted[name] = leaking
+    while len(counted) > MOST_KEPT:
+        counted.popitem(last=False)
+
+
+def _key(login: str, address: str | None) -> tuple[str, str]:
+    return login.strip().casefold()[:64], address or ""

@@ -38,11 +38,11 @@ class ApiServer:
         *,
         listener: socket.socket | None = None,
     ) -> None:
-        """`stopping`, once set, ends `run`; `listener` is what `listen` returned, None to have it called here.
+        """`stopping`, once set, ends `run`; `listener` comes from `listen`.
 
         Raises SettingsError when the address cannot be listened on.
         """
-        # First of all: while another service has the port, half-received uploads are that one's.
+        # First of all: a second service on the same folder must not sweep away what the first one is receiving.
         listener = listener or listen(settings)
         uploads = settings.data / "uploads"
         uploads.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -51,8 +51,8 @@ class ApiServer:
         tempfile.tempdir = str(uploads)
         self._map: dict[int, Any] = {}
         self._stopping = stopping
-        # A plain flag: `stop` is called in signal handlers, where Event.set may wait for a lock of this very thread.
-        self._stop_asked = False
+        # No event: its lock is not re-entrant, and a signal handler may interrupt the thread that holds it.
+        self._is_asked_to_stop = False
         proxy = {"trusted_proxy": settings.trusted_proxy, "trusted_proxy_count": 1} if settings.trusted_proxy else {}
         headers = (
             {"trusted_proxy_headers": {"x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"}} if proxy else {}
@@ -76,12 +76,12 @@ class ApiServer:
             listener.close()
             raise
         channel = type("Channel", (LingeringChannel,), {"parser_class": parser_class(app.check_signature)})
-        for serving in self._listeners():
-            serving.channel_class = channel
+        for each in self._listeners():
+            each.channel_class = channel
 
     def run(self) -> None:
         """Serve until `stop`. What is under way then gets some seconds to finish."""
-        while not (self._stop_asked or (self._stopping and self._stopping.is_set())):
+        while not self._is_asked_to_stop and not (self._stopping and self._stopping.is_set()):
             self._poll(POLL_S)
         for listener in self._listeners():
             listener.del_channel()
@@ -94,8 +94,10 @@ class ApiServer:
 
     def stop(self) -> None:
         """Make `run` return; from any thread or signal handler."""
-        self._stop_asked = True
-        self._server.pull_trigger()
+        if not self._is_asked_to_stop:
+            self._is_asked_to_stop = True
+            # A byte into a pipe, without a lock. Only once: afterwards `run` may have closed the pipe.
+            self._server.pull_trigger()
 
     def _poll(self, timeout_s: float) -> None:
         wasyncore.loop(timeout=timeout_s, use_poll=True, map=self._map, count=1)
@@ -109,7 +111,10 @@ class ApiServer:
 
 
 def listen(settings: Settings) -> socket.socket:
-    """IPv4 only; waits a little for a service that is just dying. Raises SettingsError."""
+    """A listening socket on the API's address, IPv4 only. Waits a little for a service that is just dying.
+
+    Raises SettingsError.
+    """
     deadline = time.monotonic() + HANDOVER_S
     while True:
         try:

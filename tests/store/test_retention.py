@@ -61,6 +61,15 @@ def test_more_than_a_batch_of_calls_is_deleted(world: World) -> None:
     assert world.store.retention.delete_calls(LATER) == 1100
 
 
+def test_a_call_that_was_deleted_is_not_found(world: World) -> None:
+    key = call_all(world, 1)
+    [record] = world.store.calls.page(key)[0]
+    assert world.store.calls.get(record.id, None).number
+    world.store.retention.delete_calls(LATER)
+    with pytest.raises(NotFound):
+        world.store.calls.get(record.id, None)
+
+
 def test_calls_of_a_campaign_that_still_runs_stay(world: World) -> None:
     key = call_all(world, 2, end=False)
     assert world.store.retention.delete_calls(LATER) == 0

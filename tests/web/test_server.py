@@ -18,11 +18,12 @@ import requests
 import main
 from autodialer.api import sounds as sound_files
 from autodialer.config import Settings
-from autodialer.errors import AlreadyRunning, SettingsError
+from autodialer.errors import SettingsError
 from autodialer.media.shell.importing import import_apart
 from autodialer.store import Store
-from autodialer.web.app import App
+from autodialer.supervisor import EXIT_CONFIG
 from autodialer.web.server import ApiServer
+from tests.locks import locks_taken
 from tests.peers.ports import wait_until
 from tests.timing import at_most
 from tests.web.client import wav
@@ -291,44 +292,56 @@ def test_the_api_process_ends_on_a_signal_and_with_its_parent(settings: Settings
         process.stdin.close()
 
 
-@pytest.mark.parametrize("other_port", [False, True])
-def test_a_second_service_on_the_same_data_folder_touches_nothing(
-    settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch, other_port: bool
+@pytest.mark.parametrize("command", [[], ["serve"]], ids=["service", "api"])
+@pytest.mark.parametrize("port", ["same port", "another port"])
+def test_a_second_start_on_a_data_folder_touches_nothing_of_the_first(
+    settings: Settings, store: Store, command: list[str], port: str
 ) -> None:
-    monkeypatch.setattr(main, "HANDOVER_S", 0.2)
-    monkeypatch.setattr(main, "run_service", lambda *_args, **_named: pytest.fail("the second service started"))
-    monkeypatch.setattr("autodialer.web.server.HANDOVER_S", 0.2)
-    [admin] = [user for user in store.users.page()[0] if user.login == "admin"]
-    stopping = threading.Event()
-    first = threading.Thread(target=main.serve, args=(settings, stopping))
-    first.start()
+    owner = store.users.by_login("anna")
+    assert owner
+    environment = {**os.environ, "DIALER_DATA": str(settings.data), "DIALER_HTTP": settings.http}
+    start = [sys.executable, "main.py"]
+    first = subprocess.Popen([*start, "serve"], cwd=ROOT, env=environment)
     try:
-        deadline = time.monotonic() + 20
-        while not (settings.data / "uploads").exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        callbase = store.callbases.create(admin.key, name="under way", region="RU")
-        half_received = settings.data / "uploads" / "upload-1"
-        half_received.write_bytes(b"+7916")
-        second = settings.model_copy(update={"http": f"127.0.0.1:{free_port()}"}) if other_port else settings
-        with pytest.raises((AlreadyRunning, SettingsError)):
-            main.serve(second)
-        with pytest.raises((AlreadyRunning, SettingsError)):
-            main.supervise(second)
-        assert half_received.exists()
-        assert store.callbases.by_key(callbase.key).state == "importing"
+        wait_until(lambda: is_served(settings), what="the first one", timeout_s=30)
+        store.callbases.create(owner.key, name="under way", region="RU")
+        receiving = settings.data / "uploads" / "upload-half"
+        receiving.write_bytes(b"half")
+        if port == "another port":
+            environment["DIALER_HTTP"] = f"127.0.0.1:{free_port()}"
+        second = subprocess.run([*start, *command], cwd=ROOT, env=environment, capture_output=True, timeout=40)
+        assert second.returncode == EXIT_CONFIG
+        assert b"Another API already works on" in second.stderr
+        assert receiving.exists()
+        assert [callbase.state for callbase in store.callbases.page(None)[0]] == ["importing"]
+        assert first.poll() is None
     finally:
-        stopping.set()
-        first.join(20)
+        first.terminate()
+        assert first.wait(20) == 0
 
 
-def test_a_service_that_does_not_get_its_port_leaves_uploads_alone(
-    settings: Settings, app: App, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("autodialer.web.server.HANDOVER_S", 0.1)
-    uploads = settings.data / "uploads"
-    uploads.mkdir(exist_ok=True)
-    (uploads / "upload-1").touch()
-    with socket.create_server((settings.http_host, settings.http_port)), pytest.raises(SettingsError):
-        ApiServer(settings, app)
-    assert (uploads / "upload-1").exists()
+def test_a_port_that_is_taken_leaves_the_data_folder_alone(settings: Settings, store: Store) -> None:
+    owner = store.users.by_login("anna")
+    assert owner
+    store.callbases.create(owner.key, name="under way", region="RU")
+    with socket.socket() as taken:
+        taken.bind((settings.http_host, settings.http_port))
+        taken.listen()
+        with pytest.raises(SettingsError, match="DIALER_HTTP"):
+            main.serve(settings)
+    assert [callbase.state for callbase in store.callbases.page(None)[0]] == ["importing"]
+
+
+def is_served(settings: Settings) -> bool:
+    """Whether the API answers."""
+    try:
+        return requests.get(f"http://{settings.http}/healthz", timeout=10).ok
+    except requests.ConnectionError:
+        return False
+
+
+def test_stopping_takes_no_lock_for_a_signal_handler_calls_it(settings: Settings, app: Any) -> None:
+    server = ApiServer(settings, app)
+    assert locks_taken(server.stop) == []
+    server.run()
+    server.stop()

@@ -1,13 +1,14 @@
 """Idempotency keys: a creating request that a client repeats gets the object of the first one."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import Connection, delete, select
 
 from autodialer.clock import Clock
 from autodialer.errors import Conflict
-from autodialer.store.accounts.tables import idempotency_keys
+from autodialer.store.accounts.tables import audit, idempotency_keys
 from autodialer.store.sql.engine import Database, insert_into
 
 KEPT = timedelta(hours=24)
@@ -59,3 +60,17 @@ class Idempotency:
             statement = insert_into(self._database.dialect, idempotency_keys).values(values)
             connection.execute(statement.on_conflict_do_nothing())
             return self.look_up(key, user_key, operation, fingerprint=fingerprint) or response_id
+
+
+def making_of(connection: Connection, object_id: UUID) -> Sequence[int]:
+    """The keys of the audit rows about an object. Reads the whole audit, so not within a write transaction."""
+    return connection.execute(select(audit.c.key).where(audit.c.object_id == object_id)).scalars().all()
+
+
+def forget_making(connection: Connection, object_id: UUID, audit_keys: Sequence[int]) -> None:
+    """The request that made the object is refused after all: it leaves no audit row, and repeated it is a new one.
+
+    `audit_keys` comes from `making_of`. In the transaction that takes the object away.
+    """
+    connection.execute(delete(idempotency_keys).where(idempotency_keys.c.response_id == object_id))
+    connection.execute(delete(audit).where(audit.c.key.in_(audit_keys)))

@@ -30,9 +30,7 @@ class Calls:
     def get(self, call_id: UUID, owner_key: int | None) -> CallRecord:
         """A finished call, or one that is queued or under way. Raises NotFound."""
         finished = owned_by(_finished().where(calls.c.id == call_id), campaigns, owner_key)
-        # A job that is done and has no call row was forgotten by retention: there is nothing left to tell.
-        done = is_one_of(call_jobs.c.state, JobState.DONE)
-        unfinished = owned_by(_unfinished().where(call_jobs.c.call_id == call_id, ~done), campaigns, owner_key)
+        unfinished = owned_by(_unfinished().where(call_jobs.c.call_id == call_id, ~_HAS_ENDED), campaigns, owner_key)
         with self._database.read() as connection:
             row = connection.execute(finished).one_or_none()
             if row is not None:
@@ -74,6 +72,10 @@ class Calls:
         """Key -> what it did in the calls of a campaign so far."""
         with self._database.read() as connection:
             return key_figures(connection, campaign_key)
+
+
+_HAS_ENDED = is_one_of(call_jobs.c.state, JobState.DONE)
+"""A job keeps its call's id after the end; once retention has deleted the call, nothing of it is told any more."""
 
 
 def _finished() -> Select[Any]:

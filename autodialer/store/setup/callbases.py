@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, i
 from autodialer.clock import Clock
 from autodialer.errors import Conflict, NotFound
 from autodialer.model import Callbase
-from autodialer.store.accounts.tables import idempotency_keys
+from autodialer.store.accounts.idempotency import forget_making, making_of
 from autodialer.store.campaigns.tables import campaigns
 from autodialer.store.figures.tables import callbase_zones
 from autodialer.store.setup.tables import callbases, rejected_rows, subscribers
@@ -213,13 +213,18 @@ class Callbases:
         return len(keys)
 
     def discard(self, callbase_key: int) -> None:
-        """As if it had never been uploaded; for an upload that is refused after all."""
+        """As if it had never been uploaded; for an upload that is refused after all. Harmless when it is gone."""
+        with self._database.read() as connection:
+            callbase_id = connection.execute(
+                select(callbases.c.id).where(callbases.c.key == callbase_key)
+            ).scalar_one_or_none()
+            if callbase_id is None:
+                return
+            audit_keys = making_of(connection, callbase_id)
         with self._database.write() as connection:
+            forget_making(connection, callbase_id, audit_keys)
             gone = update(callbases).where(callbases.c.key == callbase_key).values(deleted_at=self._clock.utcnow())
             connection.execute(gone)
-            # The same request, sent again, is to be tried again and not to be told of a callbase that is gone.
-            its_id = select(callbases.c.id).where(callbases.c.key == callbase_key).scalar_subquery()
-            connection.execute(delete(idempotency_keys).where(idempotency_keys.c.response_id == its_id))
         self._clear(callbase_key)
 
     def delete(self, callbase_id: UUID, owner_key: int | None) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from autodialer.clock import Clock
 from autodialer.errors import Conflict, NotFound
+from autodialer.store.accounts.idempotency import forget_making, making_of
 from autodialer.store.accounts.tables import idempotency_keys
 from autodialer.store.setup.callbases import BATCH_ROWS, RejectedRow
 from autodialer.store.setup.dnc import row_of
@@ -132,6 +133,17 @@ class DncImports:
             connection.execute(delete(dnc_rejected_rows).where(dnc_rejected_rows.c.import_key == key))
             connection.execute(delete(idempotency_keys).where(idempotency_keys.c.response_id == import_id))
             connection.execute(delete(dnc_imports).where(dnc_imports.c.key == key))
+
+    def discard(self, import_id: UUID) -> None:
+        """As if it had never been uploaded, but for the numbers it has brought; for a file that is refused after all.
+
+        Raises NotFound.
+        """
+        with self._database.read() as connection:
+            audit_keys = making_of(connection, import_id)
+        with self._database.write() as connection:
+            forget_making(connection, import_id, audit_keys)
+            self.delete(import_id, None)
 
     def rejected(
         self, import_id: UUID, owner_key: int | None, *, limit: int = DEFAULT_LIMIT, after: str | None = None

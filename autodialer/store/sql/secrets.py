@@ -17,12 +17,13 @@ from autodialer.errors import SettingsError, Unavailable
 KEY_FILE = "secrets.key"
 KEY_BYTES = 32
 NONCE_BYTES = 12
-HASHES_AT_ONCE = 2
-"""Each takes a core and 64 MB for tens of milliseconds: the other threads of the API go on with their work."""
-LONGEST_WAIT_S = 1.0
-"""For a place; who waits keeps a thread of the API."""
 FORMAT = b"\x01"
 """First byte of what `encrypt` makes: AES-256-GCM, then the nonce, then the ciphertext with its tag."""
+HASHED_AT_ONCE = 2
+MOST_WAITING = 2
+"""Threads that wait for their turn to hash, beside those that do; further ones are refused at once."""
+LONGEST_TURN_S = 1.0
+BUSY = "Too many passwords are being checked just now; try again in a moment."
 
 
 class Secrets:
@@ -32,7 +33,8 @@ class Secrets:
         self._path = keys_folder / KEY_FILE
         self._cipher = AESGCM(load_key(self._path))
         self._hasher = hasher or PasswordHasher()
-        self._free = threading.BoundedSemaphore(HASHES_AT_ONCE)
+        self._hashing = threading.BoundedSemaphore(HASHED_AT_ONCE)
+        self._hashing_or_waiting = threading.BoundedSemaphore(HASHED_AT_ONCE + MOST_WAITING)
         self._hash_of_nobody = self._hasher.hash(token_bytes(16))
 
     def encrypt(self, plain: str, *, context: bytes) -> bytes | None:
@@ -56,31 +58,37 @@ class Secrets:
     def hash_password(self, password: str) -> str:
         """argon2id with its parameters and salt (RFC 9106). Takes tens of milliseconds on purpose.
 
-        Raises Unavailable when too many others are being hashed.
+        Raises Unavailable while too many others are at it.
         """
-        with self._a_place():
+        with self._turn():
             return self._hasher.hash(password)
 
     def password_fits(self, password_hash: str | None, password: str) -> bool:
         """Whether the password is right. None, for a login that nobody has, takes as long as any other and is False.
 
-        Raises Unavailable as `hash_password`.
+        Raises Unavailable.
         """
         try:
-            with self._a_place():
+            with self._turn():
                 right = self._hasher.verify(password_hash or self._hash_of_nobody, password)
         except (VerificationError, InvalidHashError):
             return False
         return right and password_hash is not None
 
     @contextmanager
-    def _a_place(self) -> Iterator[None]:
-        if not self._free.acquire(timeout=LONGEST_WAIT_S):
-            raise Unavailable("Too many log-ins at once; try again in a moment.", details=[{"retry_after_s": 1}])
+    def _turn(self) -> Iterator[None]:
+        # Hashing keeps a processor and 64 MB busy: most threads of the API must stay free of it and of waiting for it.
+        if not self._hashing_or_waiting.acquire(blocking=False):
+            raise Unavailable(BUSY)
         try:
-            yield
+            if not self._hashing.acquire(timeout=LONGEST_TURN_S):
+                raise Unavailable(BUSY)
+            try:
+                yield
+            finally:
+                self._hashing.release()
         finally:
-            self._free.release()
+            self._hashing_or_waiting.release()
 
     def is_outdated(self, password_hash: str) -> bool:
         """Whether the hash was made with other parameters than today's."""
