@@ -15,6 +15,7 @@ from autodialer.model import (
     CampaignStatus,
     ClaimRequest,
     Disposition,
+    TrunkSettings,
     TrunkStatus,
 )
 from autodialer.report import explain
@@ -43,7 +44,9 @@ def store(settings: Settings):  # type: ignore[no-untyped-def]
 def campaign(store: Store) -> Campaign:
     """A campaign of two numbers on two trunks, running under a live dialer."""
     owner = store.users.create(login="anna", password=None).key
-    trunks = [store.trunks.create(owner, name=name, host="127.0.0.1").key for name in ("first", "second")]
+    trunks = [
+        store.trunks.create(owner, TrunkSettings(name=name, host="127.0.0.1")).key for name in ("first", "second")
+    ]
     sound = store.sounds.create(
         owner,
         name="s",

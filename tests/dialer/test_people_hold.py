@@ -28,6 +28,7 @@ from autodialer.model import (
     Disposition,
     KeyAction,
     RetryRule,
+    TrunkSettings,
 )
 from autodialer.phone.plan import CallEvent, Progress
 from autodialer.store import NewSubscriber
@@ -133,7 +134,9 @@ class RandomPeople(DialingMachine):
         self.subscribers: dict[UUID, list[UUID]] = {}
         """Campaign -> its subscribers."""
         self.open(start)
-        self.trunk = self.store.trunks.create(self.owner, name="t", host="127.0.0.1", cps=50.0, max_channels=6).key
+        self.trunk = self.store.trunks.create(
+            self.owner, TrunkSettings(name="t", host="127.0.0.1", cps=50.0, max_channels=6)
+        ).key
 
     # -- what is checked at each call
 

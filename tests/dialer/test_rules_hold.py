@@ -7,6 +7,7 @@ just failed five times in a row, and every subscriber ends.
 
 from collections import Counter
 from contextlib import suppress
+from dataclasses import replace
 from datetime import time
 from typing import Any
 from uuid import UUID
@@ -22,7 +23,7 @@ from autodialer.campaign.pacing import TokenBucket
 from autodialer.campaign.retry import TRUNK_DELAY_S
 from autodialer.campaign.window import Window
 from autodialer.errors import Conflict
-from autodialer.model import CallingWindow, Campaign, Disposition, RetryRule
+from autodialer.model import CallingWindow, Campaign, Disposition, RetryRule, TrunkSettings
 from autodialer.store import NewSubscriber
 from tests.dialer.machine import TIMEOUT_S, TRUNK_SIDE, Air, DialingMachine, how_many
 
@@ -55,7 +56,9 @@ class RandomCampaigns(DialingMachine):
     def set_up(self, cps: tuple[float, float], channels: tuple[int, int]) -> None:
         self.open()
         self.trunks = [
-            self.store.trunks.create(self.owner, name=f"t{index}", host="127.0.0.1", cps=rate, max_channels=limit)
+            self.store.trunks.create(
+                self.owner, TrunkSettings(name=f"t{index}", host="127.0.0.1", cps=rate, max_channels=limit)
+            )
             for index, (rate, limit) in enumerate(zip(cps, channels, strict=True))
         ]
         self.cps = {trunk.key: trunk.cps for trunk in self.trunks}
@@ -197,7 +200,7 @@ class RandomCampaigns(DialingMachine):
     def change_trunk(self, index: int, max_channels: int) -> None:
         trunk = self.trunks[index]
         self.channels[trunk.key] = max(max_channels, self.channels[trunk.key])
-        self.store.trunks.update(trunk.id, None, max_channels=max_channels)
+        self.store.trunks.update(trunk.id, None, replace(trunk, max_channels=max_channels))
         self.look()
         self.channels[trunk.key] = max(max_channels, len([a for a in self.air.values() if a.trunk_key == trunk.key]))
 

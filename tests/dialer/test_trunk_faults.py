@@ -8,6 +8,7 @@ through.
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
 from autodialer.campaign.breaker import LONGEST_REST_S, TRIP_AFTER
-from autodialer.model import Campaign, Cause, Disposition, RetryRule, Trunk
+from autodialer.model import Campaign, Cause, Disposition, RetryRule, Trunk, TrunkSettings
 from autodialer.report import explain
 from autodialer.store import NewSubscriber
 from tests.dialer.machine import TIMEOUT_S, Air, DialingMachine, how_many
@@ -50,7 +51,9 @@ class RandomFaults(DialingMachine):
         """Numbers that a trunk refused before and after it had put five others through."""
         self.open()
         self.trunks = [
-            self.store.trunks.create(self.owner, name=f"t{index}", host="127.0.0.1", cps=50.0, max_channels=4)
+            self.store.trunks.create(
+                self.owner, TrunkSettings(name=f"t{index}", host="127.0.0.1", cps=50.0, max_channels=4)
+            )
             for index in range(trunks)
         ]
         self.numbers = [f"+4420794600{index:02}" for index in range(people)]
@@ -105,7 +108,7 @@ class RandomFaults(DialingMachine):
         trunk = self.trunks[index % len(self.trunks)]
         self.broken.pop(trunk.key, None)
         if told:
-            self.store.trunks.update(trunk.id, None, **cure)
+            self.store.trunks.update(trunk.id, None, replace(trunk, **cure))
         self.look()
 
     @rule(span_s=st.sampled_from([1.0, 31.0, LONGEST_REST_S, 7200.0]))
@@ -159,7 +162,7 @@ class Desk(DialingMachine):
 
     def trunk(self, name: str, **fields: Any) -> Trunk:
         return self.store.trunks.create(
-            self.owner, name=name, host="127.0.0.1", **{"cps": 50.0, "max_channels": 9, **fields}
+            self.owner, TrunkSettings(name=name, host="127.0.0.1", **{"cps": 50.0, "max_channels": 9, **fields})
         )
 
     def run_on(self, seconds: float, end: Callable[[Air], None] = lambda _air: None) -> None:
@@ -264,7 +267,7 @@ def test_a_trunk_whose_password_cannot_be_read_is_told_and_the_others_dial(desk:
     why = explain(desk.store, only_locked, now)
     assert (why.dialing, [reason.code for reason in why.reasons]) == (False, ["trunk_unusable"])
     assert explain(desk.store, both, now).dialing
-    desk.store.trunks.update(locked.id, None, password="again")
+    desk.store.trunks.update(locked.id, None, replace(locked, password="again"))
     desk.run_on(3)
     assert {air.campaign_key for air in desk.calls_up()} == {only_locked.key, both.key}
 

@@ -1,5 +1,6 @@
 """The dialer and its trunks beside the calls: registration before any call, checks on demand."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ pytestmark = [pytest.mark.loopback, pytest.mark.peer("sipp")]
 def registering(world: World, campaign: Campaign) -> int:
     """Have the campaign's trunk register; its key."""
     trunk = world.store.trunks.by_key(campaign.trunk_keys[0])
-    world.store.trunks.update(trunk.id, world.owner, register=True)
+    world.store.trunks.update(trunk.id, world.owner, replace(trunk, register=True))
     return trunk.key
 
 

@@ -14,7 +14,7 @@ import soundfile
 
 from autodialer.config import Settings
 from autodialer.media.sound import import_sound
-from autodialer.model import CallRecord, Campaign, CampaignState, Disposition, RetryRule
+from autodialer.model import CallRecord, Campaign, CampaignState, Disposition, RetryRule, TrunkSettings
 from autodialer.store import CampaignRules, NewSubscriber, Secrets, Store, migrate
 from tests.peers.ports import free_ports, wait_until
 
@@ -75,15 +75,17 @@ class World:
         """A running campaign over these numbers; `rules` are more of its own."""
         trunk = self.store.trunks.create(
             self.owner,
-            name="provider",
-            host=gateway[0],
-            port=gateway[1],
-            username="user",
-            password=password,
-            number_format=number_format,
-            max_channels=max_channels,
-            cps=cps,
-            media_ports=media_ports,
+            TrunkSettings(
+                name="provider",
+                host=gateway[0],
+                port=gateway[1],
+                username="user",
+                password=password,
+                number_format=number_format,
+                max_channels=max_channels,
+                cps=cps,
+                media_ports=media_ports,
+            ),
         )
         callbase = self.store.callbases.create(self.owner, name="base", region="raw")
         for start in range(0, len(numbers), 500):

@@ -11,7 +11,7 @@ import pytest
 from autodialer.clock import Clock
 from autodialer.errors import PhoneClosed
 from autodialer.media.shell import MediaProcess
-from autodialer.model import CallOutcome, Cause, Disposition
+from autodialer.model import CallOutcome, Cause, Disposition, TrunkSettings
 from autodialer.phone.playing import Playing
 from autodialer.phone.pool import PhonePool
 from autodialer.phone.pyvoip import call as phone_call
@@ -197,7 +197,7 @@ def test_the_end_of_a_loop_by_an_error_ends_its_calls_and_takes_no_new_ones(
 
 
 def test_a_phone_whose_loop_has_ended_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    trunk = trunk_of({"name": "Provider", "host": LOCALHOST, "port": free_port(), "username": "user"})
+    trunk = trunk_of(TrunkSettings(name="Provider", host=LOCALHOST, port=free_port(), username="user"))
     pool = PhonePool(sip_address=LOCALHOST, sip_port=free_port(), rtp_ports=(33000, 60000), clock=Clock())
 
     def usable() -> bool:

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from autodialer.model import TrunkSettings
 from autodialer.store import trunk_of
 
-TRUNK = trunk_of({"name": "Provider", "host": "192.0.2.9", "username": "user"})
+TRUNK = trunk_of(TrunkSettings(name="Provider", host="192.0.2.9", username="user"))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from autodialer.errors import Conflict, NotFound
-from autodialer.model import Role
+from autodialer.model import Role, TrunkSettings
 from autodialer.store import Secrets, Store, new_id
 from tests.store.world import StandingClock
 
@@ -167,7 +167,7 @@ def test_revoking_ends_one_session_or_all(store: Store) -> None:
 
 def test_neither_token_nor_password_is_in_the_database(store: Store, store_url: str) -> None:
     user = store.users.create(login="olga", password="open sesame")
-    store.trunks.create(user.key, name="t", host="h", password="trunk secret")
+    store.trunks.create(user.key, TrunkSettings(name="t", host="h", password="trunk secret"))
     token = store.tokens.new_family(user.key).refresh_token
     store.close()
     content = b"".join(

@@ -5,7 +5,16 @@ from uuid import uuid4
 import pytest
 
 from autodialer.errors import Conflict, Invalid, NotFound
-from autodialer.model import CAMPAIGN_TRANSITIONS, CampaignState, Command, Disposition, JobState, RetryRule, TrunkStatus
+from autodialer.model import (
+    CAMPAIGN_TRANSITIONS,
+    CampaignState,
+    Command,
+    Disposition,
+    JobState,
+    RetryRule,
+    TrunkSettings,
+    TrunkStatus,
+)
 from autodialer.store import NewSubscriber
 from autodialer.store.campaigns.campaigns import Campaigns
 from tests.store.world import EXHAUSTED, StandingClock, World, number
@@ -53,7 +62,7 @@ def test_a_campaign_changes_its_state_only_along_its_arrows(world: World, state:
 
 
 def test_a_campaign_is_read_back_as_it_was_made(world: World) -> None:
-    second = world.store.trunks.create(world.user.key, name="second", host="h")
+    second = world.store.trunks.create(world.user.key, TrunkSettings(name="second", host="h"))
     callbase = world.callbase()
     made = world.store.campaigns.create(
         world.user.key,

@@ -6,6 +6,7 @@ import sqlite3
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -252,7 +253,7 @@ def test_what_calls_cost_is_told_by_the_trunks_price(world: World) -> None:
     jobs = world.claim(campaign)
     world.record(world.result(jobs[0], Disposition.ANSWERED, billsec_s=45.5))
     assert world.store.calls.report(campaign.key).cost is None
-    world.store.trunks.update(world.trunk.id, None, price_per_min=1.2)
+    world.store.trunks.update(world.trunk.id, None, replace(world.trunk, price_per_min=1.2))
     world.record(world.result(jobs[1], Disposition.ANSWERED, billsec_s=90.0))
     world.record(world.result(jobs[2], Disposition.BUSY, EXHAUSTED))
     report = world.store.calls.report(campaign.key)

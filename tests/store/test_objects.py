@@ -1,11 +1,13 @@
 """Trunks, sounds, callbases, subscribers, DNC: owners, lists, deletion."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
 
 from autodialer.errors import Conflict, Invalid, NotFound, SettingsError
+from autodialer.model import TrunkSettings
 from autodialer.store import NewSubscriber, RejectedRow, Secrets, Store
 from autodialer.store.sql.paging import decode_cursor, encode_cursor
 from tests.store.world import World, number
@@ -14,13 +16,9 @@ from tests.store.world import World, number
 def test_a_trunk_is_read_back_as_it_was_made(world: World) -> None:
     made = world.store.trunks.create(
         world.user.key,
-        name="t",
-        host="sip.example.org",
-        port=5080,
-        username="u",
-        password="p",
-        codecs=("PCMU",),
-        cps=0.5,
+        TrunkSettings(
+            name="t", host="sip.example.org", port=5080, username="u", password="p", codecs=("PCMU",), cps=0.5
+        ),
     )
     assert world.store.trunks.get(made.id, world.user.key) == made
     assert (made.password, made.codecs, made.cps, made.number_format, made.max_channels) == (
@@ -34,20 +32,20 @@ def test_a_trunk_is_read_back_as_it_was_made(world: World) -> None:
 
 def test_a_trunk_changes_only_in_what_is_given(world: World) -> None:
     trunks = world.store.trunks
-    changed = trunks.update(world.trunk.id, world.user.key, host="192.0.2.1", port=5062)
+    changed = trunks.update(world.trunk.id, world.user.key, replace(world.trunk, host="192.0.2.1", port=5062))
     assert (changed.host, changed.port, changed.password, changed.name) == ("192.0.2.1", 5062, "s3cret", "trunk")
-    assert trunks.update(world.trunk.id, world.user.key, password="", port=None).password == ""
+    assert trunks.update(world.trunk.id, world.user.key, replace(world.trunk, password="", port=None)).password == ""
     assert trunks.get(world.trunk.id, None).port is None
 
 
 def test_a_trunk_whose_key_file_was_lost_says_so(world: World, store_url: str, tmp_path: object) -> None:
     other = Store(store_url, secrets=Secrets(tmp_path / "other keys"))  # type: ignore[operator]
-    open_one = other.trunks.create(world.user.key, name="open", host="h")
+    open_one = other.trunks.create(world.user.key, TrunkSettings(name="open", host="h"))
     locked = other.trunks.get(world.trunk.id, None)
     assert (locked.name, locked.password) == ("trunk", "")
     assert locked.problem is not None and "Enter the password again" in locked.problem
     assert [trunk.problem for trunk in other.trunks.by_keys([open_one.key]).values()] == [None], "others go on"
-    assert other.trunks.update(world.trunk.id, None, password="again").problem is None
+    assert other.trunks.update(world.trunk.id, None, replace(world.trunk, password="again")).problem is None
     other.close()
 
 
@@ -126,7 +124,7 @@ def test_a_deleted_trunk_keeps_no_password_and_its_calls_keep_its_name(world: Wo
 
 
 def test_hidden_things_are_in_no_list(world: World) -> None:
-    hidden = world.store.trunks.create(world.user.key, name="h", host="h", hidden=True)
+    hidden = world.store.trunks.create(world.user.key, TrunkSettings(name="h", host="h"), hidden=True)
     world.store.campaigns.create_sample_call(
         world.user.key, trunk_key=hidden.key, sound_key=world.sound.key, number="100"
     )
@@ -137,7 +135,9 @@ def test_hidden_things_are_in_no_list(world: World) -> None:
 
 
 def test_a_list_comes_in_pages_of_any_size(world: World) -> None:
-    made = [world.trunk] + [world.store.trunks.create(world.user.key, name=f"{n}", host="h") for n in range(6)]
+    made = [world.trunk] + [
+        world.store.trunks.create(world.user.key, TrunkSettings(name=f"{n}", host="h")) for n in range(6)
+    ]
     for limit in range(1, 9):
         seen, cursor = world.store.trunks.page(world.user.key, limit=limit)
         while cursor is not None:

@@ -19,6 +19,7 @@ from autodialer.model import (
     NextStep,
     RtpStats,
     SubscriberState,
+    TrunkSettings,
 )
 from autodialer.store import NewSubscriber
 from tests.store.world import EXHAUSTED, NOW, StandingClock, World, number
@@ -84,7 +85,7 @@ def test_a_claim_takes_no_more_than_its_limit_and_never_a_job_twice(world: World
 
 def test_several_requests_are_claimed_together(world: World) -> None:
     one, two = world.running(5), world.running(5)
-    second = world.store.trunks.create(world.user.key, name="second", host="h")
+    second = world.store.trunks.create(world.user.key, TrunkSettings(name="second", host="h"))
     world.store.queue.enqueue_due(NOW)
     jobs = world.store.queue.claim(
         [

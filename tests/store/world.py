@@ -19,6 +19,7 @@ from autodialer.model import (
     JobState,
     NextStep,
     SubscriberState,
+    TrunkSettings,
 )
 from autodialer.store import NewSubscriber, Store
 
@@ -48,7 +49,9 @@ class World:
         self.clock = clock
         self.user = store.users.create(login="olga", password=None)
         self.other = store.users.create(login="pavel", password=None)
-        self.trunk = store.trunks.create(self.user.key, name="trunk", host="127.0.0.1", password="s3cret")
+        self.trunk = store.trunks.create(
+            self.user.key, TrunkSettings(name="trunk", host="127.0.0.1", password="s3cret")
+        )
         self.sound = store.sounds.create(
             self.user.key,
             name="sound",

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from autodialer.clock import Clock
-from autodialer.model import CheckResult, CheckStage, Trunk
+from autodialer.model import CheckResult, CheckStage, Trunk, TrunkSettings
 from autodialer.phone.checks.checks import TrunkChecks
 from autodialer.phone.pool import PhonePool
 from autodialer.store import trunk_of
@@ -34,7 +34,9 @@ def pool() -> Iterator[PhonePool]:
 
 
 def trunk(address: tuple[str, int], **fields: Any) -> Trunk:
-    return trunk_of({"name": "Provider", "host": address[0], "port": address[1], "username": "user", **fields})
+    return trunk_of(
+        TrunkSettings(**{"name": "Provider", "host": address[0], "port": address[1], "username": "user", **fields})
+    )
 
 
 def check(pool: PhonePool, folder: Path, asked: Trunk, number: str | None = None) -> CheckResult:
