@@ -3,12 +3,17 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from autodialer.config import Settings
 from autodialer.store import Secrets, Store, migrate
 from tests.peers.requirements import require_peers
 from tests.purity import purity
+
+# A deadline times the machine, not the code.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 pytest_plugins = ["tests.peers.fixtures"]
 

@@ -22,7 +22,7 @@ from autodialer.api.sounds import Sounds
 from autodialer.api.tables import Tables
 from autodialer.api.trunks import Trunks
 from autodialer.config import Settings
-from autodialer.model import DEFAULT_RETRY, Disposition, Role, Trunk, User
+from autodialer.model import DEFAULT_RETRY, Disposition, Role, Trunk, TrunkSettings, User
 from autodialer.store import Store
 from autodialer.store.campaigns import campaigns
 from autodialer.web.contract import BASE_PATH, load_contract, operations

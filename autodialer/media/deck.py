@@ -13,7 +13,8 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from autodialer.media.session import FRAME, Address, Session
+from autodialer.media.session import FRAME, Session
+from autodialer.media.source import Address
 
 _HEADER = np.dtype([("bits", "u1"), ("type", "u1"), ("sequence", ">u2"), ("timestamp", ">u4"), ("ssrc", ">u4")])
 _VECTOR = np.dtype([("base", "u8"), ("length", "u8")])

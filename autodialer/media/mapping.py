@@ -1,7 +1,7 @@
 """Asks a STUN server (RFC 5389) under which address one RTP socket is seen outside. Pure."""
 
 from autodialer import stun
-from autodialer.media.session import Address
+from autodialer.media.source import Address
 
 TRIES = 3
 """Questions at 0, 0.5 and 1.5 s; after 3.5 s the server counts as silent."""

@@ -64,8 +64,6 @@ SEEN_ONE_IN = 32
 """Of the audio that the system holds back, one packet in so many is seen, by its number. A power of two."""
 COMFORT_NOISE = 13
 """Payload type, RFC 3389."""
-UNSURE = 2
-"""Packets by which the estimate of `Reception.figures` may be wrong."""
 
 
 class Reception:
@@ -83,7 +81,10 @@ class Reception:
         self.received = 0
         """Packets, of all sources."""
         self._lost_before = 0
-        self._one_in = 1
+        self.one_in = 1
+        """Only a packet in so many is seen, and nobody counts the others; 1: all are."""
+        self._held_back = 0
+        """Packets kept from us unseen when the latest packet came, all of them of its source."""
         self._ssrc: int | None = None
         self._first = self._highest = self._count = 0
         self._restart_at: int | None = None
@@ -99,7 +100,7 @@ class Reception:
 
     def sample(self, one_in: int) -> None:
         """From now on only a packet in `one_in` is seen, by its number, and nobody counts the others. Idempotent."""
-        self._one_in = one_in
+        self.one_in = one_in
         if self._lost_unsampled is None:
             self._lost_unsampled = self.lost or 0
 
@@ -134,6 +135,24 @@ class Reception:
         self.received += 1
         if packet.ssrc != self._ssrc:
             self._restart(packet)
+        self._take_number(packet)
+
+    def pass_over(self, packet: RtpPacket) -> None:
+        """A packet without anything to be heard: its number is not missing, that is all."""
+        if packet.ssrc == self._ssrc:
+            self._take_number(packet)
+
+    def note_held_back(self, held_back: int) -> None:
+        """So many packets had been kept from us, unseen but counted, when the latest packet came."""
+        self._held_back = held_back
+
+    def end_span(self, held_back: int) -> None:
+        """Nothing is kept from us any more after those `held_back`: what comes now is counted anew."""
+        self.received, lost = self.received + held_back, self._missing()
+        self._lost_before = lost or 0
+        self._ssrc, self._count, self._held_back = None, 0, 0
+
+    def _take_number(self, packet: RtpPacket) -> None:
         step = (packet.sequence - self._highest) & 0xFFFF
         if step <= self.MAX_DROPOUT:
             self._highest += step
@@ -161,20 +180,18 @@ class Reception:
         return max(0, self._highest - self._first + 1 - self._count)
 
     def figures(self, now: float, held_back: int) -> tuple[int, int | None]:
-        """Packets received and lost when the system held so many back unseen, most of them between those that we saw.
+        """Packets received and lost when the system kept so many from us unseen, most of them between those we saw.
 
-        Those that came since the last one that we saw are told from the time since then, for no number tells them.
-        Of a sample, what was received is told by the numbers alone, and what was lost is not known.
+        Only between packets that came can one be missing: those that were kept from us after the last one that we saw
+        have come, and whether more were sent after them nobody can tell. Of a sample, what was received is told by the
+        numbers alone, and what was lost is not known.
         """
         if self._lost_unsampled is not None:
             return self._sampled(now, self._lost_unsampled), None
-        if not held_back or self.lost is None:
-            return self.received + held_back, self.lost
-        since = self._unseen_since(now)
-        # The peer fell silent: how many came between the last one that we saw and then is anybody's guess.
-        since = 0 if since >= SEEN_ONE_IN else min(held_back, since)
-        missing = self.lost - (held_back - since)
-        return self.received + held_back, missing if missing > UNSURE else 0
+        return self.received + held_back, self._missing()
+
+    def _missing(self) -> int | None:
+        return None if self.lost is None else max(0, self.lost - self._held_back)
 
     def _unseen_since(self, now: float) -> int:
         """Packets that have come since the last one that we saw, if the peer goes on as before."""
@@ -192,7 +209,7 @@ class Reception:
     def _sampled(self, now: float, lost_before: int) -> int:
         if self.lost is None or self._seen_at is None:
             return self.received
-        since = min(self._one_in - 1, self._unseen_since(now))
+        since = min(self.one_in - 1, self._unseen_since(now))
         return self.received + self.lost - lost_before + since
 
     @property

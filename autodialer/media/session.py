@@ -1,26 +1,23 @@
 """One call's RTP session: what it sends in each 20 ms, and what it learns from what it receives. Pure."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from autodialer.media import g711, rtp
 from autodialer.media.digit_sender import DigitSender, EventNumbers
 from autodialer.media.dtmf import DigitReceiver
 from autodialer.media.reporting import Heard, Sent
+from autodialer.media.source import Address, Kind, RtpSource, kind_of
 
 PTIME_MS = 20
 FRAME = g711.SAMPLE_RATE * PTIME_MS // 1000
 """Samples, and with G.711 bytes, of one packet."""
 
-LATCH_AFTER = 5
-"""RTP packets in a row from one strange address and source before ours go there."""
-
 _SILENT_FRAMES = {codec: bytes([code]) * FRAME for codec, code in g711.SILENCE.items()}
 
 SETTLED_AFTER = 50
-"""Packets, 1 s: the figures of shorter calls are exact."""
-
-Address = tuple[str, int]
+"""Packets of one stream, 1 s, before most of it need not be looked at."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,9 +27,9 @@ class SessionStats:
     sent: int = 0
     """Packets that left."""
     received: int = 0
-    """RTP packets that came after the answer."""
+    """Packets with audio or a telephone-event that the callee sent after the answer."""
     lost: int | None = None
-    """Packets sent to us that never came; None when none came at all, or when it cannot be told."""
+    """Packets missing between those that came; None when none came at all, or when it cannot be told."""
     jitter_ms: float | None = None
     """RFC 3550 interarrival jitter; None with fewer than two packets."""
     played_frames: int = 0
@@ -41,6 +38,8 @@ class SessionStats:
     """The most that left in one go before the sound was repeated last."""
     discarded: int = 0
     """Datagrams that were no RTP."""
+    strangers: int = 0
+    """RTP and RTCP packets that were not the callee's: from another address, or of another stream."""
     remote_lost: int | None = None
     """Packets of ours that the callee's side missed, by its RTCP reports; None without any."""
     round_trip_ms: float | None = None
@@ -64,18 +63,12 @@ class Position:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Stranger:
-    """Who sends RTP from elsewhere than was promised."""
+class Stream:
+    """What the callee's audio is known by."""
 
     source: Address
-    last: rtp.RtpPacket
-    count: int
-    """Packets in a row that continue one another."""
-
-    def is_followed_by(self, packet: rtp.RtpPacket) -> bool:
-        """Whether this is the same stream a packet, or two that were lost, later: noise and forged bits are not."""
-        ahead = (packet.sequence - self.last.sequence) & 0xFFFF
-        return packet.ssrc == self.last.ssrc and 1 <= ahead <= 3
+    ssrc: int
+    payload_type: int
 
 
 class Session:
@@ -87,7 +80,7 @@ class Session:
         self._ssrc = source.getrandbits(32)
         self._sequence = source.getrandbits(16)
         self._timestamp = source.getrandbits(32)
-        self.remote: Address | None = None
+        self._source = RtpSource()
         self._payload_type = 0
         self._event_type: int | None = None
         self._codes = b""
@@ -110,17 +103,16 @@ class Session:
         """To be sent once the session sends again."""
         self._marker = True
         self._discarded = 0
-        self._symmetric = False
-        self._signalled: Address | None = None
-        """Where the session description says that packets are taken."""
-        self._latched = False
-        """It is settled where the callee is."""
-        self._stranger: Stranger | None = None
+        self._heard_type: int | None = None
+        """Payload type of the callee's latest audio."""
+        self._heard_in_stream = 0
+        """Audio packets of the stream that is heard, of one payload type."""
         self._reception = rtp.Reception()
         self._digits = DigitReceiver()
 
     def play(
         self,
+        now: float = 0.0,
         *,
         remote: Address,
         codec: str,
@@ -129,13 +121,17 @@ class Session:
         telephone_event_pt: int | None,
         lead_in_ms: int,
         symmetric: bool = True,
+        peer_host: str | None = None,
+        earlier: Sequence[Address] = (),
     ) -> None:
         """The call is answered: send `codes`, the encoded sound, to `remote` after `lead_in_ms` of silence.
 
-        `symmetric`: a callee whose RTP steadily comes from another address gets ours there, once (RFC 4961).
+        `symmetric`: a callee whose RTP steadily comes from another address may get ours there (RFC 4961), `peer_host`
+        being where the SIP answer comes from. `earlier`: addresses that descriptions before the answer named.
         """
-        self._signalled = self.remote = remote
-        self._symmetric = symmetric
+        for address in earlier:
+            self._source.name_early(address)
+        self._source.answer(remote, now, symmetric=symmetric, peer_host=peer_host)
         self._take_codes(codec, payload_type, codes, telephone_event_pt)
         self._frames = self._frames_left = len(self._codes) // FRAME
         self._lead_in = self._lead_in_left = -(-lead_in_ms // PTIME_MS)
@@ -147,10 +143,15 @@ class Session:
         missing = -len(codes) % FRAME
         self._codes = codes + self._silence[:missing] if missing else codes
 
-    def hold(self, now: float) -> None:
-        """Send nothing for a while: the sound stops where it is. Not while a deck has it."""
+    def hold(self, now: float, *, remote: Address | None = None) -> None:
+        """Send nothing for a while: the sound stops where it is. Not while a deck has it.
+
+        `remote`: where the callee is meanwhile, who may be heard from there; None: that is not said.
+        """
         if self._held_at is None:
             self._held_at = now
+        if remote is not None and self.started:
+            self._describe(remote, now)
 
     def move(
         self,
@@ -169,11 +170,12 @@ class Session:
         if self._held_at is not None:
             self._count_on(self._held_at, now)
             self._held_at = None
-        if remote != self._signalled:
-            self._signalled = self.remote = remote
-            self._stranger = None
-            self._latched = False
+        self._describe(remote, now)
         self._take_codes(codec, payload_type, codes, telephone_event_pt)
+
+    def _describe(self, remote: Address, now: float) -> None:
+        self._source.describe(remote, now)
+        self._heard_in_stream = 0
 
     def _count_on(self, since: float, now: float) -> None:
         """RFC 3550 section 5.1: the timestamp counts on through a silence, and section 4.1 of RFC 3551: the marker."""
@@ -220,6 +222,11 @@ class Session:
         self._marker = True
         if self.ended:
             self._silent_since = now
+
+    @property
+    def remote(self) -> Address | None:
+        """Where its packets go; None before the answer."""
+        return self._source.remote
 
     @property
     def started(self) -> bool:
@@ -295,35 +302,59 @@ class Session:
             self._discarded += 1
             return None
         if self.remote is None:
+            self._source.see(source)
             return None
-        if self._symmetric and not self._latched:
-            self._watch(packet, source)
-        if packet.payload_type == self._event_type:
+        kind = kind_of(packet, self._payload_type, self._event_type)
+        before = self._source.ssrc
+        if not self._source.judge(packet, kind, source, now, one_in=self._reception.one_in):
+            return None
+        if self._source.ssrc != before:
+            self._heard_in_stream = 0
+        if kind is Kind.AUDIO:
+            self._heard_in_stream = self._heard_in_stream + 1 if packet.payload_type == self._heard_type else 1
+            self._heard_type = packet.payload_type
+        if kind is Kind.OTHER:
+            self._reception.pass_over(packet)
+        elif kind is Kind.EVENT:
             self._reception.count(packet)
             return self._digits.take(packet)
-        self._reception.take(packet, now)
+        else:
+            self._reception.take(packet, now)
         return None
 
-    def _watch(self, packet: rtp.RtpPacket, source: Address) -> None:
-        """Behind a NAT the address in a session description leads nowhere; the one that packets come from does.
+    def is_peer(self, source: Address, reports_to: Address | None, ssrc: int) -> bool:
+        """Whether RTCP of `ssrc` from there is the callee's, which has to come from where ours goes, `reports_to`.
 
-        Only once, and only while nothing comes from where it was promised: a third host cannot take over a call.
+        Behind a NAT its port is another one; the host is that of its RTP.
         """
-        if source == self.remote:
-            self._latched = True
-            return
-        if packet.payload_type != self._payload_type:
-            return
-        known = self._stranger
-        steady = known is not None and known.source == source and known.is_followed_by(packet)
-        self._stranger = Stranger(source=source, last=packet, count=known.count + 1 if known and steady else 1)
-        if self._stranger.count >= LATCH_AFTER:
-            self.remote, self._latched = source, True
+        remote = self.remote
+        known = source == reports_to or (remote is not None and source[0] == remote[0])
+        return known and self._source.ssrc in (None, ssrc)
+
+    def count_stranger(self) -> None:
+        """RTCP came from somebody else."""
+        self._source.strangers += 1
 
     @property
-    def settled(self) -> bool:
-        """Whether the callee was heard and where it is will not change: most of its audio need not be looked at."""
-        return self._reception.received >= SETTLED_AFTER and (self._latched or not self._symmetric)
+    def settled(self) -> Stream | None:
+        """The callee's stream once it was heard for a while: most of it need not be looked at. None: not yet."""
+        remote, ssrc, heard_type = self.remote, self._source.ssrc, self._heard_type
+        if remote is None or ssrc is None or heard_type is None or self._heard_in_stream < SETTLED_AFTER:
+            return None
+        return Stream(source=remote, ssrc=ssrc, payload_type=heard_type)
+
+    @property
+    def received(self) -> int:
+        """The callee's packets that it has seen."""
+        return self._reception.received
+
+    def end_span(self, held_back: int) -> None:
+        """No more is kept from us than those `held_back`; what comes from now on is counted anew."""
+        self._reception.end_span(held_back)
+
+    def note_held_back(self, held_back: int) -> None:
+        """So many had been kept from us when the latest packet came."""
+        self._reception.note_held_back(held_back)
 
     @property
     def ssrc(self) -> int:
@@ -372,4 +403,5 @@ class Session:
             played_frames=self.played_frames,
             played_before=self._played_before,
             discarded=self._discarded,
+            strangers=self._source.strangers,
         )

@@ -128,6 +128,7 @@ def _rtp(stats: SessionStats | None) -> RtpStats | None:
         lost=stats.lost,
         jitter_ms=stats.jitter_ms,
         one_way_audio=stats.received == 0,
+        strangers=stats.strangers,
         remote_lost=stats.remote_lost,
         round_trip_ms=stats.round_trip_ms,
     )

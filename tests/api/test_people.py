@@ -139,6 +139,7 @@ def lines(count: int) -> bytes:
     return b"".join(b"+7916%07d\n" % index for index in range(count))
 
 
+@pytest.mark.process
 def test_a_large_file_is_imported_in_the_background(anna: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(imports, "ROWS_AT_ONCE", 1000)
     made = upload(anna, lines(1200))

@@ -3,9 +3,11 @@
 from autodialer import stun
 from autodialer.media import rtp
 from autodialer.media.mapping import MappingQuery
-from autodialer.media.session import LATCH_AFTER, Session
+from autodialer.media.session import Session
+from autodialer.media.source import LATCH_AFTER
 
-PROMISED = ("192.0.2.1", 4000)
+PROMISED = ("10.0.0.5", 4000)
+"""Behind the callee's NAT."""
 REAL = ("198.51.100.7", 61000)
 THIRD = ("203.0.113.9", 5)
 SOUND = b"\xd5" * 1600
@@ -34,7 +36,7 @@ def test_rtp_that_steadily_comes_from_elsewhere_is_answered_there() -> None:
     for number in range(LATCH_AFTER - 1):
         session.receive(packet(number), REAL, number * 0.02)
     assert session.remote == PROMISED
-    session.receive(packet(LATCH_AFTER), REAL, 0.1)
+    session.receive(packet(LATCH_AFTER - 1), REAL, 0.08)
     assert session.remote == REAL
 
 
@@ -42,34 +44,34 @@ def test_a_third_host_cannot_take_the_call_over() -> None:
     session = answered()
     session.receive(packet(1), PROMISED, 0.0)
     for number in range(20):
-        session.receive(packet(number, ssrc=7), THIRD, 0.0)
+        session.receive(packet(number, ssrc=7), THIRD, number * 0.02)
     assert session.remote == PROMISED
     session = answered()
     for number in range(LATCH_AFTER):
-        session.receive(packet(number), REAL, 0.0)
+        session.receive(packet(number), REAL, number * 0.02)
     for number in range(20):
-        session.receive(packet(number, ssrc=7), THIRD, 0.0)
+        session.receive(packet(number, ssrc=7), THIRD, number * 0.02)
     assert session.remote == REAL
 
 
 def test_packets_of_several_sources_settle_nothing() -> None:
     session = answered()
     for number in range(40):
-        session.receive(packet(number, ssrc=number % 2), REAL, 0.0)
+        session.receive(packet(number, ssrc=number % 2), REAL, number * 0.02)
     assert session.remote == PROMISED
 
 
 def test_a_trunk_without_symmetric_rtp_sends_where_it_was_told() -> None:
     session = answered(symmetric=False)
     for number in range(40):
-        session.receive(packet(number), REAL, 0.0)
+        session.receive(packet(number), REAL, number * 0.02)
     assert session.remote == PROMISED
 
 
 def test_a_move_by_signalling_starts_afresh_and_a_mere_resume_does_not() -> None:
     session = answered()
     for number in range(LATCH_AFTER):
-        session.receive(packet(number), REAL, 0.0)
+        session.receive(packet(number), REAL, number * 0.02)
     session.hold(1.0)
     move = {"codec": "PCMA", "payload_type": 8, "codes": SOUND, "telephone_event_pt": None}
     session.move(2.0, remote=PROMISED, **move)  # type: ignore[arg-type]

@@ -174,10 +174,14 @@ def test_whatever_a_packet_holds_there_is_no_jitter_and_what_is_held_back_is_tol
     for one, at in seen:
         reception.take(one, at)
     held_back = len(packets) - len(seen)
+    # Those after the last one that was seen came, too.
+    after_last = packets[-1][0].sequence - seen[-1][0].sequence
+    reception.note_held_back(held_back - after_last)
     assert reception.jitter_ms == pytest.approx(0, abs=0.01)
     assert reception.figures(packets[-1][1], held_back) == (1000, 0)
     # A hundred that the wire lost are neither seen nor held back.
-    assert reception.figures(packets[-1][1], held_back - 100)[1] == pytest.approx(100, abs=1)
+    reception.note_held_back(held_back - after_last - 100)
+    assert reception.figures(packets[-1][1], held_back - 100) == (900, 100)
 
 
 def test_a_silence_with_comfort_noise_is_neither_loss_nor_jitter() -> None:
@@ -202,11 +206,41 @@ def test_a_sender_whose_timestamps_stand_still_in_silence_has_no_jitter_of_it() 
     assert reception.jitter_ms == pytest.approx(0, abs=0.01)
 
 
-def test_a_callee_that_falls_silent_while_most_is_held_back_has_lost_nothing() -> None:
+@pytest.mark.parametrize("silent_for_s", [0.0, 0.3, 0.6, 30.0])
+@pytest.mark.parametrize("count", [200, 215, 1000])
+def test_a_callee_that_falls_silent_while_most_is_held_back_has_lost_nothing(count: int, silent_for_s: float) -> None:
     reception = Reception()
-    packets = stream(20, 1000)
-    seen = [(one, at) for index, (one, at) in enumerate(packets) if index < 50 or one.sequence % 32 == 0]
-    for one, at in seen:
-        reception.take(one, at)
-    silent_for_s = 30.0
-    assert reception.figures(packets[-1][1] + silent_for_s, len(packets) - len(seen)) == (1000, 0)
+    packets = stream(20, count)
+    held_back = 0
+    for index, (one, at) in enumerate(packets):
+        if index < 50 or one.sequence % 32 == 0:
+            reception.take(one, at)
+            reception.note_held_back(held_back)
+        else:
+            held_back += 1
+    assert reception.figures(packets[-1][1] + silent_for_s, held_back) == (count, 0)
+
+
+def test_packets_with_nothing_in_them_are_not_received_and_not_missing() -> None:
+    reception = Reception()
+    reception.pass_over(packet(1))
+    for number in (2, 3, 5):
+        reception.take(packet(number), number * 0.02)
+    reception.pass_over(packet(4))
+    reception.pass_over(packet(6))
+    reception.pass_over(packet(90, ssrc=2))
+    reception.take(packet(8), 0.16)
+    assert (reception.received, reception.lost) == (4, 1)
+
+
+def test_a_span_that_ends_keeps_its_figures_and_what_comes_then_is_counted_anew() -> None:
+    reception = Reception()
+    for number in range(0, 97, 32):
+        reception.take(packet(number), number * 0.02)
+        reception.note_held_back(number - number // 32 - 5 * (number >= 64))
+    # Ten more came and were not seen.
+    reception.end_span(97 - 4 - 5 + 10)
+    assert reception.figures(3.0, 0) == (97 - 5 + 10, 5)
+    for number in (200, 201, 203):
+        reception.take(packet(number), number * 0.02)
+    assert reception.figures(5.0, 0) == (97 - 5 + 10 + 3, 6)

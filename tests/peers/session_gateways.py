@@ -94,9 +94,9 @@ def takes_offers(*codes: int, sdp: Sequence[str] = ANSWER_SDP) -> Scenario:
     return Scenario(name="takes_offers", body=body)
 
 
-def moves(*, after_ms: int = 400) -> Scenario:
+def moves(*, after_ms: int = 400, first: Sequence[str] = ANSWER_SDP, then: Sequence[str] = MOVED) -> Scenario:
     """re-INVITE with another port."""
-    return _answers(s.pause(after_ms), reinvite(1, MOVED), name="reinvite_moved")
+    return _answers(s.pause(after_ms), reinvite(1, then), sdp=first, name="reinvite_moved")
 
 
 def answers_without_address(*, then_after_ms: int | None) -> Scenario:

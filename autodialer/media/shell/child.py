@@ -17,10 +17,10 @@ import time
 from collections import deque
 from dataclasses import asdict
 from ipaddress import AddressValueError, IPv4Address
+from typing import Any
 
 from autodialer import stun
 from autodialer.media.mapping import MappingQuery
-from autodialer.media.session import Address
 from autodialer.media.shell.control import end_with_thread, read_control
 from autodialer.media.shell.events import Command, Events
 from autodialer.media.shell.lines import Line, Port, ReportPort
@@ -28,6 +28,7 @@ from autodialer.media.shell.machine import go_first, raise_descriptor_limit
 from autodialer.media.shell.reports import Reports
 from autodialer.media.shell.senders import best_sender
 from autodialer.media.shell.sending import Sending
+from autodialer.media.source import Address
 
 SWITCH_INTERVAL_S = 0.0005
 """sendto gives up the GIL and waits up to a switch interval to get it back while the control thread is busy."""
@@ -181,7 +182,7 @@ class MediaLoop:
         elif operation == "play":
             self._play(command)
         elif operation == "hold":
-            self._hold(command["session"])
+            self._hold(command)
         elif operation == "move":
             self._move(command)
         elif operation == "repeat":
@@ -285,6 +286,7 @@ class MediaLoop:
         elif not self._claim_remote(line, remote, command):
             return
         line.session.play(
+            time.monotonic(),
             remote=remote,
             codec=command["codec"],
             payload_type=command["payload_type"],
@@ -292,6 +294,8 @@ class MediaLoop:
             telephone_event_pt=command["telephone_event_pt"],
             lead_in_ms=command["lead_in_ms"],
             symmetric=command["symmetric"],
+            peer_host=command["peer_host"],
+            earlier=[(host, port) for host, port in command["earlier"]],
         )
         line.signal_reports(command["reports_to"])
         self._reports.begin(line, time.monotonic())
@@ -322,12 +326,20 @@ class MediaLoop:
         else:
             self._sending.press(line, digits, time.monotonic())
 
-    def _hold(self, name: str) -> None:
-        line = self._lines.get(name)
+    def _hold(self, command: Command) -> None:
+        line = self._lines.get(command["session"])
         if line is not None and (line.session.started or line.waiting is None):
             line.waiting = None
             self._rest(line)
-            line.session.hold(time.monotonic())
+            line.see_all()
+            line.session.hold(time.monotonic(), remote=self._held_at(line, command["remote"]))
+
+    def _held_at(self, line: Line, address: list[Any] | None) -> Address | None:
+        """Where a callee that holds the call is; None: it does not say, or another call has that address."""
+        if address is None:
+            return None
+        remote: Address = (address[0], address[1])
+        return remote if is_address(remote) and line.port.take(line, remote) else None
 
     def _move(self, command: Command) -> None:
         line = self._lines.get(command["session"])
@@ -342,6 +354,7 @@ class MediaLoop:
         self._sending.remove(line)
         if not self._claim_remote(line, remote, command):
             return
+        line.see_all()
         line.session.move(
             time.monotonic(),
             remote=remote,

@@ -8,13 +8,14 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from autodialer.errors import MediaUnavailable
-from autodialer.media.session import Address, SessionStats
+from autodialer.media.session import SessionStats
+from autodialer.media.source import Address
 
 logger = logging.getLogger(__name__)
 
@@ -194,13 +195,17 @@ class MediaProcess:
         telephone_event_pt: int | None,
         lead_in_ms: int,
         symmetric: bool = True,
+        peer_host: str | None = None,
+        earlier: Sequence[Address] = (),
         reports_to: Address | None = None,
     ) -> None:
         """The call is answered: send the sound (None: nothing) to the IPv4 address `remote`. Never waits.
 
         RTCP goes to `reports_to`, or to the port beside `remote` where nothing is said.
 
-        `symmetric`: or to where the callee's RTP steadily comes from, if that is elsewhere.
+        `symmetric`: or to where the callee's RTP steadily comes from, if that is elsewhere, on the terms of
+        `RtpSource`. `peer_host` is where the SIP answer comes from; `earlier` are the addresses that session
+        descriptions before the answer named.
 
         SoundFinished follows a sound, at once if it cannot be read or sent; MediaDied tells of a dead process.
         """
@@ -215,13 +220,18 @@ class MediaProcess:
                 "telephone_event_pt": telephone_event_pt,
                 "lead_in_ms": lead_in_ms,
                 "symmetric": symmetric,
+                "peer_host": peer_host,
+                "earlier": list(earlier),
                 "reports_to": reports_to,
             }
         )
 
-    def hold(self, session_id: str) -> None:
-        """Send nothing until `move`: the sound stops where it is. Never waits."""
-        self._send({"op": "hold", "session": session_id})
+    def hold(self, session_id: str, *, remote: Address | None = None) -> None:
+        """Send nothing until `move`: the sound stops where it is. Never waits.
+
+        `remote`: where the callee is meanwhile, by the description that holds the call; None: as before.
+        """
+        self._send({"op": "hold", "session": session_id, "remote": remote})
 
     def move(
         self,

@@ -8,9 +8,10 @@ from typing import Any
 
 from autodialer.media.reporting import Heard, PeerView, Reporting
 from autodialer.media.rtcp import Report
-from autodialer.media.session import Address, Session, SessionStats
+from autodialer.media.session import Session, SessionStats, Stream
 from autodialer.media.shell import socket_filter
 from autodialer.media.shell.events import Command
+from autodialer.media.source import Address
 
 EXPEDITED = 0xB8
 """DSCP EF, RFC 3246."""
@@ -44,7 +45,7 @@ class Port:
             raise
         self.address: Address = self.socket.getsockname()
         self.reports = ReportPort.beside(self.address)
-        """Where the peers' RTCP comes; None: it has no such port or count."""
+        """Where the peers' RTCP comes; None: the port beside was taken."""
         self.descriptor = self.socket.fileno()
         self.lines: set[Line] = set()
         """Those that use it."""
@@ -152,13 +153,17 @@ class Line:
         self.waiting: Command | None = None
         """What is to be done once it has a port of its own."""
         self.reporting: Reporting | None = None
-        """Its RTCP, from the answer on; None: it has no such port or count."""
+        """Its RTCP, from the answer on; None: before it."""
         self.peer = PeerView()
         """What the peer has said, once the reporting is over."""
         self.signalled_reports_to: Address | None = None
         """Where the session description says that RTCP is taken (RFC 3605); None: it says nothing."""
-        self._drops_before: int | None = None
-        """What the kernel had dropped when the filter was attached; None: it has no such port or count."""
+        self._spared: Stream | None = None
+        """The stream that the kernel drops most of, on a port of its own; None: there is no filter."""
+        self._drops_before = 0
+        """What the kernel had dropped when the filter was attached."""
+        self._received = 0
+        """The callee's packets that the session had seen when it was told last what the kernel dropped."""
 
     @property
     def socket(self) -> socket.socket:
@@ -177,6 +182,7 @@ class Line:
 
     def use(self, port: Port) -> None:
         """Another port from now on."""
+        self.see_all()
         self.leave()
         self.port = port
         port.lines.add(self)
@@ -190,15 +196,30 @@ class Line:
         self.port.leave(self)
 
     def spare_audio(self) -> None:
-        """Have the kernel drop what nobody listens to, once it is settled where the callee is."""
-        if self._drops_before is not None or not self.session.settled:
+        """A packet came: have the kernel drop what nobody listens to, as long as the stream is the same."""
+        stream = self.session.settled
+        if self._spared is not None:
+            if stream == self._spared:
+                if self.session.received > self._received:
+                    self._received = self.session.received
+                    self.session.note_held_back(self._held_back())
+                return
+            self.see_all()
+        if stream is None:
             return
         if self.port.shared:
             self.port.settle(self)
         else:
             before = socket_filter.dropped(self.socket)
-            if before is not None and socket_filter.attach(self.socket):
-                self._drops_before = before
+            if before is not None and socket_filter.attach(self.socket, stream):
+                self._spared, self._drops_before = stream, before
+
+    def see_all(self) -> None:
+        """The callee's address, stream or codec may change: everything is to be seen until it is known again."""
+        if self._spared is not None:
+            socket_filter.detach(self.socket)
+            self.session.end_span(self._held_back())
+            self._spared = None
 
     def stats(self, now: float) -> SessionStats:
         """The session's figures, with what the kernel held back and what the peer has said."""
@@ -210,7 +231,7 @@ class Line:
         return self.session.heard(now, held_back=self._held_back())
 
     def _held_back(self) -> int:
-        if self._drops_before is None:
+        if self._spared is None:
             return 0
         after = socket_filter.dropped(self.socket)
         return after - self._drops_before if after is not None else 0
@@ -228,10 +249,9 @@ class Line:
         """What the session description says of RTCP; None: nothing."""
         self.signalled_reports_to = (str(address[0]), int(address[1])) if address else None
 
-    def is_peer(self, source: Address) -> bool:
-        """Whether a report from there is the peer's: it comes from the host that our stream goes to."""
-        hosts = [address[0] for address in (self.session.remote, self.signalled_reports_to) if address]
-        return source[0] in hosts
+    def is_peer(self, source: Address, ssrc: int) -> bool:
+        """Whether a report of `ssrc` from there is the peer's."""
+        return self.session.is_peer(source, self.reports_to, ssrc)
 
     def send_now(self, data: bytes, address: Address | None) -> None:
         """Send something beside the sound; if it cannot leave it is lost on its way like any other."""

@@ -79,9 +79,13 @@ class Reports:
                 return
             for report in rtcp.reports_in(data):
                 line = port.line_of(report)
+                if line is None or line.reporting is None:
+                    continue
                 # A third host knows neither where the call goes nor, on a shared port, its SSRC.
-                if line is not None and line.reporting is not None and line.is_peer(source):
+                if line.is_peer(source, report.ssrc):
                     line.reporting.take(report, line.session.ssrc, now)
+                else:
+                    line.session.count_stranger()
 
     def _push(self, line: Line, due_at: float) -> None:
         heapq.heappush(self._due, (due_at, next(self._number), line))

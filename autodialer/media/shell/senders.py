@@ -13,7 +13,8 @@ from itertools import repeat
 from typing import Protocol
 
 from autodialer.media.deck import MESSAGE_OCTETS, Deck
-from autodialer.media.session import Address, Session
+from autodialer.media.session import Session
+from autodialer.media.source import Address
 
 _NO_ROOM = (errno.EAGAIN, errno.ENOBUFS)
 

@@ -108,6 +108,8 @@ class Call(VoIPCall):
         self._on_event = on_event
         self._times = CallTimes(invited=0.0, invited_at=NEVER)
         self._answer: CallAnswered | None = None
+        self._early: set[Address] = set()
+        """Where descriptions before the answer said that media is taken."""
         self._unusable: UnusableAnswer | None = None
         self._end: CallFailed | CallEnded | None = None
         self._keys = PressedKeys()
@@ -235,6 +237,9 @@ class Call(VoIPCall):
 
     def _progress(self, event: CallProgress) -> None:
         self._tell(Progress.HEARD)
+        early = negotiate(event.sdp, self.phone.sip.account.codecs) if event.sdp else None
+        if isinstance(early, MediaPlan):
+            self._early.add((early.host, early.port))
         if 180 <= event.code <= 189 and self._times.rang is None:
             self._times.rang = event.at
             self._tell(Progress.RANG)
@@ -314,6 +319,8 @@ class Call(VoIPCall):
             session_id=self.media_id,
             plan=self.plan,
             symmetric=self.phone.sip.account.symmetric_rtp,
+            peer_host=self._answer.dialog.flow.host if self._answer and self._answer.dialog else None,
+            earlier=tuple(self._early),
             reports_to=reports_to,
         )
         self.RTPClients.append(client)

@@ -1,6 +1,6 @@
 """pyVoIP's RTP client as a handle on one session of the media process: no thread and no socket of its own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from pyVoIP import RTP
 
@@ -41,6 +41,8 @@ class RtpClient(RTP.RTPClient):
         session_id: str,
         plan: CallPlan,
         symmetric: bool = True,
+        peer_host: str | None = None,
+        earlier: Sequence[Address] = (),
         reports_to: Address | None = None,
     ) -> None:
         super().__init__(assoc, inIP, inPort, outIP, outPort, sendrecv, dtmf=dtmf)
@@ -48,6 +50,8 @@ class RtpClient(RTP.RTPClient):
         self._session_id = session_id
         self._plan = plan
         self._symmetric = symmetric
+        self._peer_host = peer_host
+        self._earlier = earlier
         self._reports_to = reports_to
         self.held = True
         """Nothing is to be sent now: the callee holds the call, or `start` is still to come."""
@@ -64,6 +68,8 @@ class RtpClient(RTP.RTPClient):
             telephone_event_pt=event_pt,
             lead_in_ms=self._plan.lead_in_ms,
             symmetric=self._symmetric,
+            peer_host=self._peer_host,
+            earlier=self._earlier,
             reports_to=self._reports_to,
         )
         self.held = False
@@ -86,10 +92,10 @@ class RtpClient(RTP.RTPClient):
             raise Conflict("The callee holds the call; digits can be sent once that is over.")
         self._media.send_digits(self._session_id, digits)
 
-    def hold(self) -> None:
-        """Send nothing for a while; the sound stops where it is."""
+    def hold(self, remote: Address | None = None) -> None:
+        """Send nothing for a while; the sound stops where it is. `remote`: where the callee is meanwhile, if said."""
         self.held = True
-        self._media.hold(self._session_id)
+        self._media.hold(self._session_id, remote=remote)
 
     def repeat(self) -> None:
         """Begin the sound again; while the callee holds the call it waits for the end of that."""
