@@ -19,8 +19,8 @@ class Stream(Protocol):
     def start(self) -> None:
         """Send the sound."""
 
-    def hold(self) -> None:
-        """Send nothing for a while; the sound stops where it is."""
+    def hold(self, remote: tuple[str, int] | None = None) -> None:
+        """Send nothing for a while; the sound stops where it is. `remote`: where the callee may be heard from."""
 
     def move(self, media: MediaPlan) -> None:
         """Go on from where the sound stands, as both sides have agreed now."""

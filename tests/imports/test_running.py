@@ -82,7 +82,7 @@ def job_of(settings: Settings, into: str, key: int, file: Path) -> ImportJob:
     return ImportJob(url=settings.url, keys=str(settings.keys), into=into, key=key, file=str(file))
 
 
-@pytest.mark.slow
+@pytest.mark.process
 @pytest.mark.parametrize("into", [CALLBASE, DNC])
 def test_an_import_goes_on_when_the_database_is_back(
     settings: Settings, store: Store, owner: int, file: Path, into: str
@@ -111,7 +111,7 @@ def test_a_database_that_stays_away_is_no_fault_of_the_file(
     assert (read().state, read().error) == ("importing", None), "its parent says why it failed"
 
 
-@pytest.mark.slow
+@pytest.mark.process
 @pytest.mark.parametrize("into", [CALLBASE, DNC])
 def test_the_end_of_a_broken_import_is_told_once_the_database_is_back(
     settings: Settings, hasty: Store, owner: int, file: Path, into: str, monkeypatch: pytest.MonkeyPatch
