@@ -344,6 +344,11 @@ class Session:
         return Stream(source=remote, ssrc=ssrc, payload_type=heard_type)
 
     @property
+    def heard_ssrc(self) -> int | None:
+        """Of the callee's stream; None while none is heard."""
+        return self._source.ssrc
+
+    @property
     def received(self) -> int:
         """The callee's packets that it has seen."""
         return self._reception.received
