@@ -107,6 +107,8 @@ class Session:
         """Payload type of the callee's latest audio."""
         self._heard_in_stream = 0
         """Audio packets of the stream that is heard, of one payload type."""
+        self._stream: Stream | None = None
+        """What `settled` told last."""
         self._reception = rtp.Reception()
         self._digits = DigitReceiver()
 
@@ -341,7 +343,15 @@ class Session:
         remote, ssrc, heard_type = self.remote, self._source.ssrc, self._heard_type
         if remote is None or ssrc is None or heard_type is None or self._heard_in_stream < SETTLED_AFTER:
             return None
-        return Stream(source=remote, ssrc=ssrc, payload_type=heard_type)
+        known = self._stream
+        if known is None or (known.ssrc, known.payload_type, known.source) != (ssrc, heard_type, remote):
+            self._stream = known = Stream(source=remote, ssrc=ssrc, payload_type=heard_type)
+        return known
+
+    @property
+    def heard_ssrc(self) -> int | None:
+        """Of the callee's stream; None while none is heard."""
+        return self._source.ssrc
 
     @property
     def received(self) -> int:

@@ -172,9 +172,10 @@ def sends_info(infos: Sequence[tuple[str, Sequence[str], int]], *, pause_ms: int
 def presses(digits: str, *, infos: str, gap_ms: int = 250) -> Scenario:
     """Keys as telephone-events from SIPp's own media port, and keys in INFO requests.
 
-    SIPp's telephone-events have payload type 96, and begin after 1.6 s of no-op packets.
+    SIPp's telephone-events have payload type 96, and begin after 1.6 s of no-op packets. They leave from another port
+    than the sink's, so the description names that one.
     """
-    sdp = [line.replace("101", "96") for line in ANSWER_SDP]
+    sdp = [line.replace("101", "96").replace("[sink_port]", "[media_port]") for line in ANSWER_SDP]
     requests = (
         s.sequence(
             request("INFO", number, sdp=[f"Signal={digit}", "Duration=200"], content_type="application/dtmf-relay"),

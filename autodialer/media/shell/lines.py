@@ -199,10 +199,11 @@ class Line:
         """A packet came: have the kernel drop what nobody listens to, as long as the stream is the same."""
         stream = self.session.settled
         if self._spared is not None:
+            if self.session.received > self._received and self.session.heard_ssrc == self._spared.ssrc:
+                # It came after all that the kernel dropped, and its number tells whether any is missing before it.
+                self._received = self.session.received
+                self.session.note_held_back(self._held_back())
             if stream == self._spared:
-                if self.session.received > self._received:
-                    self._received = self.session.received
-                    self.session.note_held_back(self._held_back())
                 return
             self.see_all()
         if stream is None:
