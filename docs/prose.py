@@ -17,7 +17,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 WIDTH = 120
 WRITTEN = ("docs/states.md", "docs/performance.md")
-"""Documents that are still to be rewritten: empty it, then delete it."""
 FENCE = re.compile(r"^\s*(```|~~~)")
 CODE_SPAN = re.compile(r"`[^`]*`|https?://\S+|\]\([^)]*\)")
 SENTENCE = re.compile(r"(?<=[.!?])\s+")

@@ -31,7 +31,6 @@ from autodialer.store import (
     CampaignProgress,
     CampaignReport,
     CampaignRules,
-    Counts,
     Figures,
     HourReport,
     KeyFigures,
@@ -247,9 +246,9 @@ class Campaigns:
     def read_report(self, caller: Caller, campaign_id: UUID) -> Json:
         """What became of a campaign."""
         campaign = self._store.campaigns.get(campaign_id, caller.owner_key)
-        counts = self._store.campaigns.progress(campaign.key).counts
+        progress = self._store.campaigns.progress(campaign.key)
         figures = self._store.calls.report(campaign.key)
-        return present_report(campaign, counts, figures, self._store.calls.keys(campaign.key))
+        return present_report(campaign, progress, figures, self._store.calls.keys(campaign.key))
 
     def _callbase_of(self, caller: Caller, fields: NewCampaign) -> Callbase:
         callbase = owned(self._store.callbases.get, fields.callbase_id, caller, "callbase_id")
@@ -285,16 +284,16 @@ def present_campaign(value: Campaign, progress: CampaignProgress, eta_s: float |
         "created_at": time(value.created_at),
         "started_at": time(value.started_at),
         "finished_at": time(value.finished_at),
-        "counts": present_counts(progress.counts),
+        "counts": present_counts(progress),
         "dispositions": dict(progress.dispositions),
         "active_calls": progress.active_calls,
         "eta_s": eta_s,
     }
 
 
-def present_counts(value: Counts) -> Json:
-    """Subscribers by what became of them."""
-    return values_of(value, COUNTS)
+def present_counts(value: CampaignProgress) -> Json:
+    """Subscribers by state; those in progress are told apart."""
+    return {**values_of(value.counts, COUNTS), "calling": value.calling, "waiting": value.waiting}
 
 
 def present_why(*, dialing: bool, reasons: Sequence[Reason]) -> Json:
@@ -315,7 +314,7 @@ def present_keys(campaign: Campaign) -> Json:
 
 
 def present_report(
-    campaign: Campaign, subscribers: Counts, report: CampaignReport, keys: Mapping[str, KeyFigures]
+    campaign: Campaign, subscribers: CampaignProgress, report: CampaignReport, keys: Mapping[str, KeyFigures]
 ) -> Json:
     """What became of a campaign."""
     return {

@@ -23,8 +23,9 @@ class RtpStats:
     """RFC 3550 section 6.4.1 interarrival jitter; None with fewer than two packets."""
     one_way_audio: bool = False
     """The call was answered and no RTP came back."""
-    strangers: int = 0
-    """RTP and RTCP packets that came from elsewhere than the callee is, or of another stream; they have no effect."""
+    strangers: int | None = 0
+    """RTP and RTCP packets from elsewhere than the callee, or of another stream; they have no effect. None: the call
+    was recorded before they were counted."""
     remote_lost: int | None = None
     """Packets of ours that the callee's side missed, by its RTCP reports; None without any."""
     round_trip_ms: float | None = None

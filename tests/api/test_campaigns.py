@@ -29,6 +29,8 @@ def test_a_campaign_is_a_draft_with_the_defaults_that_are_promised(objects: dict
         "total": 3,
         "pending": 3,
         "in_progress": 0,
+        "calling": 0,
+        "waiting": 0,
         "reached": 0,
         "exhausted": 0,
         "excluded": 0,
@@ -179,6 +181,7 @@ def test_calls_and_report_say_what_became_of_every_number(
         "one_way_audio": False,
         "remote_lost": None,
         "round_trip_ms": None,
+        "strangers": 0,
     }
     assert done["answered_at"] == "2026-03-01T12:00:03.000Z"
     assert done["trunk_id"] == objects["trunk"]["id"]

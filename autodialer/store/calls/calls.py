@@ -127,6 +127,7 @@ def _record_from(row: AnyRow) -> CallRecord:
             remote_lost=row.rtp_remote_lost,
             round_trip_ms=row.rtp_round_trip_ms,
             one_way_audio=row.rtp_one_way_audio,
+            strangers=row.rtp_strangers,
         )
     outcome = CallOutcome(
         disposition=Disposition(row.disposition),
