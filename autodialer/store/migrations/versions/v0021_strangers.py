@@ -9,4 +9,4 @@ down_revision = "0020"
 
 def upgrade() -> None:
     """To 0021."""
-    op.add_column("calls", sa.Column("rtp_strangers", sa.Integer(), nullable=True, comment="NULL: not counted then"))
+    op.add_column("calls", sa.Column("rtp_strangers", sa.Integer(), nullable=True))
