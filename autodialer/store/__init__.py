@@ -12,11 +12,12 @@ from autodialer.store.live.live import DialerSeen
 from autodialer.store.migrations import migrate
 from autodialer.store.queue.dialogs import KeptDialog
 from autodialer.store.queue.waiting import Waiting
-from autodialer.store.setup.callbases import BATCH_ROWS, NewSubscriber, RejectedRow, ZoneCount
+from autodialer.store.setup.callbases import NewSubscriber, RejectedRow, ZoneCount
 from autodialer.store.setup.dnc import DncEntry
 from autodialer.store.setup.dnc_imports import DncImport
 from autodialer.store.setup.numbering_plan import NumberRange, PlanFile, ZoneRange
 from autodialer.store.setup.trunks import trunk_of
+from autodialer.store.sql.batches import BATCH_ROWS
 from autodialer.store.sql.column_types import new_id
 from autodialer.store.sql.engine import AnyRow
 from autodialer.store.sql.paging import Page

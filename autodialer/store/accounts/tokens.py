@@ -9,11 +9,10 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, select, update
 
 from autodialer.clock import Clock
-from autodialer.model import User
+from autodialer.model import Role, User
 from autodialer.store.accounts.tables import refresh_tokens, token_families, users
 from autodialer.store.sql.column_types import new_id
-from autodialer.store.sql.engine import Database
-from autodialer.store.sql.rows import user_from
+from autodialer.store.sql.engine import AnyRow, Database
 
 REFRESH_LIFETIME = timedelta(days=30)
 
@@ -151,3 +150,17 @@ def _issue(connection: Connection, family_key: int, now: datetime) -> str:
         insert(refresh_tokens).values(family_key=family_key, token_hash=hash_token(token), created_at=now)
     )
     return token
+
+
+def user_from(row: AnyRow) -> User:
+    """The value of a row of `users`."""
+    return User(
+        key=row.key,
+        id=row.id,
+        login=row.login,
+        name=row.name,
+        role=Role(row.role),
+        comment=row.comment,
+        can_log_in=row.password_hash is not None,
+        created_at=row.created_at,
+    )

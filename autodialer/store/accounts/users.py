@@ -13,11 +13,10 @@ from autodialer.clock import Clock
 from autodialer.errors import Conflict, NotFound
 from autodialer.model import Role, User
 from autodialer.store.accounts.tables import users
-from autodialer.store.accounts.tokens import revoke_families
+from autodialer.store.accounts.tokens import revoke_families, user_from
 from autodialer.store.sql.column_types import new_id
 from autodialer.store.sql.engine import AnyRow, Database, is_duplicate
 from autodialer.store.sql.paging import DEFAULT_LIMIT, Page, fetch_page
-from autodialer.store.sql.rows import user_from
 from autodialer.store.sql.secrets import Secrets
 
 DEFAULT_ADMIN_LOGIN = "admin"

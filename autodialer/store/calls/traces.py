@@ -11,8 +11,8 @@ from sqlalchemy import Connection, delete, func, select
 from autodialer.clock import Clock
 from autodialer.store.calls.tables import call_traces, calls
 from autodialer.store.queue.tables import call_jobs
-from autodialer.store.setup.callbases import BATCH_ROWS
 from autodialer.store.setup.tables import subscribers
+from autodialer.store.sql.batches import BATCH_ROWS
 from autodialer.store.sql.engine import Database, insert_into
 
 PRUNED_ROWS = 2 * BATCH_ROWS

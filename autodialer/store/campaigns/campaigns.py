@@ -19,6 +19,14 @@ from autodialer.model import (
 )
 from autodialer.store.campaigns.cloning import clone
 from autodialer.store.campaigns.progress import CampaignProgress, progress_by_key, total_of
+from autodialer.store.campaigns.rows import (
+    add_trunks,
+    campaigns_from,
+    holidays_to,
+    retry_to,
+    select_campaigns,
+    window_to,
+)
 from autodialer.store.campaigns.sample_call import create_sample_call
 from autodialer.store.campaigns.stopping import cancel_queued
 from autodialer.store.campaigns.tables import campaigns
@@ -28,7 +36,6 @@ from autodialer.store.sql.column_types import new_id
 from autodialer.store.sql.engine import AnyRow, Database
 from autodialer.store.sql.owned import owned_by
 from autodialer.store.sql.paging import DEFAULT_LIMIT, Page, fetch_page
-from autodialer.store.sql.rows import add_trunks, campaigns_from, holidays_to, retry_to, select_campaigns, window_to
 
 NAME_LENGTH = 200
 ENDED = (CampaignState.FINISHED, CampaignState.STOPPED)

@@ -5,10 +5,10 @@ from datetime import datetime
 from sqlalchemy import Connection, insert, select
 
 from autodialer.model import Campaign, SubscriberState
+from autodialer.store.campaigns.rows import add_trunks
 from autodialer.store.campaigns.tables import campaign_origins, campaign_subscribers, campaigns
 from autodialer.store.setup.tables import subscribers
 from autodialer.store.sql.column_types import new_id
-from autodialer.store.sql.rows import add_trunks
 from autodialer.store.sql.transitions import is_one_of
 
 REACHED_BEFORE = "reached_before"

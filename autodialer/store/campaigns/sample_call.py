@@ -7,13 +7,13 @@ from sqlalchemy import Connection, insert, select
 
 from autodialer.clock import Clock
 from autodialer.model import CampaignState
+from autodialer.store.campaigns.rows import add_trunks
 from autodialer.store.campaigns.tables import campaign_subscribers, campaigns
 from autodialer.store.queue.tables import call_jobs
 from autodialer.store.setup.callbases import NewSubscriber, insert_subscribers
 from autodialer.store.setup.tables import callbases, subscribers
 from autodialer.store.sql.column_types import new_id
 from autodialer.store.sql.engine import Database
-from autodialer.store.sql.rows import add_trunks
 from autodialer.store.sql.transitions import CallbaseState
 
 NAME = "sample call"

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, bindparam, select, update
 from autodialer.model import JobState, SubscriberState
 from autodialer.store.campaigns.tables import campaign_subscribers
 from autodialer.store.queue.tables import call_jobs
-from autodialer.store.setup.callbases import BATCH_ROWS, PAUSE_S
+from autodialer.store.sql.batches import BATCH_ROWS, PAUSE_S
 from autodialer.store.sql.engine import Database
 from autodialer.store.sql.transitions import is_one_of
 

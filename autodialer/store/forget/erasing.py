@@ -20,10 +20,11 @@ from autodialer.store.live.tables import trunk_checks
 from autodialer.store.queue.frequency import owner_of_call
 from autodialer.store.queue.tables import LIVE_JOB_STATES, call_jobs
 from autodialer.store.queue.turning_away import exclude
-from autodialer.store.setup.callbases import BATCH_ROWS, ERASED, PAUSE_S
+from autodialer.store.setup.callbases import ERASED
 from autodialer.store.setup.dnc import API, row_of
 from autodialer.store.setup.notation import notations
 from autodialer.store.setup.tables import callbases, dnc, subscribers, trunks
+from autodialer.store.sql.batches import BATCH_ROWS, PAUSE_S
 from autodialer.store.sql.engine import AnyRow, Database, insert_into
 from autodialer.store.sql.owned import owned_by
 from autodialer.store.sql.transitions import is_one_of

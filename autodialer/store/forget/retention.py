@@ -16,8 +16,9 @@ from autodialer.model import CampaignState
 from autodialer.store.calls.tables import call_traces, calls
 from autodialer.store.campaigns.tables import campaigns
 from autodialer.store.forget.erasing import NOBODY
-from autodialer.store.setup.callbases import BATCH_ROWS, PAUSE_S, Callbases
+from autodialer.store.setup.callbases import Callbases
 from autodialer.store.setup.tables import callbases
+from autodialer.store.sql.batches import BATCH_ROWS, PAUSE_S
 from autodialer.store.sql.engine import AnyRow, Database
 from autodialer.store.sql.transitions import is_one_of
 

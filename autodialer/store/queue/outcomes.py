@@ -22,19 +22,19 @@ from autodialer.model import (
 )
 from autodialer.model.admission import CAP_DAY, CAP_WEEK, EXCLUDED_ERASED, Admit, Candidate
 from autodialer.store.calls.tables import calls
+from autodialer.store.campaigns.rows import campaigns_from, select_campaigns
 from autodialer.store.campaigns.stopping import STOPPED
 from autodialer.store.campaigns.tables import campaign_subscribers, campaigns
 from autodialer.store.figures.key_figures import count_keys
 from autodialer.store.queue.dialogs import forget
 from autodialer.store.queue.frequency import Retry, put_off_retries
 from autodialer.store.queue.tables import call_jobs
-from autodialer.store.setup.callbases import BATCH_ROWS
 from autodialer.store.setup.second_number import DIALLED, number_after
 from autodialer.store.setup.tables import subscribers
+from autodialer.store.sql.batches import BATCH_ROWS
 from autodialer.store.sql.column_types import new_id
 from autodialer.store.sql.engine import AnyRow
 from autodialer.store.sql.prepared import Prepared
-from autodialer.store.sql.rows import campaigns_from, select_campaigns
 from autodialer.store.sql.transitions import is_one_of
 
 logger = logging.getLogger(__name__)

@@ -29,6 +29,7 @@ from autodialer.model import (
 )
 from autodialer.model.admission import Admit
 from autodialer.store.campaigns.cloning import REACHED_BEFORE, WAS_REACHED
+from autodialer.store.campaigns.rows import campaigns_from, select_campaigns
 from autodialer.store.campaigns.stopping import ENDED, STOPPED, cancel_batch
 from autodialer.store.campaigns.tables import campaign_subscribers, campaigns
 from autodialer.store.queue import dialogs, outcomes
@@ -42,7 +43,6 @@ from autodialer.store.setup.tables import callbases, subscribers
 from autodialer.store.sql.column_types import new_id
 from autodialer.store.sql.engine import AnyRow, Database
 from autodialer.store.sql.prepared import Prepared
-from autodialer.store.sql.rows import campaigns_from, select_campaigns
 from autodialer.store.sql.transitions import CallbaseState, is_one_of
 
 RUNNING = is_one_of(campaigns.c.state, CampaignState.RUNNING)

@@ -13,20 +13,17 @@ from autodialer.errors import Conflict, NotFound
 from autodialer.model import Callbase
 from autodialer.store.accounts.idempotency import forget_making, making_of
 from autodialer.store.campaigns.tables import campaigns
+from autodialer.store.campaigns.usage import refuse_while_in_use
 from autodialer.store.figures.tables import callbase_zones
 from autodialer.store.setup.tables import callbases, rejected_rows, subscribers
+from autodialer.store.sql.batches import BATCH_ROWS, PAUSE_S
 from autodialer.store.sql.column_types import new_id
 from autodialer.store.sql.engine import AnyRow, Database, insert_into
-from autodialer.store.sql.owned import fetch_owned, not_deleted, owned_by, refuse_while_in_use
+from autodialer.store.sql.owned import fetch_owned, not_deleted, owned_by
 from autodialer.store.sql.paging import DEFAULT_LIMIT, Page, fetch_page
 from autodialer.store.sql.prepared import Prepared
-from autodialer.store.sql.rows import callbase_from
 from autodialer.store.sql.transitions import CallbaseState, is_one_of
 
-BATCH_ROWS = 500
-"""Most rows a transaction changes."""
-PAUSE_S = 0.005
-"""Between the transactions of a bulk change, so that others get the write lock in between."""
 IMPORT_ENDED = "The callbase was deleted, or its import has ended."
 ERASED = {
     "number": None,
@@ -349,3 +346,24 @@ def _check_batch(rows: Sequence[object]) -> None:
 
 def _rejected_from(row: AnyRow) -> RejectedRow:
     return RejectedRow(row=row.row, value=row.value, reason=row.reason)
+
+
+def callbase_from(row: AnyRow) -> Callbase:
+    """The value of a row of `callbases`."""
+    return Callbase(
+        key=row.key,
+        id=row.id,
+        owner_key=row.owner_key,
+        name=row.name,
+        region=row.region,
+        timezone=row.timezone,
+        state=row.state,
+        rows=row.rows,
+        rows_done=row.rows_done,
+        imported=row.imported,
+        duplicates=row.duplicates,
+        rejected=row.rejected,
+        error=row.error,
+        hidden=row.hidden,
+        created_at=row.created_at,
+    )

@@ -12,9 +12,10 @@ from autodialer.clock import Clock
 from autodialer.errors import Conflict, NotFound
 from autodialer.store.accounts.idempotency import forget_making, making_of
 from autodialer.store.accounts.tables import idempotency_keys
-from autodialer.store.setup.callbases import BATCH_ROWS, RejectedRow
+from autodialer.store.setup.callbases import RejectedRow
 from autodialer.store.setup.dnc import row_of
 from autodialer.store.setup.tables import dnc, dnc_imports, dnc_rejected_rows
+from autodialer.store.sql.batches import BATCH_ROWS
 from autodialer.store.sql.column_types import new_id
 from autodialer.store.sql.engine import AnyRow, Database, insert_into
 from autodialer.store.sql.owned import owned_by

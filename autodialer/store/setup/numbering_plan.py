@@ -10,8 +10,8 @@ from sqlalchemy import Delete, and_, delete, func, insert, or_, select
 
 from autodialer.clock import Clock
 from autodialer.errors import Conflict
-from autodialer.store.setup.callbases import BATCH_ROWS, PAUSE_S
 from autodialer.store.setup.tables import numbering_codes, numbering_files, numbering_ranges
+from autodialer.store.sql.batches import BATCH_ROWS, PAUSE_S
 from autodialer.store.sql.engine import Database, insert_into
 
 NUMBERS_OF_A_CODE = 10_000_000

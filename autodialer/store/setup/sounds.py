@@ -8,10 +8,11 @@ from sqlalchemy import insert, select, update
 from autodialer.clock import Clock
 from autodialer.errors import NotFound
 from autodialer.model import Sound
+from autodialer.store.campaigns.usage import refuse_while_in_use
 from autodialer.store.setup.tables import sounds
 from autodialer.store.sql.column_types import new_id
 from autodialer.store.sql.engine import AnyRow, Database
-from autodialer.store.sql.owned import fetch_owned, not_deleted, owned_by, refuse_while_in_use
+from autodialer.store.sql.owned import fetch_owned, not_deleted, owned_by
 from autodialer.store.sql.paging import DEFAULT_LIMIT, Page, fetch_page
 
 

@@ -9,10 +9,9 @@ from autodialer.errors import Conflict, NotFound
 from autodialer.model import Subscriber
 from autodialer.store.setup.callbases import NewSubscriber, insert_subscribers
 from autodialer.store.setup.tables import callbases, subscribers
-from autodialer.store.sql.engine import Database
+from autodialer.store.sql.engine import AnyRow, Database
 from autodialer.store.sql.owned import fetch_owned, not_deleted, owned_by
 from autodialer.store.sql.paging import DEFAULT_LIMIT, Page, fetch_page
-from autodialer.store.sql.rows import subscriber_from
 from autodialer.store.sql.transitions import CallbaseState
 
 
@@ -66,3 +65,18 @@ class Subscribers:
         query = owned_by(query, callbases, owner_key).order_by(subscribers.c.key).limit(limit)
         with self._database.read() as connection:
             return [subscriber_from(row) for row in connection.execute(query)]
+
+
+def subscriber_from(row: AnyRow) -> Subscriber:
+    """The value of a row of `subscribers`; an erased one has an empty number."""
+    return Subscriber(
+        key=row.key,
+        id=row.id,
+        callbase_key=row.callbase_key,
+        number=row.number or "",
+        name=row.name,
+        comment=row.comment,
+        timezone=row.timezone,
+        second_number=row.second_number,
+        extra=row.extra,
+    )

@@ -10,10 +10,11 @@ from sqlalchemy import bindparam, insert, select, update
 from autodialer.clock import Clock
 from autodialer.errors import NotFound, SettingsError
 from autodialer.model import TRUNK_SETTINGS, Trunk, TrunkSettings
+from autodialer.store.campaigns.usage import refuse_while_in_use
 from autodialer.store.setup.tables import trunks
 from autodialer.store.sql.column_types import EPOCH, new_id
 from autodialer.store.sql.engine import AnyRow, Database
-from autodialer.store.sql.owned import fetch_owned, not_deleted, owned_by, refuse_while_in_use
+from autodialer.store.sql.owned import fetch_owned, not_deleted, owned_by
 from autodialer.store.sql.paging import DEFAULT_LIMIT, Page, fetch_page
 from autodialer.store.sql.secrets import Secrets
 

@@ -1,4 +1,4 @@
-"""From rows of the tables to values of the model, where more than one part needs it."""
+"""From rows of campaigns to values of the model, and back."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date, time
@@ -7,69 +7,15 @@ from typing import Any
 from sqlalchemy import Connection, Select, bindparam, insert, select
 
 from autodialer.model import (
-    Callbase,
     CallingWindow,
     Campaign,
     CampaignState,
     KeyAction,
     RetryRule,
-    Role,
-    Subscriber,
-    User,
 )
 from autodialer.store.campaigns.tables import campaign_trunks, campaigns
 from autodialer.store.setup.tables import callbases, sounds, trunks
 from autodialer.store.sql.engine import AnyRow
-
-
-def user_from(row: AnyRow) -> User:
-    """The value of a row of `users`."""
-    return User(
-        key=row.key,
-        id=row.id,
-        login=row.login,
-        name=row.name,
-        role=Role(row.role),
-        comment=row.comment,
-        can_log_in=row.password_hash is not None,
-        created_at=row.created_at,
-    )
-
-
-def callbase_from(row: AnyRow) -> Callbase:
-    """The value of a row of `callbases`."""
-    return Callbase(
-        key=row.key,
-        id=row.id,
-        owner_key=row.owner_key,
-        name=row.name,
-        region=row.region,
-        timezone=row.timezone,
-        state=row.state,
-        rows=row.rows,
-        rows_done=row.rows_done,
-        imported=row.imported,
-        duplicates=row.duplicates,
-        rejected=row.rejected,
-        error=row.error,
-        hidden=row.hidden,
-        created_at=row.created_at,
-    )
-
-
-def subscriber_from(row: AnyRow) -> Subscriber:
-    """The value of a row of `subscribers`; an erased one has an empty number."""
-    return Subscriber(
-        key=row.key,
-        id=row.id,
-        callbase_key=row.callbase_key,
-        number=row.number or "",
-        name=row.name,
-        comment=row.comment,
-        timezone=row.timezone,
-        second_number=row.second_number,
-        extra=row.extra,
-    )
 
 
 def select_campaigns() -> Select[Any]:
