@@ -29,7 +29,7 @@ from autodialer.config import Settings, load_settings
 from autodialer.dialing.check_calls import CheckCalls
 from autodialer.dialing.chores import Chores
 from autodialer.dialing.clock_steps import ClockSteps
-from autodialer.dialing.commands import Commands
+from autodialer.dialing.commands import CommandRunner
 from autodialer.dialing.dialogs import AnsweredDialogs
 from autodialer.dialing.ending import Ending
 from autodialer.dialing.farewells import Farewells
@@ -133,7 +133,7 @@ class Dialer:
         self._keys = Keys(store, phones)
         self._check_calls = CheckCalls(self._scheduler)
         checks = TrunkChecks(phones, sample=SAMPLE, folder=sounds_folder, place=self._check_calls.place)
-        self._commands = Commands(store, phones, checks, self._wake)
+        self._commands = CommandRunner(store, phones, checks, self._wake)
         self._dialogs = AnsweredDialogs(phones)
         self._farewells = Farewells(store, phones, clock)
         self._outage = Outage()

@@ -12,7 +12,7 @@ from autodialer.phone.pool import PhonePool
 from autodialer.store import Store
 
 
-class Commands:
+class CommandRunner:
     """Carries commands out."""
 
     def __init__(

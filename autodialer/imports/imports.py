@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 ROWS_AT_ONCE = 10_000
 """A file of more rows is imported in the background."""
-STOPPED = "The service stopped during the import; upload the file again."
+SERVICE_STOPPED = "The service stopped during the import; upload the file again."
 BROKEN = "The import failed inside the service, whose log says why; upload the file again."
 OUT_OF_REACH = (
     "The database could not be written for ten minutes: it is locked, or its disk is full. "
@@ -131,7 +131,7 @@ class Imports:
     def _run(self, waiting: _Waiting) -> None:
         error: str | None = BROKEN
         try:
-            error = STOPPED if self._stopping.is_set() else self._in_process(waiting)
+            error = SERVICE_STOPPED if self._stopping.is_set() else self._in_process(waiting)
         except Exception:
             logger.exception("the import into %s %s failed", waiting.into, waiting.key)
         try:
@@ -161,7 +161,7 @@ class Imports:
             return None
         logger.error("the import into %s %s ended with status %s", waiting.into, waiting.key, status)
         if self._stopping.is_set():
-            return STOPPED
+            return SERVICE_STOPPED
         return OUT_OF_REACH if status == NO_DATABASE else BROKEN
 
     def _persist(self, step: Callable[[], None]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from autodialer.config import Settings
-from autodialer.dialing.commands import Commands
+from autodialer.dialing.commands import CommandRunner
 from autodialer.errors import Unavailable
 from autodialer.store import Secrets, Store, migrate
 from tests.store.world import NOW, StandingClock, World
@@ -68,7 +68,7 @@ def test_a_command_that_meets_a_locked_database_loses_none_behind_it(world: Worl
     store, phones = FailingAt(world.store, checks=1), Phones()
     started: list[object] = []
     checks = SimpleNamespace(start=lambda trunk, number, record: started.append(trunk.key))
-    commands = Commands(store, phones, checks, woken.append)  # type: ignore[arg-type]
+    commands = CommandRunner(store, phones, checks, woken.append)  # type: ignore[arg-type]
     world.store.commands.add("trace_call", call_id=job.call_id)
     world.store.commands.add("check_trunk", call_id=world.store.checks.ask(world.trunk.key, None))
     world.store.commands.add("hangup_call", call_id=job.call_id)
@@ -83,7 +83,7 @@ def test_a_command_that_meets_a_locked_database_loses_none_behind_it(world: Worl
 
 def test_a_command_is_not_obeyed_twice_because_the_database_took_no_note(world: World, woken: list[int]) -> None:
     store, phones = FailingAt(world.store, takes=2), Phones()
-    commands = Commands(store, phones, SimpleNamespace(), woken.append)  # type: ignore[arg-type]
+    commands = CommandRunner(store, phones, SimpleNamespace(), woken.append)  # type: ignore[arg-type]
     world.store.commands.add("wake_trunk", trunk_key=world.trunk.key)
     for _ in range(2):
         with pytest.raises(Unavailable):

@@ -13,7 +13,7 @@ import pytest
 
 from autodialer.config import Settings
 from autodialer.imports import imports as imports_module
-from autodialer.imports.imports import BROKEN, OUT_OF_REACH, STOPPED, Imports
+from autodialer.imports.imports import BROKEN, OUT_OF_REACH, SERVICE_STOPPED, Imports
 from autodialer.imports.process import CALLBASE, DNC, NO_DATABASE, ImportJob, start_import
 from autodialer.model import Callbase
 from autodialer.store import DncImport, Store
@@ -142,7 +142,7 @@ def test_stopping_the_service_ends_an_import_that_says_so(
     wait_gone(pid)
     wait_until(lambda: not file.exists(), what="the file's removal", timeout_s=60)
     failed = store.callbases.by_key(callbase.key)
-    assert (failed.state, failed.error) == ("failed", STOPPED)
+    assert (failed.state, failed.error) == ("failed", SERVICE_STOPPED)
     assert rows_of(store, callbase) == 0
 
 
@@ -264,7 +264,7 @@ def test_callbases_and_numbers_not_to_be_called_wait_in_one_queue_and_fail_alike
     assert store.dnc_imports.by_key(second.key).rows_done == 0
     imports.stop()
     ended = (store.callbases.by_key(first.key), store.dnc_imports.by_key(second.key))
-    assert [(one.state, one.error) for one in ended] == [("failed", STOPPED)] * 2
+    assert [(one.state, one.error) for one in ended] == [("failed", SERVICE_STOPPED)] * 2
 
 
 def test_an_import_waits_for_the_killed_one_before_it_and_is_then_done(

@@ -12,7 +12,7 @@ from autodialer.store.setup.tables import subscribers, trunks
 from autodialer.store.sql.engine import AnyRow, Database
 
 PAGE_ROWS = 1000
-Page = Sequence[AnyRow]
+Rows = Sequence[AnyRow]
 Called = Mapping[int, AnyRow]
 """Subscriber key -> his last call."""
 
@@ -36,7 +36,7 @@ class Exports:
         with self._database.read() as connection:
             return list(connection.execute(query).scalars())
 
-    def calls(self, campaign_key: int) -> Iterator[Page]:
+    def calls(self, campaign_key: int) -> Iterator[Rows]:
         """The calls that have ended by now, in the order of their end, with whom they went to and through what."""
         newest = select(func.max(calls.c.key)).where(calls.c.campaign_key == campaign_key)
         with self._database.read() as connection:
@@ -47,7 +47,7 @@ class Exports:
             yield page
             after = page[-1].key
 
-    def subscribers(self, campaign: Campaign) -> Iterator[tuple[Page, Called]]:
+    def subscribers(self, campaign: Campaign) -> Iterator[tuple[Rows, Called]]:
         """Everybody in the order of the file with his state in the campaign; beside each page the last calls."""
         query = _people(campaign).order_by(subscribers.c.key)
         left, after = self._total(campaign), 0
@@ -60,7 +60,7 @@ class Exports:
             yield page, called
             left, after = left - len(page), page[-1].key
 
-    def _read(self, query: Select[Any]) -> Page:
+    def _read(self, query: Select[Any]) -> Rows:
         with self._database.read() as connection:
             return connection.execute(query.limit(PAGE_ROWS)).all()
 

@@ -38,7 +38,7 @@ from autodialer.store.sql.owned import owned_by
 from autodialer.store.sql.paging import DEFAULT_LIMIT, Page, fetch_page
 
 NAME_LENGTH = 200
-ENDED = (CampaignState.FINISHED, CampaignState.STOPPED)
+ENDED_STATES = (CampaignState.FINISHED, CampaignState.STOPPED)
 
 
 class CampaignRules(TypedDict, total=False):
@@ -164,7 +164,7 @@ class Campaigns:
         values = _stored(rules)
         with self._database.write() as connection:
             campaign = _fetch(connection, campaign_id, owner_key)
-            if campaign.state in ENDED:
+            if campaign.state in ENDED_STATES:
                 raise Conflict(f"The campaign is {campaign.state} and cannot be changed.")
             if campaign.state is CampaignState.RUNNING and _is_over(campaign, self._clock.utcnow()):
                 raise Conflict("The campaign has come to its end, its last calls are under way; clone it to go on.")
@@ -228,7 +228,7 @@ class Campaigns:
         """
         with self._database.write() as connection:
             campaign = _fetch(connection, campaign_id, owner_key)
-            if only_unreached and campaign.state not in ENDED:
+            if only_unreached and campaign.state not in ENDED_STATES:
                 raise Conflict(f"The campaign is {campaign.state}; whom it did not reach is known once it has ended.")
             _check_all_there(connection, campaign)
             name = f"{campaign.name} (unreached)" if only_unreached else f"{campaign.name} (copy)"

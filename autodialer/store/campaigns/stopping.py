@@ -11,11 +11,11 @@ from autodialer.store.sql.batches import BATCH_ROWS, PAUSE_S
 from autodialer.store.sql.engine import Database
 from autodialer.store.sql.transitions import is_one_of
 
-STOPPED = "stopped"
+BY_STOP = "stopped"
 """The rule that ended the attempts of a subscriber whose campaign was stopped."""
 
 
-ENDED = "ended"
+BY_END = "ended"
 """The same of one whose campaign came to its `ends_at`."""
 
 
@@ -25,7 +25,7 @@ AT_ONCE = 4
 """Batches that a request waits for; the dialer cancels the rest in the background, so that no request takes seconds."""
 
 
-def cancel_queued(database: Database, campaign_key: int, *, reason: str = STOPPED) -> None:
+def cancel_queued(database: Database, campaign_key: int, *, reason: str = BY_STOP) -> None:
     """Cancel the first queued jobs; `reason` is why a subscriber who waited for another attempt gets none."""
     for _ in range(AT_ONCE):
         if not cancel_batch(database, campaign_key, reason=reason, rows=BATCH_ROWS):

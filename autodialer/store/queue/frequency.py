@@ -180,9 +180,9 @@ def put_off(connection: Connection, late: Sequence[PutOff]) -> None:
         for job in late
     ]
     _PUT_OFF.execute(connection, rows)
-    explain(connection, rows)
+    explain_last_call(connection, rows)
 
 
-def explain(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+def explain_last_call(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Have the last call of each subscriber say what follows: `of_campaign`, `of_subscriber`, `until`, `rule`."""
     _EXPLAIN.execute(connection, rows)

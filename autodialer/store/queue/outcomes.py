@@ -23,7 +23,7 @@ from autodialer.model import (
 from autodialer.model.admission import CAP_DAY, CAP_WEEK, EXCLUDED_ERASED, Admit, Candidate
 from autodialer.store.calls.tables import calls
 from autodialer.store.campaigns.rows import campaigns_from, select_campaigns
-from autodialer.store.campaigns.stopping import STOPPED
+from autodialer.store.campaigns.stopping import BY_STOP
 from autodialer.store.campaigns.tables import campaign_subscribers, campaigns
 from autodialer.store.figures.key_figures import count_keys
 from autodialer.store.queue.dialogs import forget
@@ -182,7 +182,7 @@ def release(connection: Connection, jobs: Sequence[ClaimedJob], not_before: date
     if stopped:
         _MOVE_JOB.execute(connection, [{"of_job": job.key, "to_state": JobState.CANCELLED.value} for job in stopped])
         give_up = [{"of_campaign": job.campaign_key, "of_subscriber": job.subscriber_key} for job in stopped]
-        _GIVE_UP.execute(connection, [{**row, "why": STOPPED} for row in give_up])
+        _GIVE_UP.execute(connection, [{**row, "why": BY_STOP} for row in give_up])
 
 
 def recover_batch(
@@ -211,7 +211,7 @@ def recover_batch(
             message=INTERRUPTED_MESSAGE,
         )
         result = JobResult(job=job, outcome=outcome, next_step=decide(campaign, job))
-        accepted.append((result, STOPPED if campaign.state is CampaignState.STOPPED else None))
+        accepted.append((result, BY_STOP if campaign.state is CampaignState.STOPPED else None))
         logger.info("%s: interrupted, claimed by %s", job.call_id, row.claimed_by)
     _store(connection, accepted, now)
     return len(rows)
@@ -260,7 +260,7 @@ def _why_it_ends(row: AnyRow, result: JobResult) -> str | None:
     if row.erased:
         return EXCLUDED_ERASED
     cancelled_sample = row.hidden and result.outcome.disposition is Disposition.CANCELLED
-    return STOPPED if row.state == CampaignState.STOPPED or cancelled_sample else None
+    return BY_STOP if row.state == CampaignState.STOPPED or cancelled_sample else None
 
 
 def _without_person(result: JobResult) -> JobResult:
@@ -302,7 +302,7 @@ def _end_of(step: NextStep, end: str | None) -> str | None:
     """The rule that cancels the job; None: it is done by its policy, or queued again."""
     if step.job_state is JobState.QUEUED:
         return end
-    return None if step.job_state is JobState.DONE else end or STOPPED
+    return None if step.job_state is JobState.DONE else end or BY_STOP
 
 
 def _call_values(result: JobResult, *, ends: str | None) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from autodialer.model import (
 from autodialer.model.admission import Admit
 from autodialer.store.campaigns.cloning import REACHED_BEFORE, WAS_REACHED
 from autodialer.store.campaigns.rows import campaigns_from, select_campaigns
-from autodialer.store.campaigns.stopping import ENDED, STOPPED, cancel_batch
+from autodialer.store.campaigns.stopping import cancel_batch
 from autodialer.store.campaigns.tables import campaign_subscribers, campaigns
 from autodialer.store.queue import dialogs, outcomes
 from autodialer.store.queue.dialogs import KeptDialog
@@ -185,7 +185,7 @@ class Queue:
             row = connection.execute(_TO_CANCEL, {"now": now}).first()
         if row is None:
             return False
-        cancel_batch(self._database, row.key, reason=STOPPED if row.state == CampaignState.STOPPED else ENDED)
+        cancel_batch(self._database, row.key, reason=BY_STOP if row.state == CampaignState.STOPPED else BY_END)
         return True
 
     def dialing_counts(self) -> dict[tuple[int, int], int]:

@@ -19,7 +19,7 @@ from autodialer.model.admission import (
     Wait,
 )
 from autodialer.store.campaigns.tables import campaign_subscribers
-from autodialer.store.queue.frequency import PutOff, calls_of, explain, put_off
+from autodialer.store.queue.frequency import PutOff, calls_of, explain_last_call, put_off
 from autodialer.store.queue.tables import call_jobs
 from autodialer.store.sql.engine import AnyRow
 from autodialer.store.sql.prepared import Prepared
@@ -85,7 +85,7 @@ def _end_attempts(connection: Connection, campaign_key: int, ended: Sequence[tup
     ]
     _CANCEL.execute(connection, rows)
     _END.execute(connection, rows)
-    explain(connection, rows)
+    explain_last_call(connection, rows)
 
 
 _CANCEL = Prepared(

@@ -22,8 +22,8 @@ from autodialer.store.sql.owned import owned_by
 from autodialer.store.sql.paging import DEFAULT_LIMIT, Page, fetch_page
 from autodialer.store.sql.transitions import CallbaseState, is_one_of
 
-STOPPED = "The service stopped during the import; upload the file again. What was imported stays on the list."
-ENDED = "The import was deleted, or has ended."
+SERVICE_STOPPED = "The service stopped during the import; upload the file again. What was imported stays on the list."
+IMPORT_OVER = "The import was deleted, or has ended."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +122,7 @@ class DncImports:
         """At the start of the process that imports: imports that died with the one before have failed; how many."""
         failed = update(dnc_imports).where(is_one_of(dnc_imports.c.state, CallbaseState.IMPORTING))
         with self._database.write() as connection:
-            return connection.execute(failed.values(state=CallbaseState.FAILED.value, error=STOPPED)).rowcount
+            return connection.execute(failed.values(state=CallbaseState.FAILED.value, error=SERVICE_STOPPED)).rowcount
 
     def delete(self, import_id: UUID, owner_key: int | None) -> None:
         """Forget an import with its rejected rows, and end it; the numbers that it brought stay. Raises NotFound.
@@ -167,7 +167,7 @@ def _fetch(connection: Connection, import_id: UUID, owner_key: int | None) -> An
 def _change(connection: Connection, key: int, values: Mapping[str, Any]) -> None:
     under_way = (dnc_imports.c.key == key) & is_one_of(dnc_imports.c.state, CallbaseState.IMPORTING)
     if connection.execute(update(dnc_imports).where(under_way).values(values)).rowcount == 0:
-        raise Conflict(ENDED)
+        raise Conflict(IMPORT_OVER)
 
 
 def _import_from(row: AnyRow) -> DncImport:
