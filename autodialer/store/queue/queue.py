@@ -30,7 +30,7 @@ from autodialer.model import (
 from autodialer.model.admission import Admit
 from autodialer.store.campaigns.cloning import REACHED_BEFORE, WAS_REACHED
 from autodialer.store.campaigns.rows import campaigns_from, select_campaigns
-from autodialer.store.campaigns.stopping import cancel_batch
+from autodialer.store.campaigns.stopping import BY_END, BY_STOP, cancel_batch
 from autodialer.store.campaigns.tables import campaign_subscribers, campaigns
 from autodialer.store.queue import dialogs, outcomes
 from autodialer.store.queue.dialogs import KeptDialog
