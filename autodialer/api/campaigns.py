@@ -245,7 +245,7 @@ class Campaigns:
         return present_why(dialing=why.dialing, reasons=why.reasons)
 
     def read_report(self, caller: Caller, campaign_id: UUID) -> Json:
-        """What became of a campaign."""
+        """The results of a campaign so far."""
         campaign = self._store.campaigns.get(campaign_id, caller.owner_key)
         counts = self._store.campaigns.progress(campaign.key).counts
         figures = self._store.calls.report(campaign.key)
@@ -293,7 +293,7 @@ def present_campaign(value: Campaign, progress: CampaignProgress, eta_s: float |
 
 
 def present_counts(value: Counts) -> Json:
-    """Subscribers by what became of them."""
+    """Numbers of subscribers by state."""
     return values_of(value, COUNTS)
 
 
@@ -317,7 +317,7 @@ def present_keys(campaign: Campaign) -> Json:
 def present_report(
     campaign: Campaign, subscribers: Counts, report: CampaignReport, keys: Mapping[str, KeyFigures]
 ) -> Json:
-    """What became of a campaign."""
+    """The results of a campaign so far."""
     return {
         "campaign_id": str(campaign.id),
         "name": campaign.name,
