@@ -263,7 +263,7 @@ def _serve(settings: Settings, store: Store, listener: socket.socket, stopping: 
 
 def supervise(settings: Settings) -> int:
     """Run the whole service until a signal asks for the end; the exit status."""
-    # A second service must not even migrate the database of the first. The children take locks and port anew.
+    # A second service must not even migrate the database of the first. The children take the locks and the port again.
     with (
         DataFolderLock(settings.data).held(HANDOVER_S),
         DataFolderLock(settings.data, "API").held(HANDOVER_S),

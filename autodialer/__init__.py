@@ -1,3 +1,3 @@
-"""An outbound dialer: it calls a base of subscribers over SIP and RTP and plays a sound to whoever answers."""
+"""An outbound dialer: it calls a base of subscribers over SIP and RTP and plays a sound to everyone who answers."""
 
 __version__ = "0.1.0"

@@ -30,9 +30,9 @@ class Reason:
     message: str
     """A sentence for people."""
     until: datetime | None = None
-    """When it ends by itself; None where it does not, or nobody knows."""
+    """When it ends by itself; None where it does not, or where the time is unknown."""
     blocks: bool = True
-    """False: calls go on all the same."""
+    """False: calls go on anyway."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +83,7 @@ NOT_RUNNING: Mapping[CampaignState, Reason] = {
 
 
 def _not_running(store: Store, campaign: Campaign) -> Reason:
-    """With who made it so and when, where a user did, and with what became of its subscribers, where it ended."""
+    """The reason: who paused or stopped it and when, where a user did; how its subscribers ended, where it finished."""
     reason = NOT_RUNNING[campaign.state]
     if campaign.state is CampaignState.FINISHED:
         counts = store.campaigns.progress(campaign.key).counts
@@ -97,7 +97,7 @@ def _not_running(store: Store, campaign: Campaign) -> Reason:
 
 
 def _ends(counts: Counts, reasons: Mapping[tuple[str, str], int]) -> str:
-    """What became of the subscribers of a campaign, those who were not reached by reason."""
+    """How the subscribers of a campaign ended, with the reasons for those who were not reached."""
     said = [f"{counts.reached} reached"]
     for state in ("exhausted", "excluded"):
         by_reason = ", ".join(f"{count} {reason}" for (of, reason), count in reasons.items() if of == state)
@@ -193,9 +193,9 @@ def _lasts(status: TrunkStatus, now: datetime) -> bool:
 
 
 def _of_pace(campaign: Campaign, trunks: Sequence[Trunk], status: CampaignStatus, *, nothing_due: bool) -> list[Reason]:
-    """What the dialer met when it last wanted to start more calls. But for the hours, calls go on all the same.
+    """What the dialer met when it last wanted to start more calls. Calls go on anyway, except outside the hours.
 
-    Where there is nothing to start no rate and no channel is what keeps it from starting.
+    Where there is nothing to start, neither a rate nor a channel is the reason.
     """
     channels = ", ".join(f"{trunk.max_channels} of {trunk.name}" for trunk in trunks)
     rates = ", ".join(f"{trunk.cps:g} a second by {trunk.name}" for trunk in trunks)

@@ -165,7 +165,7 @@ def python(*arguments: str) -> list[str]:
 def run_service(root: Path, *, drain_s: float, log_level: str) -> int:
     """Become the supervisor of the programs in `root`; the exit status.
 
-    Where the system can, this process is replaced by a small one: whoever prepared the start has loaded the whole
+    Where the system can, a small process replaces this one: the process that prepared the start has loaded the whole
     service (100 MB) and would keep it for nothing.
     """
     arguments = [str(root), str(drain_s), log_level]

@@ -73,7 +73,7 @@ class Echo:
         sent = 0
         while sent < count:
             more = self._send(self._descriptor, self._at + sent * _MESSAGE.itemsize, count - sent, socket.MSG_DONTWAIT)
-            sent += max(1, more)  # one that cannot leave is lost on its way like any other
+            sent += max(1, more)  # a datagram that the kernel refuses counts as lost on its way
         return count
 
 

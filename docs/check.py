@@ -56,7 +56,7 @@ def missing_words() -> list[str]:
 
 
 def main() -> int:
-    """Print every fault found; 0 when there is none."""
+    """Print every fault found; 0 when there is no fault."""
     faults = missing_words()
     for document in tracked_documents():
         faults += broken_links(document) + unknown_targets(document)

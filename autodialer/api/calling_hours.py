@@ -150,11 +150,11 @@ class ZonePreview:
     open: bool
     """Whether a call may be placed to them at that time."""
     opens_at: datetime | None
-    """When one may be; None: never within the campaign."""
+    """When a call may be; None: never within the campaign."""
 
 
 def preview(store: Store, campaign: Campaign, at: datetime) -> list[ZonePreview]:
-    """By zone, the largest first. Whoever has been reached or excluded meanwhile is counted too."""
+    """By zone, the largest first. Subscribers who have been reached or excluded meanwhile are counted too."""
     counts = store.callbases.zones(campaign.callbase_key)
     begin = at if campaign.starts_at is None else max(at, campaign.starts_at)
     over = campaign.ends_at is not None and begin >= campaign.ends_at

@@ -1,4 +1,4 @@
-"""Calls: one by one, a campaign's, the sample call, and what is asked of one that is under way."""
+"""Calls: one by one, a campaign's, the sample call, and what users ask of a call under way."""
 
 import re
 import time as time_module

@@ -244,7 +244,7 @@ class Campaigns:
         return present_why(dialing=why.dialing, reasons=why.reasons)
 
     def read_report(self, caller: Caller, campaign_id: UUID) -> Json:
-        """What became of a campaign."""
+        """The results of a campaign so far."""
         campaign = self._store.campaigns.get(campaign_id, caller.owner_key)
         progress = self._store.campaigns.progress(campaign.key)
         figures = self._store.calls.report(campaign.key)
@@ -316,7 +316,7 @@ def present_keys(campaign: Campaign) -> Json:
 def present_report(
     campaign: Campaign, subscribers: CampaignProgress, report: CampaignReport, keys: Mapping[str, KeyFigures]
 ) -> Json:
-    """What became of a campaign."""
+    """The results of a campaign so far."""
     return {
         "campaign_id": str(campaign.id),
         "name": campaign.name,

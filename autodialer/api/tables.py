@@ -1,4 +1,4 @@
-"""Whole tables of a campaign to download: its calls, and its subscribers with what became of them."""
+"""Whole tables of a campaign to download: its calls, and its subscribers with their outcomes."""
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -78,7 +78,7 @@ class Tables:
         return Download(self._table(caller, campaign_id, calls_table), "xlsx")
 
     def export_subscribers_csv(self, caller: Caller, campaign_id: UUID) -> Download:
-        """The subscribers of a campaign, and what became of them."""
+        """The subscribers of a campaign and their outcomes."""
         return Download(self._table(caller, campaign_id, subscribers_table), "csv")
 
     def export_subscribers_xlsx(self, caller: Caller, campaign_id: UUID) -> Download:
@@ -110,7 +110,7 @@ def _once(deed: Callable[[], None]) -> Callable[[], None]:
 
 
 def calls_table(store: Store, campaign: Campaign, close: Callable[[], None]) -> Table:
-    """Every finished call of a campaign, with what the callbase says of whom it went to."""
+    """Every finished call of a campaign, with what the callbase says of the subscriber called."""
     extra = store.exports.extra_names(campaign.callbase_key)
 
     def rows() -> Iterator[Sequence[Cell]]:
@@ -124,7 +124,7 @@ def calls_table(store: Store, campaign: Campaign, close: Callable[[], None]) -> 
 
 
 def subscribers_table(store: Store, campaign: Campaign, close: Callable[[], None]) -> Table:
-    """Every subscriber of a campaign: what the callbase says of him, and what became of him."""
+    """Every subscriber of a campaign: what the callbase says of the subscriber, and the outcome."""
     extra = store.exports.extra_names(campaign.callbase_key)
 
     def rows() -> Iterator[Sequence[Cell]]:
@@ -135,7 +135,7 @@ def subscribers_table(store: Store, campaign: Campaign, close: Callable[[], None
                 *person, state, reason, attempts = map(_cell, own(row))
                 key, more = extra_of(row)
                 last = called.get(key)
-                # Whom the campaign has not come to yet has no row of his own in it.
+                # A subscriber that the campaign has not come to yet has no row in it.
                 became = (state or SubscriberState.PENDING.value, reason, attempts or 0)
                 yield [*person, *became, *map(_cell, of_call(last) if last else NO_CALL), *_extra(more, extra)]
 

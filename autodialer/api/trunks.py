@@ -192,7 +192,7 @@ class Trunks:
         look_up_in_time(lambda: find_provider(trunk, self._resolver))
 
     def _live_trunks(self) -> dict[int, TrunkStatus]:
-        """What the dialer says; nothing while there is none, for what it said last may be long over."""
+        """What the dialer says; nothing while no dialer runs, because its last word may be out of date."""
         return self._store.live.trunks() if self._store.live.dialer() else {}
 
 

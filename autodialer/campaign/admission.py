@@ -1,4 +1,4 @@
-"""Who may be called, and when: the DNC list, attempts, calling hours and caps, decided here and nowhere else. Pure."""
+"""Decides who may be called, and when, by the DNC list, attempts, calling hours and caps; nothing else does. Pure."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -37,11 +37,11 @@ CALL = Call()
 
 
 def admit(candidates: Sequence[Candidate], hours: OpenHours, calls_of: CallsOf, now: datetime) -> list[Verdict]:
-    """What becomes of each of these candidates of one campaign, in their order.
+    """The decision on each of these candidates of one campaign, in their order.
 
-    `calls_of` is asked at most once, and only for those on whom nothing but a cap decides: counting calls is the only
-    part of a claim that costs more than the rows themselves. A candidate that may be called counts as in the air for
-    those after it, so that a person who stands in a callbase twice is not called twice.
+    `calls_of` is asked at most once, and only for those candidates that only a cap can still refuse: counting calls is
+    the only part of a claim that costs more than the rows themselves. A candidate that may be called counts as in the
+    air for those after it, so that a person who is in a callbase twice is not called twice.
     """
     verdicts = [_before_caps(candidate, hours, now) for candidate in candidates]
     capped = [
@@ -83,9 +83,9 @@ def counts_towards_caps(call: PastCall) -> bool:
 
 
 def cap_wait(caps: Mapping[str, int | None], calls: NumberCalls, now: datetime) -> Wait | None:
-    """What the caps say to another attempt now; None: it may be made.
+    """What the caps say about another attempt now; None: it may be made.
 
-    Of two caps that both forbid it the one that lasts longer is named.
+    Where two caps forbid it, the answer names the cap that lasts longer.
     """
     at = [call.invited_at for call in calls.past if counts_towards_caps(call)]
     waits = [

@@ -119,7 +119,7 @@ class Breaker:
     got_through: int = 0
     """Calls so far that reached a callee: they rang, or ended by the callee's doing."""
     before_waking: set[object] = field(default_factory=set)
-    """Calls that left before the trunk was woken and say nothing of it as it is now."""
+    """Calls that left before the trunk was woken, and so say nothing about its present state."""
 
     def allowed(self, now: float) -> int | None:
         """Most calls that may start now: 0 while resting, 1 for the probe, None where the breaker sets no limit."""

@@ -22,7 +22,7 @@ def zones_of(store: Store, campaign: Campaign) -> dict[str, str]:
 
 
 def fallback_zone(store: Store, campaign: Campaign) -> str:
-    """The zone of subscribers of whom none is known: the callbase's, else the window's."""
+    """The zone of subscribers without a known zone: the callbase's, else the window's."""
     assert campaign.window is not None
     return store.callbases.by_key(campaign.callbase_key).timezone or campaign.window.fallback_timezone or "UTC"
 

@@ -32,9 +32,9 @@ class KeyPad:
         self._transferred = False
 
     def press(self, digit: str, at_s: float) -> KeyAction | None:
-        """The callee pressed a key. What is to be done now; None: nothing.
+        """The callee pressed a key. Returns what to do now; None: nothing.
 
-        A digit without a meaning does nothing; it stands in the call's `digits` all the same.
+        A digit without a meaning does nothing, but is listed in the call's `digits`.
         """
         action = self._keys.get(digit)
         if action is None or (len(self._results) >= MOST_RESULTS and action is not KeyAction.OPT_OUT):

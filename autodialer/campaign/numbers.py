@@ -75,7 +75,7 @@ def numbers_to_block(text: str, region: str) -> list[str]:
     """Every number that a cell of a stop list may mean, in the notation of `normalise`.
 
     A list blocks too much rather than too little: each of several numbers, the number before an extension, and both
-    readings of a doubtful one. Raises Invalid, as `normalise`, when there is none.
+    readings of a doubtful number. Raises Invalid, as `normalise` does, when the cell holds no number.
     """
     try:
         return _readings(normalise(text, region), text, region)

@@ -111,7 +111,7 @@ def _again(
 
 
 def _second_number(campaign: Campaign, job: ClaimedJob, now: datetime) -> NextStep | None:
-    """The first attempt at the subscriber's second number; None where there is none, or no attempt is left."""
+    """The first attempt at the subscriber's second number; None without a second number, or when no attempt is left."""
     return None if attempts_are_used_up(job.attempt, campaign.max_attempts) else _to_second_number(job, now)
 
 

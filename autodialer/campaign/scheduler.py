@@ -187,7 +187,7 @@ class Scheduler:
             return Ended(trunk_changed=changed, fault=None)
         # Fewer may have got through between two outages.
         works_for_others = before is not None and breaker.got_through - before >= TRIP_AFTER
-        # A number that was found to blame stays so: its retries may come when there is nobody else to call.
+        # A number that was found to blame stays to blame: its retries may come when there is nobody else to call.
         self._faults[person] = breaker.got_through - (TRIP_AFTER if works_for_others else 0)
         # A trunk that is full now and then answers 5xx without being broken; the retry rule is made for that.
         is_congested = outcome.disposition is Disposition.CONGESTION

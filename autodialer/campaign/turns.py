@@ -4,9 +4,10 @@ from collections.abc import Mapping
 
 
 class Turns:
-    """Who is next on one trunk: the campaign that has had the fewest calls of it (start-time fair queueing).
+    """The campaign whose turn is next on one trunk: the one with the fewest calls so far (start-time fair queueing).
 
-    What a campaign did not want it cannot claim later: one that comes, or comes back, starts where the others are.
+    A campaign cannot claim later what it did not want before: when it comes, or comes back, it starts level with the
+    others.
     """
 
     def __init__(self) -> None:

@@ -1,7 +1,7 @@
 """Calling windows: the local hours and weekdays in which a subscriber may be called. Pure.
 
 Everything is decided by the clock on the subscriber's wall, so that a window holds through every change of that clock:
-an hour that comes twice is open or closed both times, one that is left out opens or closes nothing.
+an hour that comes twice is open or closed both times, and an hour that is left out opens or closes nothing.
 """
 
 from collections.abc import Collection, Iterator
@@ -46,15 +46,15 @@ class Window:
         return since_yesterday or (clock >= self.start and self._starts_on(today))
 
     def closes_at(self, at: datetime, zone: ZoneInfo) -> datetime | None:
-        """The first moment from `at` on that is closed; None when it stays open."""
+        """The first moment from `at` on at which the window is closed; None when it stays open."""
         return at if not self.is_open(at, zone) else self._first(at, zone, is_open=False)
 
     def opens_at(self, at: datetime, zone: ZoneInfo) -> datetime | None:
-        """The first moment from `at` on that is open; None when there is none."""
+        """The first moment from `at` on at which the window is open; None when it never opens."""
         return at if self.is_open(at, zone) else self._first(at, zone, is_open=True)
 
     def allows(self, at: datetime, zone: ZoneInfo, *, for_s: float) -> bool:
-        """Whether it is open at that moment and stays so for `for_s` seconds."""
+        """Whether the window is open at that moment and stays open for `for_s` seconds."""
         if not self.is_open(at, zone):
             return False
         closes_at = self.closes_at(at, zone)

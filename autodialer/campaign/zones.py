@@ -39,7 +39,7 @@ class FoundZone:
     """Where a number is called, as far as the time of the day goes."""
 
     zone: str
-    """IANA name; where several keep the same time, the one that is told most often in that country."""
+    """IANA name; where several zones keep the same time, the most common of them in that country."""
     by: str
     """`number` or `plan`."""
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 
 def read_command(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """What main.py is told on its command line; `command` is None without one."""
+    """What main.py is told on its command line; a line without a command has `command=None`."""
     parser = argparse.ArgumentParser(
         prog="main.py", description="The outbound dialer. Without a command: run the service."
     )

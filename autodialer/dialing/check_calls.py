@@ -11,7 +11,7 @@ from autodialer.errors import TrunkBusy
 from autodialer.model import Trunk
 
 PATIENCE_S = 30.0
-"""How long a test call waits for a free channel; whoever asked for the check waits for it too."""
+"""How long a test call waits for a free channel; the user who asked for the check waits for it too."""
 
 
 @dataclass(eq=False, kw_only=True)

@@ -14,9 +14,9 @@ from autodialer.store import Store
 logger = logging.getLogger(__name__)
 
 SLEWED_S = 2.0
-"""A smaller step is none: clocks are slewed, and two of them are not read at once."""
+"""Least difference that counts as a step: clocks are slewed, and two clocks cannot be read at the same instant."""
 LONGEST_S = 86_400.0
-"""A clock that is set by more was plain wrong before, and what waits may stem from a time when it was right."""
+"""A clock that is set by more was plainly wrong before, and what waits may stem from a time when it was right."""
 
 
 class ClockSteps:

@@ -47,7 +47,7 @@ class CommandRunner:
                     self._obey(command, live)
                     self._obeyed.add(command.key)
         finally:
-            # Also what came before the one that failed.
+            # When a command fails, those obeyed before it are still taken.
             if self._obeyed:
                 self._store.commands.take(sorted(self._obeyed))
                 self._obeyed.clear()

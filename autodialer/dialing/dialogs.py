@@ -11,8 +11,8 @@ from autodialer.store import KeptDialog
 class AnsweredDialogs:
     """What the next commit of the dialer keeps.
 
-    A dialer that is killed before that commit has not acknowledged the answer: the gateway repeats it, and whoever
-    starts next hangs up. One that is killed after it has left all that a BYE needs.
+    A dialer that is killed before that commit has not acknowledged the answer: the gateway repeats it, and the dialer
+    that starts next hangs up. A dialer that is killed after the commit leaves all that a BYE needs.
     """
 
     def __init__(self, phones: PhonePool) -> None:

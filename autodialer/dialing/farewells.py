@@ -19,7 +19,7 @@ LATE_S = 180.0
 
 
 class Farewells:
-    """BYE in each kept dialog, and to whoever still answers a call that was cut off."""
+    """Sends BYE in each kept dialog, and to callees who still answer a call that was cut off."""
 
     def __init__(self, store: Store, phones: PhonePool, clock: Clock) -> None:
         self._store = store

@@ -1,4 +1,4 @@
-"""Whom the calling windows, and the campaigns' own start and end, let be called now."""
+"""The subscribers who may be called now by the calling windows and by the campaigns' own start and end."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace

@@ -50,7 +50,7 @@ def inspect(path: Path) -> ImportPlan:
 
 
 def cell_of(row: Sequence[str], index: int | None) -> str | None:
-    """The text of a cell as it is stored; None where there is none."""
+    """The text of a cell as it is stored; None for a cell that is missing or empty."""
     if index is None or index >= len(row) or not row[index]:
         return None
     # PostgreSQL takes no NUL in a text.

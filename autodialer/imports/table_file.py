@@ -61,8 +61,8 @@ class TableFile:
 def open_table(path: Path) -> TableFile:
     """Look at an uploaded file.
 
-    Raises Invalid for an empty one, UnsupportedContent for one that is no table, TooLarge for more than 2 000 000 rows;
-    all name the field `file`.
+    Raises Invalid for an empty file, UnsupportedContent for a file that is not a table, TooLarge for more than
+    2 000 000 rows; all name the field `file`.
     """
     with path.open("rb") as file:
         head = file.read(8)

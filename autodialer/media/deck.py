@@ -185,7 +185,7 @@ class Deck(Generic[Owner]):
         return session.played_with(int(self._columns.left[row]))
 
     def standing(self, session: Session) -> tuple[int, int] | None:
-        """The timestamp of the next packet and how many are left of the segment; None for one that is not in."""
+        """The timestamp of the next packet and the packets left of the segment; None for a session not in the deck."""
         row = self._rows.get(session)
         if row is None:
             return None

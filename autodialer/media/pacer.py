@@ -22,7 +22,7 @@ class Pacer:
         """Monotonic time of the next slot."""
 
     def add(self, session: Hashable) -> int:
-        """Give the session a place in the emptiest slot, among equals in the one that comes first; its number."""
+        """Give the session a place in the emptiest slot, the next of equals; returns the slot's number."""
         if session in self._slot_of:
             return self._slot_of[session]
         coming = [(self._next_slot + step) % SLOTS for step in range(SLOTS)]

@@ -79,7 +79,7 @@ class Reporting:
     def _compound(self, sent: Sent, heard: Heard | None, now: float) -> bytes:
         blocks = (self._block(heard, now),) if heard is not None else ()
         info = None
-        # RFC 3550 section 6.4: who has sent since the last but one report is a sender.
+        # RFC 3550 section 6.4: a participant that has sent since the last report but one is a sender.
         if sent.packets > self._said_packets:
             ntp = rtcp.ntp_time(self._epoch_at_zero + now)
             info = rtcp.SenderInfo(ntp=ntp, timestamp=sent.timestamp, packets=sent.packets, octets=sent.octets)

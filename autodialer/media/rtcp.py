@@ -50,7 +50,7 @@ class SenderInfo:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
-    """An SR, or an RR where `sender` is None."""
+    """An SR; without a `sender`, an RR."""
 
     ssrc: int
     """Whose report it is."""
@@ -102,9 +102,9 @@ def is_rtcp(data: bytes) -> bool:
 
 
 def reports_in(data: bytes) -> list[Report]:
-    """The reports of a compound packet, in their order; none of one that is not well-formed from end to end.
+    """The reports of a compound packet, in their order; empty unless the packet is well-formed from end to end.
 
-    The checks are those of RFC 3550 appendix A.2: version 2 throughout, a report at first, padding in the last only.
+    The checks are those of RFC 3550 appendix A.2: version 2 throughout, a report first, padding in the last only.
     """
     if not is_rtcp(data) or data[1] not in (SR, RR) or data[0] & 0x20:
         return []

@@ -147,7 +147,7 @@ class Reception:
         self._held_back = held_back
 
     def end_span(self, held_back: int) -> None:
-        """Nothing is kept from us any more after those `held_back`: what comes now is counted anew."""
+        """After those `held_back`, nothing more is kept from us; what comes from now on is counted afresh."""
         self.received, lost = self.received + held_back, self._missing()
         self._lost_before = lost or 0
         self._ssrc, self._count, self._held_back = None, 0, 0

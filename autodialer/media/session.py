@@ -359,7 +359,7 @@ class Session:
         return self._reception.received
 
     def end_span(self, held_back: int) -> None:
-        """No more is kept from us than those `held_back`; what comes from now on is counted anew."""
+        """After those `held_back`, nothing more is kept from us; what comes from now on is counted afresh."""
         self._reception.end_span(held_back)
 
     def note_held_back(self, held_back: int) -> None:

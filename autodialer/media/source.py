@@ -58,7 +58,7 @@ class Kind(Enum):
 def kind_of(packet: RtpPacket, payload_type: int, event_type: int | None) -> Kind:
     """What a packet carries by the payload types that were agreed.
 
-    Audio is G.711 of 5 to 200 ms in whole milliseconds, in either law: peers send the one that was not chosen, too.
+    Audio is G.711 of 5 to 200 ms in whole milliseconds, in either law: peers also send the law that was not chosen.
     """
     octets = len(packet.payload)
     if packet.payload_type == event_type:
@@ -102,13 +102,13 @@ class _Run:
 class RtpSource:
     """Judges each packet that comes to one session. Times are monotonic seconds.
 
-    - A packet counts from the place that the last description names, or from the one that is latched, and only in the
+    - A packet counts from the place that the last description names, or from the latched place, and only in the
       stream (SSRC) that is heard there. Another stream from there takes its place once SSRC_AFTER of its packets came
-      in a row with none of the old one between them, and at once after a description.
+      in a row with none of the old stream between them, and at once after a description.
     - All others are strangers' packets. They are counted and have no effect but that of a latch.
     - A latch takes LATCH_AFTER audio packets in a row at the pace of a call, within LATCH_WITHIN_S of the description,
       as long as nothing has come from the right place since the description. An address that an earlier description
-      named is never latched; one that was heard before the description needs LATCH_AFTER_TAIL packets.
+      named is never latched; an address that was heard before the description needs LATCH_AFTER_TAIL packets.
     - It has to be plausible: the place named is a private address, or the source is on the host named, or on the host
       that the SIP answer comes from.
     - When the named place speaks, the latch is given back at once, and there is no other before the next description.
@@ -135,7 +135,7 @@ class RtpSource:
         self._others: dict[Address, None] = {}
         """Heard since then, but for the right place; latest last."""
         self._candidates: dict[Address, _Run] = {}
-        """By address: who may be latched."""
+        """By address: sources that may be latched."""
         self._challenger: _Run | None = None
         """Another stream from the right address."""
 

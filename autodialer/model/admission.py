@@ -1,6 +1,6 @@
-"""Who may be called: what is asked of each queued subscriber whose turn has come, and the answers.
+"""What admission asks about each queued subscriber whose turn has come, and its answers: whether to call now.
 
-The decision is `autodialer.campaign.admission`; the store fetches what it needs and writes what it says.
+`autodialer.campaign.admission` decides; the store fetches what it needs and writes what it says.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -102,7 +102,7 @@ class ClaimRequest:
     trunk_key: int
     limit: int
     open_zones: frozenset[str] | None = None
-    """Time zones whose subscribers may be called now, "" for those of whom none is known; None: all."""
+    """Time zones whose subscribers may be called now, "" for subscribers without a known zone; None: all."""
     zones_open_at: Mapping[str, datetime | None] = field(default_factory=dict)
     """The others -> when they may be; None: never within the campaign."""
 
@@ -124,7 +124,7 @@ class ClaimedJob:
     """Retry rule name -> how often it was used for this subscriber in this campaign."""
     claimed_at: datetime
     second_number: str | None = None
-    """To be called once the attempts at `number` are used up; None: there is none, or `number` is it."""
+    """To call once the attempts at `number` are used up; None: no second number, or `number` already is the second."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +135,7 @@ class NextStep:
     """queued, done or cancelled."""
     subscriber_state: SubscriberState
     not_before: datetime | None = None
-    """When the next attempt may start; None when there is none."""
+    """When the next attempt may start; None: there will be no other."""
     rule: str
     """The retry rule that made the next attempt or ended them: `busy`, `max_attempts`, `reached`, ..."""
     counts_as_attempt: bool = True
@@ -156,7 +156,7 @@ class JobResult:
 
 @dataclass(frozen=True, kw_only=True)
 class CallRecord:
-    """The CDR: one finished call, or a call under way (then `disposition` is None)."""
+    """The CDR: one finished call, or a call under way (then without a `disposition`)."""
 
     id: UUID
     campaign_id: UUID
@@ -206,14 +206,14 @@ class CheckResult:
     ok: bool
     """Everything that was tried works."""
     stage: CheckStage
-    """The one that failed, or the last one."""
+    """The stage that failed, or the last stage."""
     sip_code: int | None
     """Of the answer that settled it, None without one."""
     reason: str | None
     verdict: str
     """What it means and what to do, for a person."""
     public_address: str | None
-    """host:port under which the provider sees us; None: he does not say."""
+    """host:port under which the provider sees us; None: the provider does not say."""
     rtt_ms: float | None
     """Round trip of the first question that was answered."""
 

@@ -26,17 +26,17 @@ class User:
 
 
 _LIVE: Mapping[str, bool] = {"live": True}
-"""Marks a setting that running phones follow. Unmarked ones start the phones anew: that is never wrong, only slower."""
+"""Marks a setting that running phones follow. Any other setting restarts the phones: never wrong, only slower."""
 _WRITE_ONLY: Mapping[str, bool] = {"write_only": True}
 """Marks a setting that is never shown to anybody."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrunkSettings:
-    """A provider's SIP settings as a user says them.
+    """A provider's SIP settings as a user states them.
 
-    A setting is named here and nowhere else: the store's row, the JSON of the API and what starts phones anew follow
-    from the fields. It needs a column of its name, and a place in swagger.yaml.
+    A setting is named here and nowhere else: the store's row, the JSON of the API and the choice of what restarts
+    phones follow from the fields. It needs a column of its name, and a place in swagger.yaml.
     """
 
     name: str = field(metadata=_LIVE)
@@ -175,7 +175,7 @@ class Subscriber:
     comment: str | None
     timezone: str | None
     second_number: str | None = None
-    """Called once the attempts at `number` are used up, in the same notation; None: there is none."""
+    """Called once the attempts at `number` are used up, in the same notation; None: there is only one number."""
     extra: Mapping[str, str]
     """Columns of the file that have no field of their own, and `flag` where the import had a doubt."""
 

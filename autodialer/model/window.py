@@ -16,8 +16,8 @@ class CallingWindow:
     end: time
     """Not later than `start`: on the next day; the same: all day."""
     days: tuple[str, ...] = WEEKDAYS
-    """Those on which it starts, of WEEKDAYS."""
+    """Days on which it starts, of WEEKDAYS."""
     timezone: str
     """IANA name, or `subscriber`: each subscriber's own."""
     fallback_timezone: str | None = None
-    """IANA name for subscribers of whom no zone is known, where the callbase has none; None: the callbase's."""
+    """IANA name for subscribers without a known zone, where the callbase has no zone either; None: the callbase's."""

@@ -47,7 +47,7 @@ def make_outcome(
 ) -> CallOutcome:
     """The record of one call whose last event of the SIP core is `event`.
 
-    `stats` is None where no RTP session was, or where its figures are lost. `broken`: an error of ours ended the call.
+    `stats`: None without an RTP session, or where its figures are lost. `broken`: an error of ours ended the call.
     """
     disposition, cause, message = _judge(event, unusable, media_died=media_died, broken=broken)
     if disposition is Disposition.CONGESTION and event.reason_cause in NO_CHANNEL:

@@ -27,9 +27,9 @@ class Account:
     transport: str = UDP
     """UDP, TCP or TLS."""
     tls: TlsSettings | None = None
-    """Whom to trust; must be there for TLS."""
+    """The server's name and the issuers to trust; required for TLS."""
     register: bool = False
-    """The provider wants us to register; no call leaves before."""
+    """The provider wants us to register; no call leaves before that."""
     outbound_proxy: str | None = None
     """SIP URI of the proxy that everything goes through, `lr` included; None: straight to the provider."""
     caller_id_header: str = "from"

@@ -113,7 +113,7 @@ class PhonePool:
 
     @property
     def media_pid(self) -> int | None:
-        """Process id of the media process, None while there is none."""
+        """Process id of the media process; None while it is not running."""
         return self._media.pid if self._media else None
 
     def sip_ports(self, trunk_key: int) -> list[int]:
@@ -170,7 +170,7 @@ class PhonePool:
     # -- checks
 
     def want_media(self) -> None:
-        """Start the media process if there is none."""
+        """Start the media process unless it is running."""
         self._revive_media()
 
     def local_address(self, provider: Provider) -> str:

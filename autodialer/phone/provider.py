@@ -1,4 +1,4 @@
-"""What a trunk's settings mean for its phones: where the provider's servers are, and who we are to him."""
+"""What a trunk's settings mean for its phones: where the provider's servers are, and who we are to the provider."""
 
 import socket
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ def _locate(resolver: Resolver, field: str, host: str, port: int | None, transpo
 
 
 def account_for(trunk: Trunk, provider: Provider) -> Account:
-    """Who we are to the provider, and how he is reached."""
+    """Who we are to the provider, and how to reach it."""
     transport = trunk.transport.upper()
     entrance = split_host_port(trunk.outbound_proxy)[0] if trunk.outbound_proxy else trunk.host
     return Account(

@@ -50,9 +50,9 @@ class Resolver:
         hosts_file: Path = HOSTS_FILE,
         resolv_conf: Path = RESOLV_CONF,
     ) -> None:
-        """`nameservers` are (IPv4 address, port); None takes the system's, read anew at each look-up.
+        """`nameservers` are (IPv4 address, port); None takes the system's, read again at each look-up.
 
-        `system_names`: a name that DNS does not know is asked of the operating system (search domains, mDNS, WINS).
+        `system_names`: the operating system is asked for a name that DNS does not know (search domains, mDNS, WINS).
         """
         self._nameservers = nameservers
         self._lifetime_s = lifetime_s
@@ -158,7 +158,7 @@ class _Questions:
             raise HostUnresolved(f"the name server gave no usable answer ({asked}{_refusals(exc)})") from exc
         finally:
             if time.monotonic() - began >= TRY_S:
-                # Whoever kept us waiting is asked last from now on, or a dead first server eats the whole time.
+                # The server that kept us waiting is asked last from now on: a dead first one would eat the whole time.
                 self._dns.nameservers = [*self._dns.nameservers[1:], *self._dns.nameservers[:1]]
         if found.rrset is None:
             return Answer()

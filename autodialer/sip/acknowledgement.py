@@ -1,7 +1,7 @@
 """The ACKs to the 2xx of one call (RFC 3261 section 13.2.2.4), the first of which may wait for the owner's word.
 
-Until it is acknowledged, a peer repeats its 2xx: whoever dies before he could write down that there is a dialog will
-hear of it again.
+A peer repeats its 2xx until it is acknowledged: an owner that dies before it could write the dialog down will hear of
+it again.
 """
 
 from autodialer.sip.dialog import Dialog
@@ -11,7 +11,7 @@ from autodialer.sip.timers import Timer
 
 
 class Acknowledgements:
-    """One ACK a To tag, the same again for each 2xx that comes again."""
+    """One ACK for each To tag, the same again for each repeated 2xx."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
@@ -32,7 +32,7 @@ class Acknowledgements:
             self._timer = self._stack.timers.start(hold_until, lambda _now: self.release(), call_id=ack.call_id)
 
     def release(self) -> None:
-        """Let the ACK leave that waits; nothing happens without one."""
+        """Let the waiting ACK leave; nothing happens without one."""
         held, self._held = self._held, None
         if held is not None:
             self._stack.send(held.data, held.hop)

@@ -76,7 +76,7 @@ class Attempts:
         return True
 
     def take_next_hop(self) -> bool:
-        """Go on to the next of the provider's servers; False: there is none left (RFC 3263 section 4.3)."""
+        """Go on to the next of the provider's servers; False: no server is left (RFC 3263 section 4.3)."""
         if len(self._hops) == 1:
             return False
         del self._hops[0]

@@ -1,5 +1,5 @@
 """Values of SIP header fields (RFC 3261 section 20), read tolerantly: what peers really send, not only what the grammar
-allows. Nothing here raises; what cannot be read is None or empty."""
+allows. Nothing here raises; what cannot be read comes back as None or empty."""
 
 from collections.abc import Iterator
 from functools import lru_cache
@@ -161,7 +161,7 @@ def parse_via(value: str) -> Via | None:
 
 
 def split_host_port(text: str) -> tuple[str, int | None]:
-    """Host and port of `host[:port]`; the port is None without one and -1 when it is no port."""
+    """Host and port of `host[:port]`; the port: None when it is missing, -1 when it is not a port number."""
     text = text.strip()
     if text.startswith("["):
         host, bracket, rest = text.partition("]")
@@ -175,7 +175,7 @@ def split_host_port(text: str) -> tuple[str, int | None]:
 
 
 def parse_number(text: str, least: int, most: int) -> int | None:
-    """A number in decimal digits, zeros before it or not; None when it is none or out of range."""
+    """A number in decimal digits, with or without leading zeros; None when it is not a number or out of range."""
     if not (text.isascii() and text.isdigit()):
         return None
     # Python refuses to read numbers of thousands of digits.

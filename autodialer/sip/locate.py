@@ -135,7 +135,7 @@ def _service_names(name: str, transport: str, lookups: Lookups) -> Iterator[tupl
 def _servers(
     name: str, service: str, records: Sequence[Srv], transport: str, *, lookups: Lookups, chance: random.Random
 ) -> Located:
-    """The addresses of the SRV targets; one that does not resolve is left out where another does."""
+    """The addresses of the SRV targets; a target that does not resolve is left out where another does."""
     usable = [srv for srv in records if srv.target not in ("", ".") and srv.port]
     if not usable:
         raise HostUnresolved(

@@ -31,7 +31,7 @@ class Accepted:
 
 
 class LocalMedia:
-    """What we say of our one audio stream. Whoever changes it sends it: the version of o= counts what was sent."""
+    """What we say of our one audio stream. Send it after each change: the version of o= counts what was sent."""
 
     def __init__(self, offer: bytes) -> None:
         session, streams = parse_description(offer)
@@ -71,7 +71,7 @@ class LocalMedia:
         return Accepted(sdp=self._describe(formats, media.telephone_event_pt, direction, session.times), media=media)
 
     def move(self, host: str | None, port: int) -> None:
-        """Our stream is at another port, and at another address unless `host` is None."""
+        """Our stream is at another port, and at another address too when `host` is given."""
         self._host, self._port = host or self._host, port
 
     def offer(self) -> bytes:

@@ -183,13 +183,13 @@ class Referrer:
         self._transfer: Transfer | None = None
 
     def refer(self, dialog: Dialog, target: str, referred_by: str, now: float) -> None:
-        """Ask the peer to call the SIP URI `target` in place of this call; nothing while it is asked already."""
+        """Ask the peer to call the SIP URI `target` in place of this call; does nothing during a transfer."""
         if self._transfer is not None and not self._transfer.over:
             return
         lines = (
             self._stack.contact(self._contact_user, dialog.flow),
             f"Refer-To: <{target}>",
-            # RFC 3892: who wants it, for a peer that asks whether he may.
+            # RFC 3892: names who wants the transfer, for peers that check who may.
             f"Referred-By: <{referred_by}>",
         )
         self._transfer = Transfer(self._stack, self._user, self._auth, dialog, lines)

@@ -115,7 +115,7 @@ class Registration:
         self._feed("stop", now)
 
     def move(self, hops: Sequence[Hop]) -> None:
-        """The provider's servers are these now; the one that knows us stays first while it is among them."""
+        """The provider's servers are these now; the server that knows us stays first while it is among them."""
         present = self.hop
         self.hops = tuple(hops)
         self._hop_number = self.hops.index(present) if present in self.hops else 0

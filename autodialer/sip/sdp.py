@@ -29,7 +29,7 @@ class AnswerFault(StrEnum):
     """RTP/SAVP or another profile that we did not offer."""
     NO_COMMON_CODEC = "no_common_codec"
     NO_ADDRESS = "no_address"
-    """No connection address, or one that is no IPv4 address."""
+    """No connection address, or an address that is not IPv4."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

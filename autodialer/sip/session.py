@@ -318,15 +318,15 @@ class Session:
             self._take_answer(sdp, now)
 
     def _stay(self, why: str) -> None:
-        """The peer does not take the new place: the session is what it was, and ours is heard from there all the same.
+        """The peer refuses the new place: the session stays what it was, and our stream is heard from there anyway.
 
-        Nearly all answer to where packets come from.
+        Nearly all peers answer to where packets come from.
         """
         logger.info("call %s: a new place of our stream is refused: %s", self._user.call_id, why)
 
     @property
     def _retry(self) -> str:
-        """The timer that waits with our next request: one that changes of the session timer leave alone, or its own."""
+        """Our next request's timer: `offer`, which changes of the session timer leave alone, or its own, `refresh`."""
         return "offer" if self._offer_wanted else "refresh"
 
     def _learn(self, response: Response, *, is_invite: bool) -> bool:

@@ -1,4 +1,4 @@
-"""Session timers (RFC 4028): who has to refresh a session, how often, and when it counts as dead."""
+"""Session timers (RFC 4028): which side has to refresh a session, how often, and when it counts as dead."""
 
 from dataclasses import dataclass
 

@@ -1,7 +1,7 @@
 """The SIP core: bytes and `now` in, packets and events out. No socket, no thread, no clock.
 
 `now` is monotonic seconds and never steps back. After each call the owner sends `datagrams_to_send()`, reads
-`next_event()` until it is None, and calls `handle_timer` no later than `get_timer()`.
+`next_event()` until it returns None, and calls `handle_timer` no later than `get_timer()`.
 """
 
 import logging
@@ -127,7 +127,7 @@ class UserAgent:
                 logger.exception("call %s: %s cannot be ended", call_id, client.name)
 
     def change_address(self, call_id: str, host: str | None, port: int, now: float) -> None:
-        """Tell the callee that our stream is at another port, and another address unless `host` is None."""
+        """Tell the callee that our stream is at another port, and at another address too when `host` is given."""
         if (call := self._calls.get(call_id)) is not None:
             call.change_address(host, port, now)
 
@@ -253,11 +253,11 @@ class UserAgent:
         return bool(self._stack.outbox)
 
     def next_event(self) -> Event | None:
-        """The next event, None when there is none."""
+        """The next event; None when no event waits."""
         return self._events.popleft() if self._events else None
 
     def get_timer(self) -> float | None:
-        """When `handle_timer` is due; None when nothing is."""
+        """When `handle_timer` is due; None when nothing is due."""
         return self._stack.timers.next_at()
 
     def handle_timer(self, now: float) -> None:
@@ -343,7 +343,7 @@ class UserAgent:
         self.discarded[reason] += 1
 
     def _receive_response(self, response: Response, source: Hop, now: float) -> None:
-        """Whoever knows the branch, the Call-ID and our tag may answer: a gateway may send from another address."""
+        """Any peer that knows branch, Call-ID and our tag may answer: a gateway may send from another address."""
         vias = response.get_all("via")
         via = response.top_via
         if len(vias) != 1 or via is None or not self._stack.is_ours(via):

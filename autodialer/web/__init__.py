@@ -1,1 +1,1 @@
-"""HTTP: who may ask, what was asked, and what is answered. What is done is in api_srv.py."""
+"""HTTP: callers and their rights, their requests, and the answers. What is done is in api_srv.py."""

@@ -1,4 +1,4 @@
-"""Who asks."""
+"""The caller of the API."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -8,7 +8,7 @@ from autodialer.model import Role, User
 
 @dataclass(frozen=True, kw_only=True)
 class Caller:
-    """Somebody who has shown a good access token, and from where."""
+    """The user who sent a valid access token, and where it came from."""
 
     user: User
     family_id: UUID
@@ -18,5 +18,5 @@ class Caller:
 
     @property
     def owner_key(self) -> int | None:
-        """Whose objects he sees: his own, or everybody's (None) for an admin."""
+        """The owner whose objects the caller sees: the caller; None (everybody's) for an admin."""
         return None if self.user.role is Role.ADMIN else self.user.key

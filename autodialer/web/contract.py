@@ -61,7 +61,7 @@ class ContractPlugin(SwaggerPlugin):  # type: ignore[misc]
     """bottle-swagger-2, with bodies read as this API needs them.
 
     It reads urlencoded forms as UTF-8 and streams uploads to the disk; HEAD is validated as GET; answers that are not
-    JSON are not judged as if they were; a status set by the route is the one that is validated.
+    JSON are not judged as if they were; the status that the route sets is validated.
     """
 
     def __init__(self, *, uploads_folder: Path, validate_responses: bool) -> None:

@@ -53,7 +53,7 @@ class StoredFile:
 
 
 class Download:
-    """A table as the bytes of a file; whoever serves it closes it."""
+    """A table as the bytes of a file; the server that sends it closes it."""
 
     def __init__(self, table: Table, kind: str) -> None:
         """`kind` is csv or xlsx."""
@@ -114,7 +114,7 @@ class _SheetRows:
         self._rows = rows
         self._most_rows = most_rows
         self.following: Sequence[Cell] | None = None
-        """Once the chunks are read: the first row of the next sheet; None: there is none."""
+        """Once the chunks are read: the first row of the next sheet; None: this sheet is the last."""
 
     def __iter__(self) -> Iterator[bytes]:
         waiting: list[bytes] = []

@@ -64,8 +64,8 @@ class GuessLimiter:
             failures = self._failures.get(key)
             waits = [failures.blocked_until - now if failures else 0.0]
             waits.append(self._of_address.get(key[1], _Leaking()).wait_s(now))
-            # The first try from an address is never held up by what others did to the login: it may be its owner, whom
-            # guessers elsewhere could keep out for ever.
+            # What others did to the login never holds up the first try from an address: it may come from the login's
+            # owner, and guessers elsewhere could keep the owner out for ever.
             if failures:
                 waits.append(self._of_login.get(key[0], _Leaking()).wait_s(now))
         wait_s = max(waits)

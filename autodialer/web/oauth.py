@@ -119,7 +119,7 @@ def _answer(headers: Mapping[str, str], body: str | None, status: int) -> OAuthA
 
 
 class _Client:
-    """Whoever asks: there are no registered clients."""
+    """Any client: there are no registered clients."""
 
     client_id = CLIENT_ID
 

@@ -43,7 +43,7 @@ class Request:
 
     @property
     def authorization(self) -> str:
-        """The Authorization header; empty when there is none."""
+        """The Authorization header; empty when it is missing."""
         found: str = request.environ.get("HTTP_AUTHORIZATION", "")
         return found
 
@@ -81,7 +81,7 @@ class Request:
 
     @property
     def once(self) -> str | None:
-        """The Idempotency-Key; None when there is none."""
+        """The Idempotency-Key; None when it is missing."""
         found: str | None = request.swagger_data.get("Idempotency-Key")
         return found
 

@@ -21,12 +21,12 @@ CSV_PAGE = 1000
 
 
 class Access(Enum):
-    """Who may call an operation."""
+    """The callers that an operation is open to."""
 
     OPEN = "open"
     """Everybody, without a token."""
     USER = "user"
-    """A user with a good access token, which is looked at before the body."""
+    """A user with a valid access token, which is checked before the body."""
     ADMIN = "admin"
 
 

@@ -1,4 +1,4 @@
-"""Access tokens: JWTs (RFC 9068) signed with Ed25519, good for ten minutes and as long as their session lives."""
+"""Access tokens: JWTs (RFC 9068) signed with Ed25519, valid for ten minutes, and only while their session lives."""
 
 import base64
 import hashlib
@@ -22,7 +22,7 @@ from autodialer.web.errors import INVALID_TOKEN
 LIFETIME_S = 600
 AUDIENCE = "dialer"
 CLIENT_ID = "dialer"
-"""There are no registered clients; RFC 9068 wants the claim all the same."""
+"""There are no registered clients, but RFC 9068 demands the claim anyway."""
 ALGORITHM = "EdDSA"
 TYPE = "at+jwt"
 KEY_FILE = "access-tokens.pem"

@@ -1,4 +1,4 @@
-"""The tables of a campaign to download: who is in them, with what, and who may have them."""
+"""The tables of a campaign to download: their rows and columns, and the users who may have them."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""GET /srv1/calls/{id}/trace: the SIP messages that the dialer wrote, as text, for whoever owns the call."""
+"""GET /srv1/calls/{id}/trace: the SIP messages that the dialer wrote, as text, for the owner of the call."""
 
 from datetime import timedelta
 from typing import Any

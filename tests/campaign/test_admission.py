@@ -1,4 +1,4 @@
-"""Who may be called: the rules, each alone and in the order in which they decide."""
+"""The rules that say who may be called: each alone, and in the order in which they decide."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta

@@ -165,7 +165,7 @@ class DialingMachine(RuleBasedStateMachine):
         self.store = Store(url, secrets=Secrets(self.folder / "keys", hasher=hasher), clock=self.clock)
 
     def reopen(self) -> None:
-        """The service starts anew."""
+        """The service starts again."""
         self.open_store()
         self.restart()
 
@@ -331,7 +331,7 @@ class DialingMachine(RuleBasedStateMachine):
         return min(waits, default=0.0)
 
     def check_end(self, campaign: Campaign) -> None:
-        """Every subscriber has ended, but for whom the campaign had not called when it was stopped or came to its end.
+        """Every subscriber has ended, except those not called yet when the campaign was stopped or came to its end.
 
         The running figures are what a plain count of the calls makes of them.
         """

@@ -1,8 +1,8 @@
-"""What a disk holds when the power goes: a database's writes are traced, and its files made anew from those that count.
+"""What a disk holds when the power goes: a database's writes are traced, and its files rebuilt from those that count.
 
 `strace` around the dialer prints each write to the database and its -wal with offset and octets, and each sync.
-What was written to a file before the file's last sync is on the disk; of what came later any part may be, or none. Both
-ends are made: nothing of it (`synced`), and all of it (`everything`); and a part by chance.
+What was written to a file before the file's last sync is on the disk; of what came later any part may be there, or
+none. Three cases are built: no later write (`synced`), all later writes (`everything`), and a random part of them.
 """
 
 import random

@@ -1,4 +1,4 @@
-"""Calling windows from the database to the claim: whom the dialer may claim at what time, and why not the others."""
+"""Calling windows from the database to the claim: the subscribers claimed at each time, and why not the others."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
@@ -44,7 +44,7 @@ def window(hours: str = "09:00-18:00", zone: str = "subscriber", **more: object)
 
 
 def running(world: World, **rules: object) -> Campaign:
-    """A campaign of one in Moscow by the file, one in Vladivostok by his number, and one of whom nothing is known."""
+    """A campaign of three: one in Moscow by the file, one in Vladivostok by the number, and one in an unknown zone."""
     callbase = world.store.callbases.create(world.user.key, name="c", region="RU")
     people = [
         NewSubscriber(number=MOSCOW, timezone="Europe/Moscow"),
@@ -57,7 +57,7 @@ def running(world: World, **rules: object) -> Campaign:
 
 
 def claimed(world: World, hours: Hours, now: datetime) -> list[str]:
-    """Whom the dialer claims at that time."""
+    """The numbers that the dialer claims at that time."""
     world.clock.now = now
     campaigns = world.store.queue.running_campaigns()
     hours.look(campaigns, now)

@@ -166,7 +166,7 @@ def test_an_opt_out_outlives_a_dialer_that_is_killed_at_once(tmp_path: Path) -> 
         assert gateway.invites_by_number == {NUMBER: 1}
     assert len(world.records(campaign)[NUMBER]) == 1
     counts = world.store.campaigns.progress(campaign.key).counts
-    # Reached, or cut off: then he is on the list, and had picked up.
+    # Reached, or cut off: then the callee is on the list, and had picked up.
     assert sorted((counts.reached, counts.excluded, counts.exhausted)) == [0, 0, 1]
 
 

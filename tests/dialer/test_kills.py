@@ -121,6 +121,6 @@ def compare(
 
 
 def how(outcome: CallOutcome | None) -> Disposition:
-    """What became of a call that is over."""
+    """How a call that is over ended."""
     assert outcome is not None
     return outcome.disposition

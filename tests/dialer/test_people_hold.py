@@ -1,8 +1,8 @@
 """Random campaigns and what protects people: hours by their own clocks, caps, the DNC list, second numbers, erasing.
 
-Whatever happens: nobody is called outside his hours by his own clock, nor where he could only answer outside them;
-nobody more often than the caps of the calling campaign allow, whichever campaigns called; nobody on the DNC list or
-erased; a second number only once the first is used up, and never both at a time; nothing before a campaign's start or
+Whatever happens: no person is called outside their hours by their own clock, nor when they could only answer outside
+them; nobody more often than the caps of the calling campaign allow, whichever campaigns called; nobody on the DNC list
+or erased; a second number only once the first is used up, and never both at a time; nobody before a campaign's start or
 after its end. And every subscriber ends.
 """
 
@@ -322,7 +322,7 @@ class RandomPeople(DialingMachine):
 
     @rule(target=campaigns, campaign_id=campaigns)
     def call_the_unreached_again(self, campaign_id: UUID) -> UUID:
-        """By a copy, once the campaign has ended; whom it reached the copy leaves alone."""
+        """By a copy, once the campaign has ended; the copy leaves alone those that the campaign reached."""
         try:
             copy = self.store.campaigns.clone(campaign_id, None, only_unreached=True)
             self.store.campaigns.update(copy.id, None, starts_at=None, ends_at=None)

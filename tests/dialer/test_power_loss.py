@@ -1,4 +1,4 @@
-"""The power goes in the middle of a campaign: whoever was called is known to have been called, at every instant."""
+"""The power goes in the middle of a campaign: at every instant, each person called is known to have been called."""
 
 import os
 import shutil
@@ -60,7 +60,7 @@ def test_at_every_instant_the_disk_knows_who_was_called_and_the_campaign_goes_on
 
 
 def go_on(world: World, disk: Path, port: str) -> None:
-    """Put the disk's database in the place of the one that the page cache still had."""
+    """Put the disk's database in place of the database that the page cache still had."""
     world.store.close()
     database = world.settings.data / "db.sqlite3"
     for suffix in ("", "-wal", "-shm"):

@@ -1,8 +1,8 @@
 """Random campaigns and what holds them: rates, channels, retries, a dialer that dies.
 
 Whatever happens: never over CPS or channels, never outside a window, never more attempts than allowed or earlier than
-the retry rule says, nobody called again whom a call has reached, nobody twice at a time, no call by a trunk that has
-just failed five times in a row, and every subscriber ends.
+the retry rule says, no number called again after a call has reached it, no number called by two calls at a time, no
+call by a trunk that has just failed five times in a row, and every subscriber ends.
 """
 
 from collections import Counter
@@ -68,7 +68,7 @@ class RandomCampaigns(DialingMachine):
         """(campaign, number) -> when its calls ended, how, and whether the sound was heard."""
 
     def restart(self) -> None:
-        """The rates begin anew."""
+        """The rates start again from zero."""
         self.starts: dict[tuple[str, int], list[float]] = {}
         self.failed_in_a_row: Counter[int] = Counter()
         self.rests_since: dict[int, float] = {}

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.loopback, pytest.mark.timeout(120)]
 
 
 def pid_of(service: DialerProcess, word: str) -> int | None:
-    """The process with such an end of its command line, None while there is none."""
+    """The process whose command line ends with `word`; None while no such process runs."""
     for pid in service.descendants():
         try:
             arguments = Path(f"/proc/{pid}/cmdline").read_text().rstrip("\0").split("\0")

@@ -11,7 +11,7 @@ def main() -> None:
         from tests.fuzz.targets import TARGETS
 
     name, *options = sys.argv[1:]
-    # libFuzzer starts itself anew to merge, by its argv[0].
+    # libFuzzer starts itself again to merge, by its argv[0].
     atheris.Setup([f"{sys.executable} -m tests.fuzz.attack {name}", *options], TARGETS[name])
     atheris.Fuzz()
 

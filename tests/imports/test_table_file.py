@@ -1,4 +1,4 @@
-"""Uploaded tables as users make them: every delimiter, encoding and kind, and files that are none."""
+"""Uploaded tables as users make them: every delimiter, encoding and kind, and files that are not tables."""
 
 import zipfile
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Import in a process of its own: the same answers, and nothing of it stays behind."""
+"""Import in a process of its own: the same answers, and nothing stays behind."""
 
 import contextlib
 import json

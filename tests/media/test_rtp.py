@@ -174,7 +174,7 @@ def test_whatever_a_packet_holds_there_is_no_jitter_and_what_is_held_back_is_tol
     for one, at in seen:
         reception.take(one, at)
     held_back = len(packets) - len(seen)
-    # Those after the last one that was seen came, too.
+    # The packets after the last seen packet came, too.
     after_last = packets[-1][0].sequence - seen[-1][0].sequence
     reception.note_held_back(held_back - after_last)
     assert reception.jitter_ms == pytest.approx(0, abs=0.01)

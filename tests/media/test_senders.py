@@ -52,7 +52,7 @@ def bound(stack: ExitStack, host: str = LOCALHOST) -> socket.socket:
 def calls(
     stack: ExitStack, count: int, *, remote: tuple[str, int] | None = None
 ) -> tuple[Deck[Line], list[socket.socket]]:
-    """A deck of calls, each with a callee of its own, the same whoever makes it."""
+    """A deck of calls, each with a callee of its own, the same each time it is made."""
     deck: Deck[Line] = Deck()
     callees = [bound(stack) for _ in range(count)]
     for number, callee in enumerate(callees):

@@ -1,4 +1,4 @@
-"""What the kernel keeps from us, and the figures that come out right all the same."""
+"""What the kernel keeps from us, and the figures, which come out right anyway."""
 
 import socket
 import sys

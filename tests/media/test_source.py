@@ -302,7 +302,7 @@ def a_call(chance: random.Random) -> RandomCall:
 
 
 class PlainReading:
-    """The rule read plainly from the whole history, anew for each packet; slow, and keeps nothing but verdicts."""
+    """The rule read plainly from the whole history, again for each packet; slow, and keeps nothing but verdicts."""
 
     def __init__(self, call: RandomCall) -> None:
         self.call = call

@@ -55,7 +55,7 @@ class DrivePlan:
 
 @dataclass(frozen=True, kw_only=True)
 class Driven:
-    """What became of a plan."""
+    """The outcome of a plan."""
 
     outcomes: dict[str, dict[str, Any]]
     """Number -> its CallOutcome, enums and times as text."""
@@ -109,7 +109,7 @@ def _sounds(plan: DrivePlan, folder: Path) -> Iterator[tuple[float, tuple[Path, 
 
 
 def main() -> None:
-    """Read the plan, make the calls, print what became of them."""
+    """Read the plan, make the calls, print their outcomes."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr)
     errors = NoErrors()
     logging.getLogger().addHandler(errors)

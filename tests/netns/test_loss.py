@@ -1,4 +1,4 @@
-"""A line that loses packets both ways: no call stays up far away, no outcome is wrong, nobody is called twice.
+"""A line that loses packets both ways: no call stays up far away, no outcome is wrong, no number is called twice.
 
 SIPp decides by the number and keeps the provider's view of every call. Before it stands Kamailio, whose transactions
 repeat and recognise what is lost on the line; SIPp takes a repeated CANCEL or INVITE for an error.
@@ -103,7 +103,7 @@ def check_outcomes(outcomes: dict[str, dict[str, object]], numbers: list[str], r
 
 
 def check_far_side(requests: list[LoggedRequest], numbers: list[str]) -> set[str]:
-    """By SIPp's log: at most one INVITE a number, and every call hung up by the one who should; who was reached."""
+    """By SIPp's log: at most one INVITE a number, and the right side ends every call. Returns the numbers reached."""
     call_ids = {request.call_id: request.number for request in requests if request.method == "INVITE"}
     reached = set(call_ids.values())
     assert len(call_ids) == len(reached) >= CALLS - 3

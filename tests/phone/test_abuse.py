@@ -111,7 +111,7 @@ class Flood:
 
 
 class Pulse:
-    """A timer of the phone's loop, started anew each time: how late it fires."""
+    """A timer of the phone's loop, started again each time it fires: how late it fires."""
 
     STEP_S = 0.01
 

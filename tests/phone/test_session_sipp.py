@@ -59,7 +59,7 @@ class Line:
             self._outcomes.put(event.outcome)
 
     def call(self, stem: Path, frames: int) -> CallOutcome:
-        """One call that plays a sound to its end; what became of it. SIPp has to be content."""
+        """One call that plays a sound to its end; returns its outcome. SIPp has to be content."""
         self.phone.call(NUMBER, CallPlan(sound_stem=str(stem), sound_s=frames * 0.02))
         outcome = self._outcomes.get(timeout=30)
         self.gateway.expect_success()

@@ -1,4 +1,4 @@
-"""Which settings of a trunk start its phones anew."""
+"""The settings of a trunk that restart its phones."""
 
 from dataclasses import replace
 from typing import Any

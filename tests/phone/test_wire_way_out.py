@@ -170,7 +170,7 @@ def test_whatever_stands_in_a_number_or_a_caller_id_is_refused_or_stays_in_the_u
     assert len(invites) == called == 2 * len(HOSTILE) - refused
     for invite in invites:
         check_one_of_each(invite)
-    # tshark reads every user part as a telephone number, and says so of those that are none.
+    # tshark reads every user part as a telephone number, and complains about those that are not numbers.
     assert [line for line in wire.malformed() if "Country Code" not in line] == []
 
 

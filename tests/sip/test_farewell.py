@@ -1,4 +1,4 @@
-"""Dialogs that outlive their process: kept before the ACK, hung up by whoever comes after."""
+"""Dialogs that outlive their process: kept before the ACK, hung up by the next process."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""What the core answers to requests, whom it believes, and that nothing stays behind."""
+"""What the core answers to requests, which peers it believes, and that nothing stays behind."""
 
 import gc
 import logging

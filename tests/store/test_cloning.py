@@ -8,7 +8,7 @@ from tests.store.world import EXHAUSTED, NOW, World, number
 
 
 def finish(world: World, reached: set[str], campaign_key: int) -> list[str]:
-    """Call everybody; whom is not in `reached` is exhausted. Returns the numbers called."""
+    """Call everybody; numbers that are not in `reached` are exhausted. Returns the numbers called."""
     campaign = world.store.campaigns.by_key(campaign_key)
     called = []
     while jobs := world.claim(campaign, 10):

@@ -1,4 +1,4 @@
-"""Erasing a person: from callbases, calls, traces and jobs, also while he is being called; the statistics stay."""
+"""Erasing a person: from callbases, calls, traces and jobs, also during a call; the statistics stay."""
 
 import sqlite3
 from datetime import timedelta

@@ -51,7 +51,7 @@ ENDS = st.lists(
 
 @dataclass(frozen=True)
 class Attempt:
-    """A claim, and what became of its call."""
+    """A claim, and how its call ended."""
 
     campaign_key: int
     number: str

@@ -13,7 +13,7 @@ import requests
 from autodialer.web.app import App
 
 CERTIFICATE = (Path(__file__).parent / "certificate.pem").read_text()
-"""Of nobody, good for a hundred years."""
+"""It names nobody, and is valid for a hundred years."""
 
 
 @dataclass

@@ -187,7 +187,7 @@ def test_a_missing_token_is_401_and_says_where_to_get_one(client: Client) -> Non
 
 
 def forged(token: str, key: Any, *, header: dict[str, Any] | None = None, **claims: Any) -> str:
-    """A token like `token`, signed anew with some claims changed (None: taken out)."""
+    """A token like `token`, signed again with some claims changed (None: taken out)."""
     payload = jwt.decode(token, options={"verify_signature": False}) | claims
     payload = {name: value for name, value in payload.items() if value is not None}
     return jwt.encode(payload, key, algorithm="EdDSA", headers=jwt.get_unverified_header(token) | (header or {}))

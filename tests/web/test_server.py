@@ -67,7 +67,7 @@ def read_to_end(connection: socket.socket) -> bytes:
 
 
 def expect_no_uploads(settings: Settings) -> None:
-    """Nothing of an upload is left; whoever read it clears it away a moment after he has said so."""
+    """No upload is left; the reader of an upload clears it away a moment after its answer."""
     wait_until(
         lambda: not list((settings.data / "uploads").iterdir()), what="the uploads to be cleared away", timeout_s=30
     )

@@ -233,7 +233,7 @@ class MediaLoop:
             self._queries[line] = MappingQuery((server[0], server[1]), os.urandom(stun.TRANSACTION_ID_OCTETS), now)
 
     def _port_for(self, command: Command) -> Port:
-        """The port that is asked for: a new one, or the shared one that is there already."""
+        """The port that the command asks for: a new one, or the shared port if it is already open."""
         address: Address = (command["host"], command["port"])
         if address in self._shared:
             return self._shared[address]

@@ -37,10 +37,9 @@ def may_go_first() -> bool:
 def go_first(*, pacing: bool) -> None:
     """Have this thread, and those that it starts, run before everything else, where the system lets us.
 
-    That takes root, CAP_SYS_NICE or RLIMIT_RTPRIO. The process takes some per cent of a core and sleeps the rest;
-    without it other busy processes are heard in the calls. All of its threads are to have it, for one that waits for a
-    processor with the interpreter's lock in its hand makes the others wait too; the one that is `pacing` goes before
-    them.
+    That takes root, CAP_SYS_NICE or RLIMIT_RTPRIO. The process takes a few per cent of a core and sleeps the rest;
+    without it other busy processes are heard in the calls. All of its threads need it: a thread that waits for a
+    processor while it holds the interpreter's lock makes the others wait too. The `pacing` thread goes before them.
     """
     with contextlib.suppress(AttributeError, OSError):
         lowest = os.sched_get_priority_min(os.SCHED_FIFO)

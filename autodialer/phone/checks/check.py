@@ -46,7 +46,7 @@ class TrunkCheck:
         sip_port: int,
         call: CallOnce | None,
     ) -> None:
-        """`address_for` gives our local address towards the provider; `call` is None without a number to call."""
+        """`address_for` gives our local address towards the provider; `call`: None without a number to call."""
         self._trunk = trunk
         self._resolver = resolver
         self._address_for = address_for

@@ -18,9 +18,9 @@ from autodialer.sip.shell.datagrams import share_port
 logger = logging.getLogger(__name__)
 
 CONNECT_S = 6.0
-"""To connect, and for TLS to agree: long enough for two SYNs that are lost."""
+"""Time to connect, the TLS handshake included: long enough for two lost SYNs."""
 INCOMING_KEPT = 64
-"""Connections that peers made to us; one more closes the one that was silent for longest."""
+"""Most connections that peers made to us; one more closes the connection that has been silent for longest."""
 _READ = 65_536
 _UNSENT_LIMIT = 4 * 1024 * 1024
 """Octets that may wait for a peer that does not read."""
@@ -29,7 +29,7 @@ _NOT_NOW = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWant
 
 @dataclass(frozen=True, kw_only=True)
 class TlsSettings:
-    """Whom to trust."""
+    """The server and the issuers to trust."""
 
     server_name: str
     """Host name or address that the certificate must be made for (RFC 5922 section 4)."""
@@ -42,7 +42,7 @@ class TlsSettings:
 
 
 class ConnectionUser(Protocol):
-    """Whom the connections tell."""
+    """The user of the connections, which is told what happens on them."""
 
     def on_message(self, data: bytes, hop: Hop) -> None:
         """A whole message came."""
@@ -99,7 +99,7 @@ class Connections:
             selector.register(listener, selectors.EVENT_READ, self)
 
     def send(self, data: bytes, hop: Hop) -> None:
-        """Send on the connection to `hop`, which is made if there is none."""
+        """Send on the connection to `hop`, which is made if it does not exist yet."""
         connection = self._by_hop.get(hop) or self._connect(hop)
         if connection is None:
             return
@@ -259,7 +259,7 @@ class Connections:
             self._drop(connection, _reason(exc))
 
     def _drop(self, connection: Connection, why: str) -> None:
-        """End a connection by itself: an attempt that failed, or one that was up and is gone."""
+        """End a single connection: an attempt that failed, or a connection that was up and is gone."""
         self._forget(connection)
         if not connection.up:
             self._user.on_unreachable(connection.hop, _cannot_connect(connection.hop, why))

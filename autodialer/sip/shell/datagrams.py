@@ -64,9 +64,9 @@ class DatagramSocket:
         raise PortsExhausted(f"no free port from {port} to {last} on {host}; set DIALER_SIP_PORT to another one")
 
     def receive(self) -> tuple[bytes, Address, float]:
-        """One packet, whom it is from, and how many seconds it has waited to be read (0 where nobody knows).
+        """One packet, its source, and how many seconds it has waited to be read (0 where that is unknown).
 
-        Raises BlockingIOError when there is none, OSError when an earlier packet was refused.
+        Raises BlockingIOError when no packet waits, OSError when an earlier packet was refused.
         """
         if not _LINUX:
             data, address = self.socket.recvfrom(_DATAGRAM)

@@ -66,9 +66,9 @@ class Tokens:
             return Issued(family_id=family_id, refresh_token=_issue(connection, family_key, now))
 
     def rotate(self, refresh_token: str) -> Rotated | None:
-        """Use a refresh token up for the next one; None when it is unknown, run out or revoked.
+        """Use a refresh token up for the next one; None when it is unknown, expired or revoked.
 
-        One that was used already revokes its family: either a thief has it or the owner lost a race with one
+        A token used a second time revokes its family: either a thief has it, or its owner lost a race with a thief
         (RFC 6819 section 5.2.2.3).
         """
         now = self._clock.utcnow()
@@ -110,7 +110,7 @@ class Tokens:
         return self._revoke(token_families.c.key == family_key)
 
     def revoke_family(self, family_id: UUID) -> bool:
-        """End one session; False when there is none such alive."""
+        """End one session; False when no such session is alive."""
         return self._revoke(token_families.c.id == family_id)
 
     def revoke_user(self, user_key: int) -> None:

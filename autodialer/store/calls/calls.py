@@ -28,7 +28,7 @@ class Calls:
         self._database = database
 
     def get(self, call_id: UUID, owner_key: int | None) -> CallRecord:
-        """A finished call, or one that is queued or under way. Raises NotFound."""
+        """A call: finished, queued or under way. Raises NotFound."""
         finished = owned_by(_finished().where(calls.c.id == call_id), campaigns, owner_key)
         unfinished = owned_by(_unfinished().where(call_jobs.c.call_id == call_id, ~_HAS_ENDED), campaigns, owner_key)
         with self._database.read() as connection:
@@ -75,7 +75,7 @@ class Calls:
 
 
 _HAS_ENDED = is_one_of(call_jobs.c.state, JobState.DONE)
-"""A job keeps its call's id after the end; once retention has deleted the call, nothing of it is told any more."""
+"""A job keeps its call's id after the end; once retention has deleted the call, we no longer tell anything about it."""
 
 
 def _finished() -> Select[Any]:

@@ -14,7 +14,7 @@ from autodialer.store.sql.engine import AnyRow, Database
 PAGE_ROWS = 1000
 Rows = Sequence[AnyRow]
 Called = Mapping[int, AnyRow]
-"""Subscriber key -> his last call."""
+"""Subscriber key -> the subscriber's last call."""
 
 
 class Exports:
@@ -37,7 +37,7 @@ class Exports:
             return list(connection.execute(query).scalars())
 
     def calls(self, campaign_key: int) -> Iterator[Rows]:
-        """The calls that have ended by now, in the order of their end, with whom they went to and through what."""
+        """The calls that have ended by now, in the order of their end, with their subscribers and trunks."""
         newest = select(func.max(calls.c.key)).where(calls.c.campaign_key == campaign_key)
         with self._database.read() as connection:
             last = connection.execute(newest).scalar_one() or 0
@@ -48,7 +48,7 @@ class Exports:
             after = page[-1].key
 
     def subscribers(self, campaign: Campaign) -> Iterator[tuple[Rows, Called]]:
-        """Everybody in the order of the file with his state in the campaign; beside each page the last calls."""
+        """All subscribers in the order of the file, with their states in the campaign; and each page's last calls."""
         query = _people(campaign).order_by(subscribers.c.key)
         left, after = self._total(campaign), 0
         while left > 0:
@@ -65,7 +65,7 @@ class Exports:
             return connection.execute(query.limit(PAGE_ROWS)).all()
 
     def _total(self, campaign: Campaign) -> int:
-        """How many subscribers it had when it ended: who was added to the callbase later does not belong to it."""
+        """How many subscribers it had when it ended: a subscriber added to the callbase later does not belong to it."""
         ended_with = select(campaigns.c.final_total).where(campaigns.c.key == campaign.key)
         there_are = select(func.count()).where(subscribers.c.callbase_key == campaign.callbase_key)
         with self._database.read() as connection:

@@ -28,7 +28,7 @@ class KeptTrace:
 
     packed: bytes
     written_at: datetime
-    """A call that is under way is written anew when somebody asks."""
+    """A call that is under way is written again when somebody asks."""
 
 
 class Traces:

@@ -221,10 +221,10 @@ class Campaigns:
         return stopped
 
     def clone(self, campaign_id: UUID, owner_key: int | None, *, only_unreached: bool) -> Campaign:
-        """A draft of the same rules for everybody, or for those whom neither the campaign nor its origins reached.
+        """A draft of the same rules for everybody, or for those that neither the campaign nor its origins reached.
 
-        Raises NotFound; Conflict while a campaign whose unreached are wanted has not ended, and when what it needs has
-        been deleted.
+        Raises NotFound; Conflict while a campaign whose unreached subscribers are wanted has not ended, and when what
+        it needs has been deleted.
         """
         with self._database.write() as connection:
             campaign = _fetch(connection, campaign_id, owner_key)

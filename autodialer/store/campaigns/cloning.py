@@ -1,4 +1,4 @@
-"""A campaign once more: the same rules, for everybody or for those whom it did not reach."""
+"""A campaign once more: the same rules, for everybody or for those that it did not reach."""
 
 from datetime import datetime
 
@@ -12,7 +12,7 @@ from autodialer.store.sql.column_types import new_id
 from autodialer.store.sql.transitions import is_one_of
 
 REACHED_BEFORE = "reached_before"
-"""Why a subscriber is excluded: an earlier campaign reached him, and this one is for the others."""
+"""Why a subscriber is excluded: an earlier campaign reached them, and this campaign is for the others."""
 
 LIFE = frozenset(
     {

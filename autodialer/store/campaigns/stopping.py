@@ -48,7 +48,7 @@ def _cancel_batch(connection: Connection, campaign_key: int, reason: str, most: 
     ).all()
     keys = [row.key for row in rows]
     connection.execute(update(call_jobs).where(call_jobs.c.key.in_(keys)).values(state=JobState.CANCELLED.value))
-    # Who was never called stays pending; who waited for another attempt gets none.
+    # A subscriber who was never called stays pending; a subscriber who waited for another attempt gets no more.
     begun = (
         (campaign_subscribers.c.campaign_key == campaign_key)
         & (campaign_subscribers.c.subscriber_key == bindparam("of_subscriber"))

@@ -1,7 +1,7 @@
 """The triggers that keep the running figures (autodialer.store.figures.tables).
 
-Triggers, because nothing that records a call or moves a subscriber can forget them: whoever writes the row, its count
-is in the same transaction. One call costs some ten small upserts, 20 microseconds in all.
+They are triggers because no code that records a call or moves a subscriber can forget a trigger: whatever writes the
+row, its count is in the same transaction. One call costs some ten small upserts, 20 microseconds in all.
 """
 
 from collections.abc import Mapping

@@ -66,7 +66,7 @@ class CampaignReport(Figures):
     pdd_s: Mapping[str, float]
     """`p50`, `p90`, `p95`, `p99` of the calls that rang, to 10 ms (nearest rank); empty when none did."""
     attempts_to_reach: Mapping[int, int]
-    """Attempts -> subscribers that were reached by just so many."""
+    """Attempts -> subscribers who were reached by exactly that many."""
     listened: Sequence[float]
     """Share of the calls with disposition answered to which the sound was still played after 0, 1, 2 ... seconds."""
     digits: Mapping[str, int]
@@ -74,7 +74,7 @@ class CampaignReport(Figures):
     by_hour: Sequence[HourReport]
     by_trunk: Sequence[TrunkReport]
     cost: float | None
-    """Sum over the trunks; None when one that was talked through has no price."""
+    """Sum over the trunks; None when a trunk that carried talk has no price."""
 
 
 def campaign_report(connection: Connection, campaign_key: int) -> CampaignReport:

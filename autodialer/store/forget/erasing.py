@@ -1,4 +1,4 @@
-"""Erasing a person: number and name go from all rows, what became of the calls stays in the statistics."""
+"""Erasing a person: number and name go from all rows, the outcomes of the calls stay in the statistics."""
 
 import time
 from collections import defaultdict

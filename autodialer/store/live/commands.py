@@ -12,7 +12,7 @@ from autodialer.store.live.tables import commands
 from autodialer.store.sql.engine import AnyRow, Database
 
 KEPT = timedelta(days=1)
-"""Taken commands stay so long, for whoever wants to know why a call ended."""
+"""How long taken commands are kept, for people who want to know why a call ended."""
 _NEW = select(commands).where(commands.c.taken_at.is_(None)).order_by(commands.c.key)
 
 

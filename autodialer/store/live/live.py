@@ -27,7 +27,7 @@ class DialerSeen:
 
 
 class Live:
-    """What the dialer says of itself."""
+    """What the dialer says about itself."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database

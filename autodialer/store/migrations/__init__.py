@@ -22,11 +22,11 @@ BUSY_TIMEOUT_S = 30.0
 
 
 def migrate(url: str) -> None:
-    """Bring the database to the newest version; make it when there is none.
+    """Bring the database to the newest version; make it when it does not exist.
 
     One transaction: it is done or it never was, and of two processes that start together one waits for the other.
-    Raises SettingsError when the file is no database or comes from a newer version of the service, Unavailable when it
-    is locked for too long.
+    Raises SettingsError when the file is not a database or comes from a newer version of the service, Unavailable when
+    it is locked for too long.
     """
     engine = make_engine(url, synchronous="FULL", busy_timeout_s=BUSY_TIMEOUT_S, foreign_keys=False)
     try:

@@ -1,4 +1,4 @@
-"""Dialogs of answered calls: kept while the call is up, so that whoever comes after a dead dialer can hang it up."""
+"""Dialogs of answered calls: kept while the call is up, so that the dialer after a dead one can hang it up."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ _FORGET = Prepared(delete(dialogs).where(dialogs.c.call_id == bindparam("of_call
 
 
 def keep(connection: Connection, kept: Sequence[KeptDialog]) -> None:
-    """Write dialogs, or write them anew."""
+    """Write dialogs; a dialog that is kept already is replaced."""
     if kept:
         _KEEP.execute(connection, [vars(one) for one in kept])
 

@@ -264,7 +264,7 @@ def _why_it_ends(row: AnyRow, result: JobResult) -> str | None:
 
 
 def _without_person(result: JobResult) -> JobResult:
-    """He was erased while he was being called."""
+    """The result without what tells of the person, who was erased during the call."""
     outcome = replace(result.outcome, digits="", digit_times=(), message=None)
     return replace(result, job=replace(result.job, number=""), outcome=outcome, key_results=())
 

@@ -49,7 +49,7 @@ RUNNING = is_one_of(campaigns.c.state, CampaignState.RUNNING)
 _RUNNING_CAMPAIGNS = select_campaigns().where(RUNNING).order_by(campaigns.c.key)
 READY = is_one_of(callbases.c.state, CallbaseState.READY)
 BATCHES_AT_ONCE = 10
-"""Most batches walked over at once when nobody in them is to be called."""
+"""Most batches that are skipped at once when nobody in them is to be called."""
 MOST_LOOKS = 6
 """How often a claim looks for others in place of those who may not be called, ..."""
 MORE_CANDIDATES = 100
@@ -71,8 +71,8 @@ class Queue:
     def enqueue_due(self, now: datetime, batch: int = 500) -> int:
         """Make jobs of the next subscribers of every running campaign that has few due; returns how many jobs.
 
-        Nobody is walked over and nobody twice: the position moves in the same transaction. Without anything to do this
-        takes one cheap read.
+        No subscriber is skipped and none gets two jobs: the position moves in the same transaction. Without anything to
+        do this takes one cheap read.
         """
         with self._database.read() as connection:
             hungry = connection.execute(_HUNGRY, {"now": now, "enough": batch // 2}).all()

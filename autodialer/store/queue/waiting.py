@@ -1,4 +1,4 @@
-"""Whom a campaign will call later and by which rule, and whom it will not call any more and why."""
+"""The subscribers that a campaign will call later and by which rule, and those that it will not call again and why."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

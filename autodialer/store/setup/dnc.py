@@ -1,4 +1,4 @@
-"""DNC: numbers that are never dialled. Each user keeps a list of his own; admins may keep entries for everybody."""
+"""DNC: numbers that are never dialled. Each user keeps a list; admins may keep entries for everybody."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -69,7 +69,7 @@ class Dnc:
             return _mine(connection, owner_key, number)
 
     def opt_out(self, number: str, owner_key: int, call_id: UUID) -> DncEntry:
-        """The person who was called asked for it during the call: his number is not dialled again by this owner."""
+        """The callee asked for it during the call: this owner's campaigns do not dial the number again."""
         return self.add(owner_key, number, source=f"opt_out:{call_id}")
 
     def remove(self, owner_key: int | None, number: str) -> None:
@@ -101,7 +101,7 @@ class Dnc:
             return fetch_page(connection, query, dnc.c.key, _entry_from, limit=limit, after=after)
 
     def get(self, owner_key: int | None, number: str) -> DncEntry:
-        """The entry that holds for a user, his own before one for everybody. Raises NotFound."""
+        """The entry that holds for a user: the user's own before one for everybody. Raises NotFound."""
         query = _seen_by(select(dnc).where(dnc.c.number.in_(notations(number))), owner_key)
         own_first = case((dnc.c.owner_key == owner_key, 0), else_=1)
         with self._database.read() as connection:

@@ -17,6 +17,6 @@ DIALLED: ColumnElement[Any] = case((ON_SECOND, subscribers.c.second_number), els
 
 
 def number_after(row: AnyRow) -> str | None:
-    """The number to call once those attempts are used up that go to the present one; None: there is none."""
+    """The number to call once the attempts at the present number are used up; None: no number is left."""
     number: str | None = row.second_number
     return None if SECOND_NUMBER in row.retries_used else number

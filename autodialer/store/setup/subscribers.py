@@ -42,7 +42,7 @@ class Subscribers:
         return subscriber_from(row)
 
     def add(self, callbase_id: UUID, owner_key: int | None, new: NewSubscriber) -> Subscriber:
-        """Add one to a callbase that is ready; a running campaign on it will call him too.
+        """Add a subscriber to a callbase that is ready; running campaigns on it will call the subscriber too.
 
         Raises NotFound, and Conflict when the callbase has the number or is still being imported.
         """

@@ -118,7 +118,7 @@ class Trunks:
         return Trunk(**values)
 
     def _password(self, row: AnyRow) -> tuple[str, str | None]:
-        """And why there is none: a password that cannot be read is this trunk's problem, not that of all the others."""
+        """The password, and why it is missing: an unreadable password is this trunk's problem, not all the others'."""
         try:
             return self._secrets.decrypt(row.password, context=row.id.bytes), None
         except SettingsError:

@@ -12,7 +12,7 @@ from autodialer.store.sql.engine import AnyRow
 
 T = TypeVar("T")
 Page = tuple[list[T], str | None]
-"""The items, and the cursor of the next page (None: there is none)."""
+"""The items, and the cursor of the next page (None: this page is the last)."""
 DEFAULT_LIMIT = 100
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.sql.expression import UpdateBase
 class Prepared:
     """A statement that changes rows, as its driver wants it.
 
-    SQLAlchemy works out anew, for each row of each execution, which parameters there are and how they are turned; for
+    For each row of each execution, SQLAlchemy works out again which parameters there are and how to convert them; for
     statements of a few rows that costs more than the rows themselves.
     """
 

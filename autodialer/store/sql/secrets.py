@@ -27,7 +27,7 @@ BUSY = "Too many passwords are being checked just now; try again in a moment."
 
 
 class Secrets:
-    """Encrypts and hashes. The key file is made on first use; who has it and the database has the passwords."""
+    """Encrypts and hashes. The key file is made on first use; anyone who has it and the database has the passwords."""
 
     def __init__(self, keys_folder: Path, *, hasher: PasswordHasher | None = None) -> None:
         self._path = keys_folder / KEY_FILE
@@ -96,7 +96,7 @@ class Secrets:
 
 
 def load_key(path: Path) -> bytes:
-    """The key in a file, which is made (mode 0600) when there is none; processes that start together get the same."""
+    """The key in a file, which is made (mode 0600) if it is missing; processes that start together get the same key."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not path.exists():
         _create_key(path)

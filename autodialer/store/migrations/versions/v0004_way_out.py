@@ -17,7 +17,7 @@ def upgrade() -> None:
     op.add_column("trunks", sa.Column("caller_id_header", sa.Text(), server_default=sa.text("'from'"), nullable=False))
     op.add_column("trunks", sa.Column("symmetric_rtp", sa.Boolean(), server_default=sa.text("1"), nullable=False))
     op.add_column("trunks", sa.Column("stun_server", sa.Text(), nullable=True))
-    # Commands are good for a day at most: those of the new kinds need another check, and the old ones are forgotten.
+    # Commands are kept for a day at most: those of the new kinds need another check, and the old ones are forgotten.
     op.drop_table("commands")
     op.create_table(
         "commands",

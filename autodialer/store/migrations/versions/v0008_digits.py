@@ -14,7 +14,7 @@ KINDS = "'hangup_campaign', 'hangup_call', 'trace_call', 'check_trunk', 'send_di
 def upgrade() -> None:
     """To 0008."""
     op.add_column("calls", sa.Column("digit_times", columns.DigitTimes(), nullable=True))
-    # Commands are good for a day at most: a new kind needs another check, and the old ones are forgotten.
+    # Commands are kept for a day at most: a new kind needs another check, and the old ones are forgotten.
     op.drop_table("commands")
     op.create_table(
         "commands",

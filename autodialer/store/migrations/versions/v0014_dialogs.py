@@ -1,4 +1,4 @@
-"""the dialogs of answered calls, so that whoever comes after a dialer that died can hang them up."""
+"""the dialogs of answered calls, so that the dialer that starts after one that died can hang them up."""
 
 import sqlalchemy as sa
 from alembic import op

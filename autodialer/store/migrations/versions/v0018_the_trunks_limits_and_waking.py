@@ -34,7 +34,7 @@ def upgrade() -> None:
     _let_limits_be_absent()
     op.execute("DROP TRIGGER campaign_subscribers_state")
     op.execute(TRIGGERS[op.get_bind().dialect.name])
-    # Commands are good for a day at most: a new kind needs another check, and the old ones are forgotten.
+    # Commands are kept for a day at most: a new kind needs another check, and the old ones are forgotten.
     op.drop_table("commands")
     op.create_table(
         "commands",
@@ -71,8 +71,9 @@ def _let_limits_be_absent() -> None:
         op.alter_column("campaigns", "max_channels", nullable=True)
         op.alter_column("campaigns", "cps", nullable=True)
         return
-    # SQLite takes NOT NULL off a column by making the table anew, or by changing its text, which it recommends where no
-    # row is stored otherwise (https://sqlite.org/lang_altertable.html, "Making Other Kinds Of Table Schema Changes").
+    # NOT NULL goes off a column in SQLite by making the table again, or by changing its text, which SQLite recommends
+    # where no row is stored otherwise (https://sqlite.org/lang_altertable.html, "Making Other Kinds Of Table Schema
+    # Changes").
     # The text also holds the comments, and campaign_subscribers may have millions of rows.
     _change_text("campaigns", {"max_channels INTEGER NOT NULL": "max_channels INTEGER"})
     _change_text("campaigns", {"cps FLOAT NOT NULL": "cps FLOAT"})
