@@ -93,11 +93,10 @@ class ApiServer:
         wasyncore.close_all(self._map)
 
     def stop(self) -> None:
-        """Make `run` return; from any thread or signal handler."""
-        if not self._is_asked_to_stop:
-            self._is_asked_to_stop = True
-            # A byte into a pipe, without a lock. Only once: afterwards `run` may have closed the pipe.
-            self._server.pull_trigger()
+        """Make `run` return within half a second; from any thread or signal handler."""
+        # A plain flag: a signal handler must not wait for a lock that the interrupted thread may hold, and a byte into
+        # waitress's pipe could go to whatever has its descriptor once `run` has closed it.
+        self._is_asked_to_stop = True
 
     def _poll(self, timeout_s: float) -> None:
         wasyncore.loop(timeout=timeout_s, use_poll=True, map=self._map, count=1)

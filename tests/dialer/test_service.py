@@ -35,6 +35,13 @@ def test_an_api_whose_port_was_taken_meanwhile_comes_back_and_the_dialer_lives_o
     world = World.make(tmp_path / "data")
     host, _, port = (service := world.service()).http.partition(":")
     with service:
+        # The port answers before that: the supervisor holds it while it makes the administrator.
+        wait_until(
+            lambda: pid_of(service, "dialer.py") is not None and pid_of(service, "serve") is not None,
+            what="the processes",
+            timeout_s=40,
+            poll_s=0.1,
+        )
         wait_until(lambda: listens(service.http), what="the API", timeout_s=40, poll_s=0.1)
         dialer, api = pid_of(service, "dialer.py"), pid_of(service, "serve")
         assert dialer is not None and api is not None

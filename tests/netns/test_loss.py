@@ -5,6 +5,7 @@ repeat and recognise what is lost on the line; SIPp takes a repeated CANCEL or I
 """
 
 import contextlib
+import re
 from pathlib import Path
 
 import pytest
@@ -83,8 +84,10 @@ def test_two_hundred_calls_over_a_line_that_loses_packets_both_ways_end_right(pe
     assert driven.unfinished == driven.errors == []
     reached = check_far_side(gateway.requests, numbers)
     check_outcomes(driven.outcomes, numbers, reached)
-    assert gateway.errors == ""
-    assert gateway.calls == (len(reached), 0)
+    # A BYE of which every copy is lost ends at the proxy, which answers 408 for the dialer: SIPp calls that unexpected.
+    unexpected = re.findall(r"received '([^\r\n]*)", gateway.errors)
+    assert set(unexpected) <= {"SIP/2.0 408 Request Timeout"}, gateway.errors
+    assert gateway.calls == (len(reached) - len(unexpected), len(unexpected))
     assert len({message.header("Call-ID") for message in gateway.messages}) == len(reached)
 
 
