@@ -88,7 +88,7 @@ class UserError(DialerError):
     def __init__(self, message: str | None = None, *, field: str | None = None, details: Sequence[object] = ()) -> None:
         super().__init__(message)
         self.field = field
-        """Name of the field at fault, None where there is no single one."""
+        """Name of the field at fault; None where no single field is."""
         self.details = list(details)
         """More for a program to read: strings or JSON objects."""
 

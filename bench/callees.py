@@ -24,7 +24,7 @@ SAMPLES = 40
 READ_S = 0.25
 """A sample's socket holds more than so much of a call."""
 TOGETHER_S = 0.001
-"""An echo waits for so long for more: to be woken for each packet would cost the sender's core, too."""
+"""How long an echo waits for more: waking for each packet would cost the sender's core, too."""
 _BULK_BUFFER = 32 << 20
 _SAMPLE_BUFFER = 2 << 20
 _FORK = multiprocessing.get_context("fork")
@@ -83,7 +83,7 @@ class Callees:
 
     @property
     def overrun(self) -> int:
-        """Packets that an echo could not take in so far, for want of time: then it is no measure of who sends them."""
+        """Packets that an echo could not take in so far, for lack of time: then it does not measure the sender."""
         return dropped(self._bulk) if self.echoes else 0
 
     def times(self) -> list[NDArray[np.float64]]:

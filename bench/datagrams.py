@@ -85,7 +85,7 @@ def drop_all(bound: socket.socket) -> None:
 
 
 def dropped(bound: socket.socket) -> int:
-    """Datagrams that the kernel has dropped on a socket, by a filter or for want of room."""
+    """Datagrams that the kernel has dropped on a socket, by a filter or for lack of room."""
     fields = bound.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 4 * _MEMINFO_FIELDS)
     return int(struct.unpack_from("=I", fields, 4 * _DROPS)[0])
 

@@ -143,9 +143,9 @@ class ZonePreview:
     """The subscribers of one time zone."""
 
     timezone: str | None
-    """IANA name; None: the campaign has no window, so that none matters."""
+    """IANA name; None: the campaign has no window, so the zone does not matter."""
     found_by: str | None
-    """column, number, plan, callbase or campaign; None: none matters."""
+    """column, number, plan, callbase or campaign; None: the zone does not matter."""
     subscribers: int
     open: bool
     """Whether a call may be placed to them at that time."""

@@ -104,7 +104,7 @@ class Calls:
 
 
 def check_digits(digits: str) -> str:
-    """The digits themselves. Raises Invalid for what is no key."""
+    """The digits themselves. Raises Invalid for a character that is not a key."""
     if not _DIGITS.fullmatch(digits):
         raise Invalid("digits takes 1 to 32 of 0 to 9, *, # and A to D.", field="digits")
     return digits

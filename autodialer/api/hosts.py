@@ -12,7 +12,7 @@ LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 
 
 def check_host(host: str, field: str = "host") -> str:
-    """The host in its stored spelling. Raises Invalid for what is no IPv4 host; no name is looked up."""
+    """The host in its stored spelling. Raises Invalid for text that is not an IPv4 host; no name is looked up."""
     host = host.strip().rstrip(".")
     address = _address(host)
     if isinstance(address, ipaddress.IPv6Address):

@@ -28,7 +28,7 @@ def fallback_zone(store: Store, campaign: Campaign) -> str:
 
 
 def next_call(campaign: Campaign, zone: ZoneInfo, at: datetime) -> datetime | None:
-    """The first moment from `at` on at which somebody in that zone may be called; None: none within the campaign."""
+    """The first moment from `at` on when subscribers in that zone may be called; None: never within the campaign."""
     assert campaign.window is not None
     window = Window.of(campaign.window, campaign.holidays)
     moment = window.next_allowed(at, zone, for_s=campaign.ring_timeout_s + SET_UP_S)

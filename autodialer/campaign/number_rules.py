@@ -47,7 +47,7 @@ _SIGNS = str.maketrans("", "", " ()-")
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """What becomes of the numbers that begin alike."""
+    """What numbers that begin alike turn into."""
 
     begins: str
     """Takes the place of the digits that they have in common."""

@@ -76,5 +76,5 @@ class Channels:
         self._held.add(call)
 
     def release(self, call: object) -> None:
-        """Take the slot of `call` back; harmless when it has none."""
+        """Take the slot of `call` back; harmless when it has no slot."""
         self._held.discard(call)

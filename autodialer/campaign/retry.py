@@ -38,7 +38,7 @@ def decide_next(
     fault: Fault | None = None,
     hung_up: bool = False,
 ) -> NextStep:
-    """What becomes of `job` after a call that ended with `disposition`.
+    """The next step for `job` after a call that ended with `disposition`.
 
     `answered` tells a call whose phone was picked up (2xx), `played_s` how much of the sound was sent, `fault` one that
     failed on the trunk's side, `hung_up` one that an operator ended. The rule of the result names what decided: the

@@ -61,7 +61,7 @@ class Window:
         return closes_at is None or closes_at >= at + timedelta(seconds=for_s)
 
     def next_allowed(self, at: datetime, zone: ZoneInfo, *, for_s: float) -> datetime | None:
-        """The first moment from `at` on that `allows` a call of so long; None when no opening is that long."""
+        """The first moment from `at` on that `allows` a call of that length; None when no opening is that long."""
         moment: datetime | None = at
         for _ in range(LOOK_AHEAD_DAYS):
             moment = self.opens_at(moment, zone) if moment else None

@@ -21,7 +21,7 @@ class Standing:
     looked_at: datetime
     valid_until: datetime
     limit: CampaignLimit | None = None
-    """Why nobody of it may be called; None: somebody may."""
+    """Why none of its subscribers may be called; None: some may."""
     until: datetime | None = None
     """When that ends."""
     open_zones: frozenset[str] | None = None

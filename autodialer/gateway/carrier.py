@@ -89,7 +89,7 @@ class Carrier:
             heapq.heappop(self._timers)[2](now)
 
     def receive_datagram(self, data: bytes, source: Address, now: float) -> None:
-        """Take one packet; what is no SIP is ignored."""
+        """Take one packet; a packet that is not SIP is ignored."""
         message = parse_message(data)
         if isinstance(message, Response):
             call = self._calls.get(message.call_id)
@@ -187,7 +187,7 @@ class Carrier:
         self._resend(call, lambda: False, lambda: call.bye or b"", now)
 
     def _resend(self, call: CarrierCall, done: Callable[[], bool], what: Callable[[], bytes], now: float) -> None:
-        """Send again with doubling interval until `done`, or the call is gone, or it makes no sense any more."""
+        """Send again with doubling interval until `done`, or the call is gone, or it no longer makes sense."""
         started_at = now
 
         def again(at: float, interval: float) -> None:

@@ -116,7 +116,7 @@ def numbers() -> list[str]:
 
 
 def write_callbase(path: Path) -> None:
-    """The base as a user might have it: with a duplicate and two rows that are no numbers."""
+    """The base as a user might have it: with a duplicate and two rows that are not numbers."""
     rows = [(NAMES[index % len(NAMES)], f"+{number}", f"flat {index + 1}") for index, number in enumerate(numbers())]
     rows += [("Anna again", f"+{numbers()[0]}", ""), ("office", "112", ""), ("unknown", "none", "")]
     with path.open("w", encoding="utf-8", newline="") as file:

@@ -35,7 +35,7 @@ class Speaks(StrEnum):
     COMMENT = "comment"
     TIMEZONE = "timezone"
     AGAINST = "against"
-    """Numbers that are no phone numbers: accounts, contracts, sums, dates."""
+    """Numbers that are not phone numbers: accounts, contracts, sums, dates."""
     UNKNOWN = "unknown"
 
 

@@ -35,7 +35,7 @@ class DigitSender:
     """The packets of some digits, one turn of the grid after the other."""
 
     def __init__(self, digits: str, numbers: EventNumbers, *, sequence: int, timestamp: int) -> None:
-        """`sequence` and `timestamp` are those of the session's next packet. Raises ValueError for what is no key."""
+        """`sequence` and `timestamp` are those of the session's next packet. Raises ValueError for a non-key."""
         self._left = deque(EVENTS.index(digit) for digit in digits)
         self._numbers = numbers
         self._period = 0

@@ -14,7 +14,7 @@ CEILING_DBTP = -1.0
 MOST_GAIN_DB = 30.0
 """A sound is turned up by this at most: beyond it, what comes up is the hiss of the recording."""
 BLOCK_SAMPLES = round(0.4 * g711.SAMPLE_RATE)
-"""Loudness is defined over blocks of 400 ms; a sound without one whole block has none."""
+"""Loudness is defined over blocks of 400 ms; a sound without one whole block has no loudness."""
 METER_RATE = 2 * g711.SAMPLE_RATE
 """Of the meter, Hz: at 8 kHz its filters, meant for 48 kHz, are 0.3 dB off at the top; at 16 kHz they are not."""
 STEP_SAMPLES = BLOCK_SAMPLES // 4

@@ -31,7 +31,7 @@ def pack(payload_type: int, sequence: int, timestamp: int, ssrc: int, payload: b
 
 
 def parse(data: bytes) -> RtpPacket | None:
-    """The packet in a datagram; None for what is no RTP (RTCP, STUN, garbage)."""
+    """The packet in a datagram; None for anything but RTP (RTCP, STUN, garbage)."""
     if len(data) < _HEADER.size or data[0] >> 6 != 2:
         return None
     first, second, sequence, timestamp, ssrc = _HEADER.unpack_from(data)
@@ -110,7 +110,7 @@ class Reception:
         self._learn_packet_time(packet)
         self._seen_at, self._last = now, packet
         transit = now * self._clock_rate - packet.timestamp
-        # After a silence the timestamp may have stood still, which is no jitter.
+        # After a silence the timestamp may have stood still, which is not jitter.
         if self._transit is not None and not packet.marker:
             # Timestamps wrap; a difference of more than half the range is a wrap, not a delay.
             d = (transit - self._transit + 2**31) % 2**32 - 2**31

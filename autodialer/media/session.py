@@ -334,7 +334,7 @@ class Session:
         return known and self._source.ssrc in (None, ssrc)
 
     def count_stranger(self) -> None:
-        """RTCP came from somebody else."""
+        """RTCP came from a stranger."""
         self._source.strangers += 1
 
     @property

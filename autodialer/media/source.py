@@ -50,7 +50,7 @@ class Kind(Enum):
     EVENT = "event"
     """A telephone-event (RFC 4733)."""
     NOISE = "noise"
-    """Comfort noise (RFC 3389): somebody is there, and is silent."""
+    """Comfort noise (RFC 3389): the peer is there, and is silent."""
     OTHER = "other"
     """Nothing that we know: an empty keep-alive (RFC 6263 section 4.3), another codec. Says nothing of the callee."""
 

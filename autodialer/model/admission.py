@@ -94,7 +94,7 @@ class Wait:
 
 @dataclass(frozen=True, kw_only=True)
 class End:
-    """There is no further attempt."""
+    """No further attempt follows."""
 
     reason: str
     state: SubscriberState

@@ -129,7 +129,7 @@ class ClaimedJob:
 
 @dataclass(frozen=True, kw_only=True)
 class NextStep:
-    """What becomes of the job and the subscriber after a call."""
+    """What happens to the job and the subscriber after a call."""
 
     job_state: JobState
     """queued, done or cancelled."""

@@ -97,7 +97,7 @@ def _judge(
     event: CallFailed | CallEnded, unusable: UnusableAnswer | None, *, media_died: bool, broken: bool
 ) -> tuple[Disposition, Cause | None, str | None]:
     if broken:
-        # What the peer says to our CANCEL or BYE answers the error, and is no word on the callee.
+        # What the peer says to our CANCEL or BYE answers the error, and says nothing about the callee.
         return Disposition.FAILED, Cause.INTERNAL_ERROR, BROKEN
     if isinstance(event, CallEnded):
         if unusable:

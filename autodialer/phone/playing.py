@@ -55,7 +55,7 @@ class Playing:
         self._over = False
         """The sound is at its end."""
         self.paused = False
-        """Nothing is to be heard and nobody hangs up, whatever the callee's side asks of the media."""
+        """Nothing is played and nobody hangs up, whatever the callee's side asks of the media."""
         self._turn = 0
         """Counts what puts off the end of a call whose sound is over."""
 

@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 SHORTEST_TTL_S = 30.0
 """Names are not looked up more often, whatever their TTL says."""
 LINGER_S = 40.0
-"""After the last call of phones that nobody wants any more: longer than a gateway re-sends (64*T1 = 32 s)."""
+"""After the last call of phones that are no longer wanted: longer than a gateway re-sends (64*T1 = 32 s)."""
 RETRY_S = 5.0
 """After a trunk's phones or the media process could not start, or died."""
 

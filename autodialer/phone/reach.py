@@ -62,7 +62,7 @@ class Reach:
         self._clock = clock
         self._open = False
         self.stun_server = account.stun_server
-        """Asked about each RTP port; None while it is silent, lest every call wait for it."""
+        """Asked about each RTP port; None while it is silent, or every call would wait for it."""
         self.registration = Registered()
         self.service_route: tuple[str, ...] = ()
         """URIs that the registrar wants calls to take (RFC 3608)."""

@@ -21,7 +21,7 @@ class TrunkPhones:
     look_again_at: float = math.inf
     """When the names are looked up again."""
     unused_since: float | None = None
-    """When its last call ended after nobody wanted the trunk any more."""
+    """When its last call ended after the trunk was no longer wanted."""
 
     @property
     def calls(self) -> int:

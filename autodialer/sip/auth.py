@@ -39,7 +39,7 @@ class Authenticator:
         self._stale_used = False
 
     def learn(self, response: Response) -> str | None:
-        """Take in a 401 or 407. None: send the request again; else one sentence why that is no use."""
+        """Take in a 401 or 407. None: send the request again; else one sentence that says why that is useless."""
         if self._credentials is None:
             return NO_CREDENTIALS
         chosen = [

@@ -121,7 +121,7 @@ def target_of(message: Message) -> str | None:
     """The remote target in a message's Contact; None without one that may become a Request-URI."""
     contacts = message.get_all("contact")
     contact = parse_name_addr(contacts[0]) if contacts else None
-    # What is no visible ASCII must have been escaped.
+    # Characters outside visible ASCII must have been escaped.
     if contact is None or not (contact.uri.isascii() and contact.uri.isprintable()) or parse_uri(contact.uri) is None:
         return None
     return without_headers(contact.uri)

@@ -246,7 +246,7 @@ class ProbeEnded:
     """Monotonic seconds."""
     hop: Hop
     code: int | None
-    """Any final code shows that somebody is there; None without an answer."""
+    """Any final code shows that the peer is there; None without an answer."""
     reason: str | None
     failure: str | None
     """silence or unreachable; None when an answer came."""

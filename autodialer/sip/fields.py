@@ -237,7 +237,7 @@ def pause_asked_for(value: str | None) -> float | None:
 
 
 def parse_retry_after(value: str | None) -> float | None:
-    """Seconds of a Retry-After value (RFC 3261 section 20.33), None without or when it is no number."""
+    """Seconds of a Retry-After value (RFC 3261 section 20.33), None when it is missing or not a number."""
     if value is None:
         return None
     digits = value.partition(";")[0].partition("(")[0].strip()

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 LARGEST = 65_536
-"""Octets of headers, and of a body: more is no SIP that we want."""
+"""Octets of headers, and of a body: we want no larger SIP message."""
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 _CONTENT_LENGTH = re.compile(rb"(?im)^(?:content-length|l)[ \t]*:[ \t]*([^\r\n]*?)[ \t]*\r?$")
 _FOLD = re.compile(rb"[ \t]*\r?\n[ \t]+")
@@ -26,7 +26,7 @@ class StreamReader:
     def feed(self, data: bytes) -> Iterator[bytes]:
         """The messages that are complete now, pings (two line ends) among them.
 
-        Raises BrokenStream after the last good message; the reader must not be used any more then.
+        Raises BrokenStream after the last good message; the reader must not be used after that.
         """
         self._buffer += data
         while (message := self._next()) is not None:

@@ -1,7 +1,7 @@
 """SIP messages (RFC 3261 section 7): read tolerantly, written from templates.
 
-`parse_message` never raises: a packet that is no usable message is a `Discard`, to be counted. Only what every message
-needs is looked at; other headers stay text until somebody asks.
+`parse_message` never raises: a packet that is not a usable message is a `Discard`, to be counted. Only what every
+message needs is read; other headers stay text until they are asked for.
 """
 
 import re
@@ -140,7 +140,7 @@ def parse_message(data: bytes) -> Request | Response | Discard:
         head, separator, body = _split_at_empty_line(data)
         if not separator:
             return Discard.TRUNCATED
-    # Bytes that are no UTF-8 come out again as they came in.
+    # Bytes that are not UTF-8 come out again as they came in.
     text = head.decode("utf-8", "surrogateescape").replace("\r\n", "\n").replace("\r", " ")
     if "\n " in text or "\n\t" in text:
         text = _FOLD.sub(" ", text)

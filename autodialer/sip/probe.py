@@ -82,7 +82,7 @@ class Probe:
         NonInviteClient(stack, outgoing, self).begin(now)
 
     def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
-        """Any final answer shows that somebody is there."""
+        """Any final answer shows that the peer is there."""
         if response.code < 200:
             return
         asks = self._request.credentials is not None and response.code in (401, 407)

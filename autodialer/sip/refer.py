@@ -201,7 +201,7 @@ class Referrer:
             self._transfer.call_over(now)
 
     def reply_to(self, request: Request, now: float) -> Reply:
-        """Take a NOTIFY: one of another event package, such as a keep-alive, wants nothing but its 200."""
+        """Take a NOTIFY: a NOTIFY of another event package, such as a keep-alive, needs only its 200."""
         package = (request.get("event") or "").partition(";")[0].strip().lower()
         if package != PACKAGE:
             return Reply(code=200)

@@ -70,7 +70,7 @@ class Registration:
         self._hop_number = 0
         self._expires = request.expires_s
         self._bound = ""
-        """URI of the Contact that the registrar has, "" while it has none."""
+        """URI of the Contact that the registrar has; "" while it has no Contact."""
         self._asked = ""
         """URI of the Contact in the last REGISTER."""
         self._expires_at = 0.0

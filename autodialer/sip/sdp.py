@@ -22,7 +22,7 @@ class AnswerFault(StrEnum):
 
     NO_SDP = "no_sdp"
     GARBAGE = "garbage"
-    """A body that is no session description, or has no audio in it."""
+    """A body that is not a session description, or has no audio in it."""
     REFUSED = "refused"
     """Port 0."""
     SECURE = "secure"
@@ -126,7 +126,7 @@ def negotiate(answer: bytes | None, codecs: Sequence[str]) -> MediaPlan | Unusab
 
 
 def parse_description(data: bytes) -> tuple[Media | None, list[Media]]:
-    """Session level and media streams; no session level when this is no session description."""
+    """Session level and media streams; no session level when this is not a session description."""
     lines = data.decode("utf-8", "replace").replace("\r", "\n").split("\n")
     lines = [line.strip() for line in lines if line.strip()]
     if not lines or lines[0].replace(" ", "") != "v=0":

@@ -103,7 +103,7 @@ class Session:
         self._set_timer(agreed(response), now)
 
     def stop(self) -> None:
-        """The call is over: nothing is to be refreshed, offered or sent again any more."""
+        """The call is over: refresh, offer and send nothing more."""
         self._over = True
         for name in list(self._running):
             self._stop(name)
@@ -330,7 +330,7 @@ class Session:
         return "offer" if self._offer_wanted else "refresh"
 
     def _learn(self, response: Response, *, is_invite: bool) -> bool:
-        """Whether another try is of use."""
+        """Whether another try is worthwhile."""
         if response.code in (401, 407):
             return self._auth.learn(response) is None
         if response.code == 422 and (wanted := min_se(response) or 0) > self._min_se:

@@ -52,7 +52,7 @@ class Trace:
 
 
 def call_id_of(data: bytes) -> str | None:
-    """The Call-ID of a message that we wrote ourselves; None when it is no SIP message."""
+    """The Call-ID of a message that we wrote ourselves; None when it is not a SIP message."""
     start = data.find(_CALL_ID)
     if start < 0:
         return None

@@ -109,7 +109,7 @@ class Transaction:
             due = self._running.pop(name).when
             arrow = self.TABLE.get((self.state, f"Timer {name}"))
             if arrow is not None and arrow[1] is self.state:
-                # A retransmission: the next interval counts from when this one was due, lest lateness add up.
+                # A retransmission: the next interval counts from when this one was due, or lateness would add up.
                 self._intervals[name] = self._next_interval(name)
                 self._start_timer(name, due)
             self._feed(f"Timer {name}", now)

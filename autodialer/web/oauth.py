@@ -204,7 +204,7 @@ class _Validator(RequestValidator):  # type: ignore[misc,unused-ignore]
         """The session is in the store already; access tokens are not kept."""
 
     def revoke_token(self, token: str, token_type_hint: str | None, request: Any, *args: Any, **kwargs: Any) -> None:
-        """End the session of a refresh or access token; anything else is no error (RFC 7009 section 2.2)."""
+        """End the session of a refresh or access token; any other token is not an error (RFC 7009 section 2.2)."""
         family_id: UUID | None = self._tokens.family_of(token)
         if family_id is not None:
             self._store.tokens.revoke_family(family_id)

@@ -173,5 +173,5 @@ def scopes_of(user: User) -> tuple[str, ...]:
 
 
 def refused(message: str | None = None) -> Unauthorized:
-    """The exception for a token that is no good."""
+    """The exception for a token that is not valid."""
     return Unauthorized(message, details=[{"reason": INVALID_TOKEN}])

@@ -71,7 +71,7 @@ def test_a_refused_transfer_is_written_down_with_its_code_and_can_be_tried_again
     )
     assert pressed(pad, "05") == [KeyAction.REPEAT, KeyAction.TRANSFER]
     pad.transfer_ended(KeyEffect.ACCEPTED, 200)
-    pad.transfer_ended(KeyEffect.REFUSED, 500)  # nothing is under way any more
+    pad.transfer_ended(KeyEffect.REFUSED, 500)  # nothing is under way now
     assert [effect for _, effect in effects(pad)] == [KeyEffect.REFUSED, KeyEffect.DONE, KeyEffect.ACCEPTED]
     assert pressed(pad, "05") == [None, None]
 

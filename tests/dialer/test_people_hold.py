@@ -69,7 +69,7 @@ HOLIDAYS = [[], [date(2026, 3, 3), date(2026, 3, 30), date(2027, 1, 1)]]
 
 @dataclass(frozen=True)
 class Person:
-    """What the callbases say of somebody."""
+    """What the callbases say about a person."""
 
     number: str
     second_number: str | None = None

@@ -42,7 +42,7 @@ NEEDED_BESIDE: dict[str, tuple[str, ...]] = {"tshark": ("dumpcap",), "baresip": 
 """A program that is of no use here without another."""
 
 MODULES: dict[str, str] = {"kamailio-tls": "*/kamailio/modules/tls.so"}
-"""What is no program but a file below /usr/lib, under the name that markers call it by."""
+"""Requirements that are files below /usr/lib, not programs, under the names that markers call them by."""
 
 SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 """Looked through beside PATH: kamailio lies where an ordinary user's PATH does not look."""

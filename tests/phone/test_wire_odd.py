@@ -306,7 +306,7 @@ STRAYS: dict[str, tuple[str, ...]] = {
     "two_to": (*HEADERS, "To:[$invite_to];tag=two", CSEQ, CONTACT, TYPED, LENGTH),
     "other_version": (*HEADERS, CSEQ, CONTACT, TYPED, LENGTH),
 }
-"""200s of which none may be taken."""
+"""200s that must all be refused."""
 
 
 def answers_by_number(numbers: dict[str, str]) -> Scenario:

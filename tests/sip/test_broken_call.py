@@ -64,7 +64,7 @@ def test_an_error_in_taking_the_answer_hangs_up(steps: Steps, monkeypatch: pytes
 def test_an_error_in_answering_a_challenge_ends_the_call(steps: Steps, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Authenticator, "learn", failing(then=Authenticator.learn))
     steps.reply(steps.invite(), "401 Unauthorized")
-    assert steps.names == ["CallBroken", "CallFailed"]  # no response can come any more
+    assert steps.names == ["CallBroken", "CallFailed"]  # no response can come now
     steps.finish()
 
 

@@ -111,7 +111,7 @@ def assert_spreads(report: CampaignReport, calls: Sequence[Row]) -> None:
 
 
 class BrokenOff(Exception):
-    """A transaction that does not come to its end."""
+    """A transaction that does not reach its end."""
 
 
 def _break_at_the_subscriber(_c: object, _cursor: object, statement: str, *_: object) -> None:

@@ -111,7 +111,7 @@ class World:
         return JobResult(job=job, outcome=replace(outcome, **known), next_step=step)
 
     def again(self, rule: str, *, after_s: float = 60.0, counts: bool = True) -> NextStep:
-        """The number is to be called again."""
+        """The next step that calls the number again."""
         return NextStep(
             job_state=JobState.QUEUED,
             subscriber_state=SubscriberState.IN_PROGRESS,

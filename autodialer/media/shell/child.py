@@ -98,7 +98,7 @@ class MediaLoop:
         self._events.tell({"event": "finished", "session": line.name, "played": played, "repeats": repeats})
 
     def _rest(self, line: Line) -> None:
-        """Nothing is to be sent on it for a while."""
+        """Send nothing on it for a while."""
         self._sending.remove(line)
         if line.session.started:
             self._quiet[line] = time.monotonic() + KEEP_ALIVE_S
@@ -249,7 +249,7 @@ class MediaLoop:
             self._selector.register(port.reports.socket, selectors.EVENT_READ, port.reports)
 
     def _leave_port(self, line: Line) -> None:
-        """A port that nobody uses any more is free."""
+        """A port that is no longer used is free."""
         port = line.port
         line.leave()
         if not port.lines:

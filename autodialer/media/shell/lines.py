@@ -28,7 +28,7 @@ class Port:
     """One UDP socket. Knows which session a packet belongs to."""
 
     def __init__(self, host: str, port: int, *, shared: bool) -> None:
-        """Raises OSError, or OverflowError for what is no port."""
+        """Raises OSError, or OverflowError for a number that is not a port."""
         self.shared = shared
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
@@ -88,7 +88,7 @@ class Port:
                 one.session.sample(socket_filter.ONE_IN)
 
     def leave(self, line: "Line") -> None:
-        """The line uses another port, or none."""
+        """The line uses another port, or no port."""
         self.release(line)
         self.lines.discard(line)
         self._settled.discard(line)

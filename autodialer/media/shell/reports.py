@@ -71,7 +71,7 @@ class Reports:
             self._send(line, farewell)
 
     def receive(self, port: ReportPort, now: float) -> None:
-        """Take what has come to a port, a few packets at a time. What is no report, or not of a call, is dropped."""
+        """Take what has come to a port, a few packets at a time. Anything but a report of a call is dropped."""
         for _ in range(AT_ONCE):
             try:
                 data, source = port.socket.recvfrom(2048)

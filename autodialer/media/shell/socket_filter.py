@@ -113,7 +113,7 @@ def detach(bound: socket.socket) -> None:
 
 
 def dropped(bound: socket.socket) -> int | None:
-    """Datagrams that the kernel dropped on this socket, by the filter or for want of room; None: it cannot tell."""
+    """Datagrams that the kernel dropped on this socket, by the filter or for lack of room; None: it cannot tell."""
     if sys.platform != "linux":
         return None
     with contextlib.suppress(OSError):

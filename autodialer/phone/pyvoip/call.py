@@ -361,7 +361,7 @@ class Call(VoIPCall):
             self.hangup()
 
     def media_died(self, played_frames: int) -> None:
-        """The media process is gone: nothing can be heard any more."""
+        """The media process is gone: nothing can be heard from now on."""
         if self.opening:
             self.unstarted("the media process ended")
             return

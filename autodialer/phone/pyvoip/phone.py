@@ -265,7 +265,7 @@ class Phone(VoIPPhone):
                 call.attend(partial(call.unstarted, why))
 
     def _end_calls(self) -> None:
-        """The loop has ended, and nothing that is waited for will come any more."""
+        """The loop has ended, and nothing that the calls wait for will come now."""
         for call in list(self.calls.values()):
             call.end_by_force()
 

@@ -119,7 +119,7 @@ class Tokens:
             revoke_families(connection, user_key, self._clock.utcnow())
 
     def user_of_family(self, family_id: UUID) -> User | None:
-        """Whose session it is; None when its access tokens are not good (any more). Asked on every request."""
+        """The user of the session; None when its access tokens are not valid, or no longer. Asked on every request."""
         with self._database.read() as connection:
             row = connection.execute(_ALIVE, {"family_id": family_id, "now": self._clock.utcnow()}).one_or_none()
         return user_from(row) if row is not None else None

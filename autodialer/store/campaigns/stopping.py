@@ -1,4 +1,4 @@
-"""What becomes of the queued jobs of a stopped campaign."""
+"""Cancels the queued jobs of a stopped campaign."""
 
 import time
 

@@ -123,7 +123,7 @@ _DIALING_OF = (
 
 
 def record(connection: Connection, results: Sequence[JobResult], now: datetime, admit: Admit) -> None:
-    """Store finished calls; those whose job does not dial that call any more are dropped."""
+    """Store finished calls; calls that their job no longer dials are dropped."""
     rows = connection.execute(_DIALING_OF, {"keys": [result.job.key for result in results]})
     dialing = {(row.key, row.call_id): row for row in rows}
     accepted, retries = [], []

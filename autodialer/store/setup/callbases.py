@@ -59,7 +59,7 @@ class ZoneCount:
     """Subscribers of one time zone."""
 
     zone: str | None
-    """IANA name; None: none is known of them."""
+    """IANA name; None: their zone is not known."""
     found_by: str | None
     """column, number or plan; None: by nothing."""
     subscribers: int
@@ -265,7 +265,7 @@ class Callbases:
         _change_import(connection, callbase_key, **{name: callbases.c[name] + count for name, count in added.items()})
 
     def _clear(self, callbase_key: int) -> None:
-        """What follows the mark `deleted_at`: nobody adds rows or campaigns any more."""
+        """What follows the mark `deleted_at`: from then on nobody adds rows or campaigns."""
         used = select(campaigns.c.key).where(campaigns.c.callbase_key == callbase_key).limit(1)
         with self._database.read() as connection:
             is_used = connection.execute(used).first() is not None

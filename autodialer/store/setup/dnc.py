@@ -95,7 +95,7 @@ class Dnc:
         limit: int = DEFAULT_LIMIT,
         after: str | None = None,
     ) -> Page[DncEntry]:
-        """The entries that a user made, all there are for an admin; with `for_everybody` those that hold for all."""
+        """The entries that a user made; all entries for an admin; with `for_everybody`, those that hold for all."""
         query = select(dnc).where(dnc.c.for_everybody) if for_everybody else owned_by(select(dnc), dnc, owner_key)
         with self._database.read() as connection:
             return fetch_page(connection, query, dnc.c.key, _entry_from, limit=limit, after=after)
