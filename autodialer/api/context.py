@@ -33,7 +33,7 @@ class Context:
 
 
 def owned(get: Callable[[UUID, int | None], T], object_id: UUID, caller: Caller, field: str) -> T:
-    """An object that a field names. Raises Invalid, for the path of the request is there."""
+    """An object that a field names. Raises Invalid, not NotFound: the path of the request does exist."""
     try:
         return get(object_id, caller.owner_key)
     except NotFound as exc:

@@ -63,7 +63,7 @@ class Fault:
     """A call that failed on the trunk's side: no phone rang."""
 
     of_number: bool
-    """The trunk has put so many others through since that the number is to blame; congestion always has a rule."""
+    """The trunk has put enough others through since then that the number is to blame; congestion always has a rule."""
 
 
 def is_trunk_side(call: HowItEnded) -> bool:

@@ -42,7 +42,7 @@ class DigitClasses:
         return following
 
     def _number_of(self, asked: Mapping[int, Expression]) -> int:
-        """Patterns that no digits can match any more are left out."""
+        """Patterns that no digits can match from here on are left out."""
         left = {pattern: expression for pattern, expression in asked.items() if expression != NOTHING}
         number = self._numbers.setdefault(frozenset(left.items()), len(self._asked))
         if number == len(self._asked):

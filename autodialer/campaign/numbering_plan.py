@@ -17,7 +17,7 @@ EXPECTED = "АВС/ DEF;От;До;Емкость;Оператор;Регион"
 
 @dataclass(kw_only=True)
 class UnknownRegion:
-    """A region that is no subject of the federation as far as it is known here."""
+    """A region that is not a subject of the federation, as far as this list knows."""
 
     line: int
     """Where the file names it first."""

@@ -129,7 +129,7 @@ def zones_of_region(text: str) -> frozenset[str] | None:
 
 
 def _named(words: list[str]) -> frozenset[str]:
-    """Zones of all subjects named; two words go before one, for the Yamalo-Nenets are not the Nenets."""
+    """Zones of all subjects named; two words go before one, because the Yamalo-Nenets are not the Nenets."""
     zones: set[str] = set()
     at = 0
     while at < len(words):

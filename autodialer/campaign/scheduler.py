@@ -21,7 +21,7 @@ from autodialer.model import (
 )
 
 WORTH_TELLING_S = 2.0
-"""A shorter wait for the next call of a slow rate is over before somebody has read of it."""
+"""A shorter wait for the next call of a slow rate is over before anyone has read about it."""
 
 
 @dataclass(frozen=True, kw_only=True)

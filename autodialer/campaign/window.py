@@ -82,7 +82,7 @@ class Window:
         return total
 
     def after_open_s(self, since: datetime, span_s: float, zone: ZoneInfo) -> datetime | None:
-        """The moment by which it has been open for so many seconds; None: not within the look-ahead."""
+        """The moment by which it has been open for that many seconds; None: not within the look-ahead."""
         moment = self.opens_at(since, zone)
         for _ in range(LOOK_AHEAD_DAYS):
             if moment is None:

@@ -57,5 +57,5 @@ class Ending:
         return True
 
     def is_overdue(self, now: float, *, patience_s: float) -> bool:
-        """Whether calls were hung up so long ago that nobody waits for their end any more."""
+        """Whether calls were hung up so long ago that nobody waits for their end now."""
         return self._hung_up_at is not None and now - self._hung_up_at > patience_s

@@ -108,7 +108,7 @@ class Hours:
             open_zones=open_zones,
             opens_at=opens_at,
         )
-        # Where a zone never opens again, its subscribers are to be claimed, and so excluded.
+        # Where a zone never opens again, its subscribers must be claimed, and so excluded.
         if open_zones or None in opens_at.values() or not zones:
             return standing
         return replace(standing, limit=CampaignLimit.WINDOW_CLOSED, until=min(coming))

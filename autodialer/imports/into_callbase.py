@@ -13,7 +13,7 @@ from autodialer.imports.reading import ImportPlan, NumberedRow, cell_of
 from autodialer.store import NewSubscriber, RejectedRow, Store
 
 JUDGED_ROWS = 10
-"""A table of at least so many rows ..."""
+"""A table of at least this many rows ..."""
 LEAST_USABLE_SHARE = 0.1
 """... of which less than this share can be dialled is a mistake (wrong region, wrong column), not a callbase."""
 EXAMPLES = 5

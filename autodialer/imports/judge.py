@@ -12,7 +12,7 @@ from autodialer.campaign.numbers import normalise
 from autodialer.errors import Invalid
 
 HEADER_WITHIN = 20
-"""Titles, blank rows and letterheads stand above the header in so many rows at most."""
+"""Titles, blank rows and letterheads stand above the header in this many rows at most."""
 LONGEST_HEADER = 60
 """Characters of a header's cell; a longer text is a title or a remark."""
 LEAST_VALID = 0.8

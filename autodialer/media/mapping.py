@@ -19,7 +19,7 @@ class MappingQuery:
         """When `next_question` has something to say, or the wait is over."""
 
     def next_question(self, now: float) -> bytes | None:
-        """The question to send now; None: the server is silent, and it is of no use to wait any longer."""
+        """The question to send now; None: the server is silent, and waiting longer is useless."""
         if self._tries == TRIES:
             return None
         self.due_at = now + stun.FIRST_WAIT_S * 2**self._tries

@@ -46,7 +46,7 @@ class SessionStats:
     """By the same reports."""
 
     def without_late(self, late: int) -> "SessionStats":
-        """The same but for the last `late` packets, which nobody listened to any more."""
+        """The same but for the last `late` packets, which nobody was there to hear."""
         return replace(self, played_frames=max(self.played_before, self.played_frames - late)) if late else self
 
 

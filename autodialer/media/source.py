@@ -19,7 +19,7 @@ _SHORTEST, _LONGEST = int(SHORTEST_PACKET_S * CLOCK_RATE), int(LONGEST_PACKET_S 
 LATCH_AFTER = 5
 """Audio packets in a row of one stream before a latch onto an address that is new."""
 LATCH_AFTER_TAIL = 50
-"""The same for an address that was heard before the description came: 1 s, for it may be the tail of another stream.
+"""The same for an address that was heard before the description came: 1 s, as it may be the tail of another stream.
 
 Tails of ringback and of the place that the media moved away from last 0.1 to 0.3 s.
 """
@@ -93,7 +93,7 @@ class _Run:
         self.last = packet
 
     def keeps_pace(self, now: float) -> bool:
-        """Whether it came about as fast as it is to be heard: a burst, or a packet now and then, is no call."""
+        """Whether it came at about the pace at which it plays: a burst, or a packet now and then, is not a call."""
         lasts_s = ((self.last.timestamp - self.first_timestamp) & 0xFFFFFFFF) / CLOCK_RATE
         took_s = now - self.first_at
         return lasts_s / 2 <= took_s <= 2 * lasts_s + LONGEST_PACKET_S
@@ -133,7 +133,7 @@ class RtpSource:
         self._seen: dict[Address, None] = {}
         """Heard before the last description."""
         self._others: dict[Address, None] = {}
-        """Heard since then, but for the right place; latest last."""
+        """Heard since then, except the right place; latest last."""
         self._candidates: dict[Address, _Run] = {}
         """By address: sources that may be latched."""
         self._challenger: _Run | None = None

@@ -37,7 +37,7 @@ class KeyEffect(StrEnum):
     TIMEOUT = "timeout"
     """Of a transfer: the callee's side did not say how it ended within a minute."""
     UNKNOWN = "unknown"
-    """Of a transfer: the call ended before anybody said how it went."""
+    """Of a transfer: the call ended before we were told how it went."""
 
 
 @dataclass(frozen=True, kw_only=True)

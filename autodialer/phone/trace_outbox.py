@@ -29,7 +29,7 @@ class TraceStore(Protocol):
     def write(self, traces: Mapping[UUID, bytes], *, keep: int, longest: timedelta) -> bool:
         """Keep these, and of all not more than `keep`, none longer than `longest`.
 
-        Whether more is to be removed than one transaction should. Raises Unavailable.
+        Whether more has to be removed than one transaction should remove. Raises Unavailable.
         """
 
 

@@ -222,7 +222,7 @@ class Call:
         return "final"
 
     def _go_on_elsewhere(self, now: float, retry_after_s: float | None = None) -> bool:
-        """Whether the next server is to be asked, because this one failed and no phone has rung yet."""
+        """Whether to ask the next server, because this one failed and no phone has rung yet."""
         if self._invite is not None:
             hop = self._attempts.hop
             self._owner.emit(HopFailed(call_id=self.call_id, at=now, hop=hop, retry_after_s=retry_after_s))

@@ -53,7 +53,7 @@ class DialogState:
 
     @classmethod
     def of_answer(cls, response: Response, source: Hop) -> Self | None:
-        """The dialog that a 2xx from `source` tells of to somebody who has forgotten its INVITE; None: too little."""
+        """The dialog that a 2xx from `source` describes, when its INVITE is forgotten; None: it says too little."""
         target = target_of(response)
         if target is None:
             return None

@@ -68,7 +68,7 @@ class CallAnswered:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DialogMoved:
-    """The callee of an answered call is to be reached elsewhere (RFC 3261 section 12.2: target refresh)."""
+    """The callee of an answered call has to be reached elsewhere (RFC 3261 section 12.2: target refresh)."""
 
     call_id: str
     at: float
@@ -84,7 +84,7 @@ class MediaChanged:
     at: float
     """Monotonic seconds."""
     media: MediaPlan
-    """What counts from now on; nothing is to be sent while it is `held`."""
+    """What counts from now on; nothing may be sent while it is `held`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

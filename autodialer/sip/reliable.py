@@ -10,7 +10,7 @@ from autodialer.sip.transaction import ClientTransaction, NonInviteClient
 
 
 def is_reliable(response: Response) -> bool:
-    """Whether a response is to be acknowledged by PRACK (RFC 3262 section 4)."""
+    """Whether a response has to be acknowledged by PRACK (RFC 3262 section 4)."""
     return 100 < response.code < 200 and has_option(response, "require", "100rel") and _rseq(response) is not None
 
 

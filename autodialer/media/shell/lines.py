@@ -94,7 +94,7 @@ class Port:
         self._settled.discard(line)
 
     def release(self, line: "Line", *, but: Address | None = None) -> None:
-        """Packets are not this line's any more, except those from `but`."""
+        """Packets no longer belong to this line, except those from `but`."""
         for remote in [remote for remote, one in self._by_remote.items() if one is line and remote != but]:
             del self._by_remote[remote]
 
@@ -131,7 +131,7 @@ class ReportPort:
         self._by_ssrc[line.session.ssrc] = line
 
     def leave(self, line: "Line") -> None:
-        """They do not any more."""
+        """They no longer do."""
         self._by_ssrc.pop(line.session.ssrc, None)
 
     def line_of(self, report: Report) -> "Line | None":
@@ -151,7 +151,7 @@ class Line:
         self.port = port
         port.lines.add(self)
         self.waiting: Command | None = None
-        """What is to be done once it has a port of its own."""
+        """What to do once it has a port of its own."""
         self.reporting: Reporting | None = None
         """Its RTCP, from the answer on; None: before it."""
         self.peer = PeerView()
@@ -190,7 +190,7 @@ class Line:
             port.reports.join(self)
 
     def leave(self) -> None:
-        """Use no port any more."""
+        """Stop using a port."""
         if self.port.reports is not None:
             self.port.reports.leave(self)
         self.port.leave(self)

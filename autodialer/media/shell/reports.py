@@ -60,7 +60,7 @@ class Reports:
             self._push(line, line.reporting.due_at)
 
     def end(self, line: Line, now: float) -> None:
-        """The call is over: say BYE. The session is not sent any more."""
+        """The call is over: say BYE. The session no longer sends."""
         reporting, line.reporting = line.reporting, None
         if reporting is None:
             return

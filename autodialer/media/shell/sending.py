@@ -134,7 +134,7 @@ class Sending:
             self._slots[slot].deck_for(line).redirect(line.session)
 
     def close_shared(self, shared: socket.socket) -> None:
-        """A shared socket is given up; nobody sends through it any more."""
+        """A shared socket is given up; nobody sends through it now."""
         for slot in self._slots:
             slot.shared.pop(shared, None)
 

@@ -96,7 +96,7 @@ class Call(VoIPCall):
         self.follow_lease()
         self.plan = plan
         self.draft = draft
-        """The INVITE but for the addresses that are known when the media process has a port."""
+        """The INVITE without the addresses that are known once the media process has a port."""
         self.opening = True
         """The media process is binding a port; nothing has left yet."""
         self.opens_until = 0.0

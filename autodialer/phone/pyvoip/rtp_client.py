@@ -54,7 +54,7 @@ class RtpClient(RTP.RTPClient):
         self._earlier = earlier
         self._reports_to = reports_to
         self.held = True
-        """Nothing is to be sent now: the callee holds the call, or `start` is still to come."""
+        """Nothing may be sent now: the callee holds the call, or `start` is still to come."""
 
     def start(self) -> None:
         """Send the call's sound to the callee from the next slot of the pacing grid on."""

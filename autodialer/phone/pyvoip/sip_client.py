@@ -107,7 +107,7 @@ class SipClient(SIP.SIPClient):
         return True
 
     def prepare(self, number: str, plan: CallPlan, call_id: str) -> InviteRequest:
-        """The INVITE for one call, but for what `complete` adds. Raises Invalid for text that SIP cannot carry."""
+        """The INVITE for one call, without what `complete` adds. Raises Invalid for text that SIP cannot carry."""
         account = self.account
         caller_id = plan.caller_id or account.caller_id
         identity = sip_uri(caller_id, account.domain)

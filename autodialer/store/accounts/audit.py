@@ -20,7 +20,7 @@ class AuditEntry:
 
     at: datetime
     user_id: UUID | None
-    """None: the service itself, or somebody who could not log in."""
+    """None: the service itself, or a person who could not log in."""
     login: str | None
     action: str
     """A verb and what it was done to: campaign.start, auth.refused."""

@@ -131,7 +131,7 @@ class Tokens:
 
 
 def revoke_families(connection: Connection, user_key: int, now: datetime) -> None:
-    """End all sessions of a user, within somebody's transaction."""
+    """End all sessions of a user, within the caller's transaction."""
     connection.execute(
         update(token_families)
         .where(token_families.c.user_key == user_key, token_families.c.revoked_at.is_(None))

@@ -317,7 +317,7 @@ def _check_not_over(campaign: Campaign, now: datetime) -> None:
 def _what_is_missing(
     connection: Connection, trunk_keys: Sequence[int], sound_key: int, callbase_key: int
 ) -> str | None:
-    """The API's name of the field whose object is not there (any more); None when all are."""
+    """The API's name of the field whose object does not exist (or no longer); None when all objects exist."""
     needed: list[tuple[str, Table, Sequence[int]]] = [
         ("trunk_ids", trunks, trunk_keys),
         ("sound_id", sounds, [sound_key]),

@@ -34,7 +34,7 @@ def cancel_queued(database: Database, campaign_key: int, *, reason: str = BY_STO
 
 
 def cancel_batch(database: Database, campaign_key: int, *, reason: str, rows: int = SMALL_BATCH_ROWS) -> bool:
-    """Cancel up to so many queued jobs, as one transaction; returns whether more may be left."""
+    """Cancel up to `rows` queued jobs, as one transaction; returns whether more may be left."""
     with database.write() as connection:
         return _cancel_batch(connection, campaign_key, reason, rows) == rows
 

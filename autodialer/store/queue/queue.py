@@ -120,8 +120,8 @@ class Queue:
         """Store calls that have ended, with what follows from them.
 
         A job of a stopped campaign that would be queued again is cancelled instead; so is a sample call that was
-        cancelled. A result whose job does not dial that call (any more) is logged and dropped, so that recording once
-        more after an error does no harm.
+        cancelled. A result whose job does not dial that call (or no longer) is logged and dropped, so that recording
+        again after an error does no harm.
         """
         self.record_and_claim(results, [], "", now, admit)
 
