@@ -1,5 +1,6 @@
 """Settings: defaults, files, and errors that name the variable and what it takes."""
 
+import ast
 from pathlib import Path
 
 import pytest
@@ -69,3 +70,35 @@ def test_a_dotenv_file_is_read_and_the_environment_wins(tmp_path: Path, monkeypa
 
 def test_secrets_are_not_shown() -> None:
     assert "hunter22" not in repr(Settings(admin_password="hunter22", data=Path()))
+
+
+ROOT = Path(__file__).resolve().parents[1]
+PROGRAM = [ROOT / "main.py", ROOT / "dialer.py", ROOT / "api_srv.py", *(ROOT / "autodialer").rglob("*.py")]
+
+
+def names_read(source: str, of: str) -> set[str]:
+    """The attributes that a program reads of its variables `of` and `_of`."""
+    found = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute)]
+    owners = {f".{of}", f"._{of}", f".{of}()"}
+    return {node.attr for node in found if f".{ast.unparse(node.value)}".endswith(tuple(owners))}
+
+
+def test_every_setting_is_read_by_the_service() -> None:
+    """A setting that nothing reads is a promise: JWT_KEY was documented for months and did nothing."""
+    read: set[str] = set()
+    for path in PROGRAM:
+        if path.name != "config.py":
+            read |= names_read(path.read_text(encoding="utf-8"), "settings")
+    # What a property that is read reads of the settings counts as read, too.
+    of_property = {
+        node.name: names_read(ast.unparse(node), "self")
+        for node in ast.walk(ast.parse((ROOT / "autodialer/config.py").read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef)
+    }
+    for name in list(read):
+        read |= of_property.get(name, set())
+    assert set(Settings.model_fields) - read == set()
+
+
+def test_every_setting_is_documented_with_what_it_takes_and_the_other_way_round() -> None:
+    assert {f"DIALER_{name.upper()}" for name in Settings.model_fields} == set(WHAT_IT_TAKES)
