@@ -34,7 +34,7 @@ from autodialer.store import Secrets, Store, migrate
 from autodialer.supervisor import EXIT_CONFIG, HANDOVER_S, DataFolderLock, run_service, start_logging, watch_parent
 from autodialer.web.app import App, make_app
 from autodialer.web.routing import Access, ErrorStyle, Route, list_or_csv, mount
-from autodialer.web.server import ApiServer, listen
+from autodialer.web.server import ApiServer, listen, reserve
 
 logger = logging.getLogger(__name__)
 
@@ -263,11 +263,12 @@ def _serve(settings: Settings, store: Store, listener: socket.socket, stopping: 
 
 def supervise(settings: Settings) -> int:
     """Run the whole service until a signal asks for the end; the exit status."""
-    # A second service must not even migrate the database of the first. The children take the locks and the port again.
+    # A second service must not even migrate the database of the first. The children take the locks and the port again:
+    # a socket that listened here would take clients in, and reset them when it is closed for the child's.
     with (
         DataFolderLock(settings.data).held(HANDOVER_S),
         DataFolderLock(settings.data, "API").held(HANDOVER_S),
-        closing(listen(settings)),
+        closing(reserve(settings)),
     ):
         make_administrator(settings)
     logger.info("the API and its Swagger UI are at %s/api/doc, the front page at %s/", *[settings.base_url] * 2)

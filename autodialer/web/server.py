@@ -109,8 +109,8 @@ class ApiServer:
         return any(channel.requests or channel.total_outbufs_len for channel in channels)
 
 
-def listen(settings: Settings) -> socket.socket:
-    """A listening socket on the API's address, IPv4 only. Waits a little for a service that is just dying.
+def reserve(settings: Settings) -> socket.socket:
+    """A socket that has the API's address and refuses clients, IPv4 only. Waits a little for a service just dying.
 
     Raises SettingsError.
     """
@@ -124,14 +124,34 @@ def listen(settings: Settings) -> socket.socket:
         time.sleep(0.1)
 
 
+def listen(settings: Settings) -> socket.socket:
+    """A listening socket on the API's address; as `reserve` otherwise."""
+    deadline = time.monotonic() + HANDOVER_S
+    while True:
+        listener = reserve(settings)
+        try:
+            listener.listen()
+        except OSError as exc:  # two sockets may be bound to one address; only one of them may listen
+            listener.close()
+            if time.monotonic() >= deadline:
+                raise _taken(settings) from exc
+            time.sleep(0.1)
+        else:
+            return listener
+
+
 def _bind(settings: Settings) -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((settings.http_host, settings.http_port))
-        listener.listen()
     except (OSError, UnicodeError) as exc:
         listener.close()
-        message = f"DIALER_HTTP: {settings.http} cannot be listened on; another program has it, or it is not here."
-        raise SettingsError(message) from exc
+        raise _taken(settings) from exc
     return listener
+
+
+def _taken(settings: Settings) -> SettingsError:
+    return SettingsError(
+        f"DIALER_HTTP: {settings.http} cannot be listened on; another program has it, or it is not here."
+    )
