@@ -46,6 +46,7 @@ from autodialer.errors import (
     SettingsError,
     Unavailable,
 )
+from autodialer.logs import start_logging
 from autodialer.model import (
     CallOutcome,
     Campaign,
@@ -68,7 +69,6 @@ from autodialer.supervisor import (
     HANDOVER_S,
     DataFolderLock,
     pause_rarely_for_garbage,
-    start_logging,
     watch_parent,
 )
 

@@ -30,8 +30,9 @@ from autodialer.commands.trace import show_trace
 from autodialer.config import Settings, load_settings
 from autodialer.errors import AlreadyRunning, SettingsError, Unavailable, UserError
 from autodialer.housekeeping import Housekeeping
+from autodialer.logs import start_logging
 from autodialer.store import Secrets, Store, migrate
-from autodialer.supervisor import EXIT_CONFIG, HANDOVER_S, DataFolderLock, run_service, start_logging, watch_parent
+from autodialer.supervisor import EXIT_CONFIG, HANDOVER_S, DataFolderLock, run_service, watch_parent
 from autodialer.web.app import App, make_app
 from autodialer.web.routing import Access, ErrorStyle, Route, list_or_csv, mount
 from autodialer.web.server import ApiServer, listen, reserve

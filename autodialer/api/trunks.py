@@ -6,10 +6,11 @@ import threading
 import time as time_module
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, get_type_hints
 from uuid import UUID
 
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import load_pem_x509_certificates
 from pydantic import Field, create_model
 
 from autodialer.api.context import Context
@@ -34,9 +35,6 @@ SIGNALLING_S = 45.0
 """Names, OPTIONS, REGISTER, and TCP after UDP was silent."""
 CALL_S = 130.0
 """A call that rings, is answered and hears the sound; or one that nobody answers."""
-CERTIFICATE_BEGINS = "-----BEGIN CERTIFICATE-----"
-LARGEST_CA_FILE = 200_000
-"""Octets; the bundles of whole systems are larger, and meant to be left out."""
 
 
 class GivenSettings(Fields):
@@ -83,34 +81,23 @@ class TrunkCheck(Fields):
 
 
 def check_ca_file(value: str) -> str:
-    """The certificates that a trunk trusts for TLS, as PEM text: given as that, or as the path of a PEM file.
+    """The certificates that a trunk trusts for TLS, as PEM text. Raises Invalid.
 
-    Raises Invalid, in the same words whatever is wrong with a path.
+    Only they are kept: a private key or a note beside them would come back to every reader of the trunk. The path of a
+    file is not taken, for it would let a user of the API read the service's machine.
     """
-    text = value if CERTIFICATE_BEGINS in value else _read(value)
-    if not _is_usable(text):
-        raise Invalid(
-            "ca_file takes certificates as PEM text, or the path of a PEM file on the service's machine;"
-            " this is neither, or it cannot be read.",
-            field="ca_file",
-        )
-    return text
-
-
-def _is_usable(text: str) -> bool:
     try:
+        certificates = load_pem_x509_certificates(value.encode("ascii", "ignore"))
+        text = "".join(each.public_bytes(Encoding.PEM).decode("ascii") for each in certificates)
         ssl.create_default_context(cadata=text)
-    except (ssl.SSLError, ValueError):
-        return False
-    return CERTIFICATE_BEGINS in text
-
-
-def _read(path: str) -> str:
-    try:
-        with Path(path).open(encoding="ascii", errors="replace") as file:
-            return file.read(LARGEST_CA_FILE)
-    except (OSError, ValueError):
-        return ""
+    except (ValueError, ssl.SSLError) as exc:
+        raise Invalid(
+            "ca_file takes the text of one or more certificates in PEM form, from -----BEGIN CERTIFICATE----- to"
+            " -----END CERTIFICATE-----; this holds none that can be read. Paste the content of the file, not its"
+            " path.",
+            field="ca_file",
+        ) from exc
+    return text
 
 
 _CHECKS: Mapping[str, Callable[[str], str]] = {

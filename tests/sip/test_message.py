@@ -15,7 +15,7 @@ from autodialer.sip.fields import (
     parse_uri,
     parse_via,
 )
-from autodialer.sip.message import Discard, Request, Response, parse_message
+from autodialer.sip.message import Discard, Request, Response, build_request, parse_message
 
 MESSAGES = sorted((Path(__file__).parent / "messages").glob("*.sip"))
 PLAIN = (Path(__file__).parent / "messages" / "plain.sip").read_bytes()
@@ -194,3 +194,11 @@ def test_the_tag_that_a_response_gives_is_spelled_as_everybody_does(to: str, exp
 def test_host_and_port_of_a_uri(uri: str, expected: tuple[str, int | None] | None) -> None:
     parts = parse_uri(uri)
     assert (None if parts is None else (parts.host, parts.port)) == expected
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\n", "\r", "\0"])
+def test_no_value_becomes_a_header_of_its_own(end: str) -> None:
+    with pytest.raises(ValueError, match="line end or NUL"):
+        build_request("OPTIONS", "sip:a@192.0.2.1", [f"From: <sip:a@b>{end}X-Forged: 1"])
+    with pytest.raises(ValueError, match="line end or NUL"):
+        build_request("OPTIONS", f"sip:a@192.0.2.1{end}X-Forged: 1", [])

@@ -63,14 +63,32 @@ def test_a_resolver_that_hangs_is_not_waited_for() -> None:
     release.set()
 
 
-def test_certificates_are_taken_as_text_or_as_a_path_and_kept_as_text(tmp_path: Path) -> None:
-    (tmp_path / "ca.pem").write_text(CERTIFICATE)
-    assert check_ca_file(CERTIFICATE) == check_ca_file(str(tmp_path / "ca.pem")) == CERTIFICATE
+PEM_FILE = str(Path(__file__).with_name("certificate.pem"))
 
 
-@pytest.mark.parametrize("value", ["/no/such/file", "/etc/passwd", "/", "-----BEGIN CERTIFICATE-----\nx", "", "a\0b"])
-def test_what_holds_no_certificates_is_refused_in_the_same_words(value: str) -> None:
-    with pytest.raises(Invalid, match="this is neither, or it cannot be read"):
+def test_of_a_pem_text_only_the_certificates_are_kept() -> None:
+    body = "MC4CAQAwBQYDK2VwBCIEIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+    key = f"-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n"
+    for given in (CERTIFICATE, key + CERTIFICATE, CERTIFICATE + key, f"Наш узел\r\n{CERTIFICATE}"):
+        assert check_ca_file(given) == CERTIFICATE
+    assert check_ca_file(CERTIFICATE * 2) == CERTIFICATE * 2
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        str(Path(__file__).with_name("certificate.pem")),
+        "/proc/self/fd/0",
+        "/dev/zero",
+        "/etc/passwd",
+        "-----BEGIN CERTIFICATE-----\nx",
+        "",
+        "a\0b",
+        "é",
+    ],
+)
+def test_a_path_and_all_else_that_holds_no_certificate_is_refused_in_the_same_words(value: str) -> None:
+    with pytest.raises(Invalid, match="not its path"):
         check_ca_file(value)
 
 
