@@ -110,6 +110,15 @@ _CHECKS: Mapping[str, Callable[[str], str]] = {
 }
 
 
+def leads_elsewhere(before: Trunk, changed: Trunk) -> bool:
+    """Whether the stored password would answer the challenges of another server, or be tried where anyone listens.
+
+    The user who changes a trunk may have the token of its owner without knowing the provider's password.
+    """
+    moved = any(getattr(before, name) != getattr(changed, name) for name in ("host", "outbound_proxy", "domain"))
+    return moved or (before.transport == "tls" and changed.transport != "tls")
+
+
 class Trunks:
     """The operations on trunks."""
 
@@ -144,7 +153,14 @@ class Trunks:
 
     def change(self, caller: Caller, trunk_id: UUID, fields: GivenSettings) -> Json:
         """Change what is given. Raises Invalid, HostUnresolved."""
-        changed = fields.over(self._store.trunks.get(trunk_id, caller.owner_key))
+        before = self._store.trunks.get(trunk_id, caller.owner_key)
+        changed = fields.over(before)
+        if before.password and "password" not in fields.given and leads_elsewhere(before, changed):
+            raise Invalid(
+                "This change leads the trunk's login to another server or over a weaker transport: give the password"
+                " again.",
+                field="password",
+            )
         if NAMES_A_HOST & fields.given.keys():
             self._look_up(changed)
         with self._store.transaction():

@@ -150,9 +150,11 @@ class AccessTokens:
                 issuer=self._issuer,
                 options=options,
             )
-            UUID(claims["fam"]), UUID(claims["sub"]), int(claims["exp"])
-        except (jwt.PyJWTError, ValueError, TypeError, AttributeError) as exc:
+            UUID(claims["fam"]), UUID(claims["sub"])
+        except (jwt.PyJWTError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError) as exc:
             raise refused() from exc
+        if type(claims["exp"]) is not int:  # a text or a fraction cannot be compared, or is endless
+            raise refused()
         return claims
 
 

@@ -1,5 +1,6 @@
 """Secrets at rest: trunk passwords encrypted with a key file, user passwords hashed."""
 
+import hmac
 import os
 import threading
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from autodialer.errors import SettingsError, Unavailable
 
@@ -31,7 +34,10 @@ class Secrets:
 
     def __init__(self, keys_folder: Path, *, hasher: PasswordHasher | None = None) -> None:
         self._path = keys_folder / KEY_FILE
-        self._cipher = AESGCM(load_key(self._path))
+        key = load_key(self._path)
+        self._cipher = AESGCM(key)
+        # Not the key itself: a key serves one purpose only.
+        self._fingerprint_key = HKDF(SHA256(), KEY_BYTES, salt=None, info=b"fingerprints").derive(key)
         self._hasher = hasher or PasswordHasher()
         self._hashing = threading.BoundedSemaphore(HASHED_AT_ONCE)
         self._hashing_or_waiting = threading.BoundedSemaphore(HASHED_AT_ONCE + MOST_WAITING)
@@ -54,6 +60,10 @@ class Secrets:
         except InvalidTag as exc:
             message = f"the passwords of the trunks cannot be read: {self._path} is not the key of this database"
             raise SettingsError(message) from exc
+
+    def fingerprint(self, text: str) -> str:
+        """A digest that tells texts apart, and from which nobody without the key file can try out what the text was."""
+        return hmac.digest(self._fingerprint_key, text.encode(), "sha256").hex()
 
     def hash_password(self, password: str) -> str:
         """argon2id with its parameters and salt (RFC 9106). Takes tens of milliseconds on purpose.
