@@ -168,6 +168,7 @@ def test_what_is_no_http_is_answered_in_json(url: str, settings: Settings) -> No
         (b"GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n", b"400"),
         (b"GET / HTTP/1.1\r\nX: " + b"y" * 40_000 + b"\r\n\r\n", b"431"),
         (b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", b"501"),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n", b"400"),
     ):
         with socket.create_connection((settings.http_host, settings.http_port), timeout=10) as connection:
             connection.sendall(text)
