@@ -87,7 +87,7 @@ def as_csv(table: Table) -> Iterator[bytes]:
 
 
 def write_csv(text: io.StringIO, rows: Iterable[Sequence[Cell]]) -> None:
-    """Rows by RFC 4180, none of whose cells a spreadsheet takes for a formula. Every CSV of this service is made here."""
+    """Rows by RFC 4180, of whose cells a spreadsheet takes none for a formula. Every CSV is made here."""
     csv.writer(text).writerows([_csv_cell(cell) for cell in row] for row in rows)
 
 
