@@ -38,13 +38,13 @@ Action = Callable[[Any, float, Response | None], None]
 """A method of the transaction: each table has those of its own class."""
 Arrow = tuple[tuple[Action, ...], State]
 """Actions in order, and the state after."""
-Table = Mapping[tuple[State, str], Arrow]
+StateTable = Mapping[tuple[State, str], Arrow]
 
 
 class Transaction:
     """What the four state machines share: the table, the timers, the one place that assigns the state."""
 
-    TABLE: ClassVar[Table]
+    TABLE: ClassVar[StateTable]
     TIMERS: ClassVar[Mapping[State, tuple[str, ...]]]
     """State -> its timers."""
     FIRST: ClassVar[State]
@@ -222,7 +222,7 @@ class InviteClient(ClientTransaction):
             self.stack.send(self.request.ack_for(response.headers["to"][0]), self.hop)
 
     FIRST = State.CALLING
-    TABLE: ClassVar[Table] = {
+    TABLE: ClassVar[StateTable] = {
         (State.CALLING, "Timer A"): ((ClientTransaction._send_request,), State.CALLING),
         (State.CALLING, "Timer B"): ((ClientTransaction._inform_timeout,), State.TERMINATED),
         (State.CALLING, "Transport Err."): ((ClientTransaction._inform_error,), State.TERMINATED),
@@ -248,7 +248,7 @@ class NonInviteClient(ClientTransaction):
     """RFC 3261 section 17.1.2.2, figure 6."""
 
     FIRST = State.TRYING
-    TABLE: ClassVar[Table] = {
+    TABLE: ClassVar[StateTable] = {
         (State.TRYING, "Timer E"): ((ClientTransaction._send_request,), State.TRYING),
         (State.TRYING, "Timer F"): ((ClientTransaction._inform_timeout,), State.TERMINATED),
         (State.TRYING, "Transport Err."): ((ClientTransaction._inform_error,), State.TERMINATED),
@@ -304,7 +304,7 @@ class InviteServer(ServerTransaction):
     """RFC 3261 section 17.2.1, figure 7, with the state Accepted of RFC 6026 section 8.5."""
 
     FIRST = State.PROCEEDING
-    TABLE: ClassVar[Table] = {
+    TABLE: ClassVar[StateTable] = {
         (State.PROCEEDING, "Request"): ((ServerTransaction._send_response,), State.PROCEEDING),
         (State.PROCEEDING, "1xx"): ((ServerTransaction._send_response,), State.PROCEEDING),
         (State.PROCEEDING, "2xx"): ((ServerTransaction._send_response,), State.ACCEPTED),
@@ -332,7 +332,7 @@ class NonInviteServer(ServerTransaction):
     """RFC 3261 section 17.2.2, figure 8."""
 
     FIRST = State.TRYING
-    TABLE: ClassVar[Table] = {
+    TABLE: ClassVar[StateTable] = {
         (State.TRYING, "1xx"): ((ServerTransaction._send_response,), State.PROCEEDING),
         (State.TRYING, "2xx"): ((ServerTransaction._send_response,), State.COMPLETED),
         (State.TRYING, "300-699"): ((ServerTransaction._send_response,), State.COMPLETED),
