@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-DEFAULT_PORT = 5060
-"""RFC 3261 section 19.1.2."""
 TOKEN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]+")
 """A word of a header (RFC 3261 section 25.1)."""
 
