@@ -72,7 +72,7 @@ class Calls:
         """Ask the dialer to end a call. Raises Conflict when it is not under way."""
         call = self._store.calls.get(call_id, caller.owner_key)
         if call.state is not JobState.DIALING:
-            raise Conflict(f"The call is {call.state}; only one that is dialing can be hung up.")
+            raise Conflict(f"The call is {call.state}; only a call that is dialing can be hung up.")
         with self._store.transaction():
             self._store.commands.add("hangup_call", call_id=call_id)
             self._context.record(caller, "calls.hangup", call_id)
@@ -82,7 +82,7 @@ class Calls:
         """Press keys in an answered call. Raises Invalid, Conflict, Unavailable without a dialer."""
         call, digits = self._store.calls.get(call_id, caller.owner_key), check_digits(fields.digits)
         if call.state is not JobState.DIALING:
-            raise Conflict(f"The call is {call.state}; only one that is answered takes digits.")
+            raise Conflict(f"The call is {call.state}; only an answered call takes digits.")
         send_digits(self._store, call_id, digits)
         self._context.record(caller, "calls.digits", call_id, count=len(digits))
         return present_call(call)

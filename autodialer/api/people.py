@@ -147,8 +147,7 @@ def _number(text: str, region: str | None) -> str:
     """What is entered: E.164, or as written for region `raw`. Raises Invalid."""
     if region is None and not text.strip().startswith("+"):
         raise Invalid(
-            "number takes + and the country code; without them say the region, or raw for one that is dialled as"
-            " written.",
+            "number takes + and the country code; without them say the region, or raw to have it dialled as written.",
             field="number",
         )
     return normalise(text, check_region(region) if region is not None else NO_REGION).number

@@ -8,16 +8,13 @@ import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from autodialer.sip.fields import Via, parse_number, parse_uri
 from autodialer.sip.hop import DEFAULT_PORTS, TCP, TLS, UDP, Hop
 from autodialer.sip.invite import Address, is_ipv4, sip_uri
 from autodialer.sip.timers import TimerQueue
 from autodialer.sip.trace import SENT, Tracer, call_id_of, mask_credentials
-
-if TYPE_CHECKING:
-    from autodialer.sip.transaction import ClientTransaction, ServerTransaction
+from autodialer.sip.transaction import ClientTransaction, ServerTransaction
 
 logger = logging.getLogger(__name__)
 

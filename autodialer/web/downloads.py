@@ -35,7 +35,7 @@ _LOOKS_ESCAPED = re.compile(r"_(?=x[0-9A-Fa-f]{4}_)")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Table:
+class DownloadedTable:
     """A table to be sent once."""
 
     name: str
@@ -57,7 +57,7 @@ class StoredFile:
 class Download:
     """A table as the bytes of a file; the server that sends it closes it."""
 
-    def __init__(self, table: Table, kind: str) -> None:
+    def __init__(self, table: DownloadedTable, kind: str) -> None:
         """`kind` is csv or xlsx."""
         self.name = f"{table.name}.{kind}"
         self.content_type = {"csv": CSV_TYPE, "xlsx": XLSX_TYPE}[kind]
@@ -72,7 +72,7 @@ class Download:
         self._table.close()
 
 
-def as_csv(table: Table) -> Iterator[bytes]:
+def as_csv(table: DownloadedTable) -> Iterator[bytes]:
     """RFC 4180, with a byte order mark."""
     text = io.StringIO()
     text.write(BOM)
@@ -91,7 +91,7 @@ def write_csv(text: io.StringIO, rows: Iterable[Sequence[Cell]]) -> None:
     csv.writer(text).writerows([_csv_cell(cell) for cell in row] for row in rows)
 
 
-def as_xlsx(table: Table, *, sheet_rows: int = SHEET_ROWS) -> Iterator[bytes]:
+def as_xlsx(table: DownloadedTable, *, sheet_rows: int = SHEET_ROWS) -> Iterator[bytes]:
     """ECMA-376, with text in its cells; more rows than a sheet holds go on in another sheet."""
     sink, sheets = _Sink(), 0
     rows, head = iter(table.rows), _xlsx_row(table.header)

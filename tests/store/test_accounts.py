@@ -160,7 +160,7 @@ def test_revoking_ends_one_session_or_all(store: Store) -> None:
     assert not store.tokens.revoke("unknown")
     assert store.tokens.revoke_family(second.family_id)
     assert [store.tokens.user_of_family(one.family_id) for one in (first, second, third)] == [None, None, user]
-    store.tokens.revoke_user(user.key)
+    store.users.set_password(user.key, "hash")
     assert store.tokens.user_of_family(third.family_id) is None
     assert store.tokens.user_of_family(new_id()) is None
 

@@ -8,9 +8,9 @@ from autodialer.sip.events import ProbeEnded
 from autodialer.sip.hop import Hop
 
 REGISTRAR_SILENT = (
-    "The provider answers, but not to the registration. Ask him which server registrations go to, and set it as host."
+    "The provider answers, but not to the registration. Ask which server takes registrations, and set it as host."
 )
-OPTIONS_IGNORED = "It does not answer OPTIONS; many gateways do not, and their calls work all the same."
+OPTIONS_IGNORED = "It does not answer OPTIONS; many gateways do not, and their calls still work."
 _NAT = (
     "This machine is behind a router. Set transport to tcp, or have the router let the provider's answers in;"
     " a router's SIP helper (SIP ALG) does harm and should be off."
@@ -56,7 +56,7 @@ def silent(hop: Hop, *, behind_nat: bool, called: bool) -> str:
 def only_by_tcp(hop: Hop, *, behind_nat: bool) -> str:
     """UDP is silent, TCP works."""
     why = (
-        "the router in front of this machine changes ports, and the provider sends his answers to the unchanged ones"
+        "the router in front of this machine changes ports, and the provider sends its answers to the unchanged ones"
         " (a symmetric NAT, and a gateway without rport)"
         if behind_nat
         else "a firewall between drops SIP by UDP, or the provider takes only TCP"
@@ -77,7 +77,7 @@ def registration_refused(code: int, reason: str | None, *, has_password: bool) -
     if code in (401, 407):
         return f"The provider refuses the login or the password: wrong password? {said}"
     if code == 403:
-        return f"The provider forbids it: a wrong login, a blocked account, or an address that he does not know. {said}"
+        return f"The provider forbids it: a wrong login, a blocked account, or an address that it does not know. {said}"
     if code == 404:
         return f"The provider does not know this account; check username and domain. {said}"
     return f"The provider refuses the registration. {said}"

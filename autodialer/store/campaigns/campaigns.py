@@ -229,7 +229,9 @@ class Campaigns:
         with self._database.write() as connection:
             campaign = _fetch(connection, campaign_id, owner_key)
             if only_unreached and campaign.state not in ENDED_STATES:
-                raise Conflict(f"The campaign is {campaign.state}; whom it did not reach is known once it has ended.")
+                raise Conflict(
+                    f"The campaign is {campaign.state}; the subscribers it did not reach are known once it has ended."
+                )
             _check_all_there(connection, campaign)
             name = f"{campaign.name} (unreached)" if only_unreached else f"{campaign.name} (copy)"
             now = self._clock.utcnow()
@@ -294,7 +296,7 @@ def _check_state(campaign: Campaign, deed: str, *allowed: CampaignState) -> None
     if campaign.state not in allowed:
         words = " or ".join(allowed)
         hint = "" if CAMPAIGN_TRANSITIONS[campaign.state] else "; make a new one"
-        raise Conflict(f"The campaign is {campaign.state}; only one that is {words} can be {deed}{hint}.")
+        raise Conflict(f"The campaign is {campaign.state}; only a {words} campaign can be {deed}{hint}.")
 
 
 def _check_all_there(connection: Connection, campaign: Campaign) -> None:

@@ -21,13 +21,13 @@ BY_END = "ended"
 
 SMALL_BATCH_ROWS = 100
 """Beside the dialer's ticks: 500 rows take 15 ms, for which a tick would have to wait."""
-AT_ONCE = 4
+BATCHES_AWAITED = 4
 """Batches that a request waits for; the dialer cancels the rest in the background, so that no request takes seconds."""
 
 
 def cancel_queued(database: Database, campaign_key: int, *, reason: str = BY_STOP) -> None:
     """Cancel the first queued jobs; `reason` is why a subscriber who waited for another attempt gets none."""
-    for _ in range(AT_ONCE):
+    for _ in range(BATCHES_AWAITED):
         if not cancel_batch(database, campaign_key, reason=reason, rows=BATCH_ROWS):
             return
         time.sleep(PAUSE_S)

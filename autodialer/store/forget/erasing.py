@@ -29,7 +29,7 @@ from autodialer.store.sql.engine import AnyRow, Database, insert_into
 from autodialer.store.sql.owned import owned_by
 from autodialer.store.sql.transitions import is_one_of
 
-NOBODY: Mapping[str, Any] = {"number": "", "digits": "", "digit_times": (), "key_results": (), "message": None}
+ERASED_CALL: Mapping[str, Any] = {"number": "", "digits": "", "digit_times": (), "key_results": (), "message": None}
 """What a call row of an erased person holds."""
 
 
@@ -178,7 +178,7 @@ def _erase_calls(connection: Connection, wanted: Select[Any]) -> Sequence[UUID]:
     """Blank these calls; returns their public ids."""
     found = connection.execute(wanted).all()
     if found:
-        connection.execute(update(calls).where(calls.c.key.in_([row.key for row in found])).values(NOBODY))
+        connection.execute(update(calls).where(calls.c.key.in_([row.key for row in found])).values(ERASED_CALL))
     return [row.id for row in found]
 
 
