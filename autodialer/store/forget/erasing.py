@@ -1,25 +1,24 @@
 """Erasing a person: number and name go from all rows, the outcomes of the calls stay in the statistics."""
 
 import time
-from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, Text, delete, func, or_, select, type_coerce, union, update
+from sqlalchemy import Connection, Select, Text, and_, delete, func, or_, select, type_coerce, union, update
 
 from autodialer.clock import Clock
 from autodialer.errors import NotFound
-from autodialer.model import JobState
-from autodialer.model.admission import EXCLUDED_ERASED
+from autodialer.model import JobState, SubscriberState
+from autodialer.model.admission import EXCLUDED_ERASED, ended_state
 from autodialer.store.accounts.tables import audit
 from autodialer.store.calls.tables import call_traces, calls
-from autodialer.store.campaigns.tables import campaigns
+from autodialer.store.campaigns.tables import campaign_subscribers, campaigns
 from autodialer.store.live.tables import trunk_checks
 from autodialer.store.queue.frequency import owner_of_call
 from autodialer.store.queue.tables import LIVE_JOB_STATES, call_jobs
-from autodialer.store.queue.turning_away import exclude
+from autodialer.store.queue.turning_away import EndedAttempts, end_attempts
 from autodialer.store.setup.callbases import ERASED
 from autodialer.store.setup.dnc import API, row_of
 from autodialer.store.setup.notation import notations
@@ -157,8 +156,16 @@ def _live_jobs(connection: Connection, people: Sequence[AnyRow]) -> Sequence[Any
             call_jobs.c.state,
             call_jobs.c.campaign_key,
             call_jobs.c.subscriber_key,
+            campaign_subscribers.c.retries_used,
         )
         .join(campaigns, campaigns.c.key == call_jobs.c.campaign_key)
+        .join(
+            campaign_subscribers,
+            and_(
+                campaign_subscribers.c.campaign_key == call_jobs.c.campaign_key,
+                campaign_subscribers.c.subscriber_key == call_jobs.c.subscriber_key,
+            ),
+        )
         .where(
             campaigns.c.callbase_key.in_({person.callbase_key for person in people}),
             call_jobs.c.subscriber_key.in_([person.key for person in people]),
@@ -211,10 +218,16 @@ def _erase_beside(connection: Connection, owner_key: int, numbers: Collection[st
 
 def _cancel(connection: Connection, jobs: Sequence[AnyRow]) -> int:
     """Cancel those that are queued; returns how many."""
-    of_campaign: dict[int, dict[int, int]] = defaultdict(dict)
-    for job in jobs:
-        if job.state == JobState.QUEUED:
-            of_campaign[job.campaign_key][job.key] = job.subscriber_key
-    for campaign_key, subscriber_of in of_campaign.items():
-        exclude(connection, campaign_key, subscriber_of, dict.fromkeys(subscriber_of, EXCLUDED_ERASED))
-    return sum(len(queued) for queued in of_campaign.values())
+    ended = [
+        EndedAttempts(
+            job_key=job.key,
+            campaign_key=job.campaign_key,
+            subscriber_key=job.subscriber_key,
+            reason=EXCLUDED_ERASED,
+            state=ended_state(job.retries_used, unanswered=SubscriberState.EXCLUDED),
+        )
+        for job in jobs
+        if job.state == JobState.QUEUED
+    ]
+    end_attempts(connection, ended)
+    return len(ended)
