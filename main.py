@@ -31,6 +31,7 @@ from autodialer.config import Settings, load_settings
 from autodialer.errors import AlreadyRunning, SettingsError, Unavailable, UserError
 from autodialer.housekeeping import Housekeeping
 from autodialer.logs import start_logging
+from autodialer.imports.imports import Imports
 from autodialer.store import Secrets, Store, migrate
 from autodialer.supervisor import EXIT_CONFIG, HANDOVER_S, DataFolderLock, run_service, watch_parent
 from autodialer.web.app import App, make_app
@@ -244,8 +245,7 @@ def serve(settings: Settings, stopping: threading.Event | None = None) -> None:
 
 
 def _serve(settings: Settings, store: Store, listener: socket.socket, stopping: threading.Event | None) -> None:
-    store.callbases.fail_unfinished()
-    store.dnc_imports.fail_unfinished()
+    Imports(settings, store).fail_unfinished()
     app = build_app(settings, store)
     housekeeping = Housekeeping(settings, store)
     housekeeping.start()

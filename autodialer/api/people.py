@@ -130,10 +130,13 @@ class People:
     def erase_subscriber(self, caller: Caller, subscriber_id: UUID, fields: Erase) -> Json:
         """Forget the person behind a subscriber. Raises NotFound."""
         erased = self._store.erasing.erase(
-            subscriber_id, caller.owner_key, all_callbases=fields.all_callbases, dnc_too=fields.dnc
-        )
-        self._context.record(
-            caller, "subscribers.erase", subscriber_id, all_callbases=fields.all_callbases, dnc=fields.dnc
+            subscriber_id,
+            caller.owner_key,
+            all_callbases=fields.all_callbases,
+            dnc_too=fields.dnc,
+            record=lambda: self._context.record(
+                caller, "subscribers.erase", subscriber_id, all_callbases=fields.all_callbases, dnc=fields.dnc
+            ),
         )
         return present_erasure(erased)
 

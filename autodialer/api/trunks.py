@@ -180,8 +180,13 @@ class Trunks:
         """Have the dialer try it. Raises Invalid for the number, TooManyRequests, Unavailable without a dialer."""
         trunk = self._store.trunks.get(trunk_id, caller.owner_key)
         checked = sample_number(fields.number, raw=fields.raw) if fields.number else None
-        self._context.record(caller, "trunks.check", trunk_id, number=checked)
-        return dict(self._checks.run(trunk.key, checked))
+        return dict(
+            self._checks.run(
+                trunk.key,
+                checked,
+                record=lambda: self._context.record(caller, "trunks.check", trunk_id, number=checked),
+            )
+        )
 
     def wake(self, caller: Caller, trunk_id: UUID) -> Json:
         """Have the dialer end the trunk's rest and try it at once; a trunk that does not rest stays as it is."""
@@ -206,20 +211,24 @@ class WaitingChecks:
         self._store = store
         self._free = threading.BoundedSemaphore(CHECKS_AT_ONCE)
 
-    def run(self, trunk_key: int, number: str | None) -> Mapping[str, Any]:
-        """What a check found. Raises TooManyRequests, or Unavailable when no dialer does it."""
+    def run(self, trunk_key: int, number: str | None, *, record: Callable[[], object]) -> Mapping[str, Any]:
+        """What a check found; `record` writes to the audit that it was asked for.
+
+        Raises TooManyRequests, or Unavailable when no dialer does it.
+        """
         if not self._free.acquire(blocking=False):
             raise TooManyRequests("Two checks are under way already; wait for their answers.")
         try:
-            return self._wait(trunk_key, number)
+            return self._wait(trunk_key, number, record)
         finally:
             self._free.release()
 
-    def _wait(self, trunk_key: int, number: str | None) -> Mapping[str, Any]:
+    def _wait(self, trunk_key: int, number: str | None, record: Callable[[], object]) -> Mapping[str, Any]:
         self._expect_dialer()
         with self._store.transaction():
             check_id = self._store.checks.ask(trunk_key, number)
             self._store.commands.add("check_trunk", call_id=check_id)
+            record()
         deadline = time_module.monotonic() + SIGNALLING_S + (CALL_S if number else 0.0)
         while time_module.monotonic() < deadline:
             result = self._store.checks.result(check_id)
