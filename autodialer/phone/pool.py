@@ -67,7 +67,10 @@ class PhonePool:
         self._lock = threading.Lock()
 
     def update(self, trunks: Mapping[int, Trunk]) -> None:
-        """Have phones for these trunks, with their present settings."""
+        """Have phones for these trunks, with their present settings.
+
+        Those of other trunks take their registration back at once, and end a while after their last call.
+        """
         if not trunks and not self._by_trunk and not self._retired:
             return
         self._revive_media()
@@ -80,6 +83,9 @@ class PhonePool:
                 self._look_again(present)
             else:
                 self._start(trunk)
+        for key in [key for key, phones in self._by_trunk.items() if key not in trunks and phones.trunk.register]:
+            # Deleted: nothing of it may stay bound. Phones that do not register may be wanted again soon.
+            self._retire(self._by_trunk.pop(key))
         self._end_unused(trunks)
 
     def _end_unused(self, trunks: Mapping[int, Trunk]) -> None:
