@@ -20,6 +20,7 @@ from autodialer.phone.resolver import Resolver
 from autodialer.phone.trace import CallTrace
 from autodialer.phone.trunk_phones import TrunkPhones, phones_needed
 from autodialer.sip.locate import Targets
+from autodialer.sip.nonces import Nonces
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +64,8 @@ class PhonePool:
         self._resolver = ThreadPoolExecutor(max_workers=2, thread_name_prefix="resolver")
         self._lookups: dict[tuple[object, ...], Future[Provider]] = {}
         self.names = resolver or Resolver()
+        self._nonces: dict[int, Nonces] = {}
+        """By trunk. They outlive its phones, because the provider's nonces do."""
         self._calls: dict[object, Call] = {}
         self._lock = threading.Lock()
 
@@ -184,6 +187,11 @@ class PhonePool:
         first = provider.targets[0]
         return self._sip_address or address_towards(first.host, first.port)
 
+    def nonces_of(self, trunk: Trunk) -> Nonces:
+        """What the trunk's servers were told by any of its phones. From any thread."""
+        with self._lock:
+            return self._nonces.setdefault(trunk.key, Nonces())
+
     def registered_phone(self, trunk: Trunk) -> Phone | None:
         """A phone of the trunk that is registered, None without one. From any thread."""
         phones = self._by_trunk.get(trunk.key)
@@ -290,7 +298,7 @@ class PhonePool:
             sipPort=self.sip_port,
             rtpPortLow=low,
             rtpPortHigh=high,
-            account=account_for(trunk, provider),
+            account=account_for(trunk, provider, self.nonces_of(trunk)),
             media=media,
             on_event=self._on_call_event,
             targets=Targets(provider.targets),
