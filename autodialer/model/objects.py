@@ -107,6 +107,8 @@ class Trunk(TrunkSettings):
     """True for a trunk made by the prototype's sample call, which no list shows."""
     problem: str | None = None
     """Why it cannot be used as it is stored, a sentence for a person; None: it can. Never written."""
+    deleted: bool = False
+    """It is kept for the calls that went through it, without its password, and is not registered. Never written."""
     created_at: datetime
 
 

@@ -1,12 +1,13 @@
 """What a call is to the dialer: what is asked of a phone, and what it reports back."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from autodialer.model import CallOutcome, DigitTime
 from autodialer.sip.dialog_state import DialogState
 from autodialer.sip.events import TransferEnd
 from autodialer.sip.hop import UDP
+from autodialer.sip.nonces import Nonces
 from autodialer.sip.shell import TlsSettings
 
 Address = tuple[str, int]
@@ -40,6 +41,8 @@ class Account:
     """All calls of a phone use one RTP port and are told apart by where they go, instead of a port each."""
     symmetric_rtp: bool = True
     """Send RTP to where the callee's comes from, if that is elsewhere than it says."""
+    nonces: Nonces = field(default_factory=Nonces, repr=False, compare=False)
+    """What the provider's servers were told: the same for all phones of the trunk."""
 
     @property
     def route(self) -> tuple[str, ...]:

@@ -53,7 +53,7 @@ class Attempts:
             cseq=self.cseq,
             lines=(
                 stack.contact(request.contact_user, hop),
-                *self._auth.lines("INVITE", request.target),
+                *self._auth.lines("INVITE", request.target, hop),
                 *(f"{name}: {value}" for name, value in request.headers),
                 *self._interval_lines(),
                 SUPPORTED,

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import event, func, select
 
 from autodialer.errors import Conflict, Invalid, NotFound, SettingsError
-from autodialer.model import Callbase, TrunkSettings
+from autodialer.model import Callbase, Disposition, TrunkSettings
 from autodialer.store import NewSubscriber, RejectedRow, Secrets, Store
 from autodialer.store.setup.tables import rejected_rows, subscribers
 from autodialer.store.sql.paging import decode_cursor, encode_cursor
@@ -97,6 +97,16 @@ def test_what_a_live_campaign_needs_cannot_be_deleted(world: World, part: str) -
         objects.get(made.id, None)
     assert objects.page(None) == ([], None)
     assert world.store.campaigns.get(campaign.id, None).id == campaign.id
+
+
+def test_a_sound_stays_while_a_call_of_a_stopped_campaign_may_yet_play_it(world: World) -> None:
+    campaign = world.running(1)
+    [job] = world.claim(campaign)
+    world.store.campaigns.stop(campaign.id, None, hangup=False)
+    with pytest.raises(Conflict, match=r"still under way \(1\)"):
+        world.store.sounds.delete(world.sound.id, None)
+    world.record(world.result(job, Disposition.ANSWERED))
+    world.store.sounds.delete(world.sound.id, None)
 
 
 @pytest.mark.parametrize("field", ["trunk_ids", "sound_id", "callbase_id"])

@@ -19,6 +19,7 @@ from autodialer.phone.resolver import Resolver
 from autodialer.sip.events import AddressDiscovered, Event, ProbeEnded
 from autodialer.sip.hop import TCP, UDP, Hop
 from autodialer.sip.invite import sip_uri
+from autodialer.sip.nonces import Nonces
 from autodialer.sip.probe import ProbeRequest
 from autodialer.sip.shell import SipLoop
 
@@ -45,8 +46,13 @@ class TrunkCheck:
         address_for: Callable[[Provider], str],
         sip_port: int,
         call: CallOnce | None,
+        nonces: Nonces | None = None,
     ) -> None:
-        """`address_for` gives our local address towards the provider; `call`: None without a number to call."""
+        """`address_for` gives our local address towards the provider; `call`: None without a number to call.
+
+        `nonces` are those of the trunk's phones, None: it has none.
+        """
+        self._nonces = nonces
         self._trunk = trunk
         self._resolver = resolver
         self._address_for = address_for
@@ -67,7 +73,7 @@ class TrunkCheck:
             local = self._address_for(provider)
         except OSError as exc:
             return self._result(CheckStage.CONNECT, verdicts.no_route(provider.targets[0], exc), ok=False)
-        account = account_for(self._trunk, provider)
+        account = account_for(self._trunk, provider, self._nonces)
         with self._loop(local, account) as loop:
             failure = self._try_signalling(loop, local, provider, account)
         if failure is not None:
@@ -82,7 +88,14 @@ class TrunkCheck:
 
     @contextmanager
     def _loop(self, local: str, account: Account) -> Iterator[SipLoop]:
-        loop = SipLoop(host=local, port=self._sip_port, on_event=self._events.put, tls=account.tls, name="check")
+        loop = SipLoop(
+            host=local,
+            port=self._sip_port,
+            on_event=self._events.put,
+            tls=account.tls,
+            nonces=account.nonces,
+            name="check",
+        )
         loop.start()
         try:
             yield loop

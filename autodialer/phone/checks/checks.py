@@ -79,6 +79,7 @@ class TrunkChecks:
             address_for=self._phones.local_address,
             sip_port=self._phones.sip_port,
             call=call if number is not None else None,
+            nonces=self._phones.nonces_of(trunk),
         )
         try:
             return check.run()

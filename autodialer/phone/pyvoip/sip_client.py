@@ -85,6 +85,7 @@ class SipClient(SIP.SIPClient):
             listen_tcp=self.account.transport == TCP,
             tls=self.account.tls,
             tracer=self._tracer,
+            nonces=self.account.nonces,
             on_end=self._on_end,
         )
         self.myPort = self.loop.local_address[1]
