@@ -5,13 +5,14 @@ from datetime import datetime, timedelta
 
 from autodialer.media.shell import SessionStats
 from autodialer.model import CallOutcome, Cause, Disposition, EndedBy, RtpStats
-from autodialer.phone.disposition import disposition_of
+from autodialer.phone.disposition import disposition_of, explain
 from autodialer.phone.keys import PressedKeys
+from autodialer.q850 import Q850
 from autodialer.sip.events import CallAnswered, CallEnded, CallFailed, FailureKind
 from autodialer.sip.sdp import UnusableAnswer
 
-NO_CHANNEL = (34, 44)
-"""Q.850 causes of a gateway whose channels are all taken: no circuit available, the requested one not available."""
+NO_CHANNEL = (Q850.NO_CIRCUIT_AVAILABLE, Q850.CHANNEL_NOT_AVAILABLE)
+"""Causes of a gateway whose channels are all taken."""
 FRAME_S = 0.02
 """One RTP packet of G.711 at a ptime of 20 ms."""
 
@@ -105,7 +106,8 @@ def _judge(
         return Disposition.ANSWERED, Cause.MEDIA_FAILED if media_died else None, None
     match event.kind:
         case FailureKind.FINAL if event.code:
-            return (*disposition_of(event.code), event.message)
+            said = event.message or explain(event.code, event.reason_cause)
+            return (*disposition_of(event.code, event.reason_cause), said)
         case FailureKind.AUTH:
             return Disposition.FAILED, Cause.AUTH_FAILED, event.message
         case FailureKind.TIMEOUT:
