@@ -6,8 +6,10 @@ from datetime import datetime, timedelta
 from autodialer.media.shell import SessionStats
 from autodialer.model import CallOutcome, Cause, Disposition, EndedBy, RtpStats
 from autodialer.phone.disposition import disposition_of, explain
+from autodialer.phone.foreign_caller import ForeignCaller
 from autodialer.phone.keys import PressedKeys
 from autodialer.q850 import Q850
+from autodialer.sip.auth import REFUSED
 from autodialer.sip.events import CallAnswered, CallEnded, CallFailed, FailureKind
 from autodialer.sip.sdp import UnusableAnswer
 
@@ -45,12 +47,16 @@ def make_outcome(
     keys: PressedKeys,
     media_died: bool,
     broken: bool,
+    foreign_caller: ForeignCaller | None = None,
 ) -> CallOutcome:
     """The record of one call whose last event of the SIP core is `event`.
 
     `stats`: None without an RTP session, or where its figures are lost. `broken`: an error of ours ended the call.
+    `foreign_caller`: the caller ID may be why credentials were refused.
     """
     disposition, cause, message = _judge(event, unusable, media_died=media_died, broken=broken)
+    if cause is Cause.AUTH_FAILED and message == REFUSED and foreign_caller is not None:
+        message = foreign_caller.explain()
     if disposition is Disposition.CONGESTION and event.reason_cause in NO_CHANNEL:
         cause = Cause.TRUNK_LIMIT
     pressed = keys.times(times.answered) if times.answered is not None else ()
