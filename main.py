@@ -30,8 +30,8 @@ from autodialer.commands.trace import show_trace
 from autodialer.config import Settings, load_settings
 from autodialer.errors import AlreadyRunning, SettingsError, Unavailable, UserError
 from autodialer.housekeeping import Housekeeping
-from autodialer.logs import start_logging
 from autodialer.imports.imports import Imports
+from autodialer.logs import start_logging
 from autodialer.store import Secrets, Store, migrate
 from autodialer.supervisor import EXIT_CONFIG, HANDOVER_S, DataFolderLock, run_service, watch_parent
 from autodialer.web.app import App, make_app

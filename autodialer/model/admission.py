@@ -78,6 +78,7 @@ class PastCall(NamedTuple):
     disposition: str
     cause: str | None
     sip_code: int | None
+    q850_cause: int | None
     ringing_at: datetime | None
     answered_at: datetime | None
     next_rule: str | None

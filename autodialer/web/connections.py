@@ -39,7 +39,7 @@ class Connections:
         self._open: dict[Channel, None] = {}
 
     def opened(self, channel: Channel) -> None:
-        """Take a new one in; the one that has waited longest makes room for it."""
+        """Take a new one in; the connection that has waited longest makes room for it."""
         self._open[channel] = None
         address = channel.addr[0]
         if address != self._trusted_proxy:
@@ -47,7 +47,7 @@ class Connections:
         self._make_room(list(self._open), MOST)
 
     def closed(self, channel: Channel) -> None:
-        """Forget one that has ended."""
+        """Forget an ended connection."""
         self._open.pop(channel, None)
 
     def end_overdue(self) -> None:
@@ -61,7 +61,7 @@ class Connections:
     def _make_room(self, channels: list[Channel], most: int) -> None:
         if len(channels) <= most:
             return
-        # The new one waits as well: where all others are at work, it is the one that goes.
+        # The new connection waits as well, and goes if all others are at work.
         waiting = sorted((each for each in channels if is_waiting(each)), key=lambda each: each.waits_since)
         for channel in waiting[: len(channels) - most]:
             channel.end()

@@ -60,7 +60,7 @@ def test_nothing_tells_of_the_people_of_a_deleted_callbase(deleted: dict[str, st
     told = told_by(anna, deleted)
     assert [word for word in WORDS if word in told] == []
     store.callbases.purge_deleted()
-    assert [word for word in WORDS if word in told_by(anna, deleted)] == [], "and nothing of it is left afterwards"
+    assert [word for word in WORDS if word in told_by(anna, deleted)] == [], "and no trace of it is left"
 
 
 def test_no_new_campaign_takes_a_deleted_callbase(

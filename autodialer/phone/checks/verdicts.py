@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from autodialer.errors import DialerError, HostUnresolved
 from autodialer.model import CallOutcome, Cause, Disposition
+from autodialer.phone.foreign_caller import ForeignCaller
+from autodialer.q850 import OF_CALLEE, Q850
 from autodialer.sip.events import ProbeEnded
 from autodialer.sip.hop import Hop
 
@@ -100,8 +102,18 @@ def could_not_call(exc: DialerError) -> str:
     return f"The call could not be made: {exc}"
 
 
-def of_call(outcome: CallOutcome, *, registers: bool, registrar_knows_us: bool, has_password: bool) -> Judged:
-    """What a test call shows. `registrar_knows_us`: a REGISTER with this login was accepted."""
+def of_call(
+    outcome: CallOutcome,
+    *,
+    registers: bool,
+    registrar_knows_us: bool,
+    has_password: bool,
+    foreign: ForeignCaller | None = None,
+) -> Judged:
+    """What a test call shows. `registrar_knows_us`: a REGISTER with this login was accepted.
+
+    `foreign`: the caller ID, where it is not the login.
+    """
     said = f" It said: {outcome.sip_code} {outcome.sip_reason or ''}".rstrip() + "." if outcome.sip_code else ""
     if outcome.disposition is Disposition.ANSWERED:
         return _of_answered(outcome)
@@ -117,9 +129,12 @@ def of_call(outcome: CallOutcome, *, registers: bool, registrar_knows_us: bool, 
                 "The provider asks for a password for the call, and this trunk has none. Set username and password."
             )
             return Judged(ok=False, verdict=verdict + said)
+        if foreign is not None:
+            return Judged(ok=False, verdict=foreign.explain() + said)
         verdict = "The provider refuses the login or the password of the call: wrong password?"
         return Judged(ok=False, verdict=verdict + said)
-    if registrar_knows_us and not registers and outcome.sip_code in (403, 404, 480):
+    by_code = outcome.q850_cause not in OF_CALLEE | {Q850.CALL_REJECTED}
+    if registrar_knows_us and not registers and by_code and outcome.sip_code in (403, 404, 480):
         return Judged(
             ok=False,
             verdict=f"The login is right, but the provider takes no call: it needs registration. Set register.{said}",

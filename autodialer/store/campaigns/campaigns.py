@@ -232,7 +232,7 @@ class Campaigns:
             # Nothing of a stopped campaign is claimed, so the jobs need not go in the same transaction.
             cancel_queued(self._database, campaign.key)
         except Unavailable as exc:
-            # It is stopped all the same; the dialer cancels what is queued of a stopped campaign, whoever left it.
+            # It is stopped anyway; the dialer cancels what a stopped campaign still has in the queue.
             logger.warning("campaign %s is stopped, the dialer will cancel its queue: %s", campaign.id, exc)
         return stopped
 
