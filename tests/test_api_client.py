@@ -14,7 +14,7 @@ import api_client
 from autodialer.config import Settings
 from autodialer.store import Store
 from tests.web.client import wav
-from tests.web.conftest import PASSWORD, StandingClock, app, clock, empty_database, store  # noqa: F401 -- fixtures
+from tests.web.conftest import PASSWORD, StandingClock, app, clock, store  # noqa: F401 -- fixtures
 from tests.web.serving import free_port, serving
 
 pytestmark = pytest.mark.loopback

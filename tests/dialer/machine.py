@@ -5,7 +5,6 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,8 +21,9 @@ from autodialer.dialing.chores import Chores
 from autodialer.errors import PortsExhausted
 from autodialer.model import CallOutcome, Campaign, CampaignState, Cause, Disposition, EndedBy, Trunk
 from autodialer.phone.plan import CallEvent, CallPlan, Progress
-from autodialer.store import NewSubscriber, Secrets, Store, migrate
+from autodialer.store import NewSubscriber, Secrets, Store
 from dialer import Dialer
+from tests.databases import make_database
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 TICK_S = 0.02
@@ -49,14 +49,6 @@ def how_many(examples: int) -> settings:
         phases=[Phase.explicit, Phase.reuse, Phase.generate],
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )
-
-
-@cache
-def empty_database() -> bytes:
-    """The file that the migrations make."""
-    with tempfile.TemporaryDirectory() as folder:
-        migrate(f"sqlite:///{Path(folder) / 'db.sqlite3'}")
-        return (Path(folder) / "db.sqlite3").read_bytes()
 
 
 class HandClock(Clock):
@@ -138,7 +130,7 @@ class DialingMachine(RuleBasedStateMachine):
     def open(self, start: datetime = START) -> None:
         """An empty database, and a dialer on it."""
         self.folder = Path(tempfile.mkdtemp())
-        (self.folder / "db.sqlite3").write_bytes(empty_database())
+        make_database(f"sqlite:///{self.folder / 'db.sqlite3'}")
         self.clock = HandClock(start)
         self.open_store()
         self.owner = self.store.users.create(login="olga", password=None).key

@@ -9,7 +9,8 @@ import pytest
 from autodialer.config import Settings
 from autodialer.dialing.commands import CommandRunner
 from autodialer.errors import Unavailable
-from autodialer.store import Secrets, Store, migrate
+from autodialer.store import Secrets, Store
+from tests.databases import make_database
 from tests.store.world import NOW, StandingClock, World
 
 
@@ -56,7 +57,7 @@ def woken() -> list[int]:
 
 @pytest.fixture
 def world(settings: Settings) -> Iterator[World]:
-    migrate(settings.url)
+    make_database(settings.url)
     clock = StandingClock(NOW)
     store = Store(settings.url, secrets=Secrets(settings.keys), clock=clock)
     yield World(store, clock)
