@@ -59,6 +59,7 @@ from autodialer.model import (
     TrunkStatus,
 )
 from autodialer.phone.checks.checks import TrunkChecks
+from autodialer.phone.outcome import BROKEN
 from autodialer.phone.plan import CallEvent, CallPlan, Progress
 from autodialer.phone.pool import PhonePool
 from autodialer.phone.trace_outbox import TraceOutbox
@@ -236,6 +237,7 @@ class Dialer:
             now=self._clock.utcnow(),
             fault=ended.fault,
             hung_up=self._commands.has_hung_up(live.job.call_id),
+            cause=outcome.cause,
         )
         step, pressed = live.pad.step_after(step), live.pad.results
         self._unrecorded.append(JobResult(job=live.job, outcome=outcome, next_step=step, key_results=pressed))
@@ -314,8 +316,22 @@ class Dialer:
 
     def _start_call(self, job: ClaimedJob, now: float) -> None:
         campaign = self._campaigns[job.campaign_key]
-        sound = self._sounds[campaign.sound_key]
-        trunk = self._trunks[job.trunk_key]
+        live = self._live[job.call_id] = LiveCall(job=job, campaign=campaign, pad=KeyPad(campaign.keys))
+        self._scheduler.started(job, now)
+        try:
+            self._place_call(job, campaign)
+        except Invalid as exc:
+            logger.error("call %s to %s cannot be made: %s", job.call_id, job.number, exc)
+            self._end_call(live, self._not_made(Cause.PROTOCOL_ERROR, str(exc)))
+        except (PortsExhausted, MediaUnavailable, PhoneClosed) as exc:
+            self._put_back(job, str(exc))
+        except Exception:
+            # Whatever is wrong with this call, hundreds of others are up.
+            logger.exception("call %s to %s cannot be made by an error in the dialer", job.call_id, job.number)
+            self._end_call(live, self._not_made(Cause.INTERNAL_ERROR, BROKEN))
+
+    def _place_call(self, job: ClaimedJob, campaign: Campaign) -> None:
+        sound, trunk = self._sounds[campaign.sound_key], self._trunks[job.trunk_key]
         plan = CallPlan(
             reference=job.call_id,
             sound_stem=sound.stem,
@@ -327,19 +343,8 @@ class Dialer:
             caller_id=campaign.caller_id,
             keeps_dialog=True,
         )
-        self._live[job.call_id] = LiveCall(job=job, campaign=campaign, pad=KeyPad(campaign.keys))
-        self._scheduler.started(job, now)
-        try:
-            self._phones.call(trunk.key, dial_string(job.number, trunk.number_format), plan)
-        except Invalid as exc:
-            logger.error("call %s to %s cannot be made: %s", job.call_id, job.number, exc)
-            self._end_call(self._live[job.call_id], self._not_callable(str(exc)))
-        except (PortsExhausted, MediaUnavailable, PhoneClosed) as exc:
-            self._put_back(job, str(exc))
-        else:
-            logger.info(
-                "call %s to %s starts on trunk %s, attempt %d", job.call_id, job.number, trunk.name, job.attempt
-            )
+        self._phones.call(trunk.key, dial_string(job.number, trunk.number_format), plan)
+        logger.info("call %s to %s starts on trunk %s, attempt %d", job.call_id, job.number, trunk.name, job.attempt)
 
     def _put_back(self, job: ClaimedJob, why: str) -> None:
         """Nothing has left this machine, so the number has not been called."""
@@ -348,12 +353,10 @@ class Dialer:
         self._scheduler.unstarted(job)
         self._unstarted.append(job)
 
-    def _not_callable(self, message: str) -> CallOutcome:
-        """The outcome of a call that cannot be written as a SIP request: trying again would not help."""
+    def _not_made(self, cause: Cause, message: str) -> CallOutcome:
+        """The outcome of a call of which nothing has left: it cannot be written as SIP, or we failed at it."""
         now = self._clock.utcnow()
-        return CallOutcome(
-            disposition=Disposition.FAILED, cause=Cause.PROTOCOL_ERROR, invited_at=now, ended_at=now, message=message
-        )
+        return CallOutcome(disposition=Disposition.FAILED, cause=cause, invited_at=now, ended_at=now, message=message)
 
     # -- what people see, and the end
 

@@ -1,17 +1,20 @@
 """What the API asks of the dialer."""
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from uuid import UUID
 
 from autodialer.campaign.numbers import dial_string
 from autodialer.dialing.digits import send_digits
+from autodialer.errors import Unavailable
 from autodialer.model import CheckResult, CheckStage, ClaimedJob, Command
 from autodialer.phone.checks.checks import TrunkChecks
 from autodialer.phone.pool import PhonePool
 from autodialer.store import Store
 
 DELETED = "This trunk was deleted before it could be checked."
+logger = logging.getLogger(__name__)
 
 
 class CommandRunner:
@@ -46,13 +49,22 @@ class CommandRunner:
         try:
             for command in self._store.commands.new():
                 if command.key not in self._obeyed:
-                    self._obey(command, live)
+                    self._obey_whole(command, live)
                     self._obeyed.add(command.key)
         finally:
             # When a command fails, those obeyed before it are still taken.
             if self._obeyed:
                 self._store.commands.take(sorted(self._obeyed))
                 self._obeyed.clear()
+
+    def _obey_whole(self, command: Command, live: Sequence[ClaimedJob]) -> None:
+        try:
+            self._obey(command, live)
+        except Unavailable:
+            raise
+        except Exception:
+            # It counts as obeyed: a dialer that ended by it would meet it again at its next start, and end again.
+            logger.exception("the command %d, %s, failed by an error in the dialer", command.key, command.kind)
 
     def _obey(self, command: Command, live: Sequence[ClaimedJob]) -> None:
         if command.kind == "check_trunk" and command.call_id is not None:

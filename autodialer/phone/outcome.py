@@ -20,6 +20,7 @@ FRAME_S = 0.02
 
 
 BROKEN = "An error in the dialer itself ended this call; the log of the dialer has it under this call's id."
+"""The message of cause `internal_error`."""
 
 
 @dataclass(kw_only=True)

@@ -107,3 +107,23 @@ def test_a_command_is_not_obeyed_twice_because_the_database_took_no_note(world: 
     commands.obey_new([])
     commands.obey_new([])
     assert woken == [world.trunk.key]
+
+
+def test_a_command_that_meets_an_error_of_ours_is_obeyed_once_and_keeps_none_behind_it_back(
+    world: World, woken: list[int]
+) -> None:
+    """A dialer that ended by it would meet it again at each start."""
+
+    def wake(key: int) -> None:
+        woken.append(key)
+        raise RuntimeError("nobody expected this")
+
+    phones = Phones()
+    commands = CommandRunner(world.store, phones, SimpleNamespace(), wake)  # type: ignore[arg-type]
+    [job] = world.claim(world.running(1))
+    world.store.commands.add("wake_trunk", trunk_key=world.trunk.key)
+    world.store.commands.add("hangup_call", call_id=job.call_id)
+    for _ in range(2):
+        commands.obey_new([job])
+    assert (woken, phones.hung_up) == ([world.trunk.key], [job.call_id])
+    assert world.store.commands.new() == []

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import requests
+from waitress.adjustments import Adjustments
 
 import main
 from autodialer.api import sounds as sound_files
@@ -230,6 +231,41 @@ def test_two_requests_with_one_idempotency_key_at_once_make_one_object(url: str,
     assert len(found) == 6
     assert len(set(found)) == 1
     assert len(http.get(f"{url}/srv1/trunks").json()["items"]) == 1
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connections on which nothing happens are closed after a second, not after two minutes."""
+    monkeypatch.setattr(Adjustments, "channel_timeout", 1)
+    monkeypatch.setattr(Adjustments, "cleanup_interval", 1)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_check_that_takes_longer_than_a_connection_may_be_idle_is_answered(
+    settings: Settings, app: Any, store: Store
+) -> None:
+    """The dialer answers after four seconds, and is one that does nothing else."""
+    store.live.heartbeat("dialer-1", 1)
+    verdict = {"ok": False, "stage": "call", "sip_code": None, "reason": None, "verdict": "No answer at all."}
+    verdict |= {"public_address": None, "rtt_ms": None}
+
+    def dialer() -> None:
+        wait_until(lambda: bool(store.commands.new()), what="the command", timeout_s=at_most(10))
+        [command] = store.commands.new()
+        assert command.call_id is not None
+        time.sleep(4.0)
+        store.checks.record(command.call_id, verdict)
+
+    with serving(settings, app) as url, requests.Session() as session:
+        form = {"grant_type": "password", "username": "anna", "password": PASSWORD}
+        token = session.post(f"{url}/srv1/auth/token", data=form).json()["access_token"]
+        session.headers["Authorization"] = f"Bearer {token}"
+        trunk = session.post(f"{url}/srv1/trunks", json={"name": "t", "host": "127.0.0.1"}).json()
+        thread = threading.Thread(target=dialer)
+        thread.start()
+        answer = session.post(f"{url}/srv1/trunks/{trunk['id']}/check", json={"number": "+79160000001"}, timeout=60)
+        thread.join()
+    assert (answer.status_code, answer.json()) == (200, verdict)
 
 
 def test_a_port_that_is_taken_is_a_wrong_setting(settings: Settings, app: Any) -> None:

@@ -103,6 +103,8 @@ class Call(VoIPCall):
         """Monotonic time by which it must have one."""
         self.wants_port = False
         """The media process is binding one of its own for it, because the shared one cannot serve it."""
+        self.heard = False
+        """The provider has said something to it."""
         self.outcome: CallOutcome | None = None
         """How the call ended; None while it is under way."""
         self._on_event = on_event
@@ -236,6 +238,7 @@ class Call(VoIPCall):
             self._ended(event)
 
     def _progress(self, event: CallProgress) -> None:
+        self.heard = True
         self._tell(Progress.HEARD)
         early = negotiate(event.sdp, self.phone.sip.account.codecs) if event.sdp else None
         if isinstance(early, MediaPlan):
@@ -245,6 +248,7 @@ class Call(VoIPCall):
             self._tell(Progress.RANG)
 
     def _answered(self, event: CallAnswered) -> None:
+        self.heard = True
         self._tell(Progress.RANG)
         self._tell_dialog(event.dialog)
         self._answer = event

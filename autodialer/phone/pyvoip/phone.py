@@ -25,7 +25,7 @@ from autodialer.media.shell import (
 )
 from autodialer.model import DigitVia
 from autodialer.phone.plan import Account, CallEvent, CallPlan
-from autodialer.phone.ports import Ports
+from autodialer.phone.ports import PortLease, Ports
 from autodialer.phone.pyvoip import check_pyvoip
 from autodialer.phone.pyvoip.call import Call
 from autodialer.phone.pyvoip.sip_client import SipClient
@@ -42,7 +42,7 @@ from autodialer.sip.events import (
     RegistrationStanding,
 )
 from autodialer.sip.hop import Hop
-from autodialer.sip.invite import new_call_id
+from autodialer.sip.invite import InviteRequest, new_call_id
 from autodialer.sip.locate import Targets
 from autodialer.sip.user_agent import UserAgent
 
@@ -170,20 +170,11 @@ class Phone(VoIPPhone):
         call_id = str(plan.reference) if isinstance(plan.reference, UUID) else new_call_id()
         draft = self.sip.prepare(number, plan, call_id)
         lease = self._ports.lease()
-        medias = {lease.port: {CODECS[codec].value: CODECS[codec] for codec in self.sip.account.codecs}}
-        call = Call(
-            self,
-            CallState.DIALING,
-            self.sip.describe(draft),
-            random.getrandbits(31),
-            self.myIP,
-            ms=medias,
-            sendmode=self.sendmode,
-            plan=plan,
-            draft=draft,
-            lease=lease,
-            on_event=self._on_call_event,
-        )
+        try:
+            call = self._make_call(draft, plan, lease)
+        except Exception:
+            lease.give_back()
+            raise
         self.calls[call_id] = call
         try:
             # Not before: the loop's end takes with it the calls that are in the book by then.
@@ -197,6 +188,22 @@ class Phone(VoIPPhone):
             self._sweeping = True
             self.run_later(SWEEP_S, self._sweep)
         return call
+
+    def _make_call(self, draft: InviteRequest, plan: CallPlan, lease: PortLease) -> Call:
+        medias = {lease.port: {CODECS[codec].value: CODECS[codec] for codec in self.sip.account.codecs}}
+        return Call(
+            self,
+            CallState.DIALING,
+            self.sip.describe(draft),
+            random.getrandbits(31),
+            self.myIP,
+            ms=medias,
+            sendmode=self.sendmode,
+            plan=plan,
+            draft=draft,
+            lease=lease,
+            on_event=self._on_call_event,
+        )
 
     def _open_media(self, call: Call) -> None:
         """Have the media process bind a port for the call; the INVITE leaves when it has."""

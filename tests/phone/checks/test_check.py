@@ -3,7 +3,8 @@
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,15 @@ import pytest
 
 from autodialer.clock import Clock
 from autodialer.model import CheckResult, CheckStage, Trunk, TrunkSettings
+from autodialer.phone.checks import check as trunk_check
 from autodialer.phone.checks.checks import TrunkChecks
 from autodialer.phone.pool import PhonePool
 from autodialer.store import trunk_of
 from tests.peers.ports import LOCALHOST, free_port, wait_until
-from tests.peers.providers import provider
+from tests.peers.providers import provider, rings_late
 from tests.peers.scenario import ANSWER_SDP, Scenario
 from tests.peers.sipp import SippGateway
+from tests.timing import at_most
 
 pytestmark = [pytest.mark.loopback, pytest.mark.peer("sipp")]
 
@@ -39,15 +42,26 @@ def trunk(address: tuple[str, int], **fields: Any) -> Trunk:
     )
 
 
-def check(pool: PhonePool, folder: Path, asked: Trunk, number: str | None = None) -> CheckResult:
+def check(
+    pool: PhonePool,
+    folder: Path,
+    asked: Trunk,
+    number: str | None = None,
+    *,
+    on_result: Callable[[], object] = lambda: None,
+) -> CheckResult:
     """Have it checked; nothing is left behind."""
     found: list[CheckResult] = []
     threads = threading.active_count() + (2 if number else 0)  # those of the media process stay
-    TrunkChecks(pool, sample=SAMPLE, folder=folder, place=lambda _trunk: nullcontext()).start(
-        asked, number, found.append
-    )
+
+    def record(result: CheckResult) -> None:
+        on_result()
+        found.append(result)
+
+    TrunkChecks(pool, sample=SAMPLE, folder=folder, place=lambda _trunk: nullcontext()).start(asked, number, record)
     wait_until(lambda: bool(found), what="the result", timeout_s=90)
-    wait_until(lambda: threading.active_count() <= threads, what="the threads to end")
+    # A call that was given up is seen off by its timer B.
+    wait_until(lambda: threading.active_count() <= threads, what="the threads to end", timeout_s=at_most(45))
     return found[0]
 
 
@@ -171,7 +185,11 @@ def test_a_provider_that_answers_neither_questions_nor_the_call_is_told_as_silen
 ) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind((LOCALHOST, 0))
-        result = check(pool, tmp_path, trunk(silent.getsockname()), "79160000000")
+        began = time.monotonic()
+        told: list[float] = []
+        result = check(
+            pool, tmp_path, trunk(silent.getsockname()), "79160000000", on_result=lambda: told.append(time.monotonic())
+        )
         silent.settimeout(0.0)
         received = [silent.recv(4096)[:7] for _ in range(5)]
         with contextlib.suppress(BlockingIOError):
@@ -179,6 +197,25 @@ def test_a_provider_that_answers_neither_questions_nor_the_call_is_told_as_silen
                 received.append(silent.recv(4096)[:7])
     assert (result.ok, result.stage, result.sip_code) == (False, CheckStage.CALL, None)
     assert "No answer at all" in result.verdict and b"INVITE " in received
+    # OPTIONS, REGISTER and OPTIONS by TCP 5 s each, the INVITE 10 s; a proxy before the API gives up after 60.
+    assert told[0] - began < at_most(32)
+
+
+def test_a_call_that_was_given_up_as_silent_is_hung_up_when_it_rings_after_all(pool: PhonePool, tmp_path: Path) -> None:
+    with gateway(rings_late(silence_ms=14_000), tmp_path) as running:
+        result = check(pool, tmp_path, trunk(running.address), "79160000000")
+        running.wait_for("CANCEL", timeout_s=at_most(20))
+    assert (result.ok, result.stage) == (False, CheckStage.CALL)
+    assert "No answer at all" in result.verdict
+
+
+def test_a_provider_that_has_answered_a_question_gets_all_the_time_for_the_call(
+    pool: PhonePool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trunk_check, "SILENCE_S", 0.0)
+    with SippGateway(provider(), calls=10, folder=tmp_path, timeout_s=60, rtp_echo=True) as running:
+        result = check(pool, tmp_path, trunk(running.address), "79160000000")
+    assert (result.ok, result.stage, result.sip_code) == (True, CheckStage.CALL, 200)
 
 
 def test_a_gateway_without_a_registrar_is_fine_for_a_trunk_that_does_not_register(
