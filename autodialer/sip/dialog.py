@@ -18,7 +18,8 @@ class Dialog:
         self.remote_cseq: int | None = None
         """Of the last request from the peer, None before the first."""
         self.target = invite.uri
-        """Remote target: the URI of the peer's Contact."""
+        """Remote target: the URI of the peer's Contact, the INVITE's own until a usable one came."""
+        self._has_contact = False
         self.confirmed = False
         """A 2xx came."""
         self.allowed: frozenset[str] = frozenset()
@@ -42,7 +43,8 @@ class Dialog:
 
     def retarget(self, message: Message) -> None:
         """Take a new remote target from the Contact (RFC 3261 section 12.2)."""
-        self.target = target_of(message) or self.target
+        contact = target_of(message)
+        self.target, self._has_contact = contact or self.target, self._has_contact or contact is not None
 
     def accept_cseq(self, request: Request) -> bool:
         """Whether the peer's request is in order (RFC 3261 section 12.2.2)."""
@@ -60,14 +62,16 @@ class Dialog:
     def state(self) -> DialogState:
         """The dialog as it stands."""
         invite = self._invite
+        by_flow = not self._has_contact and not self.route_set
         return DialogState(
             call_id=invite.call_id,
             from_=invite.from_,
             to=self._to,
             cseq=self.local_cseq,
             target=self.target,
-            route_set=self.route_set,
+            route_set=tuple(line.partition(": ")[2] for line in invite.routes) if by_flow else self.route_set,
             flow=invite.hop,
+            by_flow=by_flow,
         )
 
     @property

@@ -28,17 +28,20 @@ class DialogState:
     """As Route headers name it, first hop first."""
     flow: Hop
     """Where the INVITE went: the peer that knows our Contact."""
+    by_flow: bool = False
+    """The peer gave neither a usable Contact nor a Route: requests take the way of the INVITE, which worked."""
 
     def packed(self) -> str:
         """As text, for the store."""
-        parts = (self.call_id, self.from_, self.to, self.cseq, self.target, self.route_set, self.flow)
+        parts = (self.call_id, self.from_, self.to, self.cseq, self.target, self.route_set, self.flow, self.by_flow)
         return json.dumps(parts)
 
     @classmethod
     def unpack(cls, text: str) -> Self:
         """Back from text. Raises ValueError for what `packed` did not write."""
         try:
-            call_id, from_, to, cseq, target, route_set, flow = json.loads(text)
+            # An older dialer wrote seven parts.
+            call_id, from_, to, cseq, target, route_set, flow, *by_flow = json.loads(text)
             return cls(
                 call_id=call_id,
                 from_=from_,
@@ -47,6 +50,7 @@ class DialogState:
                 target=target,
                 route_set=tuple(route_set),
                 flow=Hop(*flow),
+                by_flow=any(by_flow),
             )
         except TypeError as exc:
             raise ValueError("this is no dialog") from exc
@@ -54,17 +58,19 @@ class DialogState:
     @classmethod
     def of_answer(cls, response: Response, source: Hop) -> Self | None:
         """The dialog that a 2xx from `source` describes, when its INVITE is forgotten; None: it says too little."""
-        target = target_of(response)
-        if target is None:
+        target, route_set = target_of(response), route_set_of(response)
+        called = parse_name_addr(response.headers["to"][0])
+        if called is None or not _may_be_request_uri(called.uri):
             return None
         return cls(
             call_id=response.call_id,
             from_=f"From: {response.headers['from'][0]}",
             to=f"To: {response.headers['to'][0]}",
             cseq=response.cseq,
-            target=target,
-            route_set=route_set_of(response),
+            target=target or without_headers(called.uri),
+            route_set=route_set,
             flow=source,
+            by_flow=target is None and not route_set,
         )
 
     def request(
@@ -90,6 +96,8 @@ class DialogState:
 
     def routing(self) -> tuple[str, tuple[str, ...], Hop]:
         """Request-URI, Route header lines and the hop where a request goes."""
+        if self.by_flow:
+            return self.target, tuple(f"Route: {route}" for route in self.route_set), self.flow
         # A host name in Contact or Route would need a look-up: the gateway that took the INVITE is asked to forward.
         if not self.route_set:
             return self.target, (), self._hop(self.target)
@@ -121,7 +129,9 @@ def target_of(message: Message) -> str | None:
     """The remote target in a message's Contact; None without one that may become a Request-URI."""
     contacts = message.get_all("contact")
     contact = parse_name_addr(contacts[0]) if contacts else None
+    return without_headers(contact.uri) if contact is not None and _may_be_request_uri(contact.uri) else None
+
+
+def _may_be_request_uri(uri: str) -> bool:
     # Characters outside visible ASCII must have been escaped.
-    if contact is None or not (contact.uri.isascii() and contact.uri.isprintable()) or parse_uri(contact.uri) is None:
-        return None
-    return without_headers(contact.uri)
+    return uri.isascii() and uri.isprintable() and parse_uri(uri) is not None

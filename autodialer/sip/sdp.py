@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import AddressValueError, IPv4Address
 
-from autodialer.sip.fields import parse_number, parse_params, split_outside_quotes
+from autodialer.sip.fields import parse_number, parse_params
+from autodialer.sip.tokens import split
 
 TELEPHONE_EVENT_PT = 101
 """Payload type that we offer for RFC 4733 events."""
@@ -253,7 +254,7 @@ def _find_part(body: bytes, boundary: bytes) -> bytes | None:
         head, _, content = part.partition(b"\n\n")
         for line in head.decode("latin-1").split("\n"):
             name, _, value = line.partition(":")
-            if name.strip().lower() == "content-type" and next(split_outside_quotes(value, ";")).strip().lower() == (
+            if name.strip().lower() == "content-type" and next(split(value, ";")).strip().lower() == (
                 "application/sdp"
             ):
                 return content
