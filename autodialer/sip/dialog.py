@@ -1,10 +1,13 @@
 """Dialogs (RFC 3261 section 12) as the caller sees them: tags, CSeq numbers, Route set, remote target."""
 
+from dataclasses import replace
+
 from autodialer.sip.dialog_state import DialogState, route_set_of, target_of
 from autodialer.sip.hop import Hop
+from autodialer.sip.invite import is_ipv4
 from autodialer.sip.message import Message, Request, Response
 from autodialer.sip.outgoing import OutgoingRequest
-from autodialer.sip.stack import Stack
+from autodialer.sip.stack import Place, Stack, place_of
 
 
 class Dialog:
@@ -20,6 +23,8 @@ class Dialog:
         self.target = invite.uri
         """Remote target: the URI of the peer's Contact, the INVITE's own until a usable one came."""
         self._has_contact = False
+        self._found: dict[str, Hop] = {}
+        """The URI of the present first hop -> where its host name leads."""
         self.confirmed = False
         """A 2xx came."""
         self.allowed: frozenset[str] = frozenset()
@@ -63,7 +68,7 @@ class Dialog:
         """The dialog as it stands."""
         invite = self._invite
         by_flow = not self._has_contact and not self.route_set
-        return DialogState(
+        state = DialogState(
             call_id=invite.call_id,
             from_=invite.from_,
             to=self._to,
@@ -73,6 +78,23 @@ class Dialog:
             flow=invite.hop,
             by_flow=by_flow,
         )
+        found = self._found.get(state.first_hop or "") if self._found else None
+        return state if found is None else replace(state, found=found)
+
+    def unfound(self) -> tuple[str, Place] | None:
+        """The URI of the first hop and what it says, where it names a host that has not been found."""
+        uri = self.state.first_hop
+        place = place_of(uri) if uri is not None and uri not in self._found else None
+        if uri is None or place is None or is_ipv4(place.host):
+            return None
+        return uri, place._replace(transport=place.transport or self.flow.transport)
+
+    def place(self, uri: str, hop: Hop) -> bool:
+        """The name in `uri` leads to `hop`; whether our requests go elsewhere now."""
+        before = self.next_hop
+        if uri == self.state.first_hop:
+            self._found = {uri: hop}
+        return self.next_hop != before
 
     @property
     def flow(self) -> Hop:

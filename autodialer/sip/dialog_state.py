@@ -30,18 +30,21 @@ class DialogState:
     """Where the INVITE went: the peer that knows our Contact."""
     by_flow: bool = False
     """The peer gave neither a usable Contact nor a Route: requests take the way of the INVITE, which worked."""
+    found: Hop | None = None
+    """Where the host name of the first hop leads; None: it has none, or nobody knows yet."""
 
     def packed(self) -> str:
         """As text, for the store."""
-        parts = (self.call_id, self.from_, self.to, self.cseq, self.target, self.route_set, self.flow, self.by_flow)
-        return json.dumps(parts)
+        parts = (self.call_id, self.from_, self.to, self.cseq, self.target, self.route_set, self.flow)
+        return json.dumps((*parts, self.by_flow, self.found))
 
     @classmethod
     def unpack(cls, text: str) -> Self:
         """Back from text. Raises ValueError for what `packed` did not write."""
         try:
             # An older dialer wrote seven parts.
-            call_id, from_, to, cseq, target, route_set, flow, *by_flow = json.loads(text)
+            call_id, from_, to, cseq, target, route_set, flow, *more = json.loads(text)
+            by_flow, found = more or (False, None)
             return cls(
                 call_id=call_id,
                 from_=from_,
@@ -50,7 +53,8 @@ class DialogState:
                 target=target,
                 route_set=tuple(route_set),
                 flow=Hop(*flow),
-                by_flow=any(by_flow),
+                by_flow=by_flow,
+                found=Hop(*found) if found else None,
             )
         except TypeError as exc:
             raise ValueError("this is no dialog") from exc
@@ -98,7 +102,6 @@ class DialogState:
         """Request-URI, Route header lines and the hop where a request goes."""
         if self.by_flow:
             return self.target, tuple(f"Route: {route}" for route in self.route_set), self.flow
-        # A host name in Contact or Route would need a look-up: the gateway that took the INVITE is asked to forward.
         if not self.route_set:
             return self.target, (), self._hop(self.target)
         first = parse_name_addr(self.route_set[0])
@@ -111,9 +114,18 @@ class DialogState:
         routes = (*self.route_set[1:], f"<{self.target}>")
         return without_headers(first.uri), tuple(f"Route: {route}" for route in routes), hop
 
+    @property
+    def first_hop(self) -> str | None:
+        """The URI that says where requests go; None where they take the way of the INVITE."""
+        if self.by_flow:
+            return None
+        first = parse_name_addr(self.route_set[0]) if self.route_set else None
+        return first.uri if first is not None else None if self.route_set else self.target
+
     def _hop(self, uri: str) -> Hop:
         """Where a request for `uri` goes; what began on TLS stays on it, whatever a Contact or Route says."""
-        flow, hop = self.flow, hop_of(uri)
+        # Until a host name is found, and where it cannot be, the gateway that took the INVITE is asked to forward.
+        flow, hop = self.flow, hop_of(uri) or self.found
         if hop is None or (flow.transport == TLS and hop.transport != TLS):
             return flow
         unnamed = "transport=" not in uri.lower()
