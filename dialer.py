@@ -35,7 +35,7 @@ from autodialer.dialing.ending import Ending
 from autodialer.dialing.farewells import Farewells
 from autodialer.dialing.hours import Hours
 from autodialer.dialing.keys import Keys
-from autodialer.dialing.outage import PAUSE_S, Outage
+from autodialer.dialing.outage import BETWEEN_TRIES_S, Outage
 from autodialer.dialing.playable import PlayableSounds
 from autodialer.errors import (
     AlreadyRunning,
@@ -46,6 +46,7 @@ from autodialer.errors import (
     SettingsError,
     Unavailable,
 )
+from autodialer.logs import start_logging
 from autodialer.model import (
     CallOutcome,
     Campaign,
@@ -68,7 +69,6 @@ from autodialer.supervisor import (
     HANDOVER_S,
     DataFolderLock,
     pause_rarely_for_garbage,
-    start_logging,
     watch_parent,
 )
 
@@ -159,7 +159,7 @@ class Dialer:
                 self._outage.is_over(self._clock.monotonic())
             except Unavailable as exc:
                 self._outage.goes_on(exc, self._clock.monotonic())
-                self._ending.wait(PAUSE_S)
+                self._ending.wait(BETWEEN_TRIES_S)
             self._tend_drain(self._clock.monotonic())
             # A whole tick, not up to the first event: claims and outcomes of one tick share a commit.
             busy = self._campaigns or self._live or self._unrecorded or self._unstarted

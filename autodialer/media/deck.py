@@ -43,7 +43,7 @@ _SMALLEST = 64
 
 
 @dataclass(kw_only=True)
-class Columns:
+class DeckColumns:
     """The rows of a deck, by column; the first `Deck.count` of each are in use."""
 
     capacity: int
@@ -83,9 +83,9 @@ class Columns:
         self.stride[target] = self.stride[source]
         self.left[target] = self.left[source]
 
-    def grown(self) -> "Columns":
+    def grown(self) -> "DeckColumns":
         """Twice as many rows, with what these hold."""
-        larger = Columns(capacity=2 * self.capacity)
+        larger = DeckColumns(capacity=2 * self.capacity)
         for name in ("headers", "addresses", "stride", "left"):
             getattr(larger, name)[: self.capacity] = getattr(self, name)
         larger.vectors["base"][: self.capacity, 1] = self.vectors["base"][:, 1]
@@ -99,7 +99,7 @@ class Deck(Generic[Owner]):
     """Rows of sessions. While a session is in, its numbers live here; `remove` gives them back."""
 
     def __init__(self) -> None:
-        self._columns = Columns(capacity=_SMALLEST)
+        self._columns = DeckColumns(capacity=_SMALLEST)
         self.sessions: list[Session] = []
         """By row."""
         self.owners: list[Owner] = []

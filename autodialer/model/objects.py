@@ -70,7 +70,7 @@ class TrunkSettings:
     register: bool = False
     """The provider wants us to register; no call leaves before."""
     caller_id_header: str = "from"
-    """Where the caller ID stands: from, p_asserted_identity or remote_party_id."""
+    """Where the caller ID stands: from, p_asserted_identity, p_preferred_identity or remote_party_id."""
     media_ports: str = "per_call"
     """per_call: an RTP port for each call; shared: one for all calls of a phone."""
     symmetric_rtp: bool = True

@@ -34,7 +34,7 @@ class Account:
     outbound_proxy: str | None = None
     """SIP URI of the proxy that everything goes through, `lr` included; None: straight to the provider."""
     caller_id_header: str = "from"
-    """Where the caller ID stands: from, or p_asserted_identity or remote_party_id; From names the account then."""
+    """Where the caller ID stands: from, or another header (see `sip_client`); From names the account then."""
     stun_server: Address | None = None
     """Asked under which addresses we are seen outside; None: the provider's own word has to do."""
     shared_media_port: bool = False

@@ -89,7 +89,7 @@ class PhonePool:
             else:
                 self._start(trunk)
         for key in [key for key, phones in self._by_trunk.items() if key not in trunks and phones.trunk.register]:
-            # Deleted: nothing of it may stay bound. Phones that do not register may be wanted again soon.
+            # Deleted: its registrar must not keep a binding. Phones that do not register may be wanted again soon.
             self._retire(self._by_trunk.pop(key))
         self._end_unused(trunks)
 

@@ -1,9 +1,8 @@
 """The INVITEs of one call: each differs from the one before in credentials, session interval or next hop."""
 
-from sipmessage.address import quote
-
 from autodialer.sip.auth import Authenticator
 from autodialer.sip.capabilities import ALLOW, SUPPORTED
+from autodialer.sip.fields import quote
 from autodialer.sip.hop import Hop
 from autodialer.sip.invite import InviteRequest
 from autodialer.sip.message import Response

@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
+from autodialer.q850 import OF_CALLEE
 from autodialer.sip.acknowledgement import Acknowledgements
 from autodialer.sip.attempts import Attempts
 from autodialer.sip.auth import Authenticator
@@ -235,8 +236,9 @@ class Call:
             return "final" if self._auth_message else "challenge"
         if code == 422 and not self._cancel_kind and self._attempts.ask_for_longer(response):
             return "too short"
-        if code == 503 and self._go_on_elsewhere(now, pause_asked_for(response.get("retry-after"))):
-            return "next hop"
+        if code == 503 and not _is_about_callee(response):
+            pause_s = pause_asked_for(response.get("retry-after"))
+            return "next hop" if self._go_on_elsewhere(now, pause_s) else "final"
         return "final"
 
     def _go_on_elsewhere(self, now: float, retry_after_s: float | None = None) -> bool:
@@ -418,6 +420,11 @@ class Call:
         if not self.over:
             self.over = True
             self._owner.emit(event)
+
+
+def _is_about_callee(response: Response) -> bool:
+    """Whether the network's own cause says that the call got through to the callee's exchange."""
+    return parse_q850_cause(response.headers.get("reason", [])) in OF_CALLEE
 
 
 def _is_ringing(response: Response) -> bool:

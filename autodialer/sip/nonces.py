@@ -21,7 +21,7 @@ _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 
 Space = tuple[str, str]
-"""Header of ours and realm: what one answer is good for (RFC 3261 section 22.1)."""
+"""The header we answer in, and the realm: an answer is valid for these two (RFC 3261 section 22.1)."""
 
 
 @dataclass(eq=False, kw_only=True, slots=True)
@@ -47,7 +47,7 @@ class Nonces:
         """Host -> whether it takes a nonce that it did not ask for in this very call; absent: not known yet."""
 
     def learn(self, host: str, space: Space, challenge: Challenge, cnonce: str) -> Nonce:
-        """The nonce of a challenge that came from `host`; one that was set before goes on counting.
+        """The nonce of a challenge that came from `host`; a nonce that was known goes on counting.
 
         `cnonce` is for a new one.
         """

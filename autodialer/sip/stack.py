@@ -8,7 +8,7 @@ import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from autodialer.sip.fields import Via, parse_number, parse_uri
 from autodialer.sip.hop import DEFAULT_PORTS, TLS, UDP, Hop
@@ -16,9 +16,7 @@ from autodialer.sip.invite import Address, is_ipv4, sip_uri
 from autodialer.sip.nonces import Nonces
 from autodialer.sip.timers import TimerQueue
 from autodialer.sip.trace import SENT, Tracer, call_id_of, mask_credentials
-
-if TYPE_CHECKING:
-    from autodialer.sip.transaction import ClientTransaction, ServerTransaction
+from autodialer.sip.transaction import ClientTransaction, ServerTransaction
 
 logger = logging.getLogger(__name__)
 

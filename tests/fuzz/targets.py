@@ -93,7 +93,9 @@ def sdp(data: bytes) -> None:
     for body in (data, extract_sdp(content_type.decode("latin-1"), rest) or rest):
         plan = negotiate(body, CODECS)
         if isinstance(plan, MediaPlan):
-            IPv4Address(plan.host)
+            assert plan.named or plan.nowhere or IPv4Address(plan.host)
+            assert plan.host.isascii() and plan.host.isprintable() and len(plan.host) < 254
+            assert not plan.found_at("192.0.2.7").named
             assert 0 < plan.port < 65536 and plan.codec in CODECS and 0 <= plan.payload_type < 128
         accepted = LocalMedia(OFFER).answer(body, plan if isinstance(plan, MediaPlan) else None)
         if isinstance(accepted, Accepted):

@@ -1,4 +1,4 @@
-"""Nonces belong to the trunk: no count comes twice, whoever sends it, and a known nonce saves the challenge."""
+"""Nonces belong to the trunk: no two requests carry the same count, and a known nonce saves the challenge."""
 
 import re
 import threading

@@ -12,6 +12,7 @@ from typing import TypeVar
 from autodialer.errors import HostUnresolved, Invalid, MediaUnavailable, PhoneClosed, PortsExhausted, TrunkBusy
 from autodialer.model import CallOutcome, Cause, CheckResult, CheckStage, Trunk
 from autodialer.phone.checks import verdicts
+from autodialer.phone.foreign_caller import foreign_caller
 from autodialer.phone.plan import Account
 from autodialer.phone.provider import Provider, account_for, find_provider
 from autodialer.phone.reach import may_be_translated
@@ -80,7 +81,7 @@ class TrunkCheck:
             return failure
         if self._call is None:
             return self._signalling_works()
-        result = self._try_call(provider)
+        result = self._try_call(provider, account)
         if result is not None:
             return result
         with self._loop(local, account) as loop:
@@ -215,7 +216,7 @@ class TrunkCheck:
 
     # The call.
 
-    def _try_call(self, provider: Provider) -> CheckResult | None:
+    def _try_call(self, provider: Provider, account: Account) -> CheckResult | None:
         """What the call shows. None: it met the same silence as the questions before it."""
         assert self._call is not None
         try:
@@ -230,6 +231,13 @@ class TrunkCheck:
             registers=self._trunk.register,
             registrar_knows_us=known,
             has_password=bool(self._trunk.password),
+            foreign=foreign_caller(
+                account.caller_id,
+                caller_id_header=account.caller_id_header,
+                username=self._trunk.username,
+                auth_username=account.auth_username,
+                login_proved=known,
+            ),
         )
         return self._result(
             CheckStage.CALL, judged.verdict, ok=judged.ok, code=outcome.sip_code, reason=outcome.sip_reason

@@ -436,6 +436,7 @@ class Call(VoIPCall):
             keys=self._keys,
             media_died=self._lost_stats is not None,
             broken=self._broken_at is not None,
+            foreign_caller=self.phone.sip.foreign_caller(self.plan),
         )
 
     def _tell_last(self, event: CallEvent) -> None:
