@@ -72,7 +72,7 @@ class Playing:
             return
         for client in self._call.RTPClients:
             if media.held:
-                client.hold((media.host, media.port) if media.host != "0.0.0.0" else None)
+                client.hold((media.host, media.port) if not media.nowhere else None)
             else:
                 client.move(media)
 

@@ -20,10 +20,12 @@ from autodialer.sip.events import (
     CallEnded,
     CallFailed,
     CallProgress,
+    DialogMoved,
     EndedBy,
     Event,
     FailureKind,
     HopFailed,
+    NameWanted,
 )
 from autodialer.sip.failure import NO_RESPONSE, failed
 from autodialer.sip.fields import parse_q850_cause, pause_asked_for
@@ -132,6 +134,21 @@ class Call:
         """Ask the peer of an answered call to call this SIP URI in its place; TransferEnded follows."""
         if self.state is CallState.CONFIRMED and self._dialog is not None:
             self._referrer.refer(self._dialog, target, self.request.from_uri, now)
+
+    def find_peer(self, now: float) -> None:
+        """Have a host name looked up by which the callee is to be reached, if there is one."""
+        unfound = self._dialog.unfound() if self._dialog is not None else None
+        if unfound is not None:
+            uri, (host, port, transport) = unfound
+            assert transport is not None
+            self.emit(NameWanted(call_id=self.call_id, at=now, uri=uri, host=host, port=port, transport=transport))
+
+    def place(self, uri: str, hop: Hop, now: float) -> None:
+        """The host name of this URI leads to `hop`."""
+        dialog = self._dialog
+        if dialog is not None and dialog.place(uri, hop) and self.state is CallState.CONFIRMED:
+            self._acknowledgements.go_elsewhere(dialog)
+            self.emit(DialogMoved(call_id=self.call_id, at=now, dialog=dialog.state))
 
     def acknowledge(self) -> None:
         """Let the ACK leave that `ack_within_s` holds back."""
@@ -326,6 +343,7 @@ class Call:
             self._feed("BYE", now)
         else:
             self._session.begin(dialog, response, sdp, now)
+            self.find_peer(now)
 
     def _confirm(self, response: Response, *, hold_until: float | None = None) -> Dialog:
         """Make or confirm the dialog of a 2xx and acknowledge it (RFC 3261 section 13.2.2.4)."""

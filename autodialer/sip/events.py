@@ -1,6 +1,6 @@
 """What the SIP core tells its owner.
 
-Of one call: any number of CallProgress, at most one CallAnswered, any number of DialogMoved, MediaChanged,
+Of one call: any number of CallProgress, at most one CallAnswered, any number of DialogMoved, NameWanted, MediaChanged,
 DigitSignalled and TransferEnded while it is answered, at most one CallBroken at any time, and exactly one of CallFailed
 (never answered) or CallEnded (answered, now over).
 """
@@ -74,6 +74,24 @@ class DialogMoved:
     at: float
     """Monotonic seconds."""
     dialog: DialogState
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NameWanted:
+    """The callee's side is to be reached by a host name, which the owner may look up: `UserAgent.place` takes the hop.
+
+    Without it requests go where the INVITE went.
+    """
+
+    call_id: str
+    at: float
+    """Monotonic seconds."""
+    uri: str
+    """The URI that names the host; goes back with the answer."""
+    host: str
+    port: int | None
+    """None: the name servers say (RFC 3263)."""
+    transport: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -270,7 +288,7 @@ class FarewellEnded:
     """How it went, for the log."""
 
 
-WhileAnswered = DialogMoved | MediaChanged | DigitSignalled | TransferEnded
+WhileAnswered = DialogMoved | NameWanted | MediaChanged | DigitSignalled | TransferEnded
 OfCall = CallProgress | CallAnswered | WhileAnswered | HopFailed | CallBroken | CallFailed | CallEnded
 """What is told of one call."""
 Event = OfCall | RegistrationChanged | AddressDiscovered | ProbeEnded | FarewellEnded

@@ -65,7 +65,7 @@ class LocalMedia:
         # RFC 3264 section 8.3.2: a payload type keeps its meaning for the whole session.
         self._event_pt = media.telephone_event_pt if media.telephone_event_pt is not None else self._event_pt
         direction = _MIRRORED[media.direction]
-        if media.host == "0.0.0.0" and direction == "sendrecv":
+        if media.nowhere and direction == "sendrecv":
             direction = "recvonly"
         formats = [(media.payload_type, media.codec)]
         return Accepted(sdp=self._describe(formats, media.telephone_event_pt, direction, session.times), media=media)

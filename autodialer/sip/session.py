@@ -53,6 +53,9 @@ class SessionUser(Protocol):
     def bye(self, now: float) -> None:
         """Hang up."""
 
+    def find_peer(self, now: float) -> None:
+        """Have a host name looked up by which the peer is to be reached, if there is one."""
+
     def on_terminated(self, transaction: ClientTransaction, now: float) -> None:
         """A transaction of the call is over."""
 
@@ -212,6 +215,7 @@ class Session:
         self._dialog.retarget(message)
         if self._dialog.target != before:
             self._user.emit(DialogMoved(call_id=self._user.call_id, at=now, dialog=self._dialog.state))
+            self._user.find_peer(now)
 
     # Our refreshes.
 

@@ -136,6 +136,11 @@ class UserAgent:
         if (call := self._calls.get(call_id)) is not None:
             call.refer(target, now)
 
+    def place(self, call_id: str, uri: str, hop: Hop, now: float) -> None:
+        """The answer to a NameWanted: the host named in `uri` is at `hop`."""
+        if (call := self._calls.get(call_id)) is not None:
+            call.place(uri, hop, now)
+
     def acknowledge(self, call_id: str) -> None:
         """Let the ACK leave that an INVITE's `ack_within_s` holds back."""
         if (call := self._calls.get(call_id)) is not None:

@@ -4,7 +4,9 @@ import dataclasses
 
 import pytest
 
+from autodialer.sip.dialog_state import DialogState
 from autodialer.sip.events import CallAnswered, CallEnded, CallFailed, CallProgress, EndedBy
+from autodialer.sip.hop import Hop
 from autodialer.sip.invite import InviteRequest
 from tests.sip.stepping import ANSWER, GATEWAY, Steps, early, in_dialog, response
 
@@ -223,8 +225,9 @@ def test_the_route_set_of_the_200_replaces_that_of_the_180(steps: Steps) -> None
         ("<sip:a@192.0.2.7;maddr=192.0.2.8>", "sip:a@192.0.2.7;maddr=192.0.2.8", ("192.0.2.8", 5060)),
         ("<tel:+123>", "sip:79161234567@192.0.2.9", GATEWAY),
         ("<sip:a@192.0.2.7>, <sip:b@192.0.2.6>", "sip:a@192.0.2.7", ("192.0.2.7", 5060)),
+        ('sip:a@192.0.2.7:5090;x="<sip:b@192.0.2.6>"', "sip:a@192.0.2.7:5090", ("192.0.2.7", 5090)),
     ],
-    ids=["none", "no brackets", "quoted name", "host name", "maddr", "tel", "two"],
+    ids=["none", "no brackets", "quoted name", "host name", "maddr", "tel", "two", "bracket in quotes"],
 )
 def test_the_ack_goes_where_the_contact_says(
     steps: Steps, contact: str | None, uri: str, hop: tuple[str, int] | None
@@ -232,6 +235,33 @@ def test_the_ack_goes_where_the_contact_says(
     ack = steps.answer(steps.invite(), contact=contact)
     assert ack.uri == uri
     assert ack.to == (hop or ("192.0.2.7", 5060))
+
+
+@pytest.mark.parametrize("contact", [None, "<tel:+123>", "*", '"no end <sip:a@192.0.2.7>', "<sip:a@b\u00e9>"])
+@pytest.mark.parametrize("proxy", [False, True])
+def test_without_a_usable_contact_ack_and_bye_take_the_way_of_the_invite(
+    steps: Steps, contact: str | None, *, proxy: bool
+) -> None:
+    hop = Hop("192.0.2.9", 5080)
+    route = ("sip:192.0.2.9:5080;lr",) if proxy else ()
+    invite = steps.invite(next_hop=hop, target="sip:79161234567@192.0.2.50", route=route)
+    (ack,) = steps.receive(response(invite, "200 OK", body=ANSWER, contact=contact))
+    steps.core.bye("call-1", steps.now)
+    bye = steps.take_one()
+    for sent in (ack, bye):
+        assert (sent.hop, sent.uri, sent.all("Route")) == (hop, invite.uri, invite.all("Route"))
+    assert isinstance(answered := steps.events[0], CallAnswered) and answered.dialog is not None
+    assert DialogState.unpack(answered.dialog.packed()) == answered.dialog
+
+
+def test_a_contact_that_comes_later_is_followed(steps: Steps) -> None:
+    invite = steps.invite(next_hop=Hop("192.0.2.9", 5080))
+    (ack,) = steps.receive(response(invite, "200 OK", body=ANSWER, contact=None))
+    update = in_dialog(ack, "UPDATE", headers=("Contact: <sip:callee@192.0.2.77:5070>",))
+    assert [answer.code for answer in steps.receive(update)] == [200]
+    steps.core.bye("call-1", steps.now)
+    bye = steps.take_one()
+    assert (bye.uri, bye.to) == ("sip:callee@192.0.2.77:5070", ("192.0.2.77", 5070))
 
 
 def test_early_media_is_reported_and_not_acknowledged(steps: Steps) -> None:

@@ -18,6 +18,7 @@ from autodialer.errors import Conflict
 from autodialer.media.shell import MediaProcess, SessionStats
 from autodialer.model import CallOutcome, DigitVia
 from autodialer.phone.keys import PressedKeys
+from autodialer.phone.names import BOUND_S
 from autodialer.phone.outcome import CallTimes, broken_outcome, make_outcome
 from autodialer.phone.plan import Address, CallEvent, CallPlan, Progress, Transferred
 from autodialer.phone.playing import Playing
@@ -66,6 +67,9 @@ class OwnPhone(Protocol):
     def run_later(self, delay_s: float, fn: Callable[[], object]) -> None:
         """Run `fn` in the loop thread after a while."""
 
+    def find_address(self, host: str, then: Callable[[str | None, str], object]) -> None:
+        """Have a host name looked up."""
+
     def utcnow(self) -> datetime:
         """The wall time."""
 
@@ -112,6 +116,8 @@ class Call(VoIPCall):
         self._answer: CallAnswered | None = None
         self._early: set[Address] = set()
         """Where descriptions before the answer said that media is taken."""
+        self._agreed: MediaPlan | None = None
+        """What the last description says, while its host name is looked up."""
         self._unusable: UnusableAnswer | None = None
         self._end: CallFailed | CallEnded | None = None
         self._keys = PressedKeys()
@@ -241,7 +247,7 @@ class Call(VoIPCall):
         self.heard = True
         self._tell(Progress.HEARD)
         early = negotiate(event.sdp, self.phone.sip.account.codecs) if event.sdp else None
-        if isinstance(early, MediaPlan):
+        if isinstance(early, MediaPlan) and not early.named:
             self._early.add((early.host, early.port))
         if 180 <= event.code <= 189 and self._times.rang is None:
             self._times.rang = event.at
@@ -264,7 +270,7 @@ class Call(VoIPCall):
         elif media.held:
             self.run_later(HELD_AT_FIRST_S, self._still_held)
         else:
-            self._start_media(media)
+            self._with_address(media, self._start_media)
 
     def pressed(self, digit: str, at: float, via: DigitVia, *, duration_s: float = 0.0) -> None:
         """The callee pressed a key; the same press may be told both ways."""
@@ -285,11 +291,36 @@ class Call(VoIPCall):
     def _media_changed(self, media: MediaPlan) -> None:
         if self._end or self._unusable or self._lost_stats:
             return
-        if not self.RTPClients:
-            if not media.held:
-                self._start_media(media)
+        if self.RTPClients:
+            self._with_address(media, self._playing.follow)
+        elif not media.held:
+            self._with_address(media, self._start_media)
+
+    def _with_address(self, media: MediaPlan, then: Callable[[MediaPlan], object]) -> None:
+        """Go on with what was agreed; where it names a host, once that is found. The ACK does not wait for it."""
+        self._agreed = media
+        if not media.named:
+            then(media)
             return
-        self._playing.follow(media)
+
+        def found(address: str | None, why: str) -> None:
+            if self._agreed is not media or self._end:
+                return
+            self._agreed = None
+            if address is not None:
+                then(media.found_at(address))
+                return
+            logger.warning("call %s: no place for the sound: %s", self.call_id, why)
+            if not self.RTPClients:
+                message = f"The callee wants the sound at {media.host}, and that was not found: {why}."
+                self._unusable = UnusableAnswer(reason=AnswerFault.NO_ADDRESS, message=message)
+            self.hangup()
+
+        def attend(address: str | None, why: str) -> None:
+            self.attend(partial(found, address, why))
+
+        self.phone.find_address(media.host, attend)
+        self.run_later(BOUND_S, partial(found, None, f"no name server answered within {BOUND_S:g} s"))
 
     def _start_media(self, media: MediaPlan) -> None:
         codecs = codecs_of(media)

@@ -24,12 +24,14 @@ from autodialer.media.shell import (
     SoundFinished,
 )
 from autodialer.model import DigitVia
+from autodialer.phone.names import NameFinder
 from autodialer.phone.plan import Account, CallEvent, CallPlan
 from autodialer.phone.ports import PortLease, Ports
 from autodialer.phone.pyvoip import check_pyvoip
 from autodialer.phone.pyvoip.call import Call
 from autodialer.phone.pyvoip.sip_client import SipClient
 from autodialer.phone.reach import Registered
+from autodialer.phone.resolver import Resolver
 from autodialer.phone.trace import CLOSES_S, CallTrace, TraceBook
 from autodialer.sip.dialog_state import DialogState
 from autodialer.sip.events import (
@@ -37,6 +39,7 @@ from autodialer.sip.events import (
     Event,
     FarewellEnded,
     HopFailed,
+    NameWanted,
     ProbeEnded,
     RegistrationChanged,
     RegistrationStanding,
@@ -88,12 +91,14 @@ class Phone(VoIPPhone):
         media: MediaProcess,
         on_event: Callable[[CallEvent], None],
         targets: Targets | None = None,
+        names: NameFinder | None = None,
         clock: Clock | None = None,
         on_trace: Callable[[CallTrace], None] | None = None,
     ) -> None:
         check_pyvoip()
         super().__init__(server, port, username, password, myIP, callCallback, sipPort, rtpPortLow, rtpPortHigh)
         self.media = media
+        self._names = names or NameFinder(Resolver())
         self._on_call_event = on_event
         self._clock = clock or Clock()
         self._on_farewell_ended: Callable[[FarewellEnded], None] = lambda _event: None
@@ -335,6 +340,25 @@ class Phone(VoIPPhone):
 
         self.sip.run(move)
 
+    def find_address(self, host: str, then: Callable[[str | None, str], object]) -> None:
+        """Have the address of a host name looked up, and `then` called in the loop thread with it, or with why not."""
+
+        def found(hop: Hop | None, why: str) -> None:
+            self.sip.run(lambda _user_agent, _now: then(hop.host if hop is not None else None, why))
+
+        self._names.find_address(host, found)
+
+    def find_hop(self, wanted: NameWanted) -> None:
+        """Look up by what name a call's side is to be reached, and tell the SIP core."""
+
+        def found(hop: Hop | None, why: str) -> None:
+            if hop is None:
+                logger.info("call %s: %s; its requests go where the INVITE went", wanted.call_id, why)
+                return
+            self.sip.run(lambda user_agent, now: user_agent.place(wanted.call_id, wanted.uri, hop, now))
+
+        self._names.find(wanted.host, wanted.port, wanted.transport, found)
+
     def utcnow(self) -> datetime:
         """The wall time."""
         return self._clock.utcnow()
@@ -380,6 +404,9 @@ class Phone(VoIPPhone):
             self.sip.reach.take(event)
             if self.NSD and isinstance(event, RegistrationChanged):
                 self._status = PHONE_STATUS[event.standing]
+            return
+        if isinstance(event, NameWanted):
+            self.find_hop(event)
             return
         if isinstance(event, FarewellEnded):
             self._on_farewell_ended(event)
