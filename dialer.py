@@ -35,7 +35,7 @@ from autodialer.dialing.ending import Ending
 from autodialer.dialing.farewells import Farewells
 from autodialer.dialing.hours import Hours
 from autodialer.dialing.keys import Keys
-from autodialer.dialing.outage import PAUSE_S, Outage
+from autodialer.dialing.outage import BETWEEN_TRIES_S, Outage
 from autodialer.dialing.playable import PlayableSounds
 from autodialer.errors import (
     AlreadyRunning,
@@ -46,6 +46,7 @@ from autodialer.errors import (
     SettingsError,
     Unavailable,
 )
+from autodialer.logs import start_logging
 from autodialer.model import (
     CallOutcome,
     Campaign,
@@ -68,7 +69,6 @@ from autodialer.supervisor import (
     HANDOVER_S,
     DataFolderLock,
     pause_rarely_for_garbage,
-    start_logging,
     watch_parent,
 )
 
@@ -122,8 +122,6 @@ class Dialer:
         self._unusable: dict[int, str] = {}
         """Trunks that cannot be used as they are stored -> why."""
         self._sounds = PlayableSounds(store, sounds_folder)
-        self._registering: set[int] = set()
-        """Trunks that stay registered although nothing is dialled over them."""
         self._live: dict[object, LiveCall] = {}
         self._dry: set[int] = set()
         self._unrecorded: list[JobResult] = []
@@ -161,7 +159,7 @@ class Dialer:
                 self._outage.is_over(self._clock.monotonic())
             except Unavailable as exc:
                 self._outage.goes_on(exc, self._clock.monotonic())
-                self._ending.wait(PAUSE_S)
+                self._ending.wait(BETWEEN_TRIES_S)
             self._tend_drain(self._clock.monotonic())
             # A whole tick, not up to the first event: claims and outcomes of one tick share a commit.
             busy = self._campaigns or self._live or self._unrecorded or self._unstarted
@@ -253,7 +251,7 @@ class Dialer:
         self._campaigns = {campaign.key: campaign for campaign in campaigns}
         keys = {key for campaign in campaigns for key in campaign.trunk_keys}
         keys |= {live.job.trunk_key for live in self._live.values()}
-        keys |= self._registering | self._farewells.trunk_keys
+        keys |= self._store.trunks.keys_to_register() | self._farewells.trunk_keys
         trunks = self._store.trunks.by_keys(sorted(keys)) if keys else {}
         self._trunks = {key: trunk for key, trunk in trunks.items() if trunk.problem is None}
         self._unusable = {key: trunk.problem for key, trunk in trunks.items() if trunk.problem is not None}
@@ -261,10 +259,16 @@ class Dialer:
         self._sounds.learn(campaign.sound_key for campaign in campaigns)
         audible = [campaign for campaign in campaigns if campaign.sound_key in self._sounds]
         self._scheduler.update(audible, self._trunks, self._clock.monotonic())
-        self._phones.update(self._trunks)
+        self._phones.update(self._wanting_phones())
         self._dry.clear()
         if campaigns and not self._ending.asked:
             self._store.queue.enqueue_due(self._clock.utcnow())
+
+    def _wanting_phones(self) -> dict[int, Trunk]:
+        """Not deleted ones, whose calls under way keep the phones that they have; but what a dead dialer left up there
+        can only be hung up by phones."""
+        needed = self._farewells.trunk_keys
+        return {key: trunk for key, trunk in self._trunks.items() if not trunk.deleted or key in needed}
 
     def _wake(self, trunk_key: int) -> None:
         if self._scheduler.wake(trunk_key):
@@ -355,7 +359,6 @@ class Dialer:
 
     def _report(self, now: float) -> None:
         utcnow = self._clock.utcnow()
-        self._registering = self._store.trunks.keys_to_register()
         problems, registrations = self._phones.problems(), self._phones.registrations()
         statuses = [
             complete(status, problems.get(status.trunk_key), registrations.get(status.trunk_key))

@@ -30,11 +30,13 @@ from autodialer.commands.trace import show_trace
 from autodialer.config import Settings, load_settings
 from autodialer.errors import AlreadyRunning, SettingsError, Unavailable, UserError
 from autodialer.housekeeping import Housekeeping
+from autodialer.imports.imports import Imports
+from autodialer.logs import start_logging
 from autodialer.store import Secrets, Store, migrate
-from autodialer.supervisor import EXIT_CONFIG, HANDOVER_S, DataFolderLock, run_service, start_logging, watch_parent
+from autodialer.supervisor import EXIT_CONFIG, HANDOVER_S, DataFolderLock, run_service, watch_parent
 from autodialer.web.app import App, make_app
 from autodialer.web.routing import Access, ErrorStyle, Route, list_or_csv, mount
-from autodialer.web.server import ApiServer, listen
+from autodialer.web.server import ApiServer, listen, reserve
 
 logger = logging.getLogger(__name__)
 
@@ -243,8 +245,7 @@ def serve(settings: Settings, stopping: threading.Event | None = None) -> None:
 
 
 def _serve(settings: Settings, store: Store, listener: socket.socket, stopping: threading.Event | None) -> None:
-    store.callbases.fail_unfinished()
-    store.dnc_imports.fail_unfinished()
+    Imports(settings, store).fail_unfinished()
     app = build_app(settings, store)
     housekeeping = Housekeeping(settings, store)
     housekeeping.start()
@@ -263,11 +264,12 @@ def _serve(settings: Settings, store: Store, listener: socket.socket, stopping: 
 
 def supervise(settings: Settings) -> int:
     """Run the whole service until a signal asks for the end; the exit status."""
-    # A second service must not even migrate the database of the first. The children take the locks and the port again.
+    # A second service must not even migrate the database of the first. The children take the locks and the port again:
+    # a socket that listened here would take clients in, and reset them when it is closed for the child's.
     with (
         DataFolderLock(settings.data).held(HANDOVER_S),
         DataFolderLock(settings.data, "API").held(HANDOVER_S),
-        closing(listen(settings)),
+        closing(reserve(settings)),
     ):
         make_administrator(settings)
     logger.info("the API and its Swagger UI are at %s/api/doc, the front page at %s/", *[settings.base_url] * 2)

@@ -257,7 +257,7 @@ def _of_queue(progress: CampaignProgress, waiting: Sequence[Waiting], now: datet
         found.append(Reason(code="waiting_for_retry", message=message, until=until))
     if caps:
         message = (
-            f"Who has been called as often as the campaign's caps allow, by whatever campaign, waits{_by_rule(caps)}."
+            f"{_jobs(caps)} subscribers wait: campaigns have called them as often as the caps allow{_by_rule(caps)}."
         )
         found.append(Reason(code="waiting_for_cap", message=message, until=caps[0].next_at))
     if windows:

@@ -153,7 +153,7 @@ def test_numbers_that_wait_for_a_cap_are_told_with_when_it_lets_them(store: Stor
     why = explain(store, campaign, NOW)
     [reason] = why.reasons
     assert (why.dialing, reason.code, reason.until) == (False, "waiting_for_cap", NOW + timedelta(days=1))
-    assert reason.message.endswith(" waits: 2 cap_day.")
+    assert reason.message.endswith(" allow: 2 cap_day.")
 
 
 def test_numbers_that_were_never_called_here_may_wait_for_a_cap_too(store: Store, campaign: Campaign) -> None:

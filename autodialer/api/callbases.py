@@ -84,8 +84,9 @@ class Callbases:
 
     def delete(self, caller: Caller, callbase_id: UUID) -> None:
         """With its subscribers; an import of it ends. Raises Conflict while a campaign needs it."""
-        self._store.callbases.delete(callbase_id, caller.owner_key)
-        self._context.record(caller, "callbases.delete", callbase_id)
+        with self._store.transaction():
+            self._store.callbases.delete(callbase_id, caller.owner_key)
+            self._context.record(caller, "callbases.delete", callbase_id)
 
     def list_subscribers(self, caller: Caller, callbase_id: UUID, wanted: PageWanted) -> Json:
         """The subscribers of a callbase."""

@@ -206,9 +206,13 @@ class Campaigns:
 
     def stop(self, caller: Caller, campaign_id: UUID, fields: Stop) -> Json:
         """Raises Conflict unless it runs or is paused."""
-        # Not one transaction with the audit row: stopping a large campaign takes many of them.
-        self._store.campaigns.stop(campaign_id, caller.owner_key, hangup=fields.hangup, by=caller.user.login)
-        self._context.record(caller, "campaigns.stop", campaign_id, hangup=fields.hangup)
+        self._store.campaigns.stop(
+            campaign_id,
+            caller.owner_key,
+            hangup=fields.hangup,
+            by=caller.user.login,
+            record=lambda: self._context.record(caller, "campaigns.stop", campaign_id, hangup=fields.hangup),
+        )
         return self.read(caller, campaign_id)
 
     def clone(self, caller: Caller, campaign_id: UUID, fields: Clone, once: str | None) -> Json:

@@ -130,10 +130,13 @@ class People:
     def erase_subscriber(self, caller: Caller, subscriber_id: UUID, fields: Erase) -> Json:
         """Forget the person behind a subscriber. Raises NotFound."""
         erased = self._store.erasing.erase(
-            subscriber_id, caller.owner_key, all_callbases=fields.all_callbases, dnc_too=fields.dnc
-        )
-        self._context.record(
-            caller, "subscribers.erase", subscriber_id, all_callbases=fields.all_callbases, dnc=fields.dnc
+            subscriber_id,
+            caller.owner_key,
+            all_callbases=fields.all_callbases,
+            dnc_too=fields.dnc,
+            record=lambda: self._context.record(
+                caller, "subscribers.erase", subscriber_id, all_callbases=fields.all_callbases, dnc=fields.dnc
+            ),
         )
         return present_erasure(erased)
 
@@ -147,8 +150,7 @@ def _number(text: str, region: str | None) -> str:
     """What is entered: E.164, or as written for region `raw`. Raises Invalid."""
     if region is None and not text.strip().startswith("+"):
         raise Invalid(
-            "number takes + and the country code; without them say the region, or raw for one that is dialled as"
-            " written.",
+            "number takes + and the country code; without them say the region, or raw to have it dialled as written.",
             field="number",
         )
     return normalise(text, check_region(region) if region is not None else NO_REGION).number

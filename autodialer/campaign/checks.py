@@ -14,7 +14,7 @@ NO_REGION = "ZZ"
 def check_timezone(timezone: str | None) -> str | None:
     """The IANA name itself; None for none. Raises Invalid."""
     if timezone and timezone not in _timezones():
-        raise Invalid(f"timezone takes a name such as Europe/Moscow; {timezone!r} is none.", field="timezone")
+        raise Invalid(f"timezone takes a name such as Europe/Moscow, not {timezone!r}.", field="timezone")
     return timezone or None
 
 

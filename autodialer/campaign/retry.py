@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from autodialer.campaign.admission import attempts_are_used_up, ended_state
+from autodialer.campaign.admission import attempts_are_used_up
 from autodialer.campaign.breaker import Fault
 from autodialer.model import (
     DEFAULT_RETRY,
@@ -17,7 +17,7 @@ from autodialer.model import (
     RetryRule,
     SubscriberState,
 )
-from autodialer.model.admission import HUNG_UP, MAX_ATTEMPTS, SHORT, TRUNK
+from autodialer.model.admission import HUNG_UP, MAX_ATTEMPTS, SHORT, TRUNK, ended_state
 
 NEVER_RETRIED = frozenset({Disposition.INVALID_NUMBER})
 CANCELLED_DELAY_S = 5.0

@@ -13,7 +13,7 @@ from autodialer.errors import Unavailable
 
 logger = logging.getLogger(__name__)
 
-PAUSE_S = 0.005
+BETWEEN_PIECES_S = 0.005
 """Between two pieces, in which a tick may have the write lock."""
 TRY_AGAIN_S = 1.0
 """After the database refused."""
@@ -63,4 +63,4 @@ class Chores:
             except Unavailable as exc:
                 logger.warning("%s has to wait: %s", name, exc)
                 self._over.wait(TRY_AGAIN_S)
-            self._over.wait(PAUSE_S)
+            self._over.wait(BETWEEN_PIECES_S)

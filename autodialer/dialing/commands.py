@@ -11,6 +11,8 @@ from autodialer.phone.checks.checks import TrunkChecks
 from autodialer.phone.pool import PhonePool
 from autodialer.store import Store
 
+DELETED = "This trunk was deleted before it could be checked."
+
 
 class CommandRunner:
     """Carries commands out."""
@@ -74,8 +76,9 @@ class CommandRunner:
         if asked is None:
             return
         trunk = self._store.trunks.by_key(asked.trunk_key)
-        if trunk.problem is not None:
-            self._store.checks.record(check_id, asdict(_unusable(trunk.problem)))
+        problem = DELETED if trunk.deleted else trunk.problem
+        if problem is not None:
+            self._store.checks.record(check_id, asdict(_unusable(problem)))
             return
         number = dial_string(asked.number, trunk.number_format) if asked.number else None
         self._checks.start(trunk, number, lambda result: self._store.checks.record(check_id, asdict(result)))

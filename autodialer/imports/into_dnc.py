@@ -6,11 +6,11 @@ from functools import partial
 from autodialer.campaign.numbers import numbers_to_block
 from autodialer.errors import Invalid, NotFound
 from autodialer.imports.columns import TableColumns
-from autodialer.imports.reading import BATCH_ROWS, ImportPlan, NumberedRow, cell_of
+from autodialer.imports.reading import ROWS_A_BATCH, ImportPlan, NumberedRow, cell_of
 from autodialer.store import DncImport, RejectedRow, Store
 
 LONGEST_CELL = 10_000
-NOBODY = "file holds no phone number of region {region}; check the region and that one column holds the numbers"
+NO_NUMBER = "file holds no phone number of region {region}; check the region and that one column holds the numbers"
 
 
 class IntoDnc:
@@ -43,8 +43,8 @@ class IntoDnc:
     def _write(self, numbers: Sequence[str], rejected: Sequence[RejectedRow], *, before: int, done: int) -> None:
         # A row may hold many numbers. It counts as done with the last of them: to enter the others twice is harmless.
         most = max(len(numbers), len(rejected))
-        for start in range(0, max(most, 1), BATCH_ROWS):
-            end = start + BATCH_ROWS
+        for start in range(0, max(most, 1), ROWS_A_BATCH):
+            end = start + ROWS_A_BATCH
             rows = done if end >= most else before
             self._store.dnc_imports.add_batch(self._import, numbers[start:end], rejected[start:end], rows=rows)
 
@@ -55,7 +55,7 @@ class IntoDnc:
     def finish(self) -> None:
         """See Destination."""
         if not self._usable:
-            raise Invalid(NOBODY.format(region=self._import.region), field="file")
+            raise Invalid(NO_NUMBER.format(region=self._import.region), field="file")
         self._store.dnc_imports.finish(self._import)
 
     def fail(self, error: str) -> None:

@@ -20,6 +20,7 @@ from autodialer.imports.into_callbase import IntoCallbase
 from autodialer.imports.into_dnc import IntoDnc
 from autodialer.imports.reading import inspect
 from autodialer.imports.running import Destination, import_rows, keep_trying
+from autodialer.logs import start_logging
 from autodialer.store import Secrets, Store
 
 logger = logging.getLogger(__name__)
@@ -87,8 +88,7 @@ def _end_with(parent: BinaryIO) -> None:
 
 def main() -> int:
     """The process; its exit status."""
-    form = "%(asctime)s %(levelname)-7s import %(message)s"
-    logging.basicConfig(level=os.environ.get("DIALER_LOG", "INFO"), format=form)
+    start_logging(os.environ.get("DIALER_LOG", "INFO"), "import")
     if hasattr(os, "nice"):
         os.nice(NICENESS)
     threading.Thread(target=_end_with, args=(sys.stdin.buffer,), daemon=True).start()

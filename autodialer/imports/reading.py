@@ -8,7 +8,7 @@ from pathlib import Path
 from autodialer.imports.columns import TableColumns, find_columns
 from autodialer.imports.table_file import SAMPLE_ROWS, TableFile, open_table
 
-BATCH_ROWS = 500
+ROWS_A_BATCH = 500
 """Of a transaction: the dialer's claims wait while it is written."""
 LONGEST_TEXT = 500
 
@@ -35,7 +35,7 @@ class ImportPlan:
     def batches(self) -> Iterator[list[NumberedRow]]:
         """The same rows, as many at a time as a transaction may write."""
         rows = self.numbered_rows()
-        while batch := list(islice(rows, BATCH_ROWS)):
+        while batch := list(islice(rows, ROWS_A_BATCH)):
             yield batch
 
 

@@ -44,7 +44,7 @@ SMALLEST = 64
 
 
 @dataclass(kw_only=True)
-class Columns:
+class DeckColumns:
     """The rows of a deck, by column; the first `Deck.count` of each are in use."""
 
     capacity: int
@@ -99,8 +99,8 @@ Owner = TypeVar("Owner")
 class Deck(Generic[Owner]):
     """Rows of sessions. While a session is in, its numbers live here; `remove` gives them back."""
 
-    def __init__(self, columns: Columns | None = None) -> None:
-        self._columns = columns or Columns(capacity=SMALLEST)
+    def __init__(self, columns: DeckColumns | None = None) -> None:
+        self._columns = columns or DeckColumns(capacity=SMALLEST)
         self.sessions: list[Session] = []
         """By row."""
         self.owners: list[Owner] = []

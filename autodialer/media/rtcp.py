@@ -11,7 +11,6 @@ _HEADER = struct.Struct("!BBH")
 _SENDER = struct.Struct("!QIII")
 _BLOCK = struct.Struct("!IIIIII")
 _WORD = struct.Struct("!I")
-MOST_BLOCKS = 31
 MAX_LOST = 0x7FFFFF
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pylibsrtp import ffi, lib  # type: ignore[attr-defined]
 
-from autodialer.media.deck import SMALLEST, Columns, Deck, Owner
+from autodialer.media.deck import SMALLEST, Deck, DeckColumns, Owner
 from autodialer.media.session import FRAME, Session
 from autodialer.media.srtp import HEADER, LONGEST_TAG
 
@@ -26,7 +26,7 @@ _copy = _COPY(ctypes.cast(ctypes.memmove, ctypes.c_void_p).value or 0)
 
 
 @dataclass(kw_only=True)
-class SecureColumns(Columns):
+class SecureColumns(DeckColumns):
     """As the plain ones, and the packets as they leave: the message of a row points there."""
 
     packets: NDArray[np.uint8] = field(init=False)
@@ -54,7 +54,7 @@ class SecureColumns(Columns):
         self.messages["vector_count"] = 1
 
     def move(self, source: int, target: int) -> None:
-        """Copy a row; its packet is made anew before it leaves."""
+        """Copy a row; its packet is made again before it leaves."""
         super().move(source, target)
         self.tags[target] = self.tags[source]
 

@@ -9,7 +9,7 @@ from autodialer.media.digit_sender import DigitSender, EventNumbers
 from autodialer.media.dtmf import DigitReceiver
 from autodialer.media.reporting import Heard, Sent
 from autodialer.media.source import Address, Kind, RtpSource, kind_of
-from autodialer.media.srtp import Protection, Reception
+from autodialer.media.srtp import Protection, Unprotection
 from autodialer.media.srtp_keys import SrtpKeys
 
 PTIME_MS = 20
@@ -117,7 +117,7 @@ class Session:
         """What `settled` told last."""
         self.protection: Protection | None = None
         """Encrypts what it sends; None: that is plain."""
-        self._opening: Reception | None = None
+        self._opening: Unprotection | None = None
         """Decrypts what comes; None: that is plain."""
         self._reception = rtp.Reception()
         self._digits = DigitReceiver()
@@ -167,7 +167,7 @@ class Session:
         if ours is None or (ours.suite, ours.key) != (keys.suite, keys.ours):
             self.protection = Protection(keys.suite, keys.ours)
         if theirs is None or (theirs.suite, theirs.key) != (keys.suite, keys.theirs):
-            self._opening = Reception(keys.suite, keys.theirs, before=theirs, moved=moved)
+            self._opening = Unprotection(keys.suite, keys.theirs, before=theirs, moved=moved)
 
     def _take_codes(self, codec: str, payload_type: int, codes: bytes, telephone_event_pt: int | None) -> None:
         self._payload_type = payload_type
@@ -341,7 +341,7 @@ class Session:
         if self._opening is not None and data:
             opened = self._opening.unprotect(data)
             if opened is None:
-                # Not made by the callee, whatever it says of itself; or it has come before.
+                # A stranger made it, or it has come before.
                 self._source.strangers += 1
                 return None
             data = opened

@@ -48,10 +48,10 @@ class Protection:
         return self._session.protect_rtcp(packet)
 
 
-class Reception:
+class Unprotection:
     """Decrypts what the peer sends, and lets nothing else through."""
 
-    def __init__(self, suite: str, key: bytes, *, before: "Reception | None" = None, moved: bool = True) -> None:
+    def __init__(self, suite: str, key: bytes, *, before: "Unprotection | None" = None, moved: bool = True) -> None:
         """`before`: what was in use until the peer gave a new key; `moved`: it gave another address too.
 
         RFC 4568 section 7.1.4: at a new address the roll-over counter begins at 0; RFC 3711 section 3.3.1: else it goes

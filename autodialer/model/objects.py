@@ -70,7 +70,7 @@ class TrunkSettings:
     register: bool = False
     """The provider wants us to register; no call leaves before."""
     caller_id_header: str = "from"
-    """Where the caller ID stands: from, p_asserted_identity or remote_party_id."""
+    """Where the caller ID stands: from, p_asserted_identity, p_preferred_identity or remote_party_id."""
     media_ports: str = "per_call"
     """per_call: an RTP port for each call; shared: one for all calls of a phone."""
     media_encryption: str = "none"
@@ -109,6 +109,8 @@ class Trunk(TrunkSettings):
     """True for a trunk made by the prototype's sample call, which no list shows."""
     problem: str | None = None
     """Why it cannot be used as it is stored, a sentence for a person; None: it can. Never written."""
+    deleted: bool = False
+    """It is kept for the calls that went through it, without its password, and is not registered. Never written."""
     created_at: datetime
 
 

@@ -5,13 +5,16 @@ from datetime import datetime, timedelta
 
 from autodialer.media.shell import SessionStats
 from autodialer.model import CallOutcome, Cause, Disposition, EndedBy, RtpStats
-from autodialer.phone.disposition import disposition_of
+from autodialer.phone.disposition import disposition_of, explain
+from autodialer.phone.foreign_caller import ForeignCaller
 from autodialer.phone.keys import PressedKeys
+from autodialer.q850 import Q850
+from autodialer.sip.auth import REFUSED
 from autodialer.sip.events import CallAnswered, CallEnded, CallFailed, FailureKind
 from autodialer.sip.sdp import UnusableAnswer
 
-NO_CHANNEL = (34, 44)
-"""Q.850 causes of a gateway whose channels are all taken: no circuit available, the requested one not available."""
+NO_CHANNEL = (Q850.NO_CIRCUIT_AVAILABLE, Q850.CHANNEL_NOT_AVAILABLE)
+"""Causes of a gateway whose channels are all taken."""
 FRAME_S = 0.02
 """One RTP packet of G.711 at a ptime of 20 ms."""
 
@@ -44,12 +47,16 @@ def make_outcome(
     keys: PressedKeys,
     media_died: bool,
     broken: bool,
+    foreign_caller: ForeignCaller | None = None,
 ) -> CallOutcome:
     """The record of one call whose last event of the SIP core is `event`.
 
     `stats`: None without an RTP session, or where its figures are lost. `broken`: an error of ours ended the call.
+    `foreign_caller`: the caller ID may be why credentials were refused.
     """
     disposition, cause, message = _judge(event, unusable, media_died=media_died, broken=broken)
+    if cause is Cause.AUTH_FAILED and message == REFUSED and foreign_caller is not None:
+        message = foreign_caller.explain()
     if disposition is Disposition.CONGESTION and event.reason_cause in NO_CHANNEL:
         cause = Cause.TRUNK_LIMIT
     pressed = keys.times(times.answered) if times.answered is not None else ()
@@ -105,7 +112,8 @@ def _judge(
         return Disposition.ANSWERED, Cause.MEDIA_FAILED if media_died else None, None
     match event.kind:
         case FailureKind.FINAL if event.code:
-            return (*disposition_of(event.code), event.message)
+            said = event.message or explain(event.code, event.reason_cause)
+            return (*disposition_of(event.code, event.reason_cause), said)
         case FailureKind.AUTH:
             return Disposition.FAILED, Cause.AUTH_FAILED, event.message
         case FailureKind.TIMEOUT:

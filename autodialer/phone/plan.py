@@ -1,12 +1,13 @@
 """What a call is to the dialer: what is asked of a phone, and what it reports back."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from autodialer.model import CallOutcome, DigitTime
 from autodialer.sip.dialog_state import DialogState
 from autodialer.sip.events import TransferEnd
 from autodialer.sip.hop import UDP
+from autodialer.sip.nonces import Nonces
 from autodialer.sip.shell import TlsSettings
 
 Address = tuple[str, int]
@@ -37,7 +38,7 @@ class Account:
     outbound_proxy: str | None = None
     """SIP URI of the proxy that everything goes through, `lr` included; None: straight to the provider."""
     caller_id_header: str = "from"
-    """Where the caller ID stands: from, or p_asserted_identity or remote_party_id; From names the account then."""
+    """Where the caller ID stands: from, or another header (see `sip_client`); From names the account then."""
     stun_server: Address | None = None
     """Asked under which addresses we are seen outside; None: the provider's own word has to do."""
     shared_media_port: bool = False
@@ -46,6 +47,8 @@ class Account:
     """none, preferred or required: whether RTP and RTCP are encrypted (SRTP)."""
     symmetric_rtp: bool = True
     """Send RTP to where the callee's comes from, if that is elsewhere than it says."""
+    nonces: Nonces = field(default_factory=Nonces, repr=False, compare=False)
+    """What the provider's servers were told: the same for all phones of the trunk."""
 
     @property
     def route(self) -> tuple[str, ...]:

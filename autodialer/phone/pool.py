@@ -20,6 +20,7 @@ from autodialer.phone.resolver import Resolver
 from autodialer.phone.trace import CallTrace
 from autodialer.phone.trunk_phones import TrunkPhones, phones_needed
 from autodialer.sip.locate import Targets
+from autodialer.sip.nonces import Nonces
 
 logger = logging.getLogger(__name__)
 
@@ -63,11 +64,16 @@ class PhonePool:
         self._resolver = ThreadPoolExecutor(max_workers=2, thread_name_prefix="resolver")
         self._lookups: dict[tuple[object, ...], Future[Provider]] = {}
         self.names = resolver or Resolver()
+        self._nonces: dict[int, Nonces] = {}
+        """By trunk. They outlive its phones, because the provider's nonces do."""
         self._calls: dict[object, Call] = {}
         self._lock = threading.Lock()
 
     def update(self, trunks: Mapping[int, Trunk]) -> None:
-        """Have phones for these trunks, with their present settings."""
+        """Have phones for these trunks, with their present settings.
+
+        Those of other trunks take their registration back at once, and end a while after their last call.
+        """
         if not trunks and not self._by_trunk and not self._retired:
             return
         self._revive_media()
@@ -80,6 +86,9 @@ class PhonePool:
                 self._look_again(present)
             else:
                 self._start(trunk)
+        for key in [key for key, phones in self._by_trunk.items() if key not in trunks and phones.trunk.register]:
+            # Deleted: its registrar must not keep a binding. Phones that do not register may be wanted again soon.
+            self._retire(self._by_trunk.pop(key))
         self._end_unused(trunks)
 
     def _end_unused(self, trunks: Mapping[int, Trunk]) -> None:
@@ -177,6 +186,11 @@ class PhonePool:
         """Ours towards the provider. Raises OSError when there is no route."""
         first = provider.targets[0]
         return self._sip_address or address_towards(first.host, first.port)
+
+    def nonces_of(self, trunk: Trunk) -> Nonces:
+        """What the trunk's servers were told by any of its phones. From any thread."""
+        with self._lock:
+            return self._nonces.setdefault(trunk.key, Nonces())
 
     def registered_phone(self, trunk: Trunk) -> Phone | None:
         """A phone of the trunk that is registered, None without one. From any thread."""
@@ -284,7 +298,7 @@ class PhonePool:
             sipPort=self.sip_port,
             rtpPortLow=low,
             rtpPortHigh=high,
-            account=account_for(trunk, provider),
+            account=account_for(trunk, provider, self.nonces_of(trunk)),
             media=media,
             on_event=self._on_call_event,
             targets=Targets(provider.targets),

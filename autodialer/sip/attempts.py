@@ -2,10 +2,9 @@
 
 import dataclasses
 
-from sipmessage.address import quote
-
 from autodialer.sip.auth import Authenticator
 from autodialer.sip.capabilities import ALLOW, SUPPORTED
+from autodialer.sip.fields import quote
 from autodialer.sip.hop import Hop
 from autodialer.sip.invite import InviteRequest
 from autodialer.sip.message import Response
@@ -56,7 +55,7 @@ class Attempts:
             cseq=self.cseq,
             lines=(
                 stack.contact(request.contact_user, hop),
-                *self._auth.lines("INVITE", request.target),
+                *self._auth.lines("INVITE", request.target, hop),
                 *(f"{name}: {value}" for name, value in request.headers),
                 *self._interval_lines(),
                 SUPPORTED,

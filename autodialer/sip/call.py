@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
+from autodialer.q850 import OF_CALLEE
 from autodialer.sip.acknowledgement import Acknowledgements
 from autodialer.sip.attempts import Attempts
 from autodialer.sip.auth import Authenticator
@@ -191,7 +192,7 @@ class Call:
         """A response to our INVITE, CANCEL or BYE."""
         if transaction is self._invite:
             self._feed(self._classify(response, now), now, response)
-        elif transaction in self._byes and response.code in (401, 407) and self._auth.learn(response) is None:
+        elif transaction in self._byes and self._auth.tries_again(response, transaction.hop):
             self._send_bye(self._byes[transaction], now)
 
     def on_no_response(self, transaction: ClientTransaction, now: float, happening: str) -> None:
@@ -211,19 +212,21 @@ class Call:
 
     def _classify(self, response: Response, now: float) -> str:
         code = response.code
+        is_challenge = self._auth.is_challenged(response, self._attempts.hop)
         if code < 200:
             return "1xx"
         if code < 300:
             return "2xx"
-        if code in (401, 407) and self.state in (CallState.CALLING, CallState.PROCEEDING):
-            self._auth_message = self._auth.learn(response)
+        if is_challenge and self.state in (CallState.CALLING, CallState.PROCEEDING):
+            self._auth_message = self._auth.learn(response, self._attempts.hop)
             return "final" if self._auth_message else "challenge"
         if code == 422 and not self._cancel_kind and self._attempts.ask_for_longer(response):
             return "too short"
         if code in _REFUSES_OFFER and not self._cancel_kind and not self._rang and self._offer_plain():
             return "plain offer"
-        if code == 503 and self._go_on_elsewhere(now, pause_asked_for(response.get("retry-after"))):
-            return "next hop"
+        if code == 503 and not _is_about_callee(response):
+            pause_s = pause_asked_for(response.get("retry-after"))
+            return "next hop" if self._go_on_elsewhere(now, pause_s) else "final"
         return "final"
 
     def _offer_plain(self) -> bool:
@@ -388,7 +391,7 @@ class Call:
         self._send_bye(self._dialog, now)
 
     def _send_bye(self, dialog: Dialog, now: float) -> None:
-        lines = (*self._auth.lines("BYE", dialog.request_uri), self._user_agent)
+        lines = (*self._auth.lines("BYE", dialog.request_uri, dialog.next_hop), self._user_agent)
         bye = NonInviteClient(self._stack, dialog.request("BYE", dialog.next_cseq(), lines), self)
         self._byes[bye] = dialog
         self.begin(bye, now)
@@ -424,6 +427,11 @@ class Call:
         if not self.over:
             self.over = True
             self._owner.emit(event)
+
+
+def _is_about_callee(response: Response) -> bool:
+    """Whether the network's own cause says that the call got through to the callee's exchange."""
+    return parse_q850_cause(response.headers.get("reason", [])) in OF_CALLEE
 
 
 def _is_ringing(response: Response) -> bool:

@@ -1,12 +1,13 @@
 """Values of SIP header fields (RFC 3261 section 20), read tolerantly: what peers really send, not only what the grammar
 allows. Nothing here raises; what cannot be read comes back as None or empty."""
 
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-DEFAULT_PORT = 5060
-"""RFC 3261 section 19.1.2."""
+TOKEN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]+")
+"""A word of a header (RFC 3261 section 25.1)."""
 
 
 class NameAddr(NamedTuple):
@@ -87,6 +88,11 @@ def unquote(text: str) -> str:
         result.append(character)
         escaped = False
     return "".join(result)
+
+
+def quote(text: str) -> str:
+    """The text as a quoted string (RFC 3261 section 25.1); `unquote` gives it back."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def parse_params(text: str) -> dict[str, str]:

@@ -4,11 +4,10 @@ import re
 import uuid
 from dataclasses import dataclass, field
 from functools import lru_cache
-
-from sipmessage import URI
-from sipmessage.grammar import TOKEN
+from urllib.parse import quote
 
 from autodialer.errors import Invalid
+from autodialer.sip.fields import TOKEN
 from autodialer.sip.hop import DEFAULT_PORTS, Hop
 from autodialer.sip.sdes import SdesOffer
 
@@ -16,7 +15,8 @@ Address = tuple[str, int]
 """IPv4 address and port."""
 
 _IPV4 = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
-_TOKEN = re.compile(TOKEN)
+_USER_MARKS = "-_.!~*'()&=+$,;?/"
+"""What the user part of a URI holds unescaped, beside letters and digits."""
 _OWN_HEADERS = frozenset(
     (
         *("allow", "authorization", "call-id", "contact", "content-length", "content-type", "cseq", "from"),
@@ -34,7 +34,8 @@ def new_call_id() -> str:
 @lru_cache(maxsize=1024)
 def sip_uri(user: str, host: str, port: int | None = None) -> str:
     """A SIP URI whose user part is escaped as RFC 3261 section 25.1 asks: `#` becomes %23."""
-    return str(URI(scheme="sip", user=user or None, host=host, port=port))
+    name = f"{quote(user, safe=_USER_MARKS)}@" if user else ""
+    return f"sip:{name}{host}" if port is None else f"sip:{name}{host}:{port}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,7 +88,7 @@ class InviteRequest:
         if self.credentials is not None:
             _check_text("credentials", self.credentials[0])
         for header, value in self.headers:
-            if not _TOKEN.fullmatch(header) or header.lower() in _OWN_HEADERS:
+            if not TOKEN.fullmatch(header) or header.lower() in _OWN_HEADERS:
                 raise Invalid(f"the header {header!r} cannot be set", field="headers")
             _check_text("headers", value)
 

@@ -79,7 +79,7 @@ class Transfer:
         self._cseqs.add(cseq)
         lines = (
             *self._lines,
-            *self._auth.lines("REFER", self._dialog.request_uri),
+            *self._auth.lines("REFER", self._dialog.request_uri, self._dialog.next_hop),
             SUPPORTED,
             ALLOW,
             f"User-Agent: {self._stack.config.user_agent}",
@@ -106,7 +106,7 @@ class Transfer:
         """A response to the REFER."""
         if response.code < 200 or self.state is not TransferState.TRYING:
             return
-        if response.code in (401, 407) and self._auth.learn(response) is None:
+        if self._auth.tries_again(response, transaction.hop):
             self._feed("challenge", now)
             return
         self._code = response.code

@@ -150,6 +150,7 @@ class Registration:
         """A response to our last REGISTER."""
         if response.code < 200 or transaction is not self._transaction:
             return
+        is_challenged = self._auth.is_challenged(response, transaction.hop)
         if response.code < 300:
             self._granted_s = self._granted(response)
             self._service_routes = response.get_all("service-route")
@@ -159,7 +160,7 @@ class Registration:
                 self._refusal = ("The provider accepted the registration and forgot it at once.", response)
                 self._feed("refusal", now)
             return
-        message = self._auth.learn(response) if response.code in (401, 407) else ""
+        message = self._auth.learn(response, transaction.hop) if is_challenged else ""
         if message is None or (response.code == 423 and self._asks_for_longer(response)):
             self._feed("again", now)
             return
@@ -240,7 +241,7 @@ class Registration:
             cseq=self._cseq,
             lines=(
                 *lines,
-                *self._auth.lines("REGISTER", request.registrar),
+                *self._auth.lines("REGISTER", request.registrar, hop),
                 SUPPORTED,
                 ALLOW,
                 f"User-Agent: {stack.config.user_agent}",

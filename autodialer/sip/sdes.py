@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 SUITES = {"AES_CM_128_HMAC_SHA1_80": 30, "AES_CM_128_HMAC_SHA1_32": 30, "AEAD_AES_128_GCM": 28}
 """Those that we speak, in the order in which they are offered, and the octets of master key and salt of each.
 
-RFC 4568 section 6.2 and RFC 7714 section 14.2. The first is the one that every peer has to know: peers take the first
-that they know, and old ones stumble over a list that begins otherwise.
+RFC 4568 section 6.2 and RFC 7714 section 14.2. Every peer has to know the first. Peers take the first that they
+know, and old peers stumble over a list that begins with another suite.
 """
 _NOT_UNDERSTOOD = ("UNENCRYPTED_SRTP", "UNENCRYPTED_SRTCP", "UNAUTHENTICATED_SRTP", "KDR=", "FEC_KEY=")
 """Session parameters that change what is on the wire (RFC 4568 section 6.3); we speak SRTP with its defaults."""

@@ -262,7 +262,7 @@ class Session:
             self._contact(dialog),
             *self._timer_lines(timer),
             SUPPORTED,
-            *self._auth.lines(method, dialog.request_uri),
+            *self._auth.lines(method, dialog.request_uri, dialog.next_hop),
             ALLOW,
             f"User-Agent: {self._stack.config.user_agent}",
         )
@@ -303,7 +303,7 @@ class Session:
             wait = 2.1 + 1.9 * self._stack.config.random_bytes(1)[0] / 255
             self._offer_wanted = self._offer_wanted or offered
             self._start(self._retry, now + wait, self._refresh)
-        elif self._learn(response, is_invite=is_invite):
+        elif self._learn(response, transaction):
             self._offer_wanted = self._offer_wanted or offered
             self._send_refresh(now)
         elif offered:
@@ -338,14 +338,14 @@ class Session:
         """Our next request's timer: `offer`, which changes of the session timer leave alone, or its own, `refresh`."""
         return "offer" if self._offer_wanted else "refresh"
 
-    def _learn(self, response: Response, *, is_invite: bool) -> bool:
+    def _learn(self, response: Response, transaction: ClientTransaction) -> bool:
         """Whether another try is worthwhile."""
-        if response.code in (401, 407):
-            return self._auth.learn(response) is None
+        if self._auth.is_challenged(response, transaction.hop):
+            return self._auth.tries_again(response, transaction.hop)
         if response.code == 422 and (wanted := min_se(response) or 0) > self._min_se:
             self._min_se = wanted
             return True
-        if response.code in _UNKNOWN_METHOD and not is_invite:
+        if response.code in _UNKNOWN_METHOD and not isinstance(transaction, InviteClient):
             self._no_update = True
             return True
         return False

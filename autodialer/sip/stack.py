@@ -8,16 +8,14 @@ import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from autodialer.sip.fields import Via, parse_number, parse_uri
 from autodialer.sip.hop import DEFAULT_PORTS, TCP, TLS, UDP, Hop
 from autodialer.sip.invite import Address, is_ipv4, sip_uri
+from autodialer.sip.nonces import Nonces
 from autodialer.sip.timers import TimerQueue
 from autodialer.sip.trace import SENT, Tracer, call_id_of, mask_credentials
-
-if TYPE_CHECKING:
-    from autodialer.sip.transaction import ClientTransaction, ServerTransaction
+from autodialer.sip.transaction import ClientTransaction, ServerTransaction
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +57,8 @@ class UserAgentConfig:
     """Seconds that a message lives in the network."""
     keep_alive_s: float = 15.0
     """Seconds between keep-alives on every path in use: routers forget UDP after 20 s or more."""
+    nonces: Nonces = field(default_factory=Nonces)
+    """What the trunk's servers were told, shared with the other cores of the trunk."""
     random_bytes: Callable[[int], bytes] = field(default_factory=Entropy)
     """Makes tags, branches and cnonces; tests hand in their own."""
     tracer: Tracer | None = None
@@ -71,6 +71,7 @@ class Stack:
     def __init__(self, config: UserAgentConfig) -> None:
         self.config = config
         self.tracer = config.tracer
+        self.nonces = config.nonces
         self.timers = TimerQueue()
         self.outbox: list[tuple[bytes, Hop]] = []
         self.arrived_at = 0.0

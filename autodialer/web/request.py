@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -37,9 +38,12 @@ class Request:
 
     @property
     def address(self) -> str | None:
-        """IP address of the client."""
-        found: str | None = request.environ.get("REMOTE_ADDR")
-        return found
+        """IP address of the client; None where a proxy names none that can be read."""
+        text = request.environ.get("REMOTE_ADDR") or ""
+        try:
+            return str(ip_address(text.strip().removeprefix("[").partition("]")[0]))
+        except ValueError:
+            return None
 
     @property
     def authorization(self) -> str:

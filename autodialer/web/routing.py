@@ -1,6 +1,5 @@
 """Routes as a table: a line an operation, and what Bottle makes of it."""
 
-import csv as csv_format
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +10,7 @@ import bottle
 from bottle import response
 
 from autodialer.web.contract import BASE_PATH
-from autodialer.web.downloads import Download, StoredFile
+from autodialer.web.downloads import BOM, Download, StoredFile, write_csv
 from autodialer.web.oauth import OAuthAnswer
 from autodialer.web.request import PageWanted, Request
 
@@ -111,7 +110,7 @@ def list_or_csv(request: Request, columns: Sequence[str], read_page: Callable[[P
 def _csv_lines(
     columns: Sequence[str], page: Json, wanted: PageWanted, read_page: Callable[[PageWanted], Json]
 ) -> Iterator[str]:
-    yield _csv_text([columns])
+    yield BOM + _csv_text([columns])
     while True:
         yield _csv_text([[item[column] for column in columns] for item in page["items"]])
         if page["next"] is None:
@@ -121,5 +120,5 @@ def _csv_lines(
 
 def _csv_text(rows: Sequence[Sequence[Any]]) -> str:
     text = io.StringIO()
-    csv_format.writer(text).writerows(rows)
+    write_csv(text, rows)
     return text.getvalue()

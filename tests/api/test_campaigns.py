@@ -12,7 +12,7 @@ from tests.web.client import Client
 from tests.web.conftest import StandingClock
 from tests.web.dialing import DONE, EXHAUSTED, again, answered, claim, failed, record
 
-NOBODY = "00000000-0000-4000-8000-000000000000"
+UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
 
 
 def path_of(objects: dict[str, Any], more: str = "") -> str:
@@ -243,8 +243,8 @@ def test_a_sample_call_is_queued_for_one_number(
         ({"number": "89160000001"}, "number"),
         ({"number": "+7"}, "number"),
         ({"number": "sip:x", "raw": True}, "number"),
-        ({"trunk_id": NOBODY}, "trunk_id"),
-        ({"sound_id": NOBODY}, "sound_id"),
+        ({"trunk_id": UNKNOWN_ID}, "trunk_id"),
+        ({"sound_id": UNKNOWN_ID}, "sound_id"),
     ],
 )
 def test_a_sample_call_that_cannot_be_names_the_field(

@@ -138,6 +138,21 @@ def test_a_number_format_that_makes_no_number_is_refused(anna: Client) -> None:
     assert (answer.status, answer.fields) == (422, ["number_format"])
 
 
+@pytest.mark.parametrize(
+    "change", [{"host": "127.0.0.9"}, {"outbound_proxy": "127.0.0.9"}, {"domain": "b.example"}, {"transport": "udp"}]
+)
+def test_a_stored_password_is_not_led_elsewhere(anna: Client, store: Store, change: dict[str, Any]) -> None:
+    tls = TRUNK | {"transport": "tls", "password": "s3cret", "domain": "a.example"}
+    path = f"/srv1/trunks/{anna.post('/srv1/trunks', json=tls).json()['id']}"
+    answer = anna.put(path, json=change)
+    assert (answer.status, answer.fields) == (422, ["password"])
+    assert anna.put(path, json={"name": "x", "port": 5070, **{name: tls.get(name) for name in change}}).status == 200
+    assert anna.put(path, json=change | {"password": "new"}).status == 200
+    assert [trunk.password for trunk in store.trunks.page(None)[0]] == ["new"]
+    assert anna.put(path, json={"host": "127.0.0.8", "password": ""}).status == 200
+    assert anna.put(path, json={"host": "127.0.0.7"}).status == 200
+
+
 def test_a_trunk_shows_what_the_dialer_says_while_there_is_one(
     anna: Client, store: Store, clock: StandingClock
 ) -> None:
@@ -310,7 +325,7 @@ def test_a_callbase_is_imported_and_what_was_rejected_says_why(anna: Client, set
     assert (rejected["row"], rejected["value"]) == (5, "abc")
     as_csv = anna.get(f"{path}/rejected", headers={"Accept": "text/csv"})
     assert as_csv.headers["content-type"].startswith("text/csv")
-    assert as_csv.body.decode() == f"row,value,reason\r\n5,abc,{rejected['reason']}\r\n"
+    assert as_csv.body.decode("utf-8-sig") == f"row,value,reason\r\n5,abc,{rejected['reason']}\r\n"
     assert files_below(settings.data / "uploads") == []
 
 

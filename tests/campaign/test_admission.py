@@ -39,7 +39,13 @@ def caps(day: int | None, week: int | None = None) -> dict[str, int | None]:
 
 
 def past(hours_ago: float = 0.0, disposition: Disposition = Disposition.BUSY, **known: Any) -> PastCall:
-    values: dict[str, Any] = {"cause": None, "sip_code": None, "ringing_at": None, "answered_at": None}
+    values: dict[str, Any] = {
+        "cause": None,
+        "sip_code": None,
+        "q850_cause": None,
+        "ringing_at": None,
+        "answered_at": None,
+    }
     values |= {"next_rule": disposition.value, **known}
     return PastCall(invited_at=NOW - timedelta(hours=hours_ago), disposition=disposition.value, **values)
 

@@ -81,6 +81,20 @@ def test_a_command_that_meets_a_locked_database_loses_none_behind_it(world: Worl
     assert world.store.commands.new() == []
 
 
+def test_a_trunk_that_was_deleted_before_its_check_is_not_checked(world: World, woken: list[int]) -> None:
+    started: list[object] = []
+    checks = SimpleNamespace(start=lambda trunk, number, record: started.append(trunk.key))
+    commands = CommandRunner(world.store, Phones(), checks, woken.append)  # type: ignore[arg-type]
+    check_id = world.store.checks.ask(world.trunk.key, None)
+    world.store.commands.add("check_trunk", call_id=check_id)
+    world.store.trunks.delete(world.trunk.id, None)
+    commands.obey_new([])
+    assert started == []
+    result = world.store.checks.result(check_id)
+    assert result is not None
+    assert "deleted" in result["verdict"]
+
+
 def test_a_command_is_not_obeyed_twice_because_the_database_took_no_note(world: World, woken: list[int]) -> None:
     store, phones = FailingAt(world.store, takes=2), Phones()
     commands = CommandRunner(store, phones, SimpleNamespace(), woken.append)  # type: ignore[arg-type]

@@ -126,6 +126,7 @@ def test_deleting_a_callbase_ends_its_import_and_leaves_nothing(
     store.callbases.delete(callbase.id, owner)
     wait_gone(pid)
     wait_until(lambda: not file.exists(), what="the file's removal")
+    store.callbases.purge_deleted()
     assert rows_of(store, callbase) == 0
     with store._database.read() as connection:
         left = "SELECT (SELECT count(*) FROM callbases) + (SELECT count(*) FROM rejected_rows)"

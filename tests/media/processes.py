@@ -64,7 +64,7 @@ class Events:
 
         with self._changed:
             if not self._changed.wait_for(lambda: len(found()) >= count, at_most(timeout_s)):
-                raise TimeoutError(f"waited in vain for {count} of {kinds}, there is {self.all[-5:]}")
+                raise TimeoutError(f"{count} of {kinds} did not come, only {self.all[-5:]}")
         return found()
 
 

@@ -169,7 +169,7 @@ def test_closing_is_answered_once_however_often_it_is_asked(media: Media, callee
         pytest.param((LOCALHOST, 9), ".gone", id="a sound that is not there"),
         pytest.param(("callee.invalid", 4000), ".alaw", id="a host name"),
         pytest.param((LOCALHOST, 0), ".alaw", id="port 0"),
-        pytest.param((LOCALHOST, 99999), ".alaw", id="a port that is none"),
+        pytest.param((LOCALHOST, 99999), ".alaw", id="a port past the last one"),
     ],
 )
 def test_what_cannot_be_played_is_finished_at_once_and_the_other_calls_go_on(

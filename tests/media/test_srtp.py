@@ -4,7 +4,7 @@ import pytest
 from pylibsrtp import Policy
 from pylibsrtp import Session as Library
 
-from autodialer.media.srtp import PROFILES, TAG_OCTETS, Protection, Reception
+from autodialer.media.srtp import PROFILES, TAG_OCTETS, Protection, Unprotection
 from autodialer.media.srtp_keys import SrtpKeys
 
 SUITES = sorted(PROFILES)
@@ -25,7 +25,7 @@ def test_a_packet_is_what_rfc_3711_and_its_library_of_test_vectors_say() -> None
     plain = bytes.fromhex("800f1234decafbadcafebabe" + "ab" * 16)
     cipher = bytes.fromhex("800f1234decafbadcafebabe4e55dc4ce79978d88ca4d215949d2402b78d6acc99ea179b8dbb")
     assert Protection("AES_CM_128_HMAC_SHA1_80", key).protect(plain) == cipher
-    assert Reception("AES_CM_128_HMAC_SHA1_80", key).unprotect(cipher) == plain
+    assert Unprotection("AES_CM_128_HMAC_SHA1_80", key).unprotect(cipher) == plain
 
 
 @pytest.mark.parametrize("suite", SUITES)
@@ -33,13 +33,13 @@ def test_a_packet_grows_by_its_tag_and_hides_its_payload(suite: str) -> None:
     sent = Protection(suite, key_of(suite)).protect(packet(1))
     assert len(sent) == 172 + TAG_OCTETS[suite]
     assert sent[:12] == packet(1)[:12] and sent[12:172] != packet(1)[12:]
-    assert Reception(suite, key_of(suite)).unprotect(sent) == packet(1)
+    assert Unprotection(suite, key_of(suite)).unprotect(sent) == packet(1)
 
 
 @pytest.mark.parametrize("suite", SUITES)
 def test_the_roll_over_counter_counts_every_wrap_on_both_sides(suite: str) -> None:
     """Judged by a context of the library's own that is led through the same packets."""
-    ours, theirs = Protection(suite, key_of(suite)), Reception(suite, key_of(suite))
+    ours, theirs = Protection(suite, key_of(suite)), Unprotection(suite, key_of(suite))
     kind = Policy.SSRC_ANY_INBOUND
     judge = Library(Policy(key=key_of(suite), ssrc_type=kind, srtp_profile=PROFILES[suite]))
     wrapped = {}
@@ -55,7 +55,7 @@ def test_the_roll_over_counter_counts_every_wrap_on_both_sides(suite: str) -> No
 
 @pytest.mark.parametrize("suite", SUITES)
 def test_what_is_forged_repeated_or_plain_does_not_get_through(suite: str) -> None:
-    sent, reception = Protection(suite, key_of(suite)).protect(packet(1)), Reception(suite, key_of(suite))
+    sent, reception = Protection(suite, key_of(suite)).protect(packet(1)), Unprotection(suite, key_of(suite))
     for place in (1, 3, 11, 12, 100, len(sent) - 1):
         assert reception.unprotect(sent[:place] + bytes([sent[place] ^ 1]) + sent[place + 1 :]) is None
     assert reception.unprotect(packet(1)) is None
@@ -70,7 +70,7 @@ def test_what_is_forged_repeated_or_plain_does_not_get_through(suite: str) -> No
 def test_reports_are_encrypted_too(suite: str) -> None:
     report = bytes.fromhex("80c9000100000007")
     sent = Protection(suite, key_of(suite)).protect_report(report + bytes(20))
-    reception = Reception(suite, key_of(suite))
+    reception = Unprotection(suite, key_of(suite))
     assert reception.unprotect_report(report + bytes(20)) is None
     assert reception.unprotect_report(sent) == report + bytes(20)
     assert reception.unprotect_report(sent) is None
@@ -82,13 +82,13 @@ def test_after_a_new_key_at_the_same_address_the_roll_over_counter_may_go_on_or_
     suite: str, goes_on: bool
 ) -> None:
     first, second = Protection(suite, key_of(suite)), Protection(suite, key_of(suite, 2))
-    before = Reception(suite, key_of(suite))
+    before = Unprotection(suite, key_of(suite))
     for index in range(0x100, 0x20100, 0x1000):
         assert before.unprotect(first.protect(packet(index))) is not None
     if goes_on:
         for index in range(0x100, 0x20100, 0x1000):
             second.protect(packet(index))
-    after = Reception(suite, key_of(suite, 2), before=before, moved=False)
+    after = Unprotection(suite, key_of(suite, 2), before=before, moved=False)
     assert after.unprotect(first.protect(packet(0x20101))) is None
     for index in range(0x20102, 0x40000, 0x1000):
         assert after.unprotect(second.protect(packet(index))) == packet(index)
@@ -97,10 +97,10 @@ def test_after_a_new_key_at_the_same_address_the_roll_over_counter_may_go_on_or_
 @pytest.mark.parametrize("suite", SUITES)
 def test_after_a_new_key_at_another_address_the_roll_over_counter_begins_at_0(suite: str) -> None:
     first, second = Protection(suite, key_of(suite)), Protection(suite, key_of(suite, 2))
-    before = Reception(suite, key_of(suite))
+    before = Unprotection(suite, key_of(suite))
     for index in range(0x100, 0x20100, 0x1000):
         before.unprotect(first.protect(packet(index)))
-    after = Reception(suite, key_of(suite, 2), before=before, moved=True)
+    after = Unprotection(suite, key_of(suite, 2), before=before, moved=True)
     assert after.unprotect(second.protect(packet(0x20102))) == packet(0x20102)
 
 

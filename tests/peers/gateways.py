@@ -267,6 +267,47 @@ def asks_password(
     return Scenario(name="auth401", body=body)
 
 
+def strict_about_replays(username: str, password: str, *, sdp: Sequence[str] = ANSWER_SDP) -> Scenario:
+    """Asks for a digest with one nonce for all calls, and takes a nonce count that does not rise for a replay: 403.
+
+    200 where SIPp finds the digest right; the caller hangs up.
+    """
+    verify = f'      <verifyauth assign_to="authorised" username="{username}" password="{password}"/>'
+    count = (
+        '      <ereg regexp="nc=0*([1-9][0-9]*)" search_in="hdr" header="Authorization:" assign_to="found,count"/>',
+        '      <todouble assign_to="given" variable="count"/>',
+        '      <test assign_to="rises" variable="given" compare="greater_than" variable2="highest"/>',
+    )
+    body = s.sequence(
+        '  <Global variables="highest"/>',
+        s.receive_invite(verify, *count),
+        '  <Reference variables="found"/>',
+        s.go_to("judge", when="count"),
+        s.respond(401, extra=[challenge()], retransmit_ms=500),
+        s.receive_logged("ACK"),
+        s.receive_invite(verify, *count),
+        s.label("judge"),
+        s.go_to("rising", when="rises"),
+        s.act(s.log("replay=found call-id=[call_id]")),
+        s.go_to("refuse"),
+        s.label("rising"),
+        '  <nop><action><assign assign_to="highest" variable="given"/></action></nop>',
+        s.go_to("authorised", when="authorised"),
+        s.label("refuse"),
+        s.respond(403, retransmit_ms=500),
+        s.receive_logged("ACK", go_to="end"),
+        s.label("authorised"),
+        s.respond(180),
+        s.respond(200, sdp=sdp, retransmit_ms=500),
+        s.receive_logged("ACK"),
+        s.receive_logged("BYE"),
+        s.answer_in_dialog(),
+        s.label("end"),
+        s.linger(200),
+    )
+    return Scenario(name="strict_about_replays", body=body)
+
+
 def challenges(*headers: str, then_answers: bool = False, sdp: Sequence[str] = ANSWER_SDP) -> Scenario:
     """One challenge header an INVITE (see `challenge`), whatever is sent back; at the end 200, or nothing more.
 

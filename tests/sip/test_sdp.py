@@ -64,7 +64,7 @@ USABLE = [
         ("0.0.0.0", 4000, "PCMA", 8, None, "sendrecv", None),
     ),
     (
-        "a wide-band telephone-event is none of ours",
+        "a wide-band telephone-event is not ours",
         "m=audio 4000 RTP/AVP 8 102\na=rtpmap:102 telephone-event/16000\n",
         ("192.0.2.9", 4000, "PCMA", 8, None, "sendrecv", None),
     ),

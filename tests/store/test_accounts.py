@@ -160,7 +160,7 @@ def test_revoking_ends_one_session_or_all(store: Store) -> None:
     assert not store.tokens.revoke("unknown")
     assert store.tokens.revoke_family(second.family_id)
     assert [store.tokens.user_of_family(one.family_id) for one in (first, second, third)] == [None, None, user]
-    store.tokens.revoke_user(user.key)
+    store.users.set_password(user.key, "hash")
     assert store.tokens.user_of_family(third.family_id) is None
     assert store.tokens.user_of_family(new_id()) is None
 
@@ -206,3 +206,9 @@ def test_the_audit_shows_who_did_what_newest_first(store: Store, clock: Standing
     assert (newest.action, newest.login, newest.address, newest.at) == ("auth.refused", None, "127.0.0.1", clock.now)
     [oldest], end = store.audit.page(limit=1, after=cursor)
     assert (oldest.login, oldest.user_id, oldest.details, end) == ("olga", user.id, {"name": "t"}, None)
+
+
+def test_a_fingerprint_is_the_same_for_the_same_content_and_says_nothing_without_the_key(tmp_path: Path) -> None:
+    ours, again, other = (Secrets(tmp_path / name) for name in ("a", "a", "b"))
+    assert ours.fingerprint("x") == again.fingerprint("x") != ours.fingerprint("y")
+    assert ours.fingerprint("x") != other.fingerprint("x")

@@ -68,7 +68,7 @@ def test_nothing_is_left_of_a_person_but_what_became_of_his_calls(world: World, 
     assert call.outcome is not None
     assert (call.number, call.outcome.digits, call.outcome.digit_times, call.outcome.billsec_s) == ("", "", (), 7.0)
     again = world.store.erasing.erase(person(world, campaign).id, world.user.key)
-    assert (again.subscribers, again.calls) == (0, 0), "who is erased stays erased"
+    assert (again.subscribers, again.calls) == (0, 0), "an erased person stays erased"
 
 
 def test_one_erasure_covers_all_callbases_of_the_owner_and_nobody_elses(world: World, store_url: str) -> None:

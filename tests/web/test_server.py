@@ -1,5 +1,6 @@
 """The real server: refusals before the body is read, that arrive; large imports; an end in good order."""
 
+import errno
 import os
 import signal
 import socket
@@ -167,6 +168,7 @@ def test_what_is_no_http_is_answered_in_json(url: str, settings: Settings) -> No
         (b"GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n", b"400"),
         (b"GET / HTTP/1.1\r\nX: " + b"y" * 40_000 + b"\r\n\r\n", b"431"),
         (b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", b"501"),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n", b"400"),
     ):
         with socket.create_connection((settings.http_host, settings.http_port), timeout=10) as connection:
             connection.sendall(text)
@@ -330,6 +332,21 @@ def test_a_port_that_is_taken_leaves_the_data_folder_alone(settings: Settings, s
         with pytest.raises(SettingsError, match="DIALER_HTTP"):
             main.serve(settings)
     assert [callbase.state for callbase in store.callbases.page(None)[0]] == ["importing"]
+
+
+def test_a_client_that_comes_before_the_api_is_refused_not_taken_in_and_reset(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    met: list[int] = []
+
+    def knock(settings: Settings) -> None:
+        with socket.socket() as client:
+            met.append(client.connect_ex((settings.http_host, settings.http_port)))
+
+    monkeypatch.setattr(main, "make_administrator", knock)
+    monkeypatch.setattr(main, "run_service", lambda *_args, **_options: 0)
+    assert main.supervise(settings) == 0
+    assert met == [errno.ECONNREFUSED]
 
 
 def is_served(settings: Settings) -> bool:

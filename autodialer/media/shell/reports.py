@@ -13,7 +13,7 @@ from autodialer.media.reporting import Reporting
 from autodialer.media.shell.lines import Line, ReportPort
 from autodialer.media.shell.sending import Sending
 
-AT_ONCE = 8
+REPORTS_A_TURN = 8
 """Reports sent, or taken, before the next slot has its turn."""
 LATER_S = 1.0
 """A session that presses keys reports after that."""
@@ -46,7 +46,7 @@ class Reports:
 
     def send_due(self, now: float) -> None:
         """Send what is due, a few at a time."""
-        for _ in range(AT_ONCE):
+        for _ in range(REPORTS_A_TURN):
             if not self._due or self._due[0][0] > now:
                 return
             line = heapq.heappop(self._due)[2]
@@ -72,7 +72,7 @@ class Reports:
 
     def receive(self, port: ReportPort, now: float) -> None:
         """Take what has come to a port, a few packets at a time. Anything but a report of a call is dropped."""
-        for _ in range(AT_ONCE):
+        for _ in range(REPORTS_A_TURN):
             try:
                 data, source = port.socket.recvfrom(2048)
             except OSError:

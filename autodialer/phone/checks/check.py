@@ -12,6 +12,7 @@ from typing import TypeVar
 from autodialer.errors import HostUnresolved, Invalid, MediaUnavailable, PhoneClosed, PortsExhausted, TrunkBusy
 from autodialer.model import CallOutcome, Cause, CheckResult, CheckStage, Trunk
 from autodialer.phone.checks import verdicts
+from autodialer.phone.foreign_caller import foreign_caller
 from autodialer.phone.plan import Account
 from autodialer.phone.provider import Provider, account_for, find_provider
 from autodialer.phone.reach import may_be_translated
@@ -19,6 +20,7 @@ from autodialer.phone.resolver import Resolver
 from autodialer.sip.events import AddressDiscovered, Event, ProbeEnded
 from autodialer.sip.hop import TCP, UDP, Hop
 from autodialer.sip.invite import sip_uri
+from autodialer.sip.nonces import Nonces
 from autodialer.sip.probe import ProbeRequest
 from autodialer.sip.shell import SipLoop
 
@@ -45,8 +47,13 @@ class TrunkCheck:
         address_for: Callable[[Provider], str],
         sip_port: int,
         call: CallOnce | None,
+        nonces: Nonces | None = None,
     ) -> None:
-        """`address_for` gives our local address towards the provider; `call`: None without a number to call."""
+        """`address_for` gives our local address towards the provider; `call`: None without a number to call.
+
+        `nonces` are those of the trunk's phones, None: it has none.
+        """
+        self._nonces = nonces
         self._trunk = trunk
         self._resolver = resolver
         self._address_for = address_for
@@ -67,14 +74,14 @@ class TrunkCheck:
             local = self._address_for(provider)
         except OSError as exc:
             return self._result(CheckStage.CONNECT, verdicts.no_route(provider.targets[0], exc), ok=False)
-        account = account_for(self._trunk, provider)
+        account = account_for(self._trunk, provider, self._nonces)
         with self._loop(local, account) as loop:
             failure = self._try_signalling(loop, local, provider, account)
         if failure is not None:
             return failure
         if self._call is None:
             return self._signalling_works()
-        result = self._try_call(provider)
+        result = self._try_call(provider, account)
         if result is not None:
             return result
         with self._loop(local, account) as loop:
@@ -82,7 +89,14 @@ class TrunkCheck:
 
     @contextmanager
     def _loop(self, local: str, account: Account) -> Iterator[SipLoop]:
-        loop = SipLoop(host=local, port=self._sip_port, on_event=self._events.put, tls=account.tls, name="check")
+        loop = SipLoop(
+            host=local,
+            port=self._sip_port,
+            on_event=self._events.put,
+            tls=account.tls,
+            nonces=account.nonces,
+            name="check",
+        )
         loop.start()
         try:
             yield loop
@@ -202,7 +216,7 @@ class TrunkCheck:
 
     # The call.
 
-    def _try_call(self, provider: Provider) -> CheckResult | None:
+    def _try_call(self, provider: Provider, account: Account) -> CheckResult | None:
         """What the call shows. None: it met the same silence as the questions before it."""
         assert self._call is not None
         try:
@@ -217,6 +231,13 @@ class TrunkCheck:
             registers=self._trunk.register,
             registrar_knows_us=known,
             has_password=bool(self._trunk.password),
+            foreign=foreign_caller(
+                account.caller_id,
+                caller_id_header=account.caller_id_header,
+                username=self._trunk.username,
+                auth_username=account.auth_username,
+                login_proved=known,
+            ),
         )
         return self._result(
             CheckStage.CALL, judged.verdict, ok=judged.ok, code=outcome.sip_code, reason=outcome.sip_reason

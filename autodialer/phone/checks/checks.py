@@ -23,7 +23,7 @@ READY_S = 15.0
 RING_S = 30.0
 CALL_S = 15.0
 """The sound of a test call takes less."""
-AT_ONCE = 4
+CHECKS_TOGETHER = 4
 
 
 class TrunkChecks:
@@ -47,7 +47,7 @@ class TrunkChecks:
         self._stem = folder / "check"
         self._sound_s = 0.0
         self._lock = threading.Lock()
-        self._free = threading.Semaphore(AT_ONCE)
+        self._free = threading.Semaphore(CHECKS_TOGETHER)
 
     def start(self, trunk: Trunk, number: str | None, record: Callable[[CheckResult], None]) -> None:
         """Check `trunk`, with a call to `number` as it is dialled (None: without), and have `record` called.
@@ -79,6 +79,7 @@ class TrunkChecks:
             address_for=self._phones.local_address,
             sip_port=self._phones.sip_port,
             call=call if number is not None else None,
+            nonces=self._phones.nonces_of(trunk),
         )
         try:
             return check.run()

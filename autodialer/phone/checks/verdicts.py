@@ -4,13 +4,15 @@ from dataclasses import dataclass
 
 from autodialer.errors import DialerError, HostUnresolved
 from autodialer.model import CallOutcome, Cause, Disposition
+from autodialer.phone.foreign_caller import ForeignCaller
+from autodialer.q850 import OF_CALLEE, Q850
 from autodialer.sip.events import ProbeEnded
 from autodialer.sip.hop import Hop
 
 REGISTRAR_SILENT = (
-    "The provider answers, but not to the registration. Ask him which server registrations go to, and set it as host."
+    "The provider answers, but not to the registration. Ask which server takes registrations, and set it as host."
 )
-OPTIONS_IGNORED = "It does not answer OPTIONS; many gateways do not, and their calls work all the same."
+OPTIONS_IGNORED = "It does not answer OPTIONS; many gateways do not, and their calls still work."
 _NAT = (
     "This machine is behind a router. Set transport to tcp, or have the router let the provider's answers in;"
     " a router's SIP helper (SIP ALG) does harm and should be off."
@@ -56,7 +58,7 @@ def silent(hop: Hop, *, behind_nat: bool, called: bool) -> str:
 def only_by_tcp(hop: Hop, *, behind_nat: bool) -> str:
     """UDP is silent, TCP works."""
     why = (
-        "the router in front of this machine changes ports, and the provider sends his answers to the unchanged ones"
+        "the router in front of this machine changes ports, and the provider sends its answers to the unchanged ones"
         " (a symmetric NAT, and a gateway without rport)"
         if behind_nat
         else "a firewall between drops SIP by UDP, or the provider takes only TCP"
@@ -77,7 +79,7 @@ def registration_refused(code: int, reason: str | None, *, has_password: bool) -
     if code in (401, 407):
         return f"The provider refuses the login or the password: wrong password? {said}"
     if code == 403:
-        return f"The provider forbids it: a wrong login, a blocked account, or an address that he does not know. {said}"
+        return f"The provider forbids it: a wrong login, a blocked account, or an address that it does not know. {said}"
     if code == 404:
         return f"The provider does not know this account; check username and domain. {said}"
     return f"The provider refuses the registration. {said}"
@@ -100,8 +102,18 @@ def could_not_call(exc: DialerError) -> str:
     return f"The call could not be made: {exc}"
 
 
-def of_call(outcome: CallOutcome, *, registers: bool, registrar_knows_us: bool, has_password: bool) -> Judged:
-    """What a test call shows. `registrar_knows_us`: a REGISTER with this login was accepted."""
+def of_call(
+    outcome: CallOutcome,
+    *,
+    registers: bool,
+    registrar_knows_us: bool,
+    has_password: bool,
+    foreign: ForeignCaller | None = None,
+) -> Judged:
+    """What a test call shows. `registrar_knows_us`: a REGISTER with this login was accepted.
+
+    `foreign`: the caller ID, where it is not the login.
+    """
     said = f" It said: {outcome.sip_code} {outcome.sip_reason or ''}".rstrip() + "." if outcome.sip_code else ""
     if outcome.disposition is Disposition.ANSWERED:
         return _of_answered(outcome)
@@ -117,9 +129,12 @@ def of_call(outcome: CallOutcome, *, registers: bool, registrar_knows_us: bool, 
                 "The provider asks for a password for the call, and this trunk has none. Set username and password."
             )
             return Judged(ok=False, verdict=verdict + said)
+        if foreign is not None:
+            return Judged(ok=False, verdict=foreign.explain() + said)
         verdict = "The provider refuses the login or the password of the call: wrong password?"
         return Judged(ok=False, verdict=verdict + said)
-    if registrar_knows_us and not registers and outcome.sip_code in (403, 404, 480):
+    by_code = outcome.q850_cause not in OF_CALLEE | {Q850.CALL_REJECTED}
+    if registrar_knows_us and not registers and by_code and outcome.sip_code in (403, 404, 480):
         return Judged(
             ok=False,
             verdict=f"The login is right, but the provider takes no call: it needs registration. Set register.{said}",

@@ -102,7 +102,7 @@ class Call(VoIPCall):
         self.opens_until = 0.0
         """Monotonic time by which it must have one."""
         self.behind_nat = False
-        """The peer sees our RTP come from another address than the one that we have."""
+        """The peer sees our RTP come from another address than ours."""
         self.wants_port = False
         """The media process is binding one of its own for it, because the shared one cannot serve it."""
         self.outcome: CallOutcome | None = None
@@ -417,6 +417,7 @@ class Call(VoIPCall):
             keys=self._keys,
             media_died=self._lost_stats is not None,
             broken=self._broken_at is not None,
+            foreign_caller=self.phone.sip.foreign_caller(self.plan),
         )
 
     def _tell_last(self, event: CallEvent) -> None:

@@ -18,7 +18,7 @@ from autodialer.store.sql.owned import fetch_owned, not_deleted, owned_by
 from autodialer.store.sql.paging import DEFAULT_LIMIT, Page, fetch_page
 from autodialer.store.sql.secrets import Secrets
 
-_FIELDS = tuple(each.name for each in dataclasses.fields(Trunk) if each.name != "problem")
+_FIELDS = tuple(each.name for each in dataclasses.fields(Trunk) if each.name not in ("problem", "deleted"))
 """Each is a column of that name; what is wrong with a trunk is found when its row is read."""
 _BY_KEYS = select(trunks).where(trunks.c.key.in_(bindparam("keys", expanding=True)))
 UNREADABLE = (
@@ -115,6 +115,9 @@ class Trunks:
         values = {name: row._mapping[name] for name in _FIELDS}
         values["password"], values["problem"] = self._password(row)
         values["codecs"] = tuple(row.codecs.split(","))
+        values["deleted"] = row.deleted_at is not None
+        # Without its password it could only fail to register; what it had was taken back when it was deleted.
+        values["register"] = row.register and not values["deleted"]
         return Trunk(**values)
 
     def _password(self, row: AnyRow) -> tuple[str, str | None]:

@@ -203,6 +203,16 @@ def test_a_forbidden_call_is_told(pool: PhonePool, tmp_path: Path) -> None:
     assert "forbids the call" in result.verdict
 
 
+def test_a_caller_id_that_the_registrar_refuses_is_not_called_a_wrong_password(pool: PhonePool, tmp_path: Path) -> None:
+    scenario = provider(password="right", invite_password="nobody's")
+    with gateway(scenario, tmp_path) as running:
+        asked = trunk(running.address, password="right", caller_id="74951234567")
+        result = check(pool, tmp_path, asked, "79160000000")
+    assert (result.ok, result.stage, result.sip_code) == (False, CheckStage.CALL, 401)
+    assert "74951234567" in result.verdict and "caller_id_header" in result.verdict
+    assert "wrong password" not in result.verdict
+
+
 @pytest.mark.parametrize("scenario", [provider(invite=488), provider(sdp=G729_SDP)], ids=["488", "answer"])
 def test_a_refused_codec_is_told(pool: PhonePool, tmp_path: Path, scenario: Scenario) -> None:
     with gateway(scenario, tmp_path) as running:
