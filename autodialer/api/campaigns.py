@@ -62,7 +62,7 @@ class CampaignChange(Fields):
     cps: float | None = None
     ring_timeout_s: float = 0.0
     max_call_s: float = 0.0
-    lead_in_ms: int = 0
+    lead_in_ms: int | None = None
     max_attempts: int = 0
     min_played_s: float | None = None
     caps: Caps = Caps()

@@ -73,6 +73,8 @@ class TrunkSettings:
     """Where the caller ID stands: from, p_asserted_identity, p_preferred_identity or remote_party_id."""
     media_ports: str = "per_call"
     """per_call: an RTP port for each call; shared: one for all calls of a phone."""
+    media_encryption: str = "none"
+    """none; preferred: encrypted, and plain where the provider refuses that; required: encrypted or not at all."""
     symmetric_rtp: bool = True
     """Send RTP to where the callee's comes from, if that is elsewhere than it says."""
     price_per_min: float | None = field(default=None, metadata=_LIVE)
@@ -229,8 +231,8 @@ class Campaign:
     """Most new calls a second; None: as many as its trunks allow."""
     ring_timeout_s: float
     max_call_s: float
-    lead_in_ms: int
-    """Silence between the answer and the sound."""
+    lead_in_ms: int | None
+    """Silence between the answer and the sound; None: 100 behind a NAT, else 0."""
     max_attempts: int
     min_played_s: float | None
     """An answered call that heard less is tried again by the rule `short`; None: never."""

@@ -19,8 +19,8 @@ class Stream(Protocol):
     def start(self) -> None:
         """Send the sound."""
 
-    def hold(self, remote: tuple[str, int] | None = None) -> None:
-        """Send nothing for a while; the sound stops where it is. `remote`: where the callee may be heard from."""
+    def hold(self, media: MediaPlan | None = None) -> None:
+        """Send nothing for a while; the sound stops where it is. `media`: what the peer has said, if it is held."""
 
     def move(self, media: MediaPlan) -> None:
         """Go on from where the sound stands, as both sides have agreed now."""
@@ -72,7 +72,7 @@ class Playing:
             return
         for client in self._call.RTPClients:
             if media.held:
-                client.hold((media.host, media.port) if not media.nowhere else None)
+                client.hold(media)
             else:
                 client.move(media)
 

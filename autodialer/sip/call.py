@@ -42,6 +42,9 @@ from autodialer.sip.transaction import ClientTransaction, InviteClient, NonInvit
 
 logger = logging.getLogger(__name__)
 
+_REFUSES_OFFER = (415, 488, 606)
+"""What peers answer to RTP/SAVP that they do not speak, or do not want (RFC 3261 section 21.4.13, 21.4.26, 21.6.4)."""
+
 
 class CallOwner(Protocol):
     """Who keeps the calls."""
@@ -236,10 +239,22 @@ class Call:
             return "final" if self._auth_message else "challenge"
         if code == 422 and not self._cancel_kind and self._attempts.ask_for_longer(response):
             return "too short"
+        if code in _REFUSES_OFFER and not self._cancel_kind and not self._rang and self._offer_plain():
+            return "plain offer"
         if code == 503 and not _is_about_callee(response):
             pause_s = pause_asked_for(response.get("retry-after"))
             return "next hop" if self._go_on_elsewhere(now, pause_s) else "final"
         return "final"
+
+    def _offer_plain(self) -> bool:
+        """Whether the peer that refused encrypted media is to be offered plain media."""
+        request = self._attempts.offer_plain()
+        if request is None:
+            return False
+        logger.info("call %s: the peer refuses encrypted media and is offered plain media", self.call_id)
+        self.request = request
+        self._session.offer(request)
+        return True
 
     def _go_on_elsewhere(self, now: float, retry_after_s: float | None = None) -> bool:
         """Whether to ask the next server, because this one failed and no phone has rung yet."""
@@ -312,7 +327,16 @@ class Call:
         progress = (response.code, sdp is not None)
         if progress != self._last_progress:
             self._last_progress = progress
-            self.emit(CallProgress(call_id=self.call_id, at=now, code=response.code, reason=response.reason, sdp=sdp))
+            self.emit(
+                CallProgress(
+                    call_id=self.call_id,
+                    at=now,
+                    code=response.code,
+                    reason=response.reason,
+                    sdp=sdp,
+                    sdes=self.request.sdes,
+                )
+            )
 
     def _time_ringing(self, now: float, response: Response | None) -> None:
         assert response is not None
@@ -335,6 +359,7 @@ class Call:
                 reason=response.reason,
                 sdp=sdp,
                 dialog=dialog.state,
+                sdes=self.request.sdes,
             )
         )
         self._answered_at = now
@@ -438,6 +463,7 @@ TABLE: Mapping[tuple[CallState, str], tuple[tuple[Action, ...], CallState]] = {
     (_S.CALLING, "2xx"): ((Call._answer,), _S.CONFIRMED),
     (_S.CALLING, "challenge"): ((Call._send_invite,), _S.CALLING),
     (_S.CALLING, "too short"): ((Call._send_invite,), _S.CALLING),
+    (_S.CALLING, "plain offer"): ((Call._send_invite,), _S.CALLING),
     (_S.CALLING, "next hop"): ((Call._send_invite,), _S.CALLING),
     (_S.CALLING, "final"): ((Call._fail_final,), _S.TERMINATED),
     (_S.CALLING, "no response"): ((Call._fail_silent,), _S.TERMINATED),
@@ -446,6 +472,7 @@ TABLE: Mapping[tuple[CallState, str], tuple[tuple[Action, ...], CallState]] = {
     (_S.PROCEEDING, "2xx"): ((Call._answer,), _S.CONFIRMED),
     (_S.PROCEEDING, "challenge"): ((Call._send_invite,), _S.CALLING),
     (_S.PROCEEDING, "too short"): ((Call._send_invite,), _S.CALLING),
+    (_S.PROCEEDING, "plain offer"): ((Call._send_invite,), _S.CALLING),
     (_S.PROCEEDING, "next hop"): ((Call._send_invite,), _S.CALLING),
     (_S.PROCEEDING, "final"): ((Call._fail_final,), _S.TERMINATED),
     (_S.PROCEEDING, "ring timeout"): ((Call._send_cancel,), _S.CANCELLING),

@@ -16,7 +16,7 @@ from autodialer.sip.invite import InviteRequest
 from autodialer.sip.message import Message, Request, Response
 from autodialer.sip.offer_answer import LocalMedia
 from autodialer.sip.outgoing import OutgoingRequest
-from autodialer.sip.sdp import MediaPlan, UnusableAnswer, extract_sdp, negotiate
+from autodialer.sip.sdp import MediaPlan, UnusableAnswer, extract_sdp
 from autodialer.sip.session_timer import MIN_SE, SessionTimer, accept, agreed, min_se, too_short
 from autodialer.sip.stack import Stack
 from autodialer.sip.timers import Timer
@@ -80,7 +80,7 @@ class Session:
         self._stack = stack
         self._user = user
         self._auth = auth
-        self._local = LocalMedia(request.sdp)
+        self._local = LocalMedia(request.sdp, request.sdes)
         self._contact_user = request.contact_user
         self._dialog: Dialog | None = None
         self._media: MediaPlan | None = None
@@ -98,10 +98,14 @@ class Session:
         self._sent: _Unacknowledged | None = None
         self._no_update = False
 
+    def offer(self, request: InviteRequest) -> None:
+        """The INVITE is sent again with another offer."""
+        self._local = LocalMedia(request.sdp, request.sdes)
+
     def begin(self, dialog: Dialog, response: Response, sdp: bytes | None, now: float) -> None:
         """The 2xx to the INVITE came, with or after this session description."""
         self._dialog = dialog
-        media = negotiate(sdp, self._local.codecs)
+        media = self._local.take_answer(sdp)
         self._media = media if isinstance(media, MediaPlan) else None
         self._set_timer(agreed(response), now)
 
@@ -197,12 +201,15 @@ class Session:
         return True
 
     def _take_answer(self, sdp: bytes | None, now: float) -> None:
-        media = negotiate(sdp, self._local.codecs)
+        media = self._local.take_answer(sdp)
         if isinstance(media, MediaPlan):
             self._change(media, now)
         else:
-            logger.info("call %s: %s", self._user.call_id, media.message)
-            self._user.bye(now)
+            self._end_without_media(media, now)
+
+    def _end_without_media(self, why: UnusableAnswer, now: float) -> None:
+        logger.info("call %s: %s", self._user.call_id, why.message)
+        self._user.bye(now)
 
     def _change(self, media: MediaPlan | None, now: float) -> None:
         if media is not None and media != self._media:
@@ -315,11 +322,13 @@ class Session:
         sdp = extract_sdp(response.content_type, response.body) if is_invite else None
         if sdp is None:
             return
-        answer = negotiate(sdp, self._local.codecs)
-        if offered and isinstance(answer, UnusableAnswer):
-            self._stay(answer.message)
+        media = self._local.take_answer(sdp)
+        if isinstance(media, MediaPlan):
+            self._change(media, now)
+        elif offered:
+            self._stay(media.message)
         else:
-            self._take_answer(sdp, now)
+            self._end_without_media(media, now)
 
     def _stay(self, why: str) -> None:
         """The peer refuses the new place: the session stays what it was, and our stream is heard from there anyway.

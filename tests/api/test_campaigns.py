@@ -23,7 +23,7 @@ def test_a_campaign_is_a_draft_with_the_defaults_that_are_promised(objects: dict
     campaign = objects["campaign"]
     assert campaign["state"] == "draft"
     assert (campaign["max_attempts"], campaign["ring_timeout_s"], campaign["max_call_s"]) == (3, 40, 600)
-    assert (campaign["max_channels"], campaign["cps"], campaign["lead_in_ms"]) == (None, None, 0)
+    assert (campaign["max_channels"], campaign["cps"], campaign["lead_in_ms"]) == (None, None, None)
     assert campaign["retry"]["busy"] == {"after_s": 300, "times": 3}
     assert campaign["counts"] == {
         "total": 3,

@@ -42,6 +42,23 @@ def test_a_trunk_is_made_with_defaults_and_read_back(anna: Client) -> None:
     assert anna.get("/srv1/trunks").json() == {"items": [trunk], "next": None}
 
 
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+@pytest.mark.parametrize("encryption", ["preferred", "required"])
+def test_encrypted_sound_without_tls_is_422_and_says_why(anna: Client, transport: str, encryption: str) -> None:
+    fields = {**TRUNK, "transport": transport, "media_encryption": encryption}
+    refused = anna.post("/srv1/trunks", json=fields)
+    assert (refused.status, refused.fields) == (422, ["media_encryption"])
+    assert "tls" in refused.json()["message"]
+    made = anna.post("/srv1/trunks", json={**fields, "transport": "tls"}).json()
+    assert made["media_encryption"] == encryption
+    # Neither is it left without TLS later, nor does an unencrypted trunk get it.
+    assert anna.put(f"/srv1/trunks/{made['id']}", json={"transport": transport}).fields == ["media_encryption"]
+    both = {"transport": transport, "media_encryption": "none"}
+    assert anna.put(f"/srv1/trunks/{made['id']}", json=both).json()["media_encryption"] == "none"
+    again = anna.put(f"/srv1/trunks/{made['id']}", json={"media_encryption": encryption})
+    assert (again.status, again.fields) == (422, ["media_encryption"])
+
+
 def test_every_field_of_a_trunk_is_kept_but_the_password_is_never_shown(anna: Client, store: Store) -> None:
     fields = {
         **TRUNK,
@@ -53,6 +70,7 @@ def test_every_field_of_a_trunk_is_kept_but_the_password_is_never_shown(anna: Cl
         "stun_server": "127.0.0.1",
         "symmetric_rtp": False,
         "media_ports": "shared",
+        "media_encryption": "required",
         "username": "user",
         "password": "s3cret",
         "auth_username": "auth",

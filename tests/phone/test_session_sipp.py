@@ -14,7 +14,7 @@ from autodialer.model import CallOutcome, Cause, Disposition
 from autodialer.phone.plan import Account, CallEvent, CallPlan
 from autodialer.phone.pyvoip import call as phone_call
 from autodialer.phone.pyvoip.phone import Phone
-from tests.media.processes import Callee, Media, sound_of
+from tests.media.processes import Callee, Media, is_whole, sound_of
 from tests.peers import session_gateways as gateways
 from tests.peers.capture import WireMessage
 from tests.peers.fixtures import StartCapture, StartGateway
@@ -99,7 +99,7 @@ def test_a_hold_pauses_the_sound_at_once_and_it_goes_on_afterwards(
     stem = sound_of(tmp_path, frames=60)
     outcome = line.call(stem, 60)
     assert (outcome.disposition, outcome.played_s, outcome.played_share) == (Disposition.ANSWERED, 1.2, 1.0)
-    assert callee.heard == stem.with_suffix(".alaw").read_bytes()
+    assert is_whole(callee.heard, stem.with_suffix(".alaw").read_bytes())
     assert len({packet.ssrc for packet in callee.packets}) == 1
     sip = wire.sip()
     hold, resume = [
@@ -133,7 +133,7 @@ def test_a_moved_stream_goes_on_at_its_new_port_at_once(
     stem = sound_of(tmp_path, frames=50)
     outcome = line.call(stem, 50)
     assert outcome.played_share == 1.0
-    assert callee.heard + moved.heard == stem.with_suffix(".alaw").read_bytes()
+    assert is_whole(callee.heard + moved.heard, stem.with_suffix(".alaw").read_bytes())
     sequences = [packet.sequence for packet in callee.packets + moved.packets]
     assert all((after - before) & 0xFFFF == 1 for before, after in itertools.pairwise(sequences))
     (move,) = [
@@ -150,7 +150,7 @@ def test_a_callee_that_answers_without_an_address_gets_the_sound_once_it_says_wh
     stem = sound_of(tmp_path, frames=20)
     outcome = line.call(stem, 20)
     assert (outcome.disposition, outcome.played_share) == (Disposition.ANSWERED, 1.0)
-    assert callee.heard == stem.with_suffix(".alaw").read_bytes()
+    assert is_whole(callee.heard, stem.with_suffix(".alaw").read_bytes())
 
 
 def test_a_callee_that_never_says_where_the_sound_goes_is_hung_up(
@@ -205,7 +205,7 @@ def test_a_reliable_183_gets_its_prack_before_the_200(
     assert line.call(stem, 10).played_share == 1.0
     (prack,) = messages(line, "PRACK", sent=False)
     assert prack.header("RAck") == "4711 1 INVITE" and "tag=" in (prack.header("To") or "")
-    assert callee.heard == stem.with_suffix(".alaw").read_bytes()
+    assert is_whole(callee.heard, stem.with_suffix(".alaw").read_bytes())
 
 
 def test_requests_within_the_dialog_are_answered_each_as_it_should(
@@ -224,7 +224,7 @@ def test_of_two_forks_that_answer_the_second_is_hung_up_along_its_two_record_rou
     line = dial(stack, sipp_gateway, gateways.forks(), callee)
     stem = sound_of(tmp_path, frames=15)
     assert line.call(stem, 15).played_share == 1.0
-    assert callee.heard == stem.with_suffix(".alaw").read_bytes()
+    assert is_whole(callee.heard, stem.with_suffix(".alaw").read_bytes())
     acks, byes = messages(line, "ACK", sent=False), messages(line, "BYE", sent=False)
     for requests, users in ((acks, ["one", "two"]), (byes, ["two", "one"])):
         assert [each.start_line.split("@")[0].split(":")[1] for each in requests] == users

@@ -15,13 +15,14 @@ from autodialer.sip import refer
 from autodialer.sip.events import TransferEnd
 from tests.peers import transfer_gateways as gateways
 from tests.peers.baresip import Baresip
-from tests.peers.capture import Capture
+from tests.peers.capture import Capture, before_silence
 from tests.peers.gateways import answered
 from tests.peers.kamailio import Kamailio
 from tests.peers.ports import wait_until
 from tests.peers.scenario import Scenario
 from tests.peers.sipp import SippGateway
 from tests.phone.desk import Desk
+from tests.phone.test_wire_media import check_stream
 
 pytestmark = [pytest.mark.loopback]
 
@@ -88,7 +89,7 @@ def test_a_transfer_silences_the_sound_which_goes_on_only_if_it_comes_to_nothing
         told = [each for each in sip if each.source == gateway.address and each.at >= asked.at]
         last_word = max(each.at for each in told if not (each.header("CSeq") or "").endswith(("BYE", "INVITE", "ACK")))
         assert after[0] >= (last_word if end.how is TransferEnd.REFUSED else asked.at + 2.9)
-        assert len(rtp) == 100
+        assert len(before_silence(rtp)) == 100
     assert wire.malformed() == []
 
 
@@ -112,7 +113,7 @@ def test_a_repeat_begins_the_sound_again_at_once_and_counts_what_was_heard_in_on
     assert outcome.rtp is not None and outcome.rtp.sent == len(packets)
     assert (outcome.played_s, outcome.played_share) == (2.0, 1.0)
     codes = phone.stem.with_suffix(".alaw").read_bytes()
-    heard = b"".join(packet.payload for packet in packets)
+    heard = b"".join(packet.payload for packet in before_silence(packets))
     assert heard.endswith(codes) and heard.startswith(codes[:4000]) and len(heard) > len(codes) + 4000
     assert [packet.marker for packet in packets].count(True) == 1
     gaps = {(after.timestamp - before.timestamp) % 2**32 for before, after in pairwise(packets)}
@@ -135,11 +136,11 @@ def test_a_repeat_in_the_wait_for_a_key_plays_the_sound_once_more_and_the_wait_b
     gateway.expect_success()
     packets = wire.rtp(destination=gateway.media)
     codes = phone.stem.with_suffix(".alaw").read_bytes()
-    assert b"".join(packet.payload for packet in packets) == 2 * codes
-    assert [packet.marker for packet in packets] == [True, *[False] * 49, True, *[False] * 49]
-    silence_s = packets[50].at - packets[49].at
-    jump = (packets[50].timestamp - packets[49].timestamp) % 2**32
-    assert 0.8 < silence_s < 3.0 and abs(jump / 8000 - silence_s) < 0.3
+    check_stream(packets, 8)
+    heard = b"".join(packet.payload for packet in before_silence(packets))
+    between = heard.removeprefix(codes).removesuffix(codes)
+    assert heard == codes + between + codes and not between.strip(b"\xd5")
+    assert 0.8 < len(between) / 8000 < 3.0
     assert (outcome.played_s, outcome.played_share) == (1.0, 1.0)
     assert outcome.billsec_s == pytest.approx(2.0 + 1.0 + 0.3 + 1.5, abs=1.5)
 
@@ -172,7 +173,7 @@ def test_a_transfer_that_fails_after_the_sound_leaves_the_whole_wait_for_another
     call.repeat()
     outcome = phone.outcome(call)
     gateway.expect_success()
-    assert outcome.rtp is not None and outcome.rtp.sent == 100
+    assert outcome.rtp is not None and outcome.rtp.sent > 100
     assert outcome.billsec_s == pytest.approx(2.2 + 1.0 + 1.0 + 0.3 + 2.0, abs=1.5)
 
 

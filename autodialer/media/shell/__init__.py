@@ -13,6 +13,7 @@ from autodialer.media.shell.client import (
     SessionOpened,
     SoundFinished,
 )
+from autodialer.media.srtp_keys import SrtpKeys
 
 __all__ = [
     "DigitReceived",
@@ -26,4 +27,5 @@ __all__ = [
     "SessionOpened",
     "SessionStats",
     "SoundFinished",
+    "SrtpKeys",
 ]

@@ -29,6 +29,7 @@ from autodialer.media.shell.reports import Reports
 from autodialer.media.shell.senders import best_sender
 from autodialer.media.shell.sending import Sending
 from autodialer.media.source import Address
+from autodialer.media.srtp_keys import SrtpKeys
 
 SWITCH_INTERVAL_S = 0.0005
 """sendto gives up the GIL and waits up to a switch interval to get it back while the control thread is busy."""
@@ -93,7 +94,8 @@ class MediaLoop:
 
     def _finish(self, line: Line) -> None:
         """Its sound is at its end, or cannot be sent."""
-        self._rest(line)
+        if not line.session.playing:
+            self._rest(line)
         played, repeats = line.session.played_frames, line.session.repeats
         self._events.tell({"event": "finished", "session": line.name, "played": played, "repeats": repeats})
 
@@ -150,7 +152,7 @@ class MediaLoop:
                 return
             if self._queries and self._take_mapping(port, data):
                 continue
-            line = port.line_of(source)
+            line = port.line_of(source, time.monotonic())
             if line is not None:
                 self._take(line, data, source)
 
@@ -168,8 +170,9 @@ class MediaLoop:
         now = time.monotonic()
         digit = line.session.receive(data, source, now)
         if line.session.remote != remote:
+            line.port.follow(line)
             self._sending.redirect(line)
-        line.spare_audio()
+        line.spare_audio(now)
         if digit:
             self._events.tell({"event": "digit", "session": line.name, "digit": digit, "at": now})
 
@@ -296,7 +299,9 @@ class MediaLoop:
             symmetric=command["symmetric"],
             peer_host=command["peer_host"],
             earlier=[(host, port) for host, port in command["earlier"]],
+            keys=_keys(command),
         )
+        line.answered()
         line.signal_reports(command["reports_to"])
         self._reports.begin(line, time.monotonic())
         self._go_on(line, silent=command["sound"] is None)
@@ -315,7 +320,7 @@ class MediaLoop:
         line = self._lines.get(name)
         if line is not None and line.session.started:
             self._sending.remove(line)
-            line.session.repeat(time.monotonic())
+            line.session.repeat()
             if line.waiting is None:
                 self._go_on(line)
 
@@ -332,7 +337,8 @@ class MediaLoop:
             line.waiting = None
             self._rest(line)
             line.see_all()
-            line.session.hold(time.monotonic(), remote=self._held_at(line, command["remote"]))
+            remote = self._held_at(line, command["remote"])
+            line.session.hold(time.monotonic(), remote=remote, keys=_keys(command))
 
     def _held_at(self, line: Line, address: list[Any] | None) -> Address | None:
         """Where a callee that holds the call is; None: it does not say, or another call has that address."""
@@ -362,6 +368,7 @@ class MediaLoop:
             payload_type=command["payload_type"],
             codes=command["codes"],
             telephone_event_pt=command["telephone_event_pt"],
+            keys=_keys(command),
         )
         line.signal_reports(command["reports_to"])
         self._go_on(line, silent=over)
@@ -378,6 +385,14 @@ class MediaLoop:
         stats = line.stats(time.monotonic()).without_late(late)
         self._leave_port(line)
         self._events.tell({"event": "closed", "session": name, "stats": asdict(stats)})
+
+
+def _keys(command: Command) -> SrtpKeys | None:
+    packed = command["keys"]
+    if packed is None:
+        return None
+    suite, ours, theirs = packed
+    return SrtpKeys(suite=suite, ours=bytes.fromhex(ours), theirs=bytes.fromhex(theirs))
 
 
 def is_address(address: Address) -> bool:

@@ -16,6 +16,7 @@ from typing import Any
 from autodialer.errors import MediaUnavailable
 from autodialer.media.session import SessionStats
 from autodialer.media.source import Address
+from autodialer.media.srtp_keys import SrtpKeys
 
 logger = logging.getLogger(__name__)
 
@@ -198,6 +199,7 @@ class MediaProcess:
         peer_host: str | None = None,
         earlier: Sequence[Address] = (),
         reports_to: Address | None = None,
+        keys: SrtpKeys | None = None,
     ) -> None:
         """The call is answered: send the sound (None: nothing) to the IPv4 address `remote`. Never waits.
 
@@ -205,7 +207,7 @@ class MediaProcess:
 
         `symmetric`: or to where the callee's RTP steadily comes from, if that is elsewhere, on the terms of
         `RtpSource`. `peer_host` is where the SIP answer comes from; `earlier` are the addresses that session
-        descriptions before the answer named.
+        descriptions before the answer named. `keys` encrypt RTP and RTCP both ways; None: they are plain.
 
         SoundFinished follows a sound, at once if it cannot be read or sent; MediaDied tells of a dead process.
         """
@@ -223,15 +225,17 @@ class MediaProcess:
                 "peer_host": peer_host,
                 "earlier": list(earlier),
                 "reports_to": reports_to,
+                "keys": _packed(keys),
             }
         )
 
-    def hold(self, session_id: str, *, remote: Address | None = None) -> None:
+    def hold(self, session_id: str, *, remote: Address | None = None, keys: SrtpKeys | None = None) -> None:
         """Send nothing until `move`: the sound stops where it is. Never waits.
 
-        `remote`: where the callee is meanwhile, by the description that holds the call; None: as before.
+        `remote`: where the callee is meanwhile, by the description that holds the call; None: as before. `keys`: those
+        of that description; None: as before.
         """
-        self._send({"op": "hold", "session": session_id, "remote": remote})
+        self._send({"op": "hold", "session": session_id, "remote": remote, "keys": _packed(keys)})
 
     def move(
         self,
@@ -243,6 +247,7 @@ class MediaProcess:
         sound_stem: str | None,
         telephone_event_pt: int | None,
         reports_to: Address | None = None,
+        keys: SrtpKeys | None = None,
     ) -> None:
         """Go on with the same sound, from where it stands, to `remote`; ends a hold. Never waits.
 
@@ -254,6 +259,7 @@ class MediaProcess:
                 "session": session_id,
                 "remote": remote,
                 "reports_to": reports_to,
+                "keys": _packed(keys),
                 "codec": codec,
                 "payload_type": payload_type,
                 "sound": sound_stem,
@@ -342,6 +348,11 @@ class MediaProcess:
             self._on_event(event)
         except Exception:  # the owner's fault must not end the reading of events
             logger.exception("an event of the media process was not taken")
+
+
+def _packed(keys: SrtpKeys | None) -> tuple[str, str, str] | None:
+    """For the pipe, which nobody else reads."""
+    return (keys.suite, keys.ours.hex(), keys.theirs.hex()) if keys is not None else None
 
 
 def _address(pair: list[Any] | None) -> Address | None:

@@ -15,7 +15,7 @@ from pyVoIP import RTP, SIP
 from pyVoIP.VoIP import CallState, VoIPCall
 
 from autodialer.errors import Conflict
-from autodialer.media.shell import MediaProcess, SessionStats
+from autodialer.media.shell import MediaProcess, SessionStats, SrtpKeys
 from autodialer.model import CallOutcome, DigitVia
 from autodialer.phone.keys import PressedKeys
 from autodialer.phone.names import BOUND_S
@@ -23,7 +23,7 @@ from autodialer.phone.outcome import CallTimes, broken_outcome, make_outcome
 from autodialer.phone.plan import Address, CallEvent, CallPlan, Progress, Transferred
 from autodialer.phone.playing import Playing
 from autodialer.phone.ports import PortLease
-from autodialer.phone.pyvoip.rtp_client import RtpClient, codecs_of
+from autodialer.phone.pyvoip.rtp_client import RtpClient, codecs_of, keys_of
 from autodialer.phone.pyvoip.sip_client import SipClient
 from autodialer.sip.dialog_state import DialogState
 from autodialer.sip.events import (
@@ -105,6 +105,8 @@ class Call(VoIPCall):
         """The media process is binding a port; nothing has left yet."""
         self.opens_until = 0.0
         """Monotonic time by which it must have one."""
+        self.behind_nat = False
+        """The peer sees our RTP come from another address than ours."""
         self.wants_port = False
         """The media process is binding one of its own for it, because the shared one cannot serve it."""
         self.heard = False
@@ -246,7 +248,7 @@ class Call(VoIPCall):
     def _progress(self, event: CallProgress) -> None:
         self.heard = True
         self._tell(Progress.HEARD)
-        early = negotiate(event.sdp, self.phone.sip.account.codecs) if event.sdp else None
+        early = negotiate(event.sdp, self.phone.sip.account.codecs, event.sdes) if event.sdp else None
         if isinstance(early, MediaPlan) and not early.named:
             self._early.add((early.host, early.port))
         if 180 <= event.code <= 189 and self._times.rang is None:
@@ -260,7 +262,7 @@ class Call(VoIPCall):
         self._answer = event
         self._times.answered = event.at
         self.state = CallState.ANSWERED
-        media = negotiate(event.sdp, self.phone.sip.account.codecs)
+        media = negotiate(event.sdp, self.phone.sip.account.codecs, event.sdes)
         if isinstance(media, UnusableAnswer):
             self._unusable = media
             logger.warning("call %s: the answer is unusable: %s", self.call_id, self._unusable.message)
@@ -326,7 +328,14 @@ class Call(VoIPCall):
         codecs = codecs_of(media)
         host, reports_to = media.host, media.rtcp
         self.create_rtp_clients(
-            codecs, self.myIP, self.port, self.request, media.port, remote_host=host, reports_to=reports_to
+            codecs,
+            self.myIP,
+            self.port,
+            self.request,
+            media.port,
+            remote_host=host,
+            reports_to=reports_to,
+            keys=keys_of(media),
         )
         self._playing.begin(media)
 
@@ -340,6 +349,7 @@ class Call(VoIPCall):
         *,
         remote_host: str = "",
         reports_to: Address | None = None,
+        keys: SrtpKeys | None = None,
     ) -> None:
         """One handle on this call's media session."""
         client = RtpClient(
@@ -357,6 +367,8 @@ class Call(VoIPCall):
             peer_host=self._answer.dialog.flow.host if self._answer and self._answer.dialog else None,
             earlier=tuple(self._early),
             reports_to=reports_to,
+            behind_nat=self.behind_nat,
+            keys=keys,
         )
         self.RTPClients.append(client)
 

@@ -231,7 +231,10 @@ class Phone(VoIPPhone):
             utcnow, reference = self._clock.utcnow(), call.plan.reference
             if self._traces is not None and call.opening and isinstance(reference, UUID):
                 self._traces.begin(reference, now, utcnow)
-            call.place(user_agent, self.sip.complete(call.draft, media, user_agent, now), now, utcnow)
+            invite = self.sip.complete(call.draft, media, user_agent, now)
+            hop = invite.next_hop
+            call.behind_nat = media[0] != self.myIP or self.sip.reach.behind_nat(user_agent, hop, self.myIP)
+            call.place(user_agent, invite, now, utcnow)
 
         call.command(place)
 

@@ -52,7 +52,7 @@ class CampaignRules(TypedDict, total=False):
     cps: float | None
     ring_timeout_s: float
     max_call_s: float
-    lead_in_ms: int
+    lead_in_ms: int | None
     max_attempts: int
     min_played_s: float | None
     cap_day: int | None
@@ -73,7 +73,7 @@ DEFAULTS: CampaignRules = {
     "cps": None,
     "ring_timeout_s": 40.0,
     "max_call_s": 600.0,
-    "lead_in_ms": 0,
+    "lead_in_ms": None,
     "max_attempts": 3,
     "min_played_s": None,
     "cap_day": None,

@@ -38,12 +38,12 @@ campaigns = Table(
     refers("sound_key", "sounds.key"),
     refers("callbase_key", "callbases.key"),
     words("caller_id", nullable=True, comment="NULL: the trunk's"),
-    # NULL: what its trunks allow.
+    # NULL: what its trunks allow; of lead_in_ms: what the way out needs.
     Column("max_channels", Integer),
     Column("cps", Float),
     seconds("ring_timeout_s"),
     seconds("max_call_s"),
-    integer("lead_in_ms"),
+    Column("lead_in_ms", Integer),
     integer("max_attempts"),
     seconds("min_played_s", nullable=True),
     Column("retry", JsonObject, comment='JSON: {"busy": {"after_s": 300, "times": 3}, ...}'),

@@ -61,6 +61,7 @@ trunks = Table(
     words("stun_server", nullable=True),
     words("media_ports", server_default=text("'per_call'")),
     Column("price_per_min", Float),  # by migration 0012
+    words("media_encryption", server_default=text("'none'")),  # by migration 0029
     Index(None, "owner_key"),
     sqlite_autoincrement=True,
 )
