@@ -17,6 +17,7 @@ from autodialer.media.sound import import_sound
 from autodialer.model import Role
 from autodialer.store import Secrets, Store, migrate
 from autodialer.web.app import App
+from tests.imports.here import import_here
 from tests.web.client import Client, wav
 
 PASSWORD = "correct horse"
@@ -55,6 +56,12 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _sounds_are_imported_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process of its own costs a second a sound; tests/web/test_server.py and tests/media have that."""
     monkeypatch.setattr(sound_files, "import_apart", import_sound)
+
+
+@pytest.fixture(autouse=True)
+def _tables_are_imported_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same of tables; tests/web/test_server.py and tests/imports have the process."""
+    import_here(monkeypatch)
 
 
 @pytest.fixture
