@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from autodialer.errors import UnsupportedContent
 
 if TYPE_CHECKING:
-    pass
+    from python_calamine import CalamineSheet
 
 SAVE_AS = "save it as CSV (UTF-8) or as .xlsx and upload it again"
 
@@ -46,6 +46,7 @@ class WorkbookFile:
             ) from exc
         except self._errors as exc:
             raise UnsupportedContent(f"file is a workbook that cannot be read; {SAVE_AS}", field="file") from exc
+        self._loaded: tuple[str, CalamineSheet] | None = None
         self.sheets = tuple(
             Sheet(name=found.name, visible=found.visible == SheetVisibleEnum.Visible)
             for found in self._book.sheets_metadata
@@ -54,28 +55,34 @@ class WorkbookFile:
 
     def rows(self, sheet: str) -> Iterator[tuple[int, list[str]]]:
         """The rows of a sheet that hold anything, numbered as in the sheet. Raises UnsupportedContent."""
-        try:
-            found = self._book.get_sheet_by_name(sheet)
-            if found.start is None:
-                return
-            # calamine gives the blank rows above the first cell, but not the blank columns before it.
-            left = found.start[1]
-            for number, row in enumerate(found.iter_rows(), 1):
-                cells = [_text(value) for value in row]
-                while cells and not cells[-1]:
-                    cells.pop()
-                if cells:
-                    yield number, [""] * left + cells
-        except self._errors as exc:
-            raise UnsupportedContent(f"sheet {sheet!r} of the file cannot be read; {SAVE_AS}", field="file") from exc
+        found = self._load(sheet)
+        if found.start is None:
+            return
+        # calamine gives the blank rows above the first cell, but not the blank columns before it.
+        left = found.start[1]
+        for number, row in enumerate(found.iter_rows(), 1):
+            cells = [_text(value) for value in row]
+            while cells and not cells[-1]:
+                cells.pop()
+            if cells:
+                yield number, [""] * left + cells
 
     def height(self, sheet: str) -> int:
         """The number of the last row that holds anything. Raises UnsupportedContent."""
-        try:
-            end = self._book.get_sheet_by_name(sheet).end
-        except self._errors as exc:
-            raise UnsupportedContent(f"sheet {sheet!r} of the file cannot be read; {SAVE_AS}", field="file") from exc
+        end = self._load(sheet).end
         return 0 if end is None else end[0] + 1
+
+    def _load(self, sheet: str) -> "CalamineSheet":
+        """The sheet's cells, which are kept until another sheet is wanted: to load them is most of the work."""
+        if self._loaded is None or self._loaded[0] != sheet:
+            self._loaded = None
+            try:
+                self._loaded = sheet, self._book.get_sheet_by_name(sheet)
+            except self._errors as exc:
+                raise UnsupportedContent(
+                    f"sheet {sheet!r} of the file cannot be read; {SAVE_AS}", field="file"
+                ) from exc
+        return self._loaded[1]
 
 
 def _text(value: object) -> str:
