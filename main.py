@@ -21,6 +21,7 @@ from autodialer.api.campaigns import CallableAt, CampaignChange, Clone, NewCampa
 from autodialer.api.people import DncChange, DncScope, Erase, NewDncImport
 from autodialer.api.sounds import NewSound
 from autodialer.api.trunks import NewTrunk, TrunkChange, TrunkCheck
+from autodialer.api.uploaded_tables import TableFields
 from autodialer.clock import Clock
 from autodialer.commands.accounts import make_administrator, set_password
 from autodialer.commands.command_line import read_command
@@ -43,7 +44,7 @@ logger = logging.getLogger(__name__)
 Line = Route[Api]
 OPEN, USER, ADMIN = Access.OPEN, Access.USER, Access.ADMIN
 OAUTH, PROTOTYPE = ErrorStyle.OAUTH, ErrorStyle.PROTOTYPE
-ROW_COLUMNS = ("row", "value", "reason")
+ROW_COLUMNS = ("row", "column", "value", "reason")
 
 
 def once_imported(made: dict[str, Any]) -> int:
@@ -107,6 +108,11 @@ ROUTES: tuple[Line, ...] = (
         lambda api, r: api.callbases.create(r.caller, r.upload, r.parameters(NewCallbase), r.once),
         USER,
         once_imported,
+    ),
+    Line(
+        "POST",
+        "/callbases/preview",
+        lambda api, r: api.callbases.preview(r.caller, r.upload, r.parameters(TableFields)),
     ),
     Line("GET", "/callbases/<callbase_id>", lambda api, r: api.callbases.read(r.caller, r.id)),
     Line("DELETE", "/callbases/<callbase_id>", lambda api, r: api.callbases.delete(r.caller, r.id), USER, 204),

@@ -115,7 +115,7 @@ CREATE TABLE callbases (
     hidden BOOLEAN DEFAULT 0 NOT NULL,
     created_at BIGINT NOT NULL,
     -- the row stays for the campaigns that called it, its subscribers are erased
-    deleted_at BIGINT,
+    deleted_at BIGINT, reading TEXT,
     CONSTRAINT callbases_state_known CHECK (state IN ('importing', 'ready', 'failed')),
     CONSTRAINT callbases_owner_key_there FOREIGN KEY(owner_key) REFERENCES users ("key"),
     CONSTRAINT callbases_id_once UNIQUE (id)
@@ -208,7 +208,7 @@ CREATE TABLE rejected_rows (
     -- of the file, as a spreadsheet counts
     "row" INTEGER NOT NULL,
     value TEXT NOT NULL,
-    reason TEXT NOT NULL,
+    reason TEXT NOT NULL, column_name TEXT,
     CONSTRAINT rejected_rows_key PRIMARY KEY ("key"),
     CONSTRAINT rejected_rows_callbase_key_there FOREIGN KEY(callbase_key) REFERENCES callbases ("key")
 );
@@ -569,7 +569,7 @@ CREATE TABLE dnc_imports (
     duplicates INTEGER DEFAULT 0 NOT NULL,
     rejected INTEGER DEFAULT 0 NOT NULL,
     error TEXT,
-    created_at BIGINT NOT NULL,
+    created_at BIGINT NOT NULL, reading TEXT,
     CONSTRAINT dnc_imports_state_known CHECK (state IN ('importing', 'ready', 'failed')),
     CONSTRAINT dnc_imports_owner_key_there FOREIGN KEY(owner_key) REFERENCES users ("key"),
     CONSTRAINT dnc_imports_id_once UNIQUE (id)
@@ -590,7 +590,7 @@ CREATE TABLE dnc_rejected_rows (
     -- of the file, as a spreadsheet counts
     "row" INTEGER NOT NULL,
     value TEXT NOT NULL,
-    reason TEXT NOT NULL,
+    reason TEXT NOT NULL, column_name TEXT,
     CONSTRAINT dnc_rejected_rows_key PRIMARY KEY ("key"),
     CONSTRAINT dnc_rejected_rows_import_key_there FOREIGN KEY(import_key) REFERENCES dnc_imports ("key")
 );
@@ -748,7 +748,7 @@ CREATE TABLE commands (
 CREATE INDEX commands_new ON commands ("key") WHERE taken_at IS NULL;
 
 -- The migration that this schema corresponds to.
-INSERT INTO alembic_version VALUES ('0029');
+INSERT INTO alembic_version VALUES ('0030');
 
 -- Three sample users. None can log in until `python main.py set-password LOGIN`.
 INSERT INTO users ("key", id, login, name, role, password_hash, comment, created_at) VALUES

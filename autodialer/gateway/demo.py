@@ -21,7 +21,7 @@ from autodialer.gateway.behaviour import DISPOSITIONS, Kind, behaviour_of
 from autodialer.gateway.service import LOGIN, PASSWORD, ROOT, DemoFailed, Service
 
 SUBSCRIBERS = 200
-RECORDED = "70000000012"
+RECORDED = "12015550112"
 """A callee who listens to the end."""
 SAMPLE = Path(__file__).with_name("sample.flac")
 NAMES = ("Анна Смирнова", "John Miller", "Борис Кузнецов", "Maria Rossi", "Вера Попова", "Peter Novak", "Олег Волков")
@@ -99,7 +99,7 @@ def set_up(service: Service, port: int, folder: Path, console: Console) -> str:
     base = folder / "subscribers.csv"
     write_callbase(base)
     with base.open("rb") as file:
-        form = {"name": "demo", "region": "RU"}
+        form = {"name": "demo", "region": "US"}
         callbase = service.post("/callbases", files={"file": (base.name, file)}, data=form)
     told = ("rows", "imported", "duplicates", "rejected")
     console.print("callbase   " + ", ".join(f"{callbase[name]} {name}" for name in told))
@@ -111,8 +111,8 @@ def set_up(service: Service, port: int, folder: Path, console: Console) -> str:
 
 
 def numbers() -> list[str]:
-    """The subscribers' numbers: of a range that belongs to nobody."""
-    return [f"7000000{number:04d}" for number in range(SUBSCRIBERS)]
+    """The subscribers' numbers: of a range that is kept for films in every area code, so that they belong to nobody."""
+    return [f"1{area}55501{number:02d}" for area in (201, 202) for number in range(SUBSCRIBERS // 2)]
 
 
 def write_callbase(path: Path) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 from autodialer.model.keys import KEY_WAIT_S, KeyAction
@@ -164,6 +165,9 @@ class Callbase:
     """Why the import failed, for a person; None otherwise."""
     hidden: bool
     created_at: datetime
+    reading: Mapping[str, Any]
+    """How the file was read: kind, encoding, delimiter, sheet, header_row, columns ...; empty: no file, or before that
+    was kept."""
 
 
 @dataclass(frozen=True, kw_only=True)
