@@ -93,15 +93,16 @@ class Request:
 
     def fields(self, kind: type[AnyFields]) -> AnyFields:
         """The JSON object that was sent, as a typed value; without one no field is given. Raises Invalid."""
-        return _typed(kind, request.swagger_data.get("body") or {})
+        return typed(kind, request.swagger_data.get("body") or {})
 
     def parameters(self, kind: type[AnyFields]) -> AnyFields:
         """The parameters of the query or of an uploaded form that were given, as a typed value. Raises Invalid."""
         sent = {name: request.swagger_data.get(name) for name in kind.model_fields}
-        return _typed(kind, {name: value for name, value in sent.items() if value is not None})
+        return typed(kind, {name: value for name, value in sent.items() if value is not None})
 
 
-def _typed(kind: type[AnyFields], sent: dict[str, Any]) -> AnyFields:
+def typed(kind: type[AnyFields], sent: dict[str, Any]) -> AnyFields:
+    """What was sent, as a typed value. Raises Invalid."""
     try:
         return kind.model_validate(sent)
     except ValidationError as exc:
