@@ -19,7 +19,7 @@ MOST_NAMED = 30
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What the user says of a table; nothing of it need be said."""
+    """What the user says of a table; all of it is optional."""
 
     columns: Mapping[str, str | None] = field(default_factory=dict)
     """Field -> header or letter of its column; None: the table has no such column."""

@@ -11,7 +11,7 @@ RETRY_S = 5
 
 
 class Seats:
-    """Whoever does not find a free seat is told to come again, and keeps no thread waiting."""
+    """A request that finds no free seat is told to come again, and keeps no thread waiting."""
 
     def __init__(self, *, most: int, most_a_user: int) -> None:
         self._most = most

@@ -27,7 +27,7 @@ class TableFile:
     text: TextFile | None = None
     workbook: WorkbookFile | None = None
     sheet: str | None = None
-    """Of a workbook: the one that is read."""
+    """The sheet of a workbook that is read."""
 
     @property
     def encoding(self) -> str | None:

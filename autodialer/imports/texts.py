@@ -156,7 +156,7 @@ def _guess_8bit(sample: bytes) -> str:
 
 
 def _find_delimiter(text: str) -> str | None:
-    """The delimiter that the file names, else the one that cuts the most rows into the same number of cells."""
+    """The delimiter that the file names, else whichever cuts the most rows into the same number of cells."""
     lines = [line for line in text.lstrip("\ufeff").splitlines() if line.strip()][:SAMPLE_LINES]
     if lines and (said := _SEPARATOR.fullmatch(lines[0])):
         return said[1]

@@ -1,6 +1,6 @@
 """An uploaded workbook (XLSX, XLSM, XLSB, XLS, ODS): its sheets, and their cells as text.
 
-calamine reads the cells and believes nothing that a sheet says of itself: no dimension, no spans, no row count. It
+calamine reads the cells and ignores what a sheet claims: its dimension, its spans, its row count. It
 takes a sheet into memory whole, and a workbook may ask for more than there is; hence workbooks are opened in the import
 process only, which has limits.
 """

@@ -356,7 +356,7 @@ def test_a_callbase_that_is_none_is_refused_and_nothing_is_stored(
     assert answer.status == status or (status is None and answer.status in (415, 422))
     assert answer.fields[0] == "file"
     assert anna.get("/srv1/callbases").json()["items"] == []
-    assert store.subscribers.owned(None, limit=10) == []
+    assert store.subscribers.page_of_all(None, limit=10)[0] == []
     assert files_below(settings.data / "uploads") == []
 
 

@@ -53,7 +53,7 @@ def test_a_phone_that_raises_what_nobody_expected_costs_one_call_and_no_attempt(
     steps.end(steps.calls_up()[0], Disposition.ANSWERED, 4.0)
     steps.clock.elapsed_s += ERROR_DELAY_S
     steps.tick(20)
-    assert [air.number for air in steps.calls_up()] == [NUMBERS[0]], "who may be called once is called all the same"
+    assert [air.number for air in steps.calls_up()] == [NUMBERS[0]], "a person with one attempt is called anyway"
     record = steps.store.calls.get(steps.calls_up()[0].call_id, None)
     assert record.attempt == 1
 

@@ -213,7 +213,7 @@ def test_deleting_a_callbase_cancels_its_import(
     assert answer.status_code == 202
     assert http.delete(f"{url}/srv1/callbases/{answer.json()['id']}").status_code == 204
     expect_no_uploads(settings)
-    assert store.subscribers.owned(None, limit=10) == []
+    assert store.subscribers.page_of_all(None, limit=10)[0] == []
 
 
 def test_two_requests_with_one_idempotency_key_at_once_make_one_object(url: str, http: requests.Session) -> None:
@@ -245,7 +245,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_check_that_takes_longer_than_a_connection_may_be_idle_is_answered(
     settings: Settings, app: Any, store: Store
 ) -> None:
-    """The dialer answers after four seconds, and is one that does nothing else."""
+    """A dialer that answers after four seconds and does nothing else."""
     store.live.heartbeat("dialer-1", 1)
     verdict = {"ok": False, "stage": "call", "sip_code": None, "reason": None, "verdict": "No answer at all."}
     verdict |= {"public_address": None, "rtt_ms": None}
