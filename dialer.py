@@ -22,7 +22,7 @@ from autodialer.campaign.admission import admit
 from autodialer.campaign.breaker import BreakerState
 from autodialer.campaign.keys import KeyPad
 from autodialer.campaign.numbers import dial_string
-from autodialer.campaign.retry import CANCELLED_DELAY_S, decide_next
+from autodialer.campaign.retry import CANCELLED_DELAY_S, asked_pause_s, decide_next
 from autodialer.campaign.scheduler import Scheduler
 from autodialer.clock import Clock
 from autodialer.config import Settings, load_settings
@@ -238,6 +238,7 @@ class Dialer:
             fault=ended.fault,
             hung_up=self._commands.has_hung_up(live.job.call_id),
             cause=outcome.cause,
+            retry_after_s=asked_pause_s(outcome.sip_code, outcome.retry_after_s),
         )
         step, pressed = live.pad.step_after(step), live.pad.results
         self._unrecorded.append(JobResult(job=live.job, outcome=outcome, next_step=step, key_results=pressed))

@@ -32,6 +32,16 @@ ERRORS_FORGIVEN = 3
 """Calls of one person that may end so in one campaign; the next one is the last."""
 ERROR_DELAY_S = 60.0
 
+LONGEST_ASKED_S = 86_400.0
+"""A callee that wants to be left alone for longer is called again after a day, if the campaign still runs."""
+_OF_THE_CALLEE = frozenset({480, 486, 600, 603})
+"""Codes whose Retry-After says when the callee is available again (RFC 3261 section 20.33)."""
+
+
+def asked_pause_s(sip_code: int | None, retry_after_s: float | None) -> float | None:
+    """Seconds for which the callee's side asked not to be called; None: it did not ask."""
+    return retry_after_s if sip_code in _OF_THE_CALLEE else None
+
 
 def decide_next(
     campaign: Campaign,
@@ -44,12 +54,14 @@ def decide_next(
     fault: Fault | None = None,
     hung_up: bool = False,
     cause: Cause | None = None,
+    retry_after_s: float | None = None,
 ) -> NextStep:
     """The next step for `job` after a call that ended with `disposition`.
 
     `answered` tells a call whose phone was picked up (2xx), `played_s` how much of the sound was sent, `fault` one that
-    failed on the trunk's side, `hung_up` one that an operator ended, `cause` what the disposition does not say. The
-    rule of the result names what decided: the retry rule used, `max_attempts`, `retries_used`, or the disposition.
+    failed on the trunk's side, `hung_up` one that an operator ended, `cause` what the disposition does not say,
+    `retry_after_s` one whose callee asked not to be called so long. The rule of the result names what decided: the
+    retry rule used, `max_attempts`, `retries_used`, or the disposition.
     """
     broken = cause is Cause.INTERNAL_ERROR
     if hung_up and (broken or disposition in (Disposition.CANCELLED, Disposition.ANSWERED)):
@@ -71,7 +83,8 @@ def decide_next(
         return _over(job, "picked_up")
     if broken:
         return _after_error(job, now)
-    return _retry(campaign, job, SHORT if disposition is Disposition.ANSWERED else disposition.value, now)
+    name = SHORT if disposition is Disposition.ANSWERED else disposition.value
+    return _retry(campaign, job, name, now, at_least_s=min(retry_after_s or 0.0, LONGEST_ASKED_S))
 
 
 def _after_error(job: ClaimedJob, now: datetime) -> NextStep:
@@ -101,7 +114,7 @@ def rule_for(retry: Mapping[str, RetryRule], name: str) -> RetryRule:
     return retry.get(name) or DEFAULT_RETRY.get(name) or RetryRule(after_s=0, times=0)
 
 
-def _retry(campaign: Campaign, job: ClaimedJob, name: str, now: datetime) -> NextStep:
+def _retry(campaign: Campaign, job: ClaimedJob, name: str, now: datetime, *, at_least_s: float) -> NextStep:
     rule = rule_for(campaign.retry, name)
     answered = name == SHORT
     second = None if answered else _second_number(campaign, job, now)
@@ -111,7 +124,7 @@ def _retry(campaign: Campaign, job: ClaimedJob, name: str, now: datetime) -> Nex
         return _over(job, MAX_ATTEMPTS, answered=answered)
     if second is not None and attempts_are_used_up(job.attempt + 1, campaign.max_attempts):
         return second  # the last attempt is kept for it
-    return _again(now, rule.after_s, name)
+    return _again(now, max(rule.after_s, at_least_s), name)
 
 
 def _again(

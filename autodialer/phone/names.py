@@ -26,7 +26,7 @@ MEDIA_PORT = 1
 """Any port: a name with one has addresses and no SRV (RFC 3263 section 4.2)."""
 
 Found = Callable[[Hop | None, str], object]
-"""Takes the hop, or None and the reason, in a sentence for a person."""
+"""Takes the hop, or None and why the name leads nowhere, in a sentence for a person."""
 _Asked = tuple[str, int | None, str]
 
 

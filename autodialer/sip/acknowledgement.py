@@ -52,6 +52,11 @@ class Acknowledgements:
             self._stack.timers.stop(self._timer)
             self._timer = None
 
+    def knows(self, remote_tag: str, cseq: int) -> bool:
+        """Whether a 2xx with this tag, to the INVITE of this number, has come."""
+        ack = self._made.get(remote_tag)
+        return ack is not None and ack.cseq == cseq
+
     def repeat(self, remote_tag: str) -> bool:
         """A 2xx came: acknowledge it once more if it has come before; whether it has."""
         ack = self._made.get(remote_tag)

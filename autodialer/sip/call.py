@@ -38,7 +38,7 @@ from autodialer.sip.sdp import extract_sdp
 from autodialer.sip.session import Reply, Session
 from autodialer.sip.stack import Stack
 from autodialer.sip.timers import Timer
-from autodialer.sip.transaction import ClientTransaction, InviteClient, NonInviteClient, ServerTransaction
+from autodialer.sip.transaction import ClientTransaction, InviteClient, NonInviteClient, ServerTransaction, State
 
 logger = logging.getLogger(__name__)
 
@@ -183,6 +183,16 @@ class Call:
             self._bye_cause = parse_q850_cause(request.headers.get("reason", []))
             self._bye_at = self._stack.arrived_at
             self._feed("BYE", now)
+
+    def receive_strange_copy(self, response: Response) -> bool:
+        """A response whose Via is not our INVITE's; whether it is a 2xx sent again, which gets its ACK again."""
+        tag = response.to_tag or ""
+        ours = response.from_tag == self.local_tag and response.cseq_method == "INVITE"
+        if self._invite is None or self._invite.state is not State.ACCEPTED:
+            return False
+        if not ours or not 200 <= response.code < 300 or not self._acknowledgements.knows(tag, response.cseq):
+            return False
+        return self._acknowledgements.repeat(tag)
 
     def receive_ack(self, request: Request, now: float) -> bool:
         """An ACK that belongs to no transaction of its own; whether it was expected."""

@@ -316,7 +316,9 @@ def _codec_names(media: Media) -> list[tuple[int, str]]:
         number, _, encoding = value.partition(" ")
         if name == "rtpmap" and number.isascii() and number.isdigit() and len(number) <= 3:
             codec, _, rate = encoding.strip().partition("/")
-            mapped[int(number)] = codec.strip().upper() if rate.split("/")[0].strip() == "8000" else ""
+            named = codec.strip().upper() if rate.split("/")[0].strip() == "8000" else ""
+            # Some peers map a number twice: what we can speak counts.
+            mapped[int(number)] = mapped.get(int(number)) or named
     numbers = [int(text) for text in media.formats if text.isascii() and text.isdigit() and len(text) <= 3]
     return [(number, mapped.get(number, STATIC_CODECS.get(number, ""))) for number in numbers if number <= 127]
 

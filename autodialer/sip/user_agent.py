@@ -352,7 +352,7 @@ class UserAgent:
         vias = response.get_all("via")
         via = response.top_via
         if len(vias) != 1 or via is None or not self._stack.is_ours(via):
-            self.discarded["stray_response"] += 1
+            self._receive_stray(response, source, now)
             return
         client = self._stack.clients.get((via.params.get("branch", ""), response.cseq_method))
         if (
@@ -361,12 +361,20 @@ class UserAgent:
             or response.cseq != client.request.cseq
             or response.from_tag != client.request.from_tag
         ):
-            if source.host in self._known_hosts and self._farewells.take(response, source, now):
-                return
-            self.discarded["stray_response"] += 1
+            self._receive_stray(response, source, now)
             return
         self._stack.learn_address(via, client.hop)
         client.receive(response, now)
+
+    def _receive_stray(self, response: Response, source: Hop, now: float) -> None:
+        """No transaction waits for it: perhaps a 2xx sent again with another Via, or one to an earlier process."""
+        call = self._calls.get(response.call_id)
+        if source.host in self._known_hosts:
+            if call is not None and call.receive_strange_copy(response):
+                return
+            if self._farewells.take(response, source, now):
+                return
+        self.discarded["stray_response"] += 1
 
     def _receive_request(self, request: Request, source: Hop, now: float) -> None:
         via = request.top_via

@@ -118,9 +118,15 @@ def final_resent(code: int = 486, *, times: int = 2, gap_ms: int = 500) -> Scena
     return Scenario(name=f"final_{code}_resent", body=body, retransmits=False)
 
 
-def lost_200(*, times: int = 2, gap_ms: int = 500, sdp: Sequence[str] = ANSWER_SDP) -> Scenario:
-    """The 200 again `times` times after the ACK, as if that had been lost; then the caller hangs up. Run with -nr."""
-    again = s.sequence(s.pause(gap_ms), s.respond(200, headers=s.INVITE_HEADERS, sdp=sdp), s.receive_logged("ACK"))
+def lost_200(
+    *, times: int = 2, gap_ms: int = 500, sdp: Sequence[str] = ANSWER_SDP, via: str = s.INVITE_HEADERS[0]
+) -> Scenario:
+    """The 200 again `times` times after the ACK, as if that had been lost; then the caller hangs up. Run with -nr.
+
+    `via` is the Via header of what is sent again.
+    """
+    headers = (via, *s.INVITE_HEADERS[1:])
+    again = s.sequence(s.pause(gap_ms), s.respond(200, headers=headers, sdp=sdp), s.receive_logged("ACK"))
     body = s.sequence(
         s.receive_invite(),
         s.respond(180),

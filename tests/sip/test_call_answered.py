@@ -8,7 +8,7 @@ from autodialer.sip.dialog_state import DialogState
 from autodialer.sip.events import CallAnswered, CallEnded, CallFailed, CallProgress, EndedBy
 from autodialer.sip.hop import Hop
 from autodialer.sip.invite import InviteRequest
-from tests.sip.stepping import ANSWER, GATEWAY, Steps, early, in_dialog, response
+from tests.sip.stepping import ANSWER, GATEWAY, Sent, Steps, early, in_dialog, response
 
 
 @pytest.fixture
@@ -370,3 +370,36 @@ def test_a_bye_that_came_before_the_200_was_read_ends_the_call_at_its_answer(ste
     steps.core.receive_datagram(in_dialog(ack, "BYE").encode(), GATEWAY, steps.now, arrived_at=steps.now - 0.25)
     steps.take()
     assert steps.last == CallEnded(call_id="call-1", at=100.0, by=EndedBy.CALLEE, reason_cause=None)
+
+
+def strange_via(invite: Sent, via: str) -> str:
+    lines = response(invite, "200 OK", body=ANSWER).split("\r\n")
+    return "\r\n".join(f"Via: {via}" if line.startswith("Via:") else line for line in lines)
+
+
+@pytest.mark.parametrize(
+    "via",
+    [
+        "SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKanother",
+        "SIP/2.0/UDP 198.51.100.9:5070;branch=z9hG4bKours",
+        "SIP/2.0/UDP 192.0.2.9;branch=z9hG4bKa\r\nVia: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKb",
+    ],
+    ids=["other branch", "other host", "two"],
+)
+def test_a_repeated_200_of_another_via_is_acknowledged_by_its_dialog(steps: Steps, via: str) -> None:
+    invite = steps.invite()
+    ack = steps.answer(invite)
+    (again,) = steps.receive(strange_via(invite, via))
+    assert again.data == ack.data
+    assert steps.names == ["CallAnswered"]
+
+
+def test_a_200_of_another_via_makes_no_dialog_and_a_stranger_gets_no_ack(steps: Steps) -> None:
+    invite = steps.invite()
+    strange = strange_via(invite, "SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKanother")
+    assert steps.receive(strange) == [], "the first must be the INVITE's own"
+    steps.answer(invite)
+    assert steps.receive(strange.replace(";tag=callee", ";tag=other")) == []
+    assert steps.receive(strange.replace("1 INVITE", "2 INVITE")) == []
+    assert steps.receive(strange, ("203.0.113.66", 5060)) == []
+    assert steps.core.discarded["stray_response"] == 4

@@ -146,3 +146,17 @@ def test_the_session_description_is_found_in_the_body(
     content_type: str | None, body: bytes, expected: bytes | None
 ) -> None:
     assert extract_sdp(content_type, body) == expected
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("a=rtpmap:97 PCMA/16000", "a=rtpmap:97 PCMA/8000"),
+        ("a=rtpmap:97 PCMA/8000", "a=rtpmap:97 PCMA/16000"),
+        ("a=rtpmap:97 PCMA/8000", "a=rtpmap:97 L16/44100/2"),
+    ],
+)
+def test_a_payload_type_that_is_mapped_twice_is_the_one_at_8000_hz(lines: tuple[str, ...]) -> None:
+    answer = "\n".join(("v=0", "c=IN IP4 192.0.2.7", "m=audio 4000 RTP/AVP 97", *lines, "")).encode()
+    plan = negotiate(answer, CODECS)
+    assert isinstance(plan, MediaPlan) and (plan.codec, plan.payload_type) == ("PCMA", 97)
