@@ -2,6 +2,7 @@
 
 from autodialer.media.session import SessionStats
 from autodialer.media.shell.client import (
+    CalleeSilent,
     DigitReceived,
     MediaDied,
     MediaEvent,
@@ -15,6 +16,7 @@ from autodialer.media.shell.client import (
 )
 
 __all__ = [
+    "CalleeSilent",
     "DigitReceived",
     "MediaDied",
     "MediaEvent",

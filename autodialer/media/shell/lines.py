@@ -225,7 +225,14 @@ class Line:
     def stats(self, now: float) -> SessionStats:
         """The session's figures, with what the kernel held back and what the peer has said."""
         stats = self.session.stats(now, held_back=self._held_back())
-        return replace(stats, remote_lost=self.peer.lost, round_trip_ms=self.peer.round_trip_ms)
+        return replace(
+            stats, remote_lost=self.peer.lost, round_trip_ms=self.peer.round_trip_ms, reports=self.peer.reports
+        )
+
+    @property
+    def signs_of_life(self) -> int:
+        """RTP packets and reports of the callee's side that have come so far."""
+        return self.session.received + (self.reporting.peer.reports if self.reporting is not None else 0)
 
     def heard(self, now: float) -> Heard | None:
         """What has come, for a report."""
