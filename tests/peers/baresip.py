@@ -20,7 +20,7 @@ sip_listen {host}:{port}
 call_local_timeout 120
 call_max_calls 100
 audio_player aubridge,{name}
-audio_source aubridge,{name}
+audio_source aubridge,{mouth}
 audio_alert aubridge,alert
 ausrc_format s16
 auplay_format s16
@@ -67,9 +67,14 @@ class Baresip:
         password: str = "",
         namespace: str | None = None,
         early: bool = False,
+        silent: bool = False,
     ) -> None:
-        """`early`: it answers with 183 and early media, and with 200 once it is told to `accept`."""
+        """`silent`: it has no microphone, so that it hears and sends RTCP but no sound.
+
+        `early`: it answers with 183 and early media, and with 200 once it is told to `accept`."""
         self.user = user
+        # A bridge gives its source what its player hears; to a source without a player it gives nothing.
+        self._mouth = "mouth" if silent else "ear"
         self.address: Address = (host, free_port(host, namespace=namespace))
         self.rtp_ports = free_ports(20, host=host, even=True, namespace=namespace)
         self._console = (host, free_port(host, namespace=namespace))
@@ -97,6 +102,7 @@ class Baresip:
             host=self.address[0],
             port=self.address[1],
             name="ear",
+            mouth=self._mouth,
             first_rtp=self.rtp_ports[0],
             last_rtp=self.rtp_ports[-1],
             modules=modules,
