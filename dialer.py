@@ -59,6 +59,7 @@ from autodialer.model import (
     TrunkStatus,
 )
 from autodialer.phone.checks.checks import TrunkChecks
+from autodialer.phone.hang_up import HangUp
 from autodialer.phone.outcome import BROKEN
 from autodialer.phone.plan import CallEvent, CallPlan, Progress
 from autodialer.phone.pool import PhonePool
@@ -342,6 +343,7 @@ class Dialer:
             ring_timeout_s=campaign.ring_timeout_s,
             max_call_s=campaign.max_call_s,
             caller_id=campaign.caller_id,
+            survives_failed_transfer=campaign.after_failed_transfer == "continue",
             keeps_dialog=True,
         )
         self._phones.call(trunk.key, dial_string(job.number, trunk.number_format), plan)
@@ -385,7 +387,7 @@ class Dialer:
         if self._ending.begins(now):
             logger.info("draining: %d calls get %.0f s to finish", len(self._live), self._ending.drain_s)
         if self._ending.is_time_to_hang_up(now):
-            self._phones.hang_up_all()
+            self._phones.hang_up_all(HangUp.SHUTDOWN)
 
     def _has_ended(self) -> bool:
         if not self._ending.asked:

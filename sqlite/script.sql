@@ -298,7 +298,7 @@ CREATE TABLE campaigns (
     -- also when it was stopped
     finished_at BIGINT,
     -- subscribers of the callbase when the campaign ended; NULL: it has not
-    final_total INTEGER, cap_day INTEGER, cap_week INTEGER, keys TEXT, transfer_to TEXT, key_wait_s FLOAT, moved_at BIGINT, moved_by TEXT, calling_window TEXT, holidays TEXT, starts_at BIGINT, ends_at BIGINT,
+    final_total INTEGER, cap_day INTEGER, cap_week INTEGER, keys TEXT, transfer_to TEXT, key_wait_s FLOAT, moved_at BIGINT, moved_by TEXT, calling_window TEXT, holidays TEXT, starts_at BIGINT, ends_at BIGINT, after_failed_transfer TEXT DEFAULT 'continue' NOT NULL,
     CONSTRAINT campaigns_state_known CHECK (state IN ('draft', 'running', 'paused', 'finished', 'stopped')),
     CONSTRAINT campaigns_callbase_key_there FOREIGN KEY(callbase_key) REFERENCES callbases ("key"),
     CONSTRAINT campaigns_owner_key_there FOREIGN KEY(owner_key) REFERENCES users ("key"),
@@ -380,7 +380,7 @@ CREATE TABLE calls (
     -- NULL: no further attempt
     next_at BIGINT,
     -- the rule that made the next attempt, or ended them
-    next_rule TEXT NOT NULL, rtp_remote_lost INTEGER, rtp_round_trip_ms FLOAT, digit_times TEXT, key_results TEXT, rtp_strangers INTEGER,
+    next_rule TEXT NOT NULL, rtp_remote_lost INTEGER, rtp_round_trip_ms FLOAT, digit_times TEXT, key_results TEXT, rtp_strangers INTEGER, rtp_reports INTEGER,
     CONSTRAINT calls_key PRIMARY KEY ("key"),
     CONSTRAINT calls_cause_known CHECK (cause IN ('auth_failed', 'forbidden', 'media_failed', 'no_response', 'redirected', 'transport_error', 'protocol_error', 'trunk_limit', 'internal_error')),
     CONSTRAINT calls_disposition_known CHECK (disposition IN ('answered', 'machine', 'busy', 'no_answer', 'rejected', 'invalid_number', 'congestion', 'failed', 'cancelled', 'interrupted')),

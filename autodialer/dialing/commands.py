@@ -10,6 +10,7 @@ from autodialer.dialing.digits import send_digits
 from autodialer.errors import Unavailable
 from autodialer.model import CheckResult, CheckStage, ClaimedJob, Command
 from autodialer.phone.checks.checks import TrunkChecks
+from autodialer.phone.hang_up import HangUp
 from autodialer.phone.pool import PhonePool
 from autodialer.store import Store
 
@@ -81,7 +82,7 @@ class CommandRunner:
             if of_call:
                 self._hung_up.add(job.call_id)
             if of_campaign or of_call:
-                self._phones.hang_up(job.call_id)
+                self._phones.hang_up(job.call_id, HangUp.OPERATOR if of_call else HangUp.CAMPAIGN_STOPPED)
 
     def _check_trunk(self, check_id: UUID) -> None:
         asked = self._store.checks.asked(check_id)

@@ -48,6 +48,8 @@ class SessionStats:
     """Packets of ours that the callee's side missed, by its RTCP reports; None without any."""
     round_trip_ms: float | None = None
     """By the same reports."""
+    reports: int = 0
+    """RTCP reports that the callee's side sent, of whichever stream."""
 
     def without_late(self, late: int) -> "SessionStats":
         """The same but for the last `late` packets, which nobody was there to hear."""

@@ -254,6 +254,8 @@ class Campaign:
     """What a key that the callee presses does; keys that are not here do nothing."""
     transfer_to: str | None = None
     """Number to which a key transfers: E.164 with the plus, or digits, * and # that are dialled as written."""
+    after_failed_transfer: str = "continue"
+    """continue: the sound goes on where it stopped; hang_up."""
     key_wait_s: float | None = None
     """How long the callee may press a key after the sound; None: 5 s with keys, else not at all."""
     window: CallingWindow | None = None

@@ -32,6 +32,7 @@ from autodialer.sip.fields import parse_q850_cause, pause_asked_for
 from autodialer.sip.hop import Hop
 from autodialer.sip.invite import InviteRequest
 from autodialer.sip.message import Request, Response
+from autodialer.sip.own_end import OwnEnd
 from autodialer.sip.refer import Referrer
 from autodialer.sip.reliable import Acknowledger, is_reliable
 from autodialer.sip.sdp import extract_sdp
@@ -92,6 +93,7 @@ class Call:
         self._rang = False
         self._cancel_kind: FailureKind | None = None
         self._cancel_reason: str | None = None
+        self._bye_reason: str | None = None
         self._silence = ""
         """What ended an INVITE without a response: Timer B or Transport Err."""
         self._bye_cause: int | None = None
@@ -124,8 +126,10 @@ class Call:
             self._cancel_reason = reason
             self._feed("cancel", now)
 
-    def bye(self, now: float) -> None:
-        """Hang up; nothing happens unless the call is answered."""
+    def bye(self, now: float, reason: str | None) -> None:
+        """Hang up; nothing happens unless the call is answered. The first reason given counts."""
+        if self.state is CallState.CONFIRMED:
+            self._bye_reason = self._bye_reason or reason
         self._feed("bye", now)
 
     def change_address(self, host: str | None, port: int, now: float) -> None:
@@ -182,6 +186,7 @@ class Call:
         if dialog is self._dialog:
             self._bye_cause = parse_q850_cause(request.headers.get("reason", []))
             self._bye_at = self._stack.arrived_at
+            self._referrer.peer_hung_up(now)
             self._feed("BYE", now)
 
     def receive_strange_copy(self, response: Response) -> bool:
@@ -405,7 +410,9 @@ class Call:
 
     def _send_cancel(self, now: float, _response: Response | None) -> None:
         assert self._invite is not None
-        self._cancel_kind = self._cancel_kind or FailureKind.RING_TIMEOUT
+        if self._cancel_kind is None:
+            self._cancel_kind = FailureKind.RING_TIMEOUT
+            self._cancel_reason = OwnEnd.RING_TIMEOUT.format(f"{self.request.ring_timeout_s:g}")
         self._start_timer(now + 64 * self._stack.config.t1, "give up")
         self.begin(NonInviteClient(self._stack, self._invite.request.cancel((self._user_agent,)), self), now)
 
@@ -426,7 +433,9 @@ class Call:
 
     def _end_by_us(self, now: float, _response: Response | None) -> None:
         logger.debug("call %s: we hung up", self.call_id)
-        self._tell_end(CallEnded(call_id=self.call_id, at=now, by=EndedBy.US, reason_cause=None))
+        self._tell_end(
+            CallEnded(call_id=self.call_id, at=now, by=EndedBy.US, reason_cause=None, message=self._bye_reason)
+        )
 
     def _end_by_callee(self, now: float, _response: Response | None) -> None:
         logger.debug("call %s: the callee hung up", self.call_id)

@@ -127,9 +127,9 @@ class TransferEnd(StrEnum):
     """How a transfer ended."""
 
     ACCEPTED = "accepted"
-    """The peer says that who was called in our place has answered."""
+    """The peer says that the transfer's target has answered, or took the transfer and hung up."""
     REFUSED = "refused"
-    """The peer would not, or who was called in our place did not answer."""
+    """The peer would not, or the transfer's target did not answer."""
     TIMEOUT = "timeout"
     """The peer did not say within a minute."""
     UNKNOWN = "unknown"
@@ -219,6 +219,8 @@ class CallEnded:
     by: EndedBy
     reason_cause: int | None
     """Q.850 cause of the BYE's Reason header, None without."""
+    message: str | None = None
+    """Why we hung up, a sentence for a person; None when the callee did, or the owner gave no reason."""
 
 
 class RegistrationStanding(StrEnum):

@@ -107,7 +107,7 @@ class ObedientPhones:
     def acknowledge(self, references: Any) -> None:
         pass
 
-    def hang_up(self, reference: object) -> None:
+    def hang_up(self, reference: object, why: str) -> None:
         self.hung_up.append(reference)
 
 

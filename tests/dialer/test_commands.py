@@ -21,7 +21,8 @@ class Phones:
         self.hung_up: list[object] = []
         self.traced: list[object] = []
 
-    def hang_up(self, reference: object) -> None:
+    def hang_up(self, reference: object, why: str) -> None:
+        assert why.endswith(".")
         self.hung_up.append(reference)
 
     def show_trace(self, call_id: object) -> None:

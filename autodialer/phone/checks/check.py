@@ -91,7 +91,8 @@ class TrunkCheck:
             return failure
         if self._call is None:
             return self._signalling_works()
-        result = self._try_call(provider, account)
+        behind_nat = may_be_translated(local, provider.targets[0].host)
+        result = self._try_call(provider, account, behind_nat=behind_nat)
         if result is not None:
             return result
         with self._loop(local, account) as loop:
@@ -226,7 +227,7 @@ class TrunkCheck:
 
     # The call.
 
-    def _try_call(self, provider: Provider, account: Account) -> CheckResult | None:
+    def _try_call(self, provider: Provider, account: Account, *, behind_nat: bool) -> CheckResult | None:
         """What the call shows. None: it met the same silence as the questions before it."""
         assert self._call is not None
         try:
@@ -249,6 +250,7 @@ class TrunkCheck:
                 auth_username=account.auth_username,
                 login_proved=known,
             ),
+            behind_nat=behind_nat,
         )
         return self._result(
             CheckStage.CALL, judged.verdict, ok=judged.ok, code=outcome.sip_code, reason=outcome.sip_reason

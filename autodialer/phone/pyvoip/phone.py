@@ -14,6 +14,7 @@ from pyVoIP.VoIP.status import PhoneStatus
 from autodialer.clock import Clock
 from autodialer.errors import MediaUnavailable, PhoneClosed, PortsExhausted
 from autodialer.media.shell import (
+    CalleeSilent,
     DigitReceived,
     MediaProcess,
     PortWanted,
@@ -24,6 +25,7 @@ from autodialer.media.shell import (
     SoundFinished,
 )
 from autodialer.model import DigitVia
+from autodialer.phone.hang_up import HangUp
 from autodialer.phone.names import NameFinder
 from autodialer.phone.plan import Account, CallEvent, CallPlan
 from autodialer.phone.ports import PortLease, Ports
@@ -261,7 +263,7 @@ class Phone(VoIPPhone):
             self.media.reopen(call.call_id, self.myIP, call.port, stun_server=self.sip.reach.stun_server)
         except PortsExhausted as exc:
             logger.error("call %s: there is no port for its sound: %s", call.call_id, exc)
-            call.hangup()
+            call.hangup(HangUp.NO_PORT.format(exc))
 
     def _sweep(self) -> None:
         """A timer a call would outlive its call by minutes and keep it in memory; one look at all of them does not."""
@@ -395,6 +397,8 @@ class Phone(VoIPPhone):
             self._on_not_opened(event)
         elif isinstance(event, PortWanted):
             self._give_own_port(call)
+        elif isinstance(event, CalleeSilent):
+            call.callee_silent()
         elif isinstance(event, SoundFinished):
             call.sound_finished(event.repeats)
         elif isinstance(event, SessionClosed):

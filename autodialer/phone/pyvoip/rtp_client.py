@@ -137,6 +137,10 @@ class RtpClient(RTP.RTPClient):
             keys=keys_of(media),
         )
 
+    def watch(self, span_s: float) -> None:
+        """Have it told when nothing has come from the callee's side for so long."""
+        self._media.watch(self._session_id, span_s)
+
     def stop(self) -> None:
         """Send nothing more; the session's figures come back as an event."""
         self.NSD = False

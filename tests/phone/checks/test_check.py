@@ -6,17 +6,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from autodialer.clock import Clock
-from autodialer.model import CheckResult, CheckStage, Trunk, TrunkSettings
+from autodialer.model import CallOutcome, CheckResult, CheckStage, Disposition, RtpStats, Trunk, TrunkSettings
 from autodialer.phone.checks import check as trunk_check
+from autodialer.phone.checks import verdicts
 from autodialer.phone.checks.checks import TrunkChecks
 from autodialer.phone.pool import PhonePool
 from autodialer.store import trunk_of
+from tests.peers.baresip import Baresip
 from tests.peers.ports import LOCALHOST, free_port, wait_until
 from tests.peers.providers import provider, rings_late
 from tests.peers.scenario import ANSWER_SDP, Scenario
@@ -258,11 +261,51 @@ def test_a_refused_codec_is_told(pool: PhonePool, tmp_path: Path, scenario: Scen
     assert "codec was refused" in result.verdict
 
 
-def test_an_answered_call_without_sound_from_there_is_told_as_nat(pool: PhonePool, tmp_path: Path) -> None:
+def test_an_answered_call_without_anything_from_there_is_told_as_silence_or_a_firewall(
+    pool: PhonePool, tmp_path: Path
+) -> None:
     with gateway(provider(), tmp_path) as running:
         result = check(pool, tmp_path, trunk(running.address), "79160000000")
     assert (result.ok, result.stage, result.sip_code) == (False, CheckStage.CALL, 200)
-    assert "no RTP came back" in result.verdict and "NAT" in result.verdict
+    assert "no RTP came back" in result.verdict and "the callee is silent, or a firewall" in result.verdict
+
+
+@pytest.mark.peer("baresip")
+def test_a_callee_that_hears_us_and_is_silent_is_told_as_silence(pool: PhonePool, tmp_path: Path) -> None:
+    with Baresip(folder=tmp_path, user="79160000000", silent=True) as callee:
+        result = check(pool, tmp_path, trunk(callee.address, codecs=("PCMA",)), "79160000000")
+    assert (result.ok, result.stage, result.sip_code) == (True, CheckStage.CALL, 200), result
+    assert "silence at the callee" in result.verdict
+
+
+R = RtpStats
+SOUND = [
+    (R(sent=200, received=200), False, True, "both ways"),
+    (R(sent=200, received=200, reports=3, remote_lost=2), True, True, "both ways"),
+    (R(sent=200, received=200, reports=3, remote_lost=200), False, False, "our sound does not arrive there"),
+    (R(sent=200, received=0, reports=3, remote_lost=4), True, True, "silence at the callee"),
+    (R(sent=200, received=0, reports=3, remote_lost=190), False, False, "our sound does not arrive there"),
+    (R(sent=200, received=0, reports=2), True, False, "does not seem to arrive"),
+    (R(sent=200, received=0, strangers=90), False, False, "packets came from another one"),
+    (R(sent=200, received=0), True, False, "behind a NAT"),
+    (R(sent=200, received=0), False, False, "the callee is silent, or a firewall"),
+]
+
+
+@pytest.mark.parametrize(("rtp", "behind_nat", "ok", "said"), SOUND)
+def test_what_came_and_what_the_callee_reports_tell_silence_one_way_and_nat_apart(
+    rtp: RtpStats, behind_nat: bool, ok: bool, said: str
+) -> None:
+    now = datetime.now(UTC)
+    outcome = CallOutcome(disposition=Disposition.ANSWERED, invited_at=now, ended_at=now, answered_at=now, rtp=rtp)
+    judged = verdicts.of_call(
+        outcome, registers=False, registrar_knows_us=False, has_password=False, behind_nat=behind_nat
+    )
+    assert judged.ok is ok
+    assert said in judged.verdict
+    assert ("is behind a NAT" in judged.verdict) is (
+        bool(rtp.strangers or behind_nat) and not rtp.received and not rtp.reports
+    )
 
 
 def test_a_call_with_sound_both_ways_is_all_well(pool: PhonePool, tmp_path: Path) -> None:
