@@ -6,13 +6,13 @@ import subprocess
 import sys
 import threading
 import time
+import wave
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from signal import SIGTERM, signal
 from typing import Any
 
-import soundfile
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -201,7 +201,9 @@ def show_where_to_look(service: Service, folder: Path, console: Console, *, stay
     if not wav.exists():
         raise DemoFailed("The carrier recorded nothing.")
     console.print()
-    console.print(f"what one callee heard   {wav}  ({soundfile.info(wav).duration:.1f} s)", highlight=False)
+    with wave.open(str(wav)) as file:
+        seconds = file.getnframes() / file.getframerate()
+    console.print(f"what one callee heard   {wav}  ({seconds:.1f} s)", highlight=False)
     if not stays:
         return
     console.print(f"front page              http://{service.http}/", highlight=False)

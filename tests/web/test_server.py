@@ -399,3 +399,35 @@ def test_stopping_takes_no_lock_for_a_signal_handler_calls_it(settings: Settings
     assert locks_taken(server.stop) == []
     server.run()
     server.stop()
+
+
+def test_health_is_answered_while_ten_sounds_arrive_and_those_that_find_no_room_are_told_when_to_come_back(
+    http: requests.Session, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = threading.Event()
+    answers: list[requests.Response] = []
+
+    def slow(*arguments: Any, **options: Any) -> Any:
+        assert go_on.wait(at_most(120))
+        return import_apart(*arguments, **options)
+
+    def send() -> None:
+        files = {"file": ("x.wav", wav())}
+        answers.append(
+            requests.post(f"{url}/srv1/sounds", files=files, headers=dict(http.headers), timeout=at_most(120))
+        )
+
+    monkeypatch.setattr(sound_files, "import_apart", slow)
+    senders = [threading.Thread(target=send) for _ in range(10)]
+    try:
+        for sender in senders:
+            sender.start()
+        wait_until(lambda: len(answers) >= 8, what="the sounds without room to be refused", timeout_s=at_most(30))
+        assert requests.get(f"{url}/healthz", timeout=at_most(30)).status_code == 200
+        assert [answer.status_code for answer in answers] == [429] * 8
+        assert {answer.headers["Retry-After"] for answer in answers} == {"3"}
+    finally:
+        go_on.set()
+        for sender in senders:
+            sender.join(at_most(120))
+    assert sorted(answer.status_code for answer in answers) == [201] * 2 + [429] * 8
