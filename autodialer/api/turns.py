@@ -21,7 +21,7 @@ RETRY_AFTER_S = 3
 
 
 class Turns:
-    """Who may work now, who waits, and who is told to come back."""
+    """Decides which request works now, which waits, and which is told to come back."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()

@@ -1,4 +1,4 @@
-"""From the channels of a recording to the one that is heard, whatever is wrong with them.
+"""Makes one channel of the channels of a recording, whatever is wrong with them.
 
 An offset or a rumble that no telephone carries must not decide how loud a sound is, nor may channels cancel out: the
 plain mean of a cable with its wires swapped is silence.
@@ -48,7 +48,7 @@ class Mixed:
     alone: int | None = None
     """The only channel that is heard, from 0; None: all that hold sound are, or there is but one."""
     copies: int = 0
-    """Channels left out because they would cancel out the one that is heard, being late or upside down."""
+    """Channels left out because they would cancel out the others, being late or upside down."""
 
 
 def mix(channels: Samples) -> Mixed:

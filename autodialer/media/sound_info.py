@@ -10,7 +10,7 @@ FORMATS = "WAV, FLAC, OGG or MP3"
 
 @dataclass(frozen=True, kw_only=True)
 class SoundWarning:
-    """Something about a sound that its user may not expect; it was taken all the same."""
+    """Something about a sound that its user may not expect; it was taken anyway."""
 
     code: str
     """quiet, clipped, noise, long_silence, dc_removed, one_channel or damaged."""
