@@ -11,6 +11,7 @@ from autodialer.errors import PhoneClosed, PortsExhausted
 from autodialer.media.shell.importing import import_apart
 from autodialer.model import CallOutcome, Cause, CheckResult, CheckStage, Disposition, Trunk
 from autodialer.phone.checks.check import TrunkCheck
+from autodialer.phone.hang_up import HangUp
 from autodialer.phone.plan import CallPlan
 from autodialer.phone.pool import PhonePool
 from autodialer.phone.provider import Provider
@@ -108,7 +109,7 @@ class TrunkChecks:
             if outcome is not None:
                 return outcome
             # The verdict need not wait, but phone and channel stay: a late answer must still be hung up.
-            call.hangup()
+            call.hangup(HangUp.CHECK_SILENT)
             threading.Thread(target=_see_off, args=(call, held.pop_all()), name="check call", daemon=True).start()
         now = phone.utcnow()
         return CallOutcome(disposition=Disposition.FAILED, cause=Cause.NO_RESPONSE, invited_at=now, ended_at=now)
