@@ -12,6 +12,7 @@ from autodialer.config import Settings
 from autodialer.errors import Invalid, NotFound
 from autodialer.store import Secrets, Store
 from tests.dialer.world import ROOT
+from tests.timing import at_most
 
 
 @pytest.fixture
@@ -94,7 +95,7 @@ def test_a_wrong_setting_ends_the_start_with_one_clear_line(tmp_path: Path) -> N
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=at_most(30),
         check=False,
     )
     assert done.returncode == 2

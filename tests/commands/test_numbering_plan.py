@@ -13,6 +13,7 @@ from autodialer.config import Settings
 from autodialer.errors import NotFound
 from autodialer.store import Secrets, Store
 from tests.dialer.world import ROOT
+from tests.timing import at_most
 
 PLAN = """\
 АВС/ DEF;От;До;Емкость;Оператор;Регион;Территория ГАР;ИНН
@@ -77,13 +78,25 @@ def test_the_command_line_imports_a_file_and_refuses_a_wrong_one_in_one_line(tmp
     command = [sys.executable, str(ROOT / "main.py"), "numbering-plan"]
     environment = {"DIALER_DATA": str(tmp_path / "data"), "PATH": ""}
     taken = subprocess.run(
-        [*command, str(plan)], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
+        [*command, str(plan)],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=at_most(60),
+        check=False,
     )
     assert (taken.returncode, taken.stderr) == (0, "")
     assert "2 codes of DEF-9xx.csv" in taken.stdout
     plan.write_text("number\n79161234567\n")
     refused = subprocess.run(
-        [*command, str(plan)], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
+        [*command, str(plan)],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=at_most(60),
+        check=False,
     )
     assert refused.returncode == 2
     assert refused.stderr.startswith("file is no numbering plan")

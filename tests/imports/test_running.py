@@ -22,6 +22,7 @@ from autodialer.imports.reading import inspect
 from autodialer.imports.running import Destination, import_rows, keep_trying
 from autodialer.store import Secrets, Store
 from tests.peers.ports import wait_until
+from tests.timing import at_most
 
 ROWS = 1_200
 
@@ -97,7 +98,7 @@ def test_an_import_goes_on_when_the_database_is_back(
         importing.start()
         time.sleep(0.5)
         assert (read().state, read().rows_done) == ("importing", 0)
-    importing.join(30)
+    importing.join(at_most(30))
     assert (read().state, read().imported, read().rejected) == ("ready", ROWS, 1)
 
 
