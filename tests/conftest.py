@@ -7,8 +7,8 @@ import hypothesis
 import pytest
 
 from autodialer.config import Settings
-from autodialer.store import Secrets, Store
-from tests.databases import make_database
+from autodialer.store import Store
+from tests.databases import cheap_secrets, make_database
 from tests.peers.requirements import require_peers
 from tests.purity import purity
 
@@ -43,6 +43,6 @@ def settings(tmp_path: Path) -> Settings:
 def store(settings: Settings) -> Iterator[Store]:
     """An empty store in that folder."""
     make_database(settings.url)
-    opened = Store(settings.url, secrets=Secrets(settings.keys))
+    opened = Store(settings.url, secrets=cheap_secrets(settings.keys))
     yield opened
     opened.close()

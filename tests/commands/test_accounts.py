@@ -10,7 +10,8 @@ import pytest
 from autodialer.commands.accounts import make_administrator, set_password
 from autodialer.config import Settings
 from autodialer.errors import Invalid, NotFound
-from autodialer.store import Secrets, Store
+from autodialer.store import Store
+from tests.databases import cheap_secrets
 from tests.dialer.world import ROOT
 from tests.timing import at_most
 
@@ -39,7 +40,7 @@ def typed(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
 def test_a_sample_user_of_the_script_logs_in_only_after_a_password_was_set(
     from_script: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    store = Store(from_script.url, secrets=Secrets(from_script.keys))
+    store = Store(from_script.url, secrets=cheap_secrets(from_script.keys))
     samples, _ = store.users.page(limit=10, after=None)
     assert len(samples) == 3
     assert not any(user.can_log_in for user in samples)
@@ -54,7 +55,7 @@ def test_a_sample_user_of_the_script_logs_in_only_after_a_password_was_set(
 
 
 def test_the_scripts_database_has_three_subscribers(from_script: Settings) -> None:
-    store = Store(from_script.url, secrets=Secrets(from_script.keys))
+    store = Store(from_script.url, secrets=cheap_secrets(from_script.keys))
     subscribers = store.subscribers.owned(None, limit=10)
     store.close()
     assert len(subscribers) == 3
@@ -80,7 +81,7 @@ def test_the_first_administrators_password_is_shown_once(
     assert "Administrator: admin" in first
     make_administrator(settings)
     assert capsys.readouterr().out == ""
-    store = Store(settings.url, secrets=Secrets(settings.keys))
+    store = Store(settings.url, secrets=cheap_secrets(settings.keys))
     password = first.partition("password: ")[2].split()[0]
     verified = store.users.verify("admin", password)
     store.close()

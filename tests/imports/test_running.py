@@ -20,7 +20,8 @@ from autodialer.imports.into_dnc import IntoDnc
 from autodialer.imports.process import CALLBASE, DNC, ImportJob, run
 from autodialer.imports.reading import inspect
 from autodialer.imports.running import Destination, import_rows, keep_trying
-from autodialer.store import Secrets, Store
+from autodialer.store import Store
+from tests.databases import cheap_secrets
 from tests.peers.ports import wait_until
 from tests.timing import at_most
 
@@ -36,7 +37,7 @@ def _retries_come_soon(monkeypatch: pytest.MonkeyPatch) -> None:
 def hasty(settings: Settings, store: Store) -> Iterator[Store]:
     """A store on the same database, which waits for a lock a tenth of a second only."""
     del store  # has made the database
-    opened = Store(settings.url, secrets=Secrets(settings.keys), busy_timeout_s=0.1)
+    opened = Store(settings.url, secrets=cheap_secrets(settings.keys), busy_timeout_s=0.1)
     yield opened
     opened.close()
 
