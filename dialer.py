@@ -22,7 +22,7 @@ from autodialer.campaign.admission import admit
 from autodialer.campaign.breaker import BreakerState
 from autodialer.campaign.keys import KeyPad
 from autodialer.campaign.numbers import dial_string
-from autodialer.campaign.retry import CANCELLED_DELAY_S, decide_next
+from autodialer.campaign.retry import CANCELLED_DELAY_S, asked_pause_s, decide_next
 from autodialer.campaign.scheduler import Scheduler
 from autodialer.clock import Clock
 from autodialer.config import Settings, load_settings
@@ -46,6 +46,7 @@ from autodialer.errors import (
     SettingsError,
     Unavailable,
 )
+from autodialer.logs import start_logging
 from autodialer.model import (
     CallOutcome,
     Campaign,
@@ -58,6 +59,8 @@ from autodialer.model import (
     TrunkStatus,
 )
 from autodialer.phone.checks.checks import TrunkChecks
+from autodialer.phone.hang_up import HangUp
+from autodialer.phone.outcome import BROKEN
 from autodialer.phone.plan import CallEvent, CallPlan, Progress
 from autodialer.phone.pool import PhonePool
 from autodialer.phone.trace_outbox import TraceOutbox
@@ -68,7 +71,6 @@ from autodialer.supervisor import (
     HANDOVER_S,
     DataFolderLock,
     pause_rarely_for_garbage,
-    start_logging,
     watch_parent,
 )
 
@@ -122,8 +124,6 @@ class Dialer:
         self._unusable: dict[int, str] = {}
         """Trunks that cannot be used as they are stored -> why."""
         self._sounds = PlayableSounds(store, sounds_folder)
-        self._registering: set[int] = set()
-        """Trunks that stay registered although nothing is dialled over them."""
         self._live: dict[object, LiveCall] = {}
         self._dry: set[int] = set()
         self._unrecorded: list[JobResult] = []
@@ -238,6 +238,8 @@ class Dialer:
             now=self._clock.utcnow(),
             fault=ended.fault,
             hung_up=self._commands.has_hung_up(live.job.call_id),
+            cause=outcome.cause,
+            retry_after_s=asked_pause_s(outcome.sip_code, outcome.retry_after_s),
         )
         step, pressed = live.pad.step_after(step), live.pad.results
         self._unrecorded.append(JobResult(job=live.job, outcome=outcome, next_step=step, key_results=pressed))
@@ -253,7 +255,7 @@ class Dialer:
         self._campaigns = {campaign.key: campaign for campaign in campaigns}
         keys = {key for campaign in campaigns for key in campaign.trunk_keys}
         keys |= {live.job.trunk_key for live in self._live.values()}
-        keys |= self._registering | self._farewells.trunk_keys
+        keys |= self._store.trunks.keys_to_register() | self._farewells.trunk_keys
         trunks = self._store.trunks.by_keys(sorted(keys)) if keys else {}
         self._trunks = {key: trunk for key, trunk in trunks.items() if trunk.problem is None}
         self._unusable = {key: trunk.problem for key, trunk in trunks.items() if trunk.problem is not None}
@@ -261,10 +263,16 @@ class Dialer:
         self._sounds.learn(campaign.sound_key for campaign in campaigns)
         audible = [campaign for campaign in campaigns if campaign.sound_key in self._sounds]
         self._scheduler.update(audible, self._trunks, self._clock.monotonic())
-        self._phones.update(self._trunks)
+        self._phones.update(self._wanting_phones())
         self._dry.clear()
         if campaigns and not self._ending.asked:
             self._store.queue.enqueue_due(self._clock.utcnow())
+
+    def _wanting_phones(self) -> dict[int, Trunk]:
+        """Not deleted ones, whose calls under way keep the phones that they have; but what a dead dialer left up there
+        can only be hung up by phones."""
+        needed = self._farewells.trunk_keys
+        return {key: trunk for key, trunk in self._trunks.items() if not trunk.deleted or key in needed}
 
     def _wake(self, trunk_key: int) -> None:
         if self._scheduler.wake(trunk_key):
@@ -310,8 +318,22 @@ class Dialer:
 
     def _start_call(self, job: ClaimedJob, now: float) -> None:
         campaign = self._campaigns[job.campaign_key]
-        sound = self._sounds[campaign.sound_key]
-        trunk = self._trunks[job.trunk_key]
+        live = self._live[job.call_id] = LiveCall(job=job, campaign=campaign, pad=KeyPad(campaign.keys))
+        self._scheduler.started(job, now)
+        try:
+            self._place_call(job, campaign)
+        except Invalid as exc:
+            logger.error("call %s to %s cannot be made: %s", job.call_id, job.number, exc)
+            self._end_call(live, self._not_made(Cause.PROTOCOL_ERROR, str(exc)))
+        except (PortsExhausted, MediaUnavailable, PhoneClosed) as exc:
+            self._put_back(job, str(exc))
+        except Exception:
+            # Whatever is wrong with this call, hundreds of others are up.
+            logger.exception("call %s to %s cannot be made by an error in the dialer", job.call_id, job.number)
+            self._end_call(live, self._not_made(Cause.INTERNAL_ERROR, BROKEN))
+
+    def _place_call(self, job: ClaimedJob, campaign: Campaign) -> None:
+        sound, trunk = self._sounds[campaign.sound_key], self._trunks[job.trunk_key]
         plan = CallPlan(
             reference=job.call_id,
             sound_stem=sound.stem,
@@ -321,21 +343,11 @@ class Dialer:
             ring_timeout_s=campaign.ring_timeout_s,
             max_call_s=campaign.max_call_s,
             caller_id=campaign.caller_id,
+            survives_failed_transfer=campaign.after_failed_transfer == "continue",
             keeps_dialog=True,
         )
-        self._live[job.call_id] = LiveCall(job=job, campaign=campaign, pad=KeyPad(campaign.keys))
-        self._scheduler.started(job, now)
-        try:
-            self._phones.call(trunk.key, dial_string(job.number, trunk.number_format), plan)
-        except Invalid as exc:
-            logger.error("call %s to %s cannot be made: %s", job.call_id, job.number, exc)
-            self._end_call(self._live[job.call_id], self._not_callable(str(exc)))
-        except (PortsExhausted, MediaUnavailable, PhoneClosed) as exc:
-            self._put_back(job, str(exc))
-        else:
-            logger.info(
-                "call %s to %s starts on trunk %s, attempt %d", job.call_id, job.number, trunk.name, job.attempt
-            )
+        self._phones.call(trunk.key, dial_string(job.number, trunk.number_format), plan)
+        logger.info("call %s to %s starts on trunk %s, attempt %d", job.call_id, job.number, trunk.name, job.attempt)
 
     def _put_back(self, job: ClaimedJob, why: str) -> None:
         """Nothing has left this machine, so the number has not been called."""
@@ -344,18 +356,15 @@ class Dialer:
         self._scheduler.unstarted(job)
         self._unstarted.append(job)
 
-    def _not_callable(self, message: str) -> CallOutcome:
-        """The outcome of a call that cannot be written as a SIP request: trying again would not help."""
+    def _not_made(self, cause: Cause, message: str) -> CallOutcome:
+        """The outcome of a call of which nothing has left: it cannot be written as SIP, or we failed at it."""
         now = self._clock.utcnow()
-        return CallOutcome(
-            disposition=Disposition.FAILED, cause=Cause.PROTOCOL_ERROR, invited_at=now, ended_at=now, message=message
-        )
+        return CallOutcome(disposition=Disposition.FAILED, cause=cause, invited_at=now, ended_at=now, message=message)
 
     # -- what people see, and the end
 
     def _report(self, now: float) -> None:
         utcnow = self._clock.utcnow()
-        self._registering = self._store.trunks.keys_to_register()
         problems, registrations = self._phones.problems(), self._phones.registrations()
         statuses = [
             complete(status, problems.get(status.trunk_key), registrations.get(status.trunk_key))
@@ -378,7 +387,7 @@ class Dialer:
         if self._ending.begins(now):
             logger.info("draining: %d calls get %.0f s to finish", len(self._live), self._ending.drain_s)
         if self._ending.is_time_to_hang_up(now):
-            self._phones.hang_up_all()
+            self._phones.hang_up_all(HangUp.SHUTDOWN)
 
     def _has_ended(self) -> bool:
         if not self._ending.asked:

@@ -19,8 +19,10 @@ from autodialer.api.callbases import NewCallbase, OneSubscriber
 from autodialer.api.calls import CallFilter, Digits, SampleCall
 from autodialer.api.campaigns import CallableAt, CampaignChange, Clone, NewCampaign, Stop
 from autodialer.api.people import DncChange, DncScope, Erase, NewDncImport
+from autodialer.api.prototype import PrototypeCall, PrototypeUser
 from autodialer.api.sounds import NewSound
 from autodialer.api.trunks import NewTrunk, TrunkChange, TrunkCheck
+from autodialer.api.uploaded_tables import TableFields
 from autodialer.clock import Clock
 from autodialer.commands.accounts import make_administrator, set_password
 from autodialer.commands.command_line import read_command
@@ -30,18 +32,20 @@ from autodialer.commands.trace import show_trace
 from autodialer.config import Settings, load_settings
 from autodialer.errors import AlreadyRunning, SettingsError, Unavailable, UserError
 from autodialer.housekeeping import Housekeeping
+from autodialer.imports.imports import Imports
+from autodialer.logs import start_logging
 from autodialer.store import Secrets, Store, migrate
-from autodialer.supervisor import EXIT_CONFIG, HANDOVER_S, DataFolderLock, run_service, start_logging, watch_parent
+from autodialer.supervisor import EXIT_CONFIG, HANDOVER_S, DataFolderLock, run_service, watch_parent
 from autodialer.web.app import App, make_app
 from autodialer.web.routing import Access, ErrorStyle, Route, list_or_csv, mount
-from autodialer.web.server import ApiServer, listen
+from autodialer.web.server import ApiServer, listen, reserve
 
 logger = logging.getLogger(__name__)
 
 Line = Route[Api]
 OPEN, USER, ADMIN = Access.OPEN, Access.USER, Access.ADMIN
-OAUTH, PROTOTYPE = ErrorStyle.OAUTH, ErrorStyle.PROTOTYPE
-ROW_COLUMNS = ("row", "value", "reason")
+OAUTH, LOGIN = ErrorStyle.OAUTH, ErrorStyle.LOGIN
+ROW_COLUMNS = ("row", "column", "value", "reason")
 
 
 def once_imported(made: dict[str, Any]) -> int:
@@ -60,7 +64,7 @@ ROUTES: tuple[Line, ...] = (
         errors=OAUTH,
     ),
     Line("POST", "/auth/revoke", lambda api, r: api.accounts.revoke_token(r.form, r.authorization), OPEN, errors=OAUTH),
-    Line("POST", "/auth/login", lambda api, r: api.accounts.log_in(r.fields(LogIn), r.address), OPEN, errors=PROTOTYPE),
+    Line("POST", "/auth/login", lambda api, r: api.accounts.log_in(r.fields(LogIn), r.address), OPEN, errors=LOGIN),
     # -- users
     Line("GET", "/users/me", lambda api, r: api.accounts.read_me(r.caller)),
     Line(
@@ -105,6 +109,11 @@ ROUTES: tuple[Line, ...] = (
         lambda api, r: api.callbases.create(r.caller, r.upload, r.parameters(NewCallbase), r.once),
         USER,
         once_imported,
+    ),
+    Line(
+        "POST",
+        "/callbases/preview",
+        lambda api, r: api.callbases.preview(r.caller, r.upload, r.parameters(TableFields)),
     ),
     Line("GET", "/callbases/<callbase_id>", lambda api, r: api.callbases.read(r.caller, r.id)),
     Line("DELETE", "/callbases/<callbase_id>", lambda api, r: api.callbases.delete(r.caller, r.id), USER, 204),
@@ -185,6 +194,22 @@ ROUTES: tuple[Line, ...] = (
         lambda api, r: api.calls.create_sample(r.caller, r.fields(SampleCall), r.once),
         USER,
         202,
+        for_prototype=lambda api, r: api.prototype.call(r.caller, r.fields(PrototypeCall), r.once),
+    ),
+    # -- the prototype's, and these for the clients of today
+    Line(
+        "GET",
+        "/abon/all",
+        lambda api, r: api.prototype.list_subscribers(r.caller, r.page),
+        for_prototype=lambda api, r: api.prototype.tell_subscribers(r.caller),
+    ),
+    Line(
+        "POST",
+        "/admin/adduser",
+        lambda api, r: api.prototype.create_user(r.caller, r.fields(NewUser), r.once),
+        ADMIN,
+        201,
+        for_prototype=lambda api, r: api.prototype.add_user(r.caller, r.fields(PrototypeUser), r.once),
     ),
     # -- people
     Line(
@@ -243,8 +268,7 @@ def serve(settings: Settings, stopping: threading.Event | None = None) -> None:
 
 
 def _serve(settings: Settings, store: Store, listener: socket.socket, stopping: threading.Event | None) -> None:
-    store.callbases.fail_unfinished()
-    store.dnc_imports.fail_unfinished()
+    Imports(settings, store).fail_unfinished()
     app = build_app(settings, store)
     housekeeping = Housekeeping(settings, store)
     housekeeping.start()
@@ -263,11 +287,12 @@ def _serve(settings: Settings, store: Store, listener: socket.socket, stopping: 
 
 def supervise(settings: Settings) -> int:
     """Run the whole service until a signal asks for the end; the exit status."""
-    # A second service must not even migrate the database of the first. The children take the locks and the port again.
+    # A second service must not even migrate the database of the first. The children take the locks and the port again:
+    # a socket that listened here would take clients in, and reset them when it is closed for the child's.
     with (
         DataFolderLock(settings.data).held(HANDOVER_S),
         DataFolderLock(settings.data, "API").held(HANDOVER_S),
-        closing(listen(settings)),
+        closing(reserve(settings)),
     ):
         make_administrator(settings)
     logger.info("the API and its Swagger UI are at %s/api/doc, the front page at %s/", *[settings.base_url] * 2)

@@ -17,6 +17,7 @@ from typing import IO
 
 from autodialer.clock import Clock
 from autodialer.errors import AlreadyRunning
+from autodialer.logs import start_logging
 
 logger = logging.getLogger("autodialer.supervisor")
 
@@ -184,12 +185,6 @@ def main(arguments: Sequence[str]) -> int:
         Child(name="api", argv=python(os.path.join(root, "main.py"), "serve")),
     ]
     return Supervisor(children, drain_s=float(drain_s)).run()
-
-
-def start_logging(level: str, process: str) -> None:
-    """Log to standard error, each line with the time and the name of the process."""
-    logging.basicConfig(level=level, format=f"%(asctime)s %(levelname)-7s {process:6} %(name)s: %(message)s")
-    logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
 def pause_rarely_for_garbage() -> None:

@@ -2,10 +2,11 @@
 
 import re
 import time as time_module
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from autodialer.api.context import Context, owned
+from autodialer.api.idempotency import Attempt
 from autodialer.api.present import Json, identifier, page, time, values_of
 from autodialer.api.traces import CallTraces
 from autodialer.campaign.checks import sample_number
@@ -83,8 +84,12 @@ class Calls:
         call, digits = self._store.calls.get(call_id, caller.owner_key), check_digits(fields.digits)
         if call.state is not JobState.DIALING:
             raise Conflict(f"The call is {call.state}; only an answered call takes digits.")
-        send_digits(self._store, call_id, digits)
-        self._context.record(caller, "calls.digits", call_id, count=len(digits))
+        send_digits(
+            self._store,
+            call_id,
+            digits,
+            record=lambda: self._context.record(caller, "calls.digits", call_id, count=len(digits)),
+        )
         return present_call(call)
 
     def create_sample(self, caller: Caller, fields: SampleCall, once: str | None) -> Json:
@@ -94,13 +99,22 @@ class Calls:
                 trunk = owned(self._store.trunks.get, fields.trunk_id, caller, "trunk_id")
                 sound = owned(self._store.sounds.get, fields.sound_id, caller, "sound_id")
                 number = sample_number(fields.number, raw=fields.raw)
-                with self._store.transaction():
-                    call_id = self._store.campaigns.create_sample_call(
-                        caller.user.key, trunk_key=trunk.key, sound_key=sound.key, number=number
-                    )
-                    self._context.record(caller, "calls.sample", call_id, number=number)
-                    attempt.remember(call_id)
+                queue_sample_call(
+                    self._context, caller, attempt, trunk_key=trunk.key, sound_key=sound.key, number=number
+                )
             return {"id": str(attempt.made)}
+
+
+def queue_sample_call(
+    context: Context, caller: Caller, attempt: Attempt, *, trunk_key: int, sound_key: int, number: str
+) -> None:
+    """The one way in for a single call of any client: the call, its audit row and the client's key together."""
+    with context.store.transaction():
+        call_id = context.store.campaigns.create_sample_call(
+            caller.user.key, trunk_key=trunk_key, sound_key=sound_key, number=number
+        )
+        context.record(caller, "calls.sample", call_id, number=number)
+        attempt.remember(call_id)
 
 
 def check_digits(digits: str) -> str:
@@ -110,11 +124,16 @@ def check_digits(digits: str) -> str:
     return digits
 
 
-def send_digits(store: Store, call_id: UUID, digits: str) -> None:
-    """Have the dialer send digits. Raises Conflict when the call cannot take any, Unavailable without a dialer."""
+def send_digits(store: Store, call_id: UUID, digits: str, *, record: Callable[[], object]) -> None:
+    """Have the dialer send digits; `record` writes to the audit that it was asked to.
+
+    Raises Conflict when the call cannot take any, Unavailable without a dialer.
+    """
     if store.live.dialer() is None:
         raise Unavailable("No dialer process is running, and only it can send digits; see the service's log.")
-    key = store.commands.add("send_digits", call_id=call_id, digits=digits)
+    with store.transaction():
+        key = store.commands.add("send_digits", call_id=call_id, digits=digits)
+        record()
     deadline = time_module.monotonic() + PATIENCE_S
     while time_module.monotonic() < deadline:
         reply = store.commands.reply_to(key)
@@ -168,7 +187,17 @@ def _outcome(value: CallOutcome | None) -> Json:
 
 
 def _rtp(value: RtpStats | None) -> Json | None:
-    names = ("sent", "received", "lost", "jitter_ms", "one_way_audio", "remote_lost", "round_trip_ms", "strangers")
+    names = (
+        "sent",
+        "received",
+        "lost",
+        "jitter_ms",
+        "one_way_audio",
+        "remote_lost",
+        "round_trip_ms",
+        "reports",
+        "strangers",
+    )
     return values_of(value, names) if value else None
 
 

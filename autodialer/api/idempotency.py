@@ -1,6 +1,5 @@
 """Idempotency-Key: a creating request that is repeated, after a lost answer or a second click, makes one object."""
 
-import hashlib
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -61,7 +60,7 @@ class Once:
         What takes long (a name looked up, a password hashed, a sound read) is done before the transaction that makes
         object, audit row and key; hence the locks here, which let other requests pass.
         """
-        fingerprint = hashlib.sha256(asked.encode()).hexdigest()
+        fingerprint = self._store.idempotency.fingerprint(asked)
         attempt = Attempt(
             store=self._store, user_key=caller.user.key, operation=operation, key=key, fingerprint=fingerprint
         )

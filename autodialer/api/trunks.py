@@ -6,10 +6,11 @@ import threading
 import time as time_module
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 from uuid import UUID
 
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import load_pem_x509_certificates
 from pydantic import Field, create_model
 
 from autodialer.api.context import Context
@@ -32,11 +33,8 @@ CHECKS_AT_ONCE = 2
 LOOK_S = 0.1
 SIGNALLING_S = 45.0
 """Names, OPTIONS, REGISTER, and TCP after UDP was silent."""
-CALL_S = 130.0
-"""A call that rings, is answered and hears the sound; or one that nobody answers."""
-CERTIFICATE_BEGINS = "-----BEGIN CERTIFICATE-----"
-LARGEST_CA_FILE = 200_000
-"""Octets; the bundles of whole systems are larger, and meant to be left out."""
+CALL_S = 160.0
+"""A call that waits for a channel, rings, is answered and hears the sound; or one that nobody answers."""
 
 
 class GivenSettings(Fields):
@@ -44,11 +42,11 @@ class GivenSettings(Fields):
 
     def new(self) -> TrunkSettings:
         """Those of a new trunk, in their stored spelling. Raises Invalid; no name is looked up."""
-        return TrunkSettings(**self._checked())
+        return _fitting(TrunkSettings(**self._checked()))
 
     def over(self, trunk: Trunk) -> Trunk:
         """The trunk with those that were given, in their stored spelling. Raises Invalid; no name is looked up."""
-        return replace(trunk, **self._checked())
+        return _fitting(replace(trunk, **self._checked()))
 
     def _checked(self) -> dict[str, Any]:
         values = self.given
@@ -56,6 +54,20 @@ class GivenSettings(Fields):
             if values.get(name):
                 values[name] = check(values[name])
         return values
+
+
+Settings = TypeVar("Settings", bound=TrunkSettings)
+
+
+def _fitting(settings: Settings) -> Settings:
+    """The settings, once they go together. Raises Invalid."""
+    if settings.media_encryption != "none" and settings.transport != "tls":
+        raise Invalid(
+            f"media_encryption {settings.media_encryption} needs transport tls, and this trunk has"
+            f" {settings.transport}: the keys go through the SIP messages, where anybody on the way could read them.",
+            field="media_encryption",
+        )
+    return settings
 
 
 def _fields_of(settings: type[TrunkSettings], *, required: bool) -> dict[str, Any]:
@@ -83,34 +95,23 @@ class TrunkCheck(Fields):
 
 
 def check_ca_file(value: str) -> str:
-    """The certificates that a trunk trusts for TLS, as PEM text: given as that, or as the path of a PEM file.
+    """The certificates that a trunk trusts for TLS, as PEM text. Raises Invalid.
 
-    Raises Invalid, in the same words whatever is wrong with a path.
+    Only they are kept: a private key or a note beside them would come back to every reader of the trunk. The path of a
+    file is not taken, for it would let a user of the API read the service's machine.
     """
-    text = value if CERTIFICATE_BEGINS in value else _read(value)
-    if not _is_usable(text):
-        raise Invalid(
-            "ca_file takes certificates as PEM text, or the path of a PEM file on the service's machine;"
-            " this is neither, or it cannot be read.",
-            field="ca_file",
-        )
-    return text
-
-
-def _is_usable(text: str) -> bool:
     try:
+        certificates = load_pem_x509_certificates(value.encode("ascii", "ignore"))
+        text = "".join(each.public_bytes(Encoding.PEM).decode("ascii") for each in certificates)
         ssl.create_default_context(cadata=text)
-    except (ssl.SSLError, ValueError):
-        return False
-    return CERTIFICATE_BEGINS in text
-
-
-def _read(path: str) -> str:
-    try:
-        with Path(path).open(encoding="ascii", errors="replace") as file:
-            return file.read(LARGEST_CA_FILE)
-    except (OSError, ValueError):
-        return ""
+    except (ValueError, ssl.SSLError) as exc:
+        raise Invalid(
+            "ca_file takes the text of one or more certificates in PEM form, from -----BEGIN CERTIFICATE----- to"
+            " -----END CERTIFICATE-----; this holds none that can be read. Paste the content of the file, not its"
+            " path.",
+            field="ca_file",
+        ) from exc
+    return text
 
 
 _CHECKS: Mapping[str, Callable[[str], str]] = {
@@ -121,6 +122,15 @@ _CHECKS: Mapping[str, Callable[[str], str]] = {
     "ca_file": check_ca_file,
     "number_format": check_number_format,
 }
+
+
+def leads_elsewhere(before: Trunk, changed: Trunk) -> bool:
+    """Whether the stored password would answer the challenges of another server, or be tried where anyone listens.
+
+    The user who changes a trunk may have the token of its owner without knowing the provider's password.
+    """
+    moved = any(getattr(before, name) != getattr(changed, name) for name in ("host", "outbound_proxy", "domain"))
+    return moved or (before.transport == "tls" and changed.transport != "tls")
 
 
 class Trunks:
@@ -157,7 +167,14 @@ class Trunks:
 
     def change(self, caller: Caller, trunk_id: UUID, fields: GivenSettings) -> Json:
         """Change what is given. Raises Invalid, HostUnresolved."""
-        changed = fields.over(self._store.trunks.get(trunk_id, caller.owner_key))
+        before = self._store.trunks.get(trunk_id, caller.owner_key)
+        changed = fields.over(before)
+        if before.password and "password" not in fields.given and leads_elsewhere(before, changed):
+            raise Invalid(
+                "This change leads the trunk's login to another server or over a weaker transport: give the password"
+                " again.",
+                field="password",
+            )
         if NAMES_A_HOST & fields.given.keys():
             self._look_up(changed)
         with self._store.transaction():
@@ -177,8 +194,13 @@ class Trunks:
         """Have the dialer try it. Raises Invalid for the number, TooManyRequests, Unavailable without a dialer."""
         trunk = self._store.trunks.get(trunk_id, caller.owner_key)
         checked = sample_number(fields.number, raw=fields.raw) if fields.number else None
-        self._context.record(caller, "trunks.check", trunk_id, number=checked)
-        return dict(self._checks.run(trunk.key, checked))
+        return dict(
+            self._checks.run(
+                trunk.key,
+                checked,
+                record=lambda: self._context.record(caller, "trunks.check", trunk_id, number=checked),
+            )
+        )
 
     def wake(self, caller: Caller, trunk_id: UUID) -> Json:
         """Have the dialer end the trunk's rest and try it at once; a trunk that does not rest stays as it is."""
@@ -203,20 +225,24 @@ class WaitingChecks:
         self._store = store
         self._free = threading.BoundedSemaphore(CHECKS_AT_ONCE)
 
-    def run(self, trunk_key: int, number: str | None) -> Mapping[str, Any]:
-        """What a check found. Raises TooManyRequests, or Unavailable when no dialer does it."""
+    def run(self, trunk_key: int, number: str | None, *, record: Callable[[], object]) -> Mapping[str, Any]:
+        """What a check found; `record` writes to the audit that it was asked for.
+
+        Raises TooManyRequests, or Unavailable when no dialer does it.
+        """
         if not self._free.acquire(blocking=False):
             raise TooManyRequests("Two checks are under way already; wait for their answers.")
         try:
-            return self._wait(trunk_key, number)
+            return self._wait(trunk_key, number, record)
         finally:
             self._free.release()
 
-    def _wait(self, trunk_key: int, number: str | None) -> Mapping[str, Any]:
+    def _wait(self, trunk_key: int, number: str | None, record: Callable[[], object]) -> Mapping[str, Any]:
         self._expect_dialer()
         with self._store.transaction():
             check_id = self._store.checks.ask(trunk_key, number)
             self._store.commands.add("check_trunk", call_id=check_id)
+            record()
         deadline = time_module.monotonic() + SIGNALLING_S + (CALL_S if number else 0.0)
         while time_module.monotonic() < deadline:
             result = self._store.checks.result(check_id)

@@ -29,6 +29,20 @@ HUNG_UP = "hung_up"
 """The rule that ends the attempts at a subscriber whose call an operator has hung up."""
 
 
+def ended_state(
+    retries_used: Mapping[str, int],
+    *,
+    answered: bool = False,
+    unanswered: SubscriberState = SubscriberState.EXHAUSTED,
+) -> SubscriberState:
+    """What a subscriber is who gets no further attempt: an answer, now or earlier, however short, is `reached`.
+
+    `unanswered` is what a person is who never answered. It stands beside the words, not in a rule of campaigns, because
+    the store ends attempts as well: of a whole campaign that stops, and of people who are erased.
+    """
+    return SubscriberState.REACHED if answered or SHORT in retries_used else unanswered
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Candidate:
     """A queued subscriber whose turn has come, with the rules of the campaign."""
@@ -64,6 +78,7 @@ class PastCall(NamedTuple):
     disposition: str
     cause: str | None
     sip_code: int | None
+    q850_cause: int | None
     ringing_at: datetime | None
     answered_at: datetime | None
     next_rule: str | None

@@ -1,15 +1,20 @@
 """What a call is to the dialer: what is asked of a phone, and what it reports back."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from autodialer.model import CallOutcome, DigitTime
 from autodialer.sip.dialog_state import DialogState
 from autodialer.sip.events import TransferEnd
 from autodialer.sip.hop import UDP
+from autodialer.sip.nonces import Nonces
 from autodialer.sip.shell import TlsSettings
 
 Address = tuple[str, int]
+
+LATCHES_MS = 100
+"""Five packets: a gateway that sends to where ours come from looks at four of them first (Asterisk's `strictrtp`), and
+lets nobody hear them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,13 +38,17 @@ class Account:
     outbound_proxy: str | None = None
     """SIP URI of the proxy that everything goes through, `lr` included; None: straight to the provider."""
     caller_id_header: str = "from"
-    """Where the caller ID stands: from, or p_asserted_identity or remote_party_id; From names the account then."""
+    """Where the caller ID stands: from, or another header (see `sip_client`); From names the account then."""
     stun_server: Address | None = None
     """Asked under which addresses we are seen outside; None: the provider's own word has to do."""
     shared_media_port: bool = False
     """All calls of a phone use one RTP port and are told apart by where they go, instead of a port each."""
+    media_encryption: str = "none"
+    """none, preferred or required: whether RTP and RTCP are encrypted (SRTP)."""
     symmetric_rtp: bool = True
     """Send RTP to where the callee's comes from, if that is elsewhere than it says."""
+    nonces: Nonces = field(default_factory=Nonces, repr=False, compare=False)
+    """What the provider's servers were told: the same for all phones of the trunk."""
 
     @property
     def route(self) -> tuple[str, ...]:
@@ -57,8 +66,8 @@ class CallPlan:
     """Path of the encoded sound without .alaw or .ulaw; None: play nothing, stay up until hung up."""
     sound_s: float = 0.0
     """Length of the sound."""
-    lead_in_ms: int = 0
-    """Silence between the answer and the sound."""
+    lead_in_ms: int | None = None
+    """Silence between the answer and the sound; None: LATCHES_MS behind a NAT, else none."""
     key_wait_s: float = 0.0
     """How long the callee may still press a key after the sound; then BYE."""
     ring_timeout_s: float = 40.0
@@ -66,6 +75,8 @@ class CallPlan:
     """From the answer; then BYE."""
     caller_id: str | None = None
     """None: the trunk's."""
+    survives_failed_transfer: bool = True
+    """After a failed transfer the sound goes on; else we hang up."""
     keeps_dialog: bool = False
     """The owner writes down the dialog of the answer, and then has it acknowledged; see `CallEvent.dialog`."""
 

@@ -10,6 +10,7 @@ from autodialer.phone.resolver import Resolver
 from autodialer.sip.fields import split_host_port
 from autodialer.sip.hop import TLS, UDP, Hop
 from autodialer.sip.locate import Located
+from autodialer.sip.nonces import Nonces
 from autodialer.sip.shell import TlsSettings
 
 STUN_PORT = 3478
@@ -49,8 +50,8 @@ def _locate(resolver: Resolver, field: str, host: str, port: int | None, transpo
         raise HostUnresolved(f"{field}: {exc}", field=field) from exc
 
 
-def account_for(trunk: Trunk, provider: Provider) -> Account:
-    """Who we are to the provider, and how to reach it."""
+def account_for(trunk: Trunk, provider: Provider, nonces: Nonces | None = None) -> Account:
+    """Who we are to the provider, and how to reach it; `nonces` of the trunk's other phones, None: there are none."""
     transport = trunk.transport.upper()
     entrance = split_host_port(trunk.outbound_proxy)[0] if trunk.outbound_proxy else trunk.host
     return Account(
@@ -64,8 +65,10 @@ def account_for(trunk: Trunk, provider: Provider) -> Account:
         outbound_proxy=_proxy_uri(trunk.outbound_proxy, transport) if trunk.outbound_proxy else None,
         caller_id_header=trunk.caller_id_header,
         stun_server=provider.stun_server,
+        media_encryption=trunk.media_encryption,
         symmetric_rtp=trunk.symmetric_rtp,
         shared_media_port=trunk.media_ports == "shared",
+        nonces=nonces or Nonces(),
     )
 
 

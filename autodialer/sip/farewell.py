@@ -47,8 +47,8 @@ class Farewell:
 
     def _send(self, now: float) -> None:
         self._cseq += 1
-        uri = self._dialog.routing()[0]
-        lines = (*self._auth.lines("BYE", uri), f"User-Agent: {self._stack.config.user_agent}")
+        uri, _, hop = self._dialog.routing()
+        lines = (*self._auth.lines("BYE", uri, hop), f"User-Agent: {self._stack.config.user_agent}")
         bye = self._dialog.request(self._stack, "BYE", self._cseq, lines)
         NonInviteClient(self._stack, bye, self).begin(now)
 
@@ -56,7 +56,7 @@ class Farewell:
         """Whatever the final answer is, the dialog is over (RFC 3261 section 15.1.1); a challenge is met first."""
         if response.code < 200 or self._ended:
             return
-        if response.code in (401, 407) and self._auth.learn(response) is None:
+        if self._auth.tries_again(response, transaction.hop):
             self._send(now)
         else:
             self._end(now, response.code, f"{response.code} {response.reason}")

@@ -169,7 +169,7 @@ def parse_message(data: bytes) -> Request | Response | Discard:
         if not separator:
             return Discard.TRUNCATED
     # Bytes that are not UTF-8 come out again as they came in.
-    text = head.decode("utf-8", "surrogateescape").replace("\r\n", "\n").replace("\r", " ")
+    text = head.decode("utf-8", "surrogateescape").replace("\r\n", "\n").replace("\r", " ").replace("\0", " ")
     if "\n " in text or "\n\t" in text:
         text = _FOLD.sub(" ", text)
     start_line, _, rest = text.partition("\n")
@@ -288,7 +288,7 @@ def _check_length(headers: dict[str, list[str]], body: bytes) -> bytes | Discard
 def build_request(
     method: str, uri: str, header_lines: Iterable[str], body: bytes = b"", content_type: str = ""
 ) -> bytes:
-    """Write a request; `header_lines` are complete and checked, in order, without line ends."""
+    """Write a request; `header_lines` are complete and in order. Raises ValueError for one with a line end or NUL."""
     return _build(f"{method} {uri} SIP/2.0", header_lines, body, content_type)
 
 
@@ -307,5 +307,9 @@ def _build(start_line: str, header_lines: Iterable[str], body: bytes, content_ty
     lines = [start_line, *header_lines]
     if body:
         lines.append(f"Content-Type: {content_type}")
-    lines.append(f"Content-Length: {len(body)}\r\n\r\n")
-    return "\r\n".join(lines).encode("utf-8", "surrogateescape") + body
+    lines.append(f"Content-Length: {len(body)}")
+    head = "\r\n".join(lines)
+    # Whatever let a line end into a value, it must not become a header of its own on the wire.
+    if not head.count("\r") == head.count("\n") == len(lines) - 1 or "\0" in head:
+        raise ValueError(f"A line end or NUL stands within a header of {start_line!r}.")
+    return f"{head}\r\n\r\n".encode("utf-8", "surrogateescape") + body

@@ -150,6 +150,7 @@ class Registration:
         """A response to our last REGISTER."""
         if response.code < 200 or transaction is not self._transaction:
             return
+        is_challenged = self._auth.is_challenged(response, transaction.hop)
         if response.code < 300:
             self._granted_s = self._granted(response)
             self._service_routes = response.get_all("service-route")
@@ -159,7 +160,7 @@ class Registration:
                 self._refusal = ("The provider accepted the registration and forgot it at once.", response)
                 self._feed("refusal", now)
             return
-        message = self._auth.learn(response) if response.code in (401, 407) else ""
+        message = self._auth.learn(response, transaction.hop) if is_challenged else ""
         if message is None or (response.code == 423 and self._asks_for_longer(response)):
             self._feed("again", now)
             return
@@ -240,7 +241,7 @@ class Registration:
             cseq=self._cseq,
             lines=(
                 *lines,
-                *self._auth.lines("REGISTER", request.registrar),
+                *self._auth.lines("REGISTER", request.registrar, hop),
                 SUPPORTED,
                 ALLOW,
                 f"User-Agent: {stack.config.user_agent}",
@@ -272,10 +273,12 @@ class Registration:
             if uri and ours and (uri.host, uri.port) == (ours.host, ours.port):
                 granted = _number(contact.params.get("expires"))
                 return granted if granted is not None else expires if expires is not None else self._expires
-        if expires is None and len(contacts) == 1:
-            # A gateway on the way that writes its own address into our Contact.
-            expires = _number(contacts[0].params.get("expires"))
-        return expires if expires is not None else self._expires
+        default = expires if expires is not None else self._expires
+        # A gateway on the way that writes its own address into our Contact, perhaps beside others: the first to end may
+        # be ours.
+        stated = [_number(contact.params.get("expires")) for contact in contacts]
+        spans = [span if span is not None else default for span in stated]
+        return min((span for span in spans if span > 0), default=min(spans, default=default))
 
     def _refresh_later(self, now: float) -> None:
         """The registrar did not answer a refresh, but knows us until the binding expires."""

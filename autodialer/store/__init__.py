@@ -20,6 +20,7 @@ from autodialer.store.setup.trunks import trunk_of
 from autodialer.store.sql.batches import BATCH_ROWS
 from autodialer.store.sql.column_types import new_id
 from autodialer.store.sql.engine import AnyRow
+from autodialer.store.sql.key_files import read_key_file
 from autodialer.store.sql.paging import Page
 from autodialer.store.sql.secrets import Secrets
 from autodialer.store.store import Store
@@ -56,5 +57,6 @@ __all__ = [
     "ZoneRange",
     "migrate",
     "new_id",
+    "read_key_file",
     "trunk_of",
 ]

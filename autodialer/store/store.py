@@ -68,7 +68,7 @@ class Store:
         self.checks = Checks(database, clock)
         self.traces = Traces(database, clock)
         self.live = Live(database, clock)
-        self.idempotency = Idempotency(database, clock)
+        self.idempotency = Idempotency(database, secrets, clock)
         self.erasing = Erasing(database, clock)
         self.audit = Audit(database, clock)
         self.retention = Retention(database, self.callbases)

@@ -15,7 +15,7 @@ from bravado_core.formatter import SwaggerFormat
 from bravado_core.request import unmarshal_request
 
 from autodialer.errors import UnsupportedContent
-from autodialer.web.body import parse_form, parse_json, read_body
+from autodialer.web.body import check_texts, parse_form, parse_json, parse_query, read_body
 from autodialer.web.uploads import receive_upload
 
 CONTRACT_FILE = Path(__file__).resolve().parent.parent.parent / "swagger.yaml"
@@ -120,6 +120,10 @@ class _IncomingRequest(BottleIncomingRequest):  # type: ignore[misc]
     def headers(self) -> dict[str, str]:
         return _Headers(self.request.environ)
 
+    @property
+    def query(self) -> dict[str, str]:
+        return parse_query(request.query_string)
+
     def json(self) -> Any:
         data = read_body(self._most_bytes)
         if not data.strip():
@@ -144,6 +148,7 @@ class _IncomingRequest(BottleIncomingRequest):  # type: ignore[misc]
         if self._consumes == MULTIPART:
             upload = receive_upload(request.environ, self._uploads_folder, most_bytes=self._most_bytes)
             request.upload = upload
+            check_texts(upload.fields.items())
             self._fields, self._file = upload.fields, upload if upload.has_file else None
         else:
             request.pairs = parse_form(read_body(self._most_bytes))

@@ -18,6 +18,8 @@ from xml.sax.saxutils import escape
 
 Cell = str | int | float | bool | None
 BOM = "\ufeff"
+"""Without it Excel takes UTF-8 for the code page of the machine."""
+"""Without it Excel takes UTF-8 for the code page of the machine."""
 CSV_TYPE = "text/csv; charset=utf-8"
 XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 SHEET_ROWS = 1_048_576
@@ -73,16 +75,20 @@ class Download:
 def as_csv(table: DownloadedTable) -> Iterator[bytes]:
     """RFC 4180, with a byte order mark."""
     text = io.StringIO()
-    writer = csv.writer(text)
     text.write(BOM)
-    writer.writerow([_harmless(name) for name in table.header])
+    write_csv(text, [table.header])
     for row in table.rows:
-        writer.writerow([_csv_cell(cell) for cell in row])
+        write_csv(text, [row])
         if text.tell() >= CHUNK:
             yield text.getvalue().encode("utf-8", "replace")
             text.seek(0)
             text.truncate()
     yield text.getvalue().encode("utf-8", "replace")
+
+
+def write_csv(text: io.StringIO, rows: Iterable[Sequence[Cell]]) -> None:
+    """Rows by RFC 4180, of whose cells a spreadsheet takes none for a formula. Every CSV is made here."""
+    csv.writer(text).writerows([_csv_cell(cell) for cell in row] for row in rows)
 
 
 def as_xlsx(table: DownloadedTable, *, sheet_rows: int = SHEET_ROWS) -> Iterator[bytes]:

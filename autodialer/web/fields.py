@@ -20,5 +20,5 @@ class Fields(BaseModel):
         return {fields[name].alias or name: getattr(self, name) for name in fields if name in self.model_fields_set}
 
     def asked(self) -> str:
-        """The same as text, to tell two requests apart."""
-        return self.model_dump_json(exclude_unset=True)
+        """The same as text without passwords, to tell two requests apart."""
+        return self.model_dump_json(exclude_unset=True, exclude={"password", "password_"})

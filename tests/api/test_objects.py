@@ -42,6 +42,23 @@ def test_a_trunk_is_made_with_defaults_and_read_back(anna: Client) -> None:
     assert anna.get("/srv1/trunks").json() == {"items": [trunk], "next": None}
 
 
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+@pytest.mark.parametrize("encryption", ["preferred", "required"])
+def test_encrypted_sound_without_tls_is_422_and_says_why(anna: Client, transport: str, encryption: str) -> None:
+    fields = {**TRUNK, "transport": transport, "media_encryption": encryption}
+    refused = anna.post("/srv1/trunks", json=fields)
+    assert (refused.status, refused.fields) == (422, ["media_encryption"])
+    assert "tls" in refused.json()["message"]
+    made = anna.post("/srv1/trunks", json={**fields, "transport": "tls"}).json()
+    assert made["media_encryption"] == encryption
+    # Neither is it left without TLS later, nor does an unencrypted trunk get it.
+    assert anna.put(f"/srv1/trunks/{made['id']}", json={"transport": transport}).fields == ["media_encryption"]
+    both = {"transport": transport, "media_encryption": "none"}
+    assert anna.put(f"/srv1/trunks/{made['id']}", json=both).json()["media_encryption"] == "none"
+    again = anna.put(f"/srv1/trunks/{made['id']}", json={"media_encryption": encryption})
+    assert (again.status, again.fields) == (422, ["media_encryption"])
+
+
 def test_every_field_of_a_trunk_is_kept_but_the_password_is_never_shown(anna: Client, store: Store) -> None:
     fields = {
         **TRUNK,
@@ -53,6 +70,7 @@ def test_every_field_of_a_trunk_is_kept_but_the_password_is_never_shown(anna: Cl
         "stun_server": "127.0.0.1",
         "symmetric_rtp": False,
         "media_ports": "shared",
+        "media_encryption": "required",
         "username": "user",
         "password": "s3cret",
         "auth_username": "auth",
@@ -120,6 +138,21 @@ def test_a_number_format_that_makes_no_number_is_refused(anna: Client) -> None:
     assert (answer.status, answer.fields) == (422, ["number_format"])
 
 
+@pytest.mark.parametrize(
+    "change", [{"host": "127.0.0.9"}, {"outbound_proxy": "127.0.0.9"}, {"domain": "b.example"}, {"transport": "udp"}]
+)
+def test_a_stored_password_is_not_led_elsewhere(anna: Client, store: Store, change: dict[str, Any]) -> None:
+    tls = TRUNK | {"transport": "tls", "password": "s3cret", "domain": "a.example"}
+    path = f"/srv1/trunks/{anna.post('/srv1/trunks', json=tls).json()['id']}"
+    answer = anna.put(path, json=change)
+    assert (answer.status, answer.fields) == (422, ["password"])
+    assert anna.put(path, json={"name": "x", "port": 5070, **{name: tls.get(name) for name in change}}).status == 200
+    assert anna.put(path, json=change | {"password": "new"}).status == 200
+    assert [trunk.password for trunk in store.trunks.page(None)[0]] == ["new"]
+    assert anna.put(path, json={"host": "127.0.0.8", "password": ""}).status == 200
+    assert anna.put(path, json={"host": "127.0.0.7"}).status == 200
+
+
 def test_a_trunk_shows_what_the_dialer_says_while_there_is_one(
     anna: Client, store: Store, clock: StandingClock
 ) -> None:
@@ -185,7 +218,7 @@ def test_a_sound_says_how_loud_it_is_heard_and_what_was_done_to_it(anna: Client)
     assert sound["loudness_lufs"] == pytest.approx(-20, abs=0.1)
     assert sound["gain_db"] < -3
     assert sound["peak_dbfs"] < -15
-    beep = anna.post("/srv1/sounds", files={"file": ("x.wav", wav(seconds=0.2, level=8000))}).json()
+    beep = anna.post("/srv1/sounds", files={"file": ("x.wav", wav(seconds=0.35, level=8000))}).json()
     assert (beep["loudness_lufs"], beep["duration_s"]) == (None, 0.2)
     assert beep["gain_db"] > 3
     assert anna.get("/srv1/sounds").json()["items"] == [sound, beep]
@@ -292,7 +325,7 @@ def test_a_callbase_is_imported_and_what_was_rejected_says_why(anna: Client, set
     assert (rejected["row"], rejected["value"]) == (5, "abc")
     as_csv = anna.get(f"{path}/rejected", headers={"Accept": "text/csv"})
     assert as_csv.headers["content-type"].startswith("text/csv")
-    assert as_csv.body.decode() == f"row,value,reason\r\n5,abc,{rejected['reason']}\r\n"
+    assert as_csv.body.decode("utf-8-sig") == f"row,value,reason\r\n5,abc,{rejected['reason']}\r\n"
     assert files_below(settings.data / "uploads") == []
 
 
@@ -323,7 +356,7 @@ def test_a_callbase_that_is_none_is_refused_and_nothing_is_stored(
     assert answer.status == status or (status is None and answer.status in (415, 422))
     assert answer.fields[0] == "file"
     assert anna.get("/srv1/callbases").json()["items"] == []
-    assert store.subscribers.owned(None, limit=10) == []
+    assert store.subscribers.page_of_all(None, limit=10)[0] == []
     assert files_below(settings.data / "uploads") == []
 
 

@@ -50,13 +50,15 @@ def test_a_sample_user_of_the_script_logs_in_only_after_a_password_was_set(
     assert set_password(from_script, login) == 0
     assert login in capsys.readouterr().out
     verified = store.users.verify(login, "correct horse")
+    recorded = store.audit.page()[0][0]
     store.close()
     assert verified is not None
+    assert (recorded.action, recorded.object_id, recorded.login) == ("users.set_password", verified.id, None)
 
 
 def test_the_scripts_database_has_three_subscribers(from_script: Settings) -> None:
     store = Store(from_script.url, secrets=cheap_secrets(from_script.keys))
-    subscribers = store.subscribers.owned(None, limit=10)
+    subscribers = store.subscribers.page_of_all(None, limit=10)[0]
     store.close()
     assert len(subscribers) == 3
 

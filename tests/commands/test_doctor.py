@@ -37,6 +37,14 @@ def test_a_full_disk_is_bad(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert "10 MB left" in sentence
 
 
+@pytest.mark.parametrize(("mode", "is_said"), [(0o777, "bad"), (0o702, "bad"), (0o770, "note")])
+def test_a_data_folder_in_which_others_may_write_is_told(tmp_path: Path, mode: int, is_said: str) -> None:
+    tmp_path.chmod(mode)
+    grade, sentence = said(Settings(data=tmp_path), str(tmp_path))
+    assert grade == is_said
+    assert "chmod go-w" in sentence
+
+
 def test_a_private_and_a_public_address_are_told_apart(tmp_path: Path) -> None:
     assert said(Settings(data=tmp_path, sip_address="127.0.0.1"), "127.0.0.1")[0] == "note"
 

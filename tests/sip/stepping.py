@@ -93,6 +93,8 @@ class Steps:
         self.began = self.now
         self.events: list[Event] = []
         self._sent: list[Sent] = []
+        self.everything: list[Sent] = []
+        """All that was ever sent but keep-alives."""
         self.pings: list[Sent] = []
         """Keep-alives, which are kept apart."""
 
@@ -167,7 +169,12 @@ class Steps:
 
     def _collect(self) -> None:
         for data, to in self.core.datagrams_to_send():
-            (self.pings if not data.strip() else self._sent).append(Sent(self.now, data, to.address, to))
+            sent = Sent(self.now, data, to.address, to)
+            if data.strip():
+                self._sent.append(sent)
+                self.everything.append(sent)
+            else:
+                self.pings.append(sent)
         while (event := self.core.next_event()) is not None:
             self.events.append(event)
 

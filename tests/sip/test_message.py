@@ -15,7 +15,7 @@ from autodialer.sip.fields import (
     parse_uri,
     parse_via,
 )
-from autodialer.sip.message import Discard, Request, Response, parse_message
+from autodialer.sip.message import Discard, Request, Response, build_request, parse_message
 
 MESSAGES = sorted((Path(__file__).parent / "messages").glob("*.sip"))
 PLAIN = (Path(__file__).parent / "messages" / "plain.sip").read_bytes()
@@ -139,6 +139,14 @@ def test_random_header_values_never_raise(text: str, template: str) -> None:
         ("Q.850;cause=16", 16),
         ('SIP ;cause=600 ;text="x", q.850; CAUSE = 31 ;text="a, b;cause=1"', 31),
         ("Q.850;cause=x", None),
+        ('Q.850;cause=21;text="Call rejected"', 21),
+        ('Q.850;text="declined, cause=16";cause=21', 21),
+        ('SIP;cause=603;text="Decline", Q.850;cause=21;text="Call rejected"', 21),
+        ("Q.850;cause=x, Q.850;cause=17", 17),
+        ("Q.1912;cause=17", None),
+        ("X.Int;reasoncode=0x17;cause=17", None),
+        ('SIP;text="Q.850;cause=17"', None),
+        ("Preemption;cause=1;text=UA Preemption", None),
         ("Q.850;cause=9999", None),
         ("SIP;cause=200", None),
         ("Q.850", None),
@@ -194,3 +202,11 @@ def test_the_tag_that_a_response_gives_is_spelled_as_everybody_does(to: str, exp
 def test_host_and_port_of_a_uri(uri: str, expected: tuple[str, int | None] | None) -> None:
     parts = parse_uri(uri)
     assert (None if parts is None else (parts.host, parts.port)) == expected
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\n", "\r", "\0"])
+def test_no_value_becomes_a_header_of_its_own(end: str) -> None:
+    with pytest.raises(ValueError, match="line end or NUL"):
+        build_request("OPTIONS", "sip:a@192.0.2.1", [f"From: <sip:a@b>{end}X-Forged: 1"])
+    with pytest.raises(ValueError, match="line end or NUL"):
+        build_request("OPTIONS", f"sip:a@192.0.2.1{end}X-Forged: 1", [])

@@ -10,6 +10,7 @@ from argon2 import PasswordHasher
 from autodialer.errors import Conflict, NotFound
 from autodialer.model import Role, TrunkSettings
 from autodialer.store import Secrets, Store, new_id
+from tests.databases import cheap_secrets
 from tests.store.world import StandingClock
 
 
@@ -206,3 +207,9 @@ def test_the_audit_shows_who_did_what_newest_first(store: Store, clock: Standing
     assert (newest.action, newest.login, newest.address, newest.at) == ("auth.refused", None, "127.0.0.1", clock.now)
     [oldest], end = store.audit.page(limit=1, after=cursor)
     assert (oldest.login, oldest.user_id, oldest.details, end) == ("olga", user.id, {"name": "t"}, None)
+
+
+def test_a_fingerprint_is_the_same_for_the_same_content_and_says_nothing_without_the_key(tmp_path: Path) -> None:
+    ours, again, other = (cheap_secrets(tmp_path / name) for name in ("a", "a", "b"))
+    assert ours.fingerprint("x") == again.fingerprint("x") != ours.fingerprint("y")
+    assert ours.fingerprint("x") != other.fingerprint("x")

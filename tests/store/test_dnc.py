@@ -93,5 +93,5 @@ def test_who_opts_out_during_the_call_is_never_called_again_whatever_the_retries
     world.record(world.result(job, Disposition.ANSWERED, world.again("short", after_s=60)))
     clock.move(seconds=60)
     assert world.claim(campaign) == []
-    assert world.states(campaign) == {"total": 1, "excluded": 1}
+    assert world.states(campaign) == {"total": 1, "reached": 1}
     assert [found.source for found in world.store.dnc.page(world.user.key)[0]] == [entry.source]

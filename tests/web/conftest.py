@@ -16,6 +16,7 @@ from autodialer.model import Role
 from autodialer.store import Store
 from autodialer.web.app import App
 from tests.databases import cheap_secrets, make_database
+from tests.imports.here import import_here
 from tests.web.client import Client, wav
 
 PASSWORD = "correct horse"
@@ -61,6 +62,12 @@ def _the_contract_is_parsed_once() -> Iterator[None]:
 def _sounds_are_imported_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process of its own costs a second a sound; tests/web/test_server.py and tests/media have that."""
     monkeypatch.setattr(sound_files, "import_apart", import_sound)
+
+
+@pytest.fixture(autouse=True)
+def _tables_are_imported_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same of tables; tests/web/test_server.py and tests/imports have the process."""
+    import_here(monkeypatch)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from autodialer.clock import Clock
 from autodialer.errors import Conflict
 from autodialer.store.accounts.tables import audit, idempotency_keys
 from autodialer.store.sql.engine import Database, insert_into
+from autodialer.store.sql.secrets import Secrets
 
 KEYS_KEPT_FOR = timedelta(hours=24)
 
@@ -17,9 +18,14 @@ KEYS_KEPT_FOR = timedelta(hours=24)
 class Idempotency:
     """The keys of all users."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, secrets: Secrets, clock: Clock) -> None:
         self._database = database
+        self._secrets = secrets
         self._clock = clock
+
+    def fingerprint(self, asked: str) -> str:
+        """What tells this request from others with the same key. The content cannot be guessed from it."""
+        return self._secrets.fingerprint(asked)
 
     def look_up(self, key: str, user_key: int, operation: str, *, fingerprint: str = "") -> UUID | None:
         """The object that a request with this key made; None when there was none in the last 24 hours.

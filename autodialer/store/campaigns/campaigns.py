@@ -1,6 +1,7 @@
 """Campaigns: what they are told, their states, their counts."""
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, TypedDict, Unpack
 from uuid import UUID
@@ -8,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Table, bindparam, func, insert, select, update
 
 from autodialer.clock import Clock
-from autodialer.errors import Conflict, Invalid, NotFound
+from autodialer.errors import Conflict, Invalid, NotFound, Unavailable
 from autodialer.model import (
     CAMPAIGN_TRANSITIONS,
     CallingWindow,
@@ -37,6 +38,8 @@ from autodialer.store.sql.engine import AnyRow, Database
 from autodialer.store.sql.owned import owned_by
 from autodialer.store.sql.paging import DEFAULT_LIMIT, Page, fetch_page
 
+logger = logging.getLogger(__name__)
+
 NAME_LENGTH = 200
 ENDED_STATES = (CampaignState.FINISHED, CampaignState.STOPPED)
 
@@ -49,7 +52,7 @@ class CampaignRules(TypedDict, total=False):
     cps: float | None
     ring_timeout_s: float
     max_call_s: float
-    lead_in_ms: int
+    lead_in_ms: int | None
     max_attempts: int
     min_played_s: float | None
     cap_day: int | None
@@ -57,6 +60,7 @@ class CampaignRules(TypedDict, total=False):
     retry: Mapping[str, RetryRule]
     keys: Mapping[str, KeyAction]
     transfer_to: str | None
+    after_failed_transfer: str
     key_wait_s: float | None
     window: CallingWindow | None
     holidays: Sequence[date]
@@ -70,7 +74,7 @@ DEFAULTS: CampaignRules = {
     "cps": None,
     "ring_timeout_s": 40.0,
     "max_call_s": 600.0,
-    "lead_in_ms": 0,
+    "lead_in_ms": None,
     "max_attempts": 3,
     "min_played_s": None,
     "cap_day": None,
@@ -78,6 +82,7 @@ DEFAULTS: CampaignRules = {
     "retry": {},
     "keys": {},
     "transfer_to": None,
+    "after_failed_transfer": "continue",
     "key_wait_s": None,
     "window": None,
     "holidays": (),
@@ -196,10 +201,18 @@ class Campaigns:
             _check_state(campaign, "resumed", CampaignState.PAUSED)
             return self._move(connection, campaign, CampaignState.RUNNING, by)
 
-    def stop(self, campaign_id: UUID, owner_key: int | None, *, hangup: bool, by: str | None = None) -> Campaign:
+    def stop(
+        self,
+        campaign_id: UUID,
+        owner_key: int | None,
+        *,
+        hangup: bool,
+        by: str | None = None,
+        record: Callable[[], object] = lambda: None,
+    ) -> Campaign:
         """For good: what is queued is cancelled. Live calls end by themselves, or at once with `hangup`.
 
-        Raises NotFound, Conflict.
+        `record` writes the audit, in the transaction that stops. Raises NotFound, Conflict.
         """
         now = self._clock.utcnow()
         with self._database.write() as connection:
@@ -216,8 +229,13 @@ class Campaigns:
             if hangup:
                 command = {"kind": "hangup_campaign", "campaign_key": campaign.key, "created_at": now}
                 connection.execute(insert(commands).values(command))
-        # Nothing of a stopped campaign is claimed, so the jobs need not go in the same transaction.
-        cancel_queued(self._database, campaign.key)
+            record()
+        try:
+            # Nothing of a stopped campaign is claimed, so the jobs need not go in the same transaction.
+            cancel_queued(self._database, campaign.key)
+        except Unavailable as exc:
+            # It is stopped anyway; the dialer cancels what a stopped campaign still has in the queue.
+            logger.warning("campaign %s is stopped, the dialer will cancel its queue: %s", campaign.id, exc)
         return stopped
 
     def clone(self, campaign_id: UUID, owner_key: int | None, *, only_unreached: bool) -> Campaign:

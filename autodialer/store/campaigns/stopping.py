@@ -1,14 +1,18 @@
 """Cancels the queued jobs of a stopped campaign."""
 
 import time
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, select, update
 
 from autodialer.model import JobState, SubscriberState
+from autodialer.model.admission import ended_state
 from autodialer.store.campaigns.tables import campaign_subscribers
 from autodialer.store.queue.tables import call_jobs
 from autodialer.store.sql.batches import BATCH_ROWS, PAUSE_S
 from autodialer.store.sql.engine import Database
+from autodialer.store.sql.prepared import Prepared
 from autodialer.store.sql.transitions import is_one_of
 
 BY_STOP = "stopped"
@@ -41,22 +45,50 @@ def cancel_batch(database: Database, campaign_key: int, *, reason: str, rows: in
 
 def _cancel_batch(connection: Connection, campaign_key: int, reason: str, most: int) -> int:
     queued = is_one_of(call_jobs.c.state, JobState.QUEUED)
+    of_job = (campaign_subscribers.c.campaign_key == call_jobs.c.campaign_key) & (
+        campaign_subscribers.c.subscriber_key == call_jobs.c.subscriber_key
+    )
     rows = connection.execute(
-        select(call_jobs.c.key, call_jobs.c.subscriber_key)
+        select(call_jobs.c.key, call_jobs.c.subscriber_key, campaign_subscribers.c.retries_used)
+        .join(campaign_subscribers, of_job)
         .where(call_jobs.c.campaign_key == campaign_key, queued)
         .limit(most)
     ).all()
     keys = [row.key for row in rows]
     connection.execute(update(call_jobs).where(call_jobs.c.key.in_(keys)).values(state=JobState.CANCELLED.value))
-    # A subscriber who was never called stays pending; a subscriber who waited for another attempt gets no more.
-    begun = (
-        (campaign_subscribers.c.campaign_key == campaign_key)
-        & (campaign_subscribers.c.subscriber_key == bindparam("of_subscriber"))
-        & is_one_of(campaign_subscribers.c.state, SubscriberState.IN_PROGRESS)
-    )
-    if rows:
-        connection.execute(
-            update(campaign_subscribers).where(begun).values(state=SubscriberState.EXHAUSTED.value, reason=reason),
-            [{"of_subscriber": row.subscriber_key} for row in rows],
-        )
+    give_up(connection, [GivenUp(campaign_key, row.subscriber_key, row.retries_used) for row in rows], reason)
     return len(rows)
+
+
+class GivenUp(NamedTuple):
+    """A subscriber of a campaign who gets no further attempt."""
+
+    campaign_key: int
+    subscriber_key: int
+    retries_used: Mapping[str, int]
+
+
+_GIVE_UP = Prepared(
+    update(campaign_subscribers)
+    .where(
+        campaign_subscribers.c.campaign_key == bindparam("of_campaign"),
+        campaign_subscribers.c.subscriber_key == bindparam("of_subscriber"),
+        is_one_of(campaign_subscribers.c.state, SubscriberState.IN_PROGRESS),
+    )
+    .values(state=bindparam("to_state"), reason=bindparam("why"))
+)
+
+
+def give_up(connection: Connection, people: Sequence[GivenUp], reason: str) -> None:
+    """End the attempts at those who were called before; a subscriber who was never called stays pending."""
+    rows = [
+        {
+            "of_campaign": person.campaign_key,
+            "of_subscriber": person.subscriber_key,
+            "to_state": ended_state(person.retries_used).value,
+            "why": reason,
+        }
+        for person in people
+    ]
+    if rows:
+        _GIVE_UP.execute(connection, rows)

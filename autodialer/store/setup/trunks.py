@@ -18,7 +18,7 @@ from autodialer.store.sql.owned import fetch_owned, not_deleted, owned_by
 from autodialer.store.sql.paging import DEFAULT_LIMIT, Page, fetch_page
 from autodialer.store.sql.secrets import Secrets
 
-_FIELDS = tuple(each.name for each in dataclasses.fields(Trunk) if each.name != "problem")
+_FIELDS = tuple(each.name for each in dataclasses.fields(Trunk) if each.name not in ("problem", "deleted"))
 """Each is a column of that name; what is wrong with a trunk is found when its row is read."""
 _BY_KEYS = select(trunks).where(trunks.c.key.in_(bindparam("keys", expanding=True)))
 UNREADABLE = (
@@ -57,6 +57,12 @@ class Trunks:
         """Raises NotFound."""
         with self._database.read() as connection:
             return self._trunk_from(fetch_owned(connection, trunks, trunk_id, owner_key))
+
+    def hidden_of(self, owner_key: int) -> list[Trunk]:
+        """Those that no list shows and that have not been deleted, the oldest first."""
+        query = select(trunks).where(trunks.c.owner_key == owner_key, trunks.c.hidden, not_deleted(trunks))
+        with self._database.read() as connection:
+            return [self._trunk_from(row) for row in connection.execute(query.order_by(trunks.c.key))]
 
     def keys_to_register(self) -> set[int]:
         """Trunks that are to be registered whether anything is dialled over them or not."""
@@ -115,6 +121,9 @@ class Trunks:
         values = {name: row._mapping[name] for name in _FIELDS}
         values["password"], values["problem"] = self._password(row)
         values["codecs"] = tuple(row.codecs.split(","))
+        values["deleted"] = row.deleted_at is not None
+        # Without its password it could only fail to register; what it had was taken back when it was deleted.
+        values["register"] = row.register and not values["deleted"]
         return Trunk(**values)
 
     def _password(self, row: AnyRow) -> tuple[str, str | None]:

@@ -1,6 +1,6 @@
 """Secrets at rest: trunk passwords encrypted with a key file, user passwords hashed."""
 
-import os
+import hmac
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,8 +11,11 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from autodialer.errors import SettingsError, Unavailable
+from autodialer.store.sql.key_files import read_key_file
 
 KEY_FILE = "secrets.key"
 KEY_BYTES = 32
@@ -31,7 +34,10 @@ class Secrets:
 
     def __init__(self, keys_folder: Path, *, hasher: PasswordHasher | None = None) -> None:
         self._path = keys_folder / KEY_FILE
-        self._cipher = AESGCM(load_key(self._path))
+        key = load_key(self._path)
+        self._cipher = AESGCM(key)
+        # Not the key itself: a key serves one purpose only.
+        self._fingerprint_key = HKDF(SHA256(), KEY_BYTES, salt=None, info=b"fingerprints").derive(key)
         self._hasher = hasher or PasswordHasher()
         self._hashing = threading.BoundedSemaphore(HASHED_AT_ONCE)
         self._hashing_or_waiting = threading.BoundedSemaphore(HASHED_AT_ONCE + MOST_WAITING)
@@ -54,6 +60,10 @@ class Secrets:
         except InvalidTag as exc:
             message = f"the passwords of the trunks cannot be read: {self._path} is not the key of this database"
             raise SettingsError(message) from exc
+
+    def fingerprint(self, text: str) -> str:
+        """A digest that tells texts apart, and from which nobody without the key file can try out what the text was."""
+        return hmac.digest(self._fingerprint_key, text.encode(), "sha256").hex()
 
     def hash_password(self, password: str) -> str:
         """argon2id with its parameters and salt (RFC 9106). Takes tens of milliseconds on purpose.
@@ -96,28 +106,8 @@ class Secrets:
 
 
 def load_key(path: Path) -> bytes:
-    """The key in a file, which is made (mode 0600) if it is missing; processes that start together get the same key."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not path.exists():
-        _create_key(path)
-    key = path.read_bytes()
+    """The key in a file, which is made if it is missing. Raises SettingsError for a file that holds none."""
+    key = read_key_file(path, lambda: token_bytes(KEY_BYTES))
     if len(key) != KEY_BYTES:
         raise SettingsError(f"{path} is not a key: it has {len(key)} bytes, not {KEY_BYTES}")
     return key
-
-
-def _create_key(path: Path) -> None:
-    # Written in full under another name, then linked: nobody ever reads half a key, and the first one wins.
-    draft = path.with_name(f"{path.name}.{os.getpid()}.{token_bytes(4).hex()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        os.write(descriptor, token_bytes(KEY_BYTES))
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    try:
-        os.link(draft, path)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()
