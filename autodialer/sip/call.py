@@ -306,6 +306,7 @@ class Call:
         if arrow is None:
             return
         actions, state = arrow
+        # The state first: an action may feed the machine again, as a 2xx does whose BYE has overtaken it.
         if state is not self.state:
             self._enter(state, now)
         for action in actions:
@@ -333,6 +334,7 @@ class Call:
     def _send_invite(self, now: float, _response: Response | None) -> None:
         # A PRACK may have counted on.
         outgoing = self._attempts.next_invite(max((dialog.local_cseq for dialog in self._dialogs.values()), default=0))
+        # The early dialogs of an INVITE that was refused ended with it.
         self._dialogs.clear()
         self._invite = InviteClient(self._stack, outgoing, self)
         self.begin(self._invite, now)

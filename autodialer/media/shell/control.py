@@ -46,6 +46,7 @@ def read_control(control: BinaryIO, post: Callable[[Command], None], events: Eve
             except OSError as exc:
                 events.tell_problem(command["session"], f"the sound cannot be read: {exc}")
         post(command)
+    # At once, from this thread: with the dialer gone nobody can end the calls, and no callee may hear them go on.
     os._exit(0)
 
 
