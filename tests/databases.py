@@ -5,7 +5,9 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from autodialer.store import migrate
+from argon2 import PasswordHasher
+
+from autodialer.store import Secrets, migrate
 
 
 def make_database(url: str) -> None:
@@ -21,3 +23,8 @@ def _migrated() -> bytes:
         path = Path(folder) / "db.sqlite3"
         migrate(f"sqlite:///{path}")
         return path.read_bytes()
+
+
+def cheap_secrets(keys: Path) -> Secrets:
+    """Secrets whose passwords cost nothing to hash: opening them with the real costs takes 0.2 s."""
+    return Secrets(keys, hasher=PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))

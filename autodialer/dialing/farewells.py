@@ -80,6 +80,7 @@ class Farewells:
             return
         call_ids = [str(call_id) for call_id in cut_off]
         span_s = self._until - self._clock.monotonic()
+        # Any phone may hang up any call: a dialog is known by its tags, not by the address that its INVITE came from.
         for number, phone in enumerate(phones):
             phone.clean_up(dialogs[number :: len(phones)], call_ids, span_s=span_s, on_ended=self._over.append)
 

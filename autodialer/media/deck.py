@@ -175,6 +175,7 @@ class Deck(Generic[Owner]):
             marker=bool(header["type"] & _MARKER_BIT),
         )
         self._leave(row)
+        # The last row fills the gap, so that the rows in use stay together for `sendmmsg`; their order means nothing.
         last, owner, descriptor = self.sessions.pop(), self.owners.pop(), self.descriptors.pop()
         if last is not session:
             columns.move(self.count, row)
@@ -214,6 +215,7 @@ class Deck(Generic[Owner]):
             self.sessions[row].count_failure()
         if self._first:
             self._clear_markers(failed)
+        # A packet that could not leave counts on as well: to the callee it is lost, and the sound keeps its pace.
         headers = columns.headers[:count]
         headers["sequence"] += 1
         headers["timestamp"] += FRAME

@@ -7,13 +7,13 @@ is the TABLE at the end of this module.
 import logging
 import weakref
 from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
 from typing import Protocol
 
 from autodialer.q850 import OF_CALLEE
 from autodialer.sip.acknowledgement import Acknowledgements
 from autodialer.sip.attempts import Attempts
 from autodialer.sip.auth import Authenticator
-from autodialer.sip.call_states import CallState
 from autodialer.sip.dialog import Dialog
 from autodialer.sip.events import (
     CallAnswered,
@@ -27,8 +27,7 @@ from autodialer.sip.events import (
     HopFailed,
     NameWanted,
 )
-from autodialer.sip.failure import NO_RESPONSE, failed
-from autodialer.sip.fields import parse_q850_cause, pause_asked_for
+from autodialer.sip.fields import parse_q850_cause, parse_retry_after, pause_asked_for
 from autodialer.sip.hop import Hop
 from autodialer.sip.invite import InviteRequest
 from autodialer.sip.message import Request, Response
@@ -45,6 +44,28 @@ logger = logging.getLogger(__name__)
 
 _REFUSES_OFFER = (415, 488, 606)
 """What peers answer to RTP/SAVP that they do not speak, or do not want (RFC 3261 section 21.4.13, 21.4.26, 21.6.4)."""
+_NO_RESPONSE = {
+    "Timer B": (FailureKind.TIMEOUT, "the gateway did not answer at all"),
+    "Transport Err.": (FailureKind.TRANSPORT, "the gateway cannot be reached: its host or port refuses packets"),
+}
+"""How the transaction ended -> the kind of failure, and a sentence for a person."""
+
+
+class CallState(StrEnum):
+    """What the call waits for."""
+
+    CALLING = "Calling"
+    """The first response to the INVITE."""
+    PROCEEDING = "Proceeding"
+    """The final response; the phone may ring."""
+    CANCEL_WANTED = "CancelWanted"
+    """A provisional response: until then CANCEL must not be sent (RFC 3261 section 9.1)."""
+    CANCELLING = "Cancelling"
+    """The final response after our CANCEL."""
+    CONFIRMED = "Confirmed"
+    """A BYE, either way."""
+    TERMINATED = "Terminated"
+    """Nothing; the call's last transactions live on to answer what is sent again."""
 
 
 class CallOwner(Protocol):
@@ -285,6 +306,7 @@ class Call:
         if arrow is None:
             return
         actions, state = arrow
+        # The state first: an action may feed the machine again, as a 2xx does whose BYE has overtaken it.
         if state is not self.state:
             self._enter(state, now)
         for action in actions:
@@ -312,6 +334,7 @@ class Call:
     def _send_invite(self, now: float, _response: Response | None) -> None:
         # A PRACK may have counted on.
         outgoing = self._attempts.next_invite(max((dialog.local_cseq for dialog in self._dialogs.values()), default=0))
+        # The early dialogs of an INVITE that was refused ended with it.
         self._dialogs.clear()
         self._invite = InviteClient(self._stack, outgoing, self)
         self.begin(self._invite, now)
@@ -448,7 +471,7 @@ class Call:
         self._fail(now, kind, response, self._auth_message)
 
     def _fail_silent(self, now: float, _response: Response | None) -> None:
-        kind, message = NO_RESPONSE[self._silence]
+        kind, message = _NO_RESPONSE[self._silence]
         complaint = self._stack.complaint_of(self._invite.hop) if self._invite is not None else None
         self._fail(now, kind, None, complaint or message)
 
@@ -457,7 +480,7 @@ class Call:
 
     def _fail(self, now: float, kind: FailureKind, response: Response | None, message: str | None) -> None:
         logger.debug("call %s: not answered: %s %s", self.call_id, kind, response.code if response else "")
-        self._tell_end(failed(self.call_id, now, kind, response, message, saw_18x=self._rang))
+        self._tell_end(_failed(self.call_id, now, kind, response, message, saw_18x=self._rang))
 
     def _tell_end(self, event: CallFailed | CallEnded) -> None:
         # Once, whatever goes wrong in between: a channel that is given back twice is as wrong as one that never is.
@@ -473,6 +496,24 @@ def _is_about_callee(response: Response) -> bool:
 
 def _is_ringing(response: Response) -> bool:
     return 180 <= response.code <= 189
+
+
+def _failed(
+    call_id: str, at: float, kind: FailureKind, response: Response | None, message: str | None, *, saw_18x: bool
+) -> CallFailed:
+    """The end of a call with its final response, None without one."""
+    return CallFailed(
+        call_id=call_id,
+        at=at,
+        kind=kind,
+        code=response.code if response else None,
+        reason=response.reason if response else None,
+        cancelled=kind in (FailureKind.RING_TIMEOUT, FailureKind.CANCELLED),
+        saw_18x=saw_18x,
+        reason_cause=parse_q850_cause(response.headers.get("reason", [])) if response else None,
+        retry_after_s=parse_retry_after(response.get("retry-after")) if response else None,
+        message=message,
+    )
 
 
 Action = Callable[[Call, float, Response | None], None]

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from autodialer.sip.auth import Authenticator
 from autodialer.sip.capabilities import ALLOW, SUPPORTED
@@ -12,7 +13,6 @@ from autodialer.sip.hop import Hop
 from autodialer.sip.invite import new_call_id
 from autodialer.sip.message import Response
 from autodialer.sip.outgoing import OutgoingRequest
-from autodialer.sip.registration_states import TIMERS, RegistrationState
 from autodialer.sip.stack import Stack
 from autodialer.sip.timers import Timer
 from autodialer.sip.transaction import ClientTransaction, NonInviteClient
@@ -30,6 +30,32 @@ _SENTENCES = {
     407: "The provider refuses the login or password.",
 }
 _SILENT = "The provider's registrar does not answer."
+
+
+class RegistrationState(StrEnum):
+    """What the registration waits for."""
+
+    REGISTERING = "Registering"
+    """The answer to the first REGISTER; the registrar does not know us."""
+    REGISTERED = "Registered"
+    """The time to refresh."""
+    REFRESHING = "Refreshing"
+    """The answer to a refresh; the registrar still knows us."""
+    WAITING = "Waiting"
+    """The time to try again: the registrar refused, or was silent for longer than it knew us."""
+    UNREGISTERING = "Unregistering"
+    """The answer to the REGISTER that takes our binding back."""
+    TERMINATED = "Terminated"
+    """Nothing."""
+
+
+_S = RegistrationState
+TIMERS: Mapping[RegistrationState, tuple[str, ...]] = {
+    _S.REGISTERED: ("refresh", "expiry"),
+    _S.REFRESHING: ("expiry",),
+    _S.WAITING: ("retry",),
+}
+"""State -> its timers; entering a state stops all others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -344,7 +370,6 @@ def _number(value: str | None) -> int | None:
     return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 9 else None
 
 
-_S = RegistrationState
 Action = Callable[[Registration, float], None]
 TABLE: Mapping[tuple[RegistrationState, str], tuple[tuple[Action, ...], RegistrationState]] = {
     (_S.REGISTERING, "2xx"): ((Registration._take_binding,), _S.REGISTERED),

@@ -117,6 +117,7 @@ class Transaction:
         if arrow is None:
             return
         actions, state = arrow
+        # The state first: an action may end the transaction, or tell a user who asks for its state.
         if state is not self.state:
             self._enter(state, now)
         for action in actions:

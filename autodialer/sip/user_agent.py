@@ -11,8 +11,7 @@ from collections.abc import Iterable, Sequence
 from autodialer import stun
 from autodialer.errors import Conflict
 from autodialer.sip.answering import answer_request, transaction_key
-from autodialer.sip.call import Call
-from autodialer.sip.call_states import CallState
+from autodialer.sip.call import Call, CallState
 from autodialer.sip.dialog_state import DialogState
 from autodialer.sip.discovery import Discovery
 from autodialer.sip.events import CallBroken, Event, RegistrationChanged, RegistrationStanding, cancelled_unsent

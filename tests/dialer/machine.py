@@ -10,7 +10,6 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
-from argon2 import PasswordHasher
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -22,9 +21,9 @@ from autodialer.dialing.chores import Chores
 from autodialer.errors import PortsExhausted
 from autodialer.model import CallOutcome, Campaign, CampaignState, Cause, Disposition, EndedBy, Trunk
 from autodialer.phone.plan import CallEvent, CallPlan, Progress
-from autodialer.store import NewSubscriber, Secrets, Store
+from autodialer.store import NewSubscriber, Store
 from dialer import Dialer
-from tests.databases import make_database
+from tests.databases import cheap_secrets, make_database
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 TICK_S = 0.02
@@ -161,8 +160,7 @@ class DialingMachine(RuleBasedStateMachine):
     def open_store(self) -> None:
         """The store of that folder."""
         url = f"sqlite:///{self.folder / 'db.sqlite3'}"
-        hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-        self.store = Store(url, secrets=Secrets(self.folder / "keys", hasher=hasher), clock=self.clock)
+        self.store = Store(url, secrets=cheap_secrets(self.folder / "keys"), clock=self.clock)
 
     def reopen(self) -> None:
         """The service starts again."""

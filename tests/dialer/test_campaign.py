@@ -13,6 +13,7 @@ from tests.peers.by_number import Behaviour, behaviour_of, by_number
 from tests.peers.ports import LOCALHOST, free_port, wait_until
 from tests.peers.scenario import Scenario
 from tests.peers.sipp import SippGateway
+from tests.timing import at_most
 
 pytestmark = [pytest.mark.loopback, pytest.mark.peer("sipp")]
 
@@ -163,7 +164,7 @@ def test_sigterm_lets_live_calls_finish_and_starts_no_new_one(tmp_path: Path) ->
         with world.dialer() as dialer:
             gateway.wait_for("ACK", count=5)
             dialer.running.send_signal(signal.SIGTERM)
-            assert dialer.running.wait(15) == 0
+            assert dialer.running.wait(at_most(15)) == 0
         dispositions = world.dispositions(campaign)
         assert set(dispositions.values()) == {Disposition.ANSWERED}
         assert gateway.invites_by_number.keys() == dispositions.keys()
@@ -181,7 +182,7 @@ def test_a_second_sigterm_hangs_up_at_once(tmp_path: Path) -> None:
             wait_until(lambda: "draining" in dialer.log.read_text(), what="the drain")
             assert gateway.count("BYE") == 0
             dialer.running.send_signal(signal.SIGTERM)
-            assert dialer.running.wait(5) == 0
+            assert dialer.running.wait(at_most(5)) == 0
         gateway.expect_success(timeout_s=5)
         assert gateway.count("BYE") == 3
     assert set(world.dispositions(campaign).values()) == {Disposition.ANSWERED}
@@ -192,7 +193,7 @@ def test_a_second_dialer_on_the_same_data_says_so_and_exits(tmp_path: Path) -> N
     with world.dialer():
         wait_until(lambda: world.store.live.dialer() is not None, what="the first dialer")
         with world.dialer() as second:
-            assert second.running.wait(20) == 2
+            assert second.running.wait(at_most(20)) == 2
         assert "Another dialer already works on" in second.log.read_text()
         assert world.store.live.dialer() is not None
 
@@ -208,7 +209,7 @@ def test_a_dialer_whose_parent_is_gone_hangs_up_every_call_within_two_seconds(tm
             wait_until(lambda: gateway.count("INVITE") == 10, what="all INVITEs")
             assert dialer.running.stdin
             dialer.running.stdin.close()
-            assert dialer.running.wait(5) == 0
+            assert dialer.running.wait(at_most(5)) == 0
         gateway.expect_success(timeout_s=10)
         assert gateway.count("BYE") == 5
         assert gateway.count("CANCEL") == 5

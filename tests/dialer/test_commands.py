@@ -9,8 +9,8 @@ import pytest
 from autodialer.config import Settings
 from autodialer.dialing.commands import CommandRunner
 from autodialer.errors import Unavailable
-from autodialer.store import Secrets, Store
-from tests.databases import make_database
+from autodialer.store import Store
+from tests.databases import cheap_secrets, make_database
 from tests.store.world import NOW, StandingClock, World
 
 
@@ -60,7 +60,7 @@ def woken() -> list[int]:
 def world(settings: Settings) -> Iterator[World]:
     make_database(settings.url)
     clock = StandingClock(NOW)
-    store = Store(settings.url, secrets=Secrets(settings.keys), clock=clock)
+    store = Store(settings.url, secrets=cheap_secrets(settings.keys), clock=clock)
     yield World(store, clock)
     store.close()
 

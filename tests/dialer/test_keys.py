@@ -25,7 +25,8 @@ from autodialer.model import (
 from autodialer.phone.hang_up import HangUp
 from autodialer.phone.plan import CallEvent
 from autodialer.phone.pool import PhonePool
-from autodialer.store import KeyFigures, Secrets, Store
+from autodialer.store import KeyFigures, Store
+from tests.databases import cheap_secrets
 from tests.dialer.world import World
 from tests.peers import transfer_gateways as gateways
 from tests.peers.baresip import Baresip
@@ -190,7 +191,7 @@ def test_an_opt_out_outlives_a_dialer_that_is_killed_at_once(tmp_path: Path) -> 
 def test_an_opt_out_that_the_database_does_not_take_is_entered_before_anything_else_is_written(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     world = World.make(folder)
-    impatient = Store(world.settings.url, secrets=Secrets(world.settings.keys), busy_timeout_s=0.05)
+    impatient = Store(world.settings.url, secrets=cheap_secrets(world.settings.keys), busy_timeout_s=0.05)
     keys = Keys(impatient, PhonePool(sip_address=None, sip_port=5060, rtp_ports=(33000, 33010), clock=Clock()))
     campaign = world.campaign((LOCALHOST, free_port()), [NUMBER], keys=KEYS, transfer_to="301")
     world.store.queue.enqueue_due(Clock().utcnow())

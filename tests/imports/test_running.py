@@ -20,9 +20,11 @@ from autodialer.imports.into_dnc import IntoDnc
 from autodialer.imports.process import CALLBASE, DNC, ImportJob, run
 from autodialer.imports.reading import inspect
 from autodialer.imports.running import Destination, import_rows, keep_trying
-from autodialer.store import Secrets, Store
+from autodialer.store import Store
+from tests.databases import cheap_secrets
 from tests.imports.here import import_here
 from tests.peers.ports import wait_until
+from tests.timing import at_most
 
 ROWS = 1_200
 
@@ -37,7 +39,7 @@ def _retries_come_soon(monkeypatch: pytest.MonkeyPatch) -> None:
 def hasty(settings: Settings, store: Store) -> Iterator[Store]:
     """A store on the same database, which waits for a lock a tenth of a second only."""
     del store  # has made the database
-    opened = Store(settings.url, secrets=Secrets(settings.keys), busy_timeout_s=0.1)
+    opened = Store(settings.url, secrets=cheap_secrets(settings.keys), busy_timeout_s=0.1)
     yield opened
     opened.close()
 
@@ -100,7 +102,7 @@ def test_an_import_goes_on_when_the_database_is_back(
         importing.start()
         time.sleep(0.5)
         assert (read().state, read().rows_done) == ("importing", 0)
-    importing.join(30)
+    importing.join(at_most(30))
     assert (read().state, read().imported, read().rejected) == ("ready", ROWS, 1)
 
 

@@ -11,6 +11,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from tests.peers.requirements import explain_missing, find_program
+from tests.timing import at_most
 
 Samples = NDArray[np.float32]
 SECONDS = 2.0
@@ -98,7 +99,7 @@ def run(program: str, *arguments: str | Path, data: bytes | None = None) -> byte
     if path is None:
         raise RuntimeError(explain_missing([program]))
     command = [path, *map(str, arguments)]
-    return subprocess.run(command, input=data, capture_output=True, check=True, timeout=60).stdout
+    return subprocess.run(command, input=data, capture_output=True, check=True, timeout=at_most(60)).stdout
 
 
 def ffmpeg(*arguments: str | Path, data: bytes | None = None) -> bytes:

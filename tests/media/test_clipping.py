@@ -13,6 +13,7 @@ from autodialer.media.clipping import ClippingMeter
 from autodialer.media.recording import Recording
 from autodialer.media.sound import MOST_CLIPPED, import_sound
 from tests.peers.requirements import find_program
+from tests.timing import at_most
 
 pytestmark = pytest.mark.peer("sox", "espeak-ng")
 
@@ -21,7 +22,7 @@ Signal = NDArray[np.float64]
 
 def run(program: str, *arguments: str) -> None:
     command = [find_program(program) or program, *arguments]
-    subprocess.run(command, check=True, timeout=60, capture_output=True)
+    subprocess.run(command, check=True, timeout=at_most(60), capture_output=True)
 
 
 def speech(folder: Path) -> Path:

@@ -259,7 +259,7 @@ def test_a_dialer_that_does_not_listen_is_not_heard_in_a_call(callee: Callee, tm
     heard, listen = Events(), threading.Event()
 
     def deaf(event: MediaEvent) -> None:
-        listen.wait(30)
+        listen.wait(at_most(30))
         heard(event)
 
     presses = 4000
@@ -357,7 +357,7 @@ def test_a_session_that_cannot_go_on_is_finished(media: Media, callee: Callee, t
 def test_a_held_session_keeps_its_way_through_a_nat_open(media: Media, tmp_path: Path) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
         peer.bind((LOCALHOST, 0))
-        peer.settimeout(18.0)
+        peer.settimeout(at_most(18.0))
         media.open_any("a")
         media.play_to("a", peer.getsockname(), sound_of(tmp_path, frames=100))
         assert len(peer.recv(2048)) == 12 + FRAME

@@ -18,6 +18,7 @@ from tests.peers.namespaces import within
 from tests.peers.ports import LOCALHOST, free_port, wait_until
 from tests.peers.process import Process
 from tests.peers.requirements import find_program
+from tests.timing import at_most
 
 Address = tuple[str, int]
 
@@ -261,7 +262,7 @@ class Capture:
         command += [part for rule in decode for part in ("-d", rule)]
         command += ["-Y", f"({wanted}) and not udp.port=={self._mark_port} and not icmp", "-T", "json"]
         command += [part for field in fields for part in ("-e", field)]
-        result = subprocess.run(command, capture_output=True, check=False, timeout=120)
+        result = subprocess.run(command, capture_output=True, check=False, timeout=at_most(120))
         if result.returncode != 0:
             raise RuntimeError(f"tshark: {result.stderr.decode(errors='replace')}")
         packets = cast(list[dict[str, Any]], json.loads(result.stdout or b"[]"))

@@ -17,6 +17,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from tests.peers.requirements import explain_missing, find_program
+from tests.timing import at_most
 
 INSIDE_ADDRESS, ROUTER_INSIDE = "10.77.1.2", "10.77.1.1"
 OUTSIDE_ADDRESSES = ("198.51.100.10", "198.51.100.11", "198.51.100.12")
@@ -255,7 +256,7 @@ def _path(program: str) -> str:
 
 def _run(program: str, *arguments: str, text: str = "") -> str:
     command = [_path(program), *arguments]
-    done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=at_most(30), check=False)
     if done.returncode != 0:
         raise NamespaceFailed(f"{' '.join(command)}: {done.stderr.strip()}")
     return done.stdout

@@ -17,6 +17,7 @@ from tests.peers.capture import Capture, RtpPacket, before_silence
 from tests.peers.ports import LOCALHOST
 from tests.peers.sipp import SippGateway
 from tests.phone.desk import Desk
+from tests.timing import at_most
 
 pytestmark = [pytest.mark.loopback, pytest.mark.peer("sipp", "tshark")]
 
@@ -90,7 +91,7 @@ class Flood:
         self._thread.start()
 
     def join(self) -> None:
-        self._thread.join(60)
+        self._thread.join(at_most(60))
         assert self.sent == DATAGRAMS
 
     def _run(self) -> None:
@@ -166,7 +167,7 @@ def test_twenty_thousand_hostile_datagrams_disturb_none_of_fifty_calls(
     late_s = sorted(pulse.late_s)
     discarded: queue.SimpleQueue[Counter[str]] = queue.SimpleQueue()
     phone.phone.sip.run(lambda user_agent, _now: discarded.put(Counter(user_agent.discarded)))
-    counted = discarded.get(timeout=5)
+    counted = discarded.get(timeout=at_most(5))
     assert counted["start_line"] + counted["truncated"] > DATAGRAMS // 2, counted
     assert counted["unknown_host"] > 200 and counted["stray_response"] > 100, counted
     assert all(call.outcome is None for call in calls), "all calls were up all the time"

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -85,7 +86,7 @@ def test_kill_9_of_the_media_process_hangs_up_its_calls_and_the_next_call_is_hea
     for number in ("101", "201"):
         pool.call(1, number)
     gateway.wait_for("ACK", count=2)
-    threading.Event().wait(2.5)  # so long the sound is heard before the kill
+    time.sleep(2.5)  # so long the sound is heard before the kill
     pid = pool.phones.media_pid
     assert pid
     os.kill(pid, signal.SIGKILL)

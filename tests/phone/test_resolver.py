@@ -206,7 +206,7 @@ def forwarder_that_drops_naptr(server: tuple[str, int]) -> Iterator[tuple[str, i
     ):
         front.bind((LOCALHOST, free_port()))
         front.settimeout(0.05)
-        back.settimeout(1.0)
+        back.settimeout(at_most(1.0))
 
         def forward() -> None:
             while not ending.is_set():

@@ -23,6 +23,7 @@ from tests.peers.fixtures import StartCapture, StartGateway
 from tests.peers.ports import LOCALHOST, free_port, free_ports
 from tests.peers.scenario import Scenario
 from tests.peers.sipp import SippGateway, TracedMessage
+from tests.timing import at_most
 
 pytestmark = [pytest.mark.loopback, pytest.mark.peer("sipp")]
 
@@ -63,7 +64,7 @@ class Line:
     def call(self, stem: Path, frames: int) -> CallOutcome:
         """One call that plays a sound to its end; returns its outcome. SIPp has to be content."""
         self.phone.call(NUMBER, CallPlan(sound_stem=str(stem), sound_s=frames * 0.02))
-        outcome = self._outcomes.get(timeout=30)
+        outcome = self._outcomes.get(timeout=at_most(30))
         self.gateway.expect_success()
         return outcome
 

@@ -9,15 +9,15 @@ import pytest
 
 from autodialer.phone.trace import CallTrace
 from autodialer.phone.trace_outbox import MOST_WAITING, PRUNE_S, REFUSED_PAUSE_S, TraceOutbox
-from autodialer.store import Secrets, Store, new_id
-from tests.databases import make_database
+from autodialer.store import Store, new_id
+from tests.databases import cheap_secrets, make_database
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     url = f"sqlite:///{tmp_path / 'db.sqlite3'}"
     make_database(url)
-    opened = Store(url, secrets=Secrets(tmp_path / "keys"), busy_timeout_s=0.02)
+    opened = Store(url, secrets=cheap_secrets(tmp_path / "keys"), busy_timeout_s=0.02)
     yield opened
     opened.close()
 

@@ -133,7 +133,7 @@ def test_the_callees_bye_over_a_connection_of_its_own_is_answered_there(
     call = phone.call()
     gateway.wait_for("ACK")
     ack = next(message for message in gateway.messages if not message.sent and message.start_line.startswith("ACK"))
-    with socket.create_connection((LOCALHOST, phone.phone.sip.myPort), timeout=5) as callee:
+    with socket.create_connection((LOCALHOST, phone.phone.sip.myPort), timeout=at_most(5)) as callee:
         callee.sendall(bye_of_callee(ack.header, callee.getsockname()))
         answer = callee.recv(65_536)
     assert answer.startswith(b"SIP/2.0 200 ")
@@ -161,7 +161,7 @@ def bye_of_callee(header: Callable[[str], str | None], address: tuple[str, int])
 
 def test_a_ping_on_a_connection_gets_its_pong_and_noise_is_ignored(desk: Desks) -> None:
     phone = desk((LOCALHOST, 9), transport=TCP)
-    with socket.create_connection((LOCALHOST, phone.phone.sip.myPort), timeout=5) as peer:
+    with socket.create_connection((LOCALHOST, phone.phone.sip.myPort), timeout=at_most(5)) as peer:
         peer.sendall(b"\r\n\r\n")
         assert peer.recv(100) == b"\r\n"
         peer.sendall(b"\r\n\r\n" * 3)

@@ -6,8 +6,7 @@ import pytest
 
 from autodialer.sip.events import RegistrationChanged, RegistrationStanding
 from autodialer.sip.hop import TCP, Hop
-from autodialer.sip.registration import TABLE
-from autodialer.sip.registration_states import TIMERS, RegistrationState
+from autodialer.sip.registration import TABLE, TIMERS, RegistrationState
 from tests.sip.stepping import GATEWAY, Sent, Steps
 
 OFF, REGISTERING, REGISTERED, FAILED = RegistrationStanding

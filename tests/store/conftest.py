@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from argon2 import PasswordHasher
 
 from autodialer.store import Secrets, Store
-from tests.databases import make_database
+from tests.databases import cheap_secrets, make_database
 from tests.store.world import NOW, StandingClock, World
 
 DATABASES = ["sqlite"]
@@ -36,7 +35,7 @@ def clock() -> StandingClock:
 
 @pytest.fixture
 def secrets(tmp_path: Path) -> Secrets:
-    return Secrets(tmp_path / "keys", hasher=PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    return cheap_secrets(tmp_path / "keys")
 
 
 @pytest.fixture

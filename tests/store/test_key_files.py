@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from autodialer.errors import SettingsError
-from autodialer.store import Secrets, read_key_file
+from autodialer.store import read_key_file
+from tests.databases import cheap_secrets
 
 
 def rights(path: Path) -> int:
@@ -56,7 +57,7 @@ def test_where_that_is_not_possible_the_service_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "secrets.key"
-    Secrets(tmp_path)
+    cheap_secrets(tmp_path)
     path.chmod(0o644)
 
     def refuse(*_args: object) -> None:
@@ -65,4 +66,4 @@ def test_where_that_is_not_possible_the_service_says_what_to_do(
     monkeypatch.setattr(os, "chmod", refuse)
     monkeypatch.setattr(Path, "chmod", refuse)
     with pytest.raises(SettingsError, match="chmod go="):
-        Secrets(tmp_path)
+        cheap_secrets(tmp_path)

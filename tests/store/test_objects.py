@@ -13,6 +13,7 @@ from autodialer.model import Callbase, Disposition, TrunkSettings
 from autodialer.store import NewSubscriber, RejectedRow, Secrets, Store
 from autodialer.store.setup.tables import rejected_rows, subscribers
 from autodialer.store.sql.paging import decode_cursor, encode_cursor
+from tests.databases import cheap_secrets
 from tests.store.world import World, number
 
 
@@ -42,7 +43,7 @@ def test_a_trunk_changes_only_in_what_is_given(world: World) -> None:
 
 
 def test_a_trunk_whose_key_file_was_lost_says_so(world: World, store_url: str, tmp_path: object) -> None:
-    other = Store(store_url, secrets=Secrets(tmp_path / "other keys"))  # type: ignore[operator]
+    other = Store(store_url, secrets=cheap_secrets(tmp_path / "other keys"))  # type: ignore[operator]
     open_one = other.trunks.create(world.user.key, TrunkSettings(name="open", host="h"))
     locked = other.trunks.get(world.trunk.id, None)
     assert (locked.name, locked.password) == ("trunk", "")

@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from argon2 import PasswordHasher
 from bravado_core.spec import Spec
 
 import main
@@ -14,9 +13,9 @@ from autodialer.clock import Clock
 from autodialer.config import Settings
 from autodialer.media.sound import import_sound
 from autodialer.model import Role
-from autodialer.store import Secrets, Store
+from autodialer.store import Store
 from autodialer.web.app import App
-from tests.databases import make_database
+from tests.databases import cheap_secrets, make_database
 from tests.imports.here import import_here
 from tests.web.client import Client, wav
 
@@ -81,8 +80,7 @@ def clock() -> StandingClock:
 def store(settings: Settings, clock: StandingClock) -> Iterator[Store]:
     """A store with an admin `admin` and the users `anna` and `boris`."""
     make_database(settings.url)
-    hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-    opened = Store(settings.url, secrets=Secrets(settings.keys, hasher=hasher), clock=clock)
+    opened = Store(settings.url, secrets=cheap_secrets(settings.keys), clock=clock)
     opened.users.create(login="admin", password=PASSWORD, role=Role.ADMIN)
     for login in ("anna", "boris"):
         opened.users.create(login=login, password=PASSWORD)

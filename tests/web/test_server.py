@@ -125,7 +125,7 @@ def test_a_60_mb_sound_is_refused_before_it_is_read_and_the_client_gets_to_know(
         + ("Expect: 100-continue\r\n" if expect else "")
         + "\r\n"
     )
-    with socket.create_connection((host, port), timeout=10) as connection:
+    with socket.create_connection((host, port), timeout=at_most(10)) as connection:
         connection.sendall(head.encode())
         answer = read_to_end(connection).decode()
         assert answer.startswith("HTTP/1.1 413 ")
@@ -171,7 +171,7 @@ def test_what_is_no_http_is_answered_in_json(url: str, settings: Settings) -> No
         (b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", b"501"),
         (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n", b"400"),
     ):
-        with socket.create_connection((settings.http_host, settings.http_port), timeout=10) as connection:
+        with socket.create_connection((settings.http_host, settings.http_port), timeout=at_most(10)) as connection:
             connection.sendall(text)
             answer = read_to_end(connection)
         assert status in answer.split(b"\r\n")[0]
@@ -264,7 +264,9 @@ def test_a_check_that_takes_longer_than_a_connection_may_be_idle_is_answered(
         trunk = session.post(f"{url}/srv1/trunks", json={"name": "t", "host": "127.0.0.1"}).json()
         thread = threading.Thread(target=dialer)
         thread.start()
-        answer = session.post(f"{url}/srv1/trunks/{trunk['id']}/check", json={"number": "+79160000001"}, timeout=60)
+        answer = session.post(
+            f"{url}/srv1/trunks/{trunk['id']}/check", json={"number": "+79160000001"}, timeout=at_most(60)
+        )
         thread.join()
     assert (answer.status_code, answer.json()) == (200, verdict)
 
@@ -292,7 +294,7 @@ def test_serve_ends_when_it_is_told_to_and_fails_unfinished_imports(settings: Se
         except requests.ConnectionError:
             time.sleep(0.05)
     stopping.set()
-    thread.join(20)
+    thread.join(at_most(20))
     assert not thread.is_alive()
     [callbase] = store.callbases.page(None)[0]
     assert callbase.state == "failed"
@@ -324,7 +326,7 @@ def test_the_api_process_ends_on_a_signal_and_with_its_parent(settings: Settings
             process.send_signal(signal.SIGTERM)
         else:
             process.stdin.close()
-        assert process.wait(15) == 0
+        assert process.wait(at_most(15)) == 0
     finally:
         process.kill()
         process.wait()
@@ -348,7 +350,7 @@ def test_a_second_start_on_a_data_folder_touches_nothing_of_the_first(
         receiving.write_bytes(b"half")
         if port == "another port":
             environment["DIALER_HTTP"] = f"127.0.0.1:{free_port()}"
-        second = subprocess.run([*start, *command], cwd=ROOT, env=environment, capture_output=True, timeout=40)
+        second = subprocess.run([*start, *command], cwd=ROOT, env=environment, capture_output=True, timeout=at_most(40))
         assert second.returncode == EXIT_CONFIG
         assert b"Another API already works on" in second.stderr
         assert receiving.exists()
@@ -356,7 +358,7 @@ def test_a_second_start_on_a_data_folder_touches_nothing_of_the_first(
         assert first.poll() is None
     finally:
         first.terminate()
-        assert first.wait(20) == 0
+        assert first.wait(at_most(20)) == 0
 
 
 def test_a_port_that_is_taken_leaves_the_data_folder_alone(settings: Settings, store: Store) -> None:
@@ -389,7 +391,7 @@ def test_a_client_that_comes_before_the_api_is_refused_not_taken_in_and_reset(
 def is_served(settings: Settings) -> bool:
     """Whether the API answers."""
     try:
-        return requests.get(f"http://{settings.http}/healthz", timeout=10).ok
+        return requests.get(f"http://{settings.http}/healthz", timeout=at_most(10)).ok
     except requests.ConnectionError:
         return False
 

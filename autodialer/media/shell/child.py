@@ -67,6 +67,7 @@ class MediaLoop:
     def post(self, command: Command) -> None:
         """Hand a command to the loop, from the control thread."""
         self._commands.append(command)
+        # A full pipe wakes the loop as well as one more octet would.
         with contextlib.suppress(BlockingIOError):
             self._wake_writer.send(b"\0")
 
@@ -396,6 +397,7 @@ class MediaLoop:
         self._quiet.pop(line, None)
         self._queries.pop(line, None)
         self._watches.end(line)
+        # What came before the hang-up and was not read yet belongs to the figures of the call.
         self._receive(line.port)
         self._reports.end(line, time.monotonic())
         stats = line.stats(time.monotonic()).without_late(late)
@@ -432,10 +434,12 @@ def main() -> None:
     control = (sys.stdin.buffer, loop.post, events)
     threading.Thread(target=read_control, args=control, name="control", daemon=True).start()
     go_first(pacing=True)
+    # What is there now stays for good: no full collection has to walk it again while packets are due.
     gc.collect()
     gc.freeze()
     with contextlib.suppress(KeyboardInterrupt):
         loop.run()
+    # An orderly exit would wait for the lock of standard input, which the control thread holds while it reads.
     os._exit(0)
 
 

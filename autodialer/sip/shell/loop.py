@@ -105,6 +105,7 @@ class SipLoop:
             if self._closed:
                 return False
             self._commands.append(command)
+            # One octet wakes the loop for all commands that gather until it runs.
             first = len(self._commands) == 1
         if first and threading.current_thread() is not self._thread:
             self._wake()
