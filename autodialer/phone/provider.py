@@ -66,6 +66,7 @@ def account_for(trunk: Trunk, provider: Provider, nonces: Nonces | None = None) 
         caller_id_header=trunk.caller_id_header,
         stun_server=provider.stun_server,
         symmetric_rtp=trunk.symmetric_rtp,
+        strict_source=trunk.strict_source,
         shared_media_port=trunk.media_ports == "shared",
         nonces=nonces or Nonces(),
     )
