@@ -62,13 +62,14 @@ class CampaignChange(Fields):
     cps: float | None = None
     ring_timeout_s: float = 0.0
     max_call_s: float = 0.0
-    lead_in_ms: int = 0
+    lead_in_ms: int | None = None
     max_attempts: int = 0
     min_played_s: float | None = None
     caps: Caps = Caps()
     retry: Mapping[str, RetryRule] = Field(default_factory=dict)
     keys: Mapping[str, str] = Field(default_factory=dict)
     transfer_to: str | None = None
+    after_failed_transfer: str = ""
     key_wait_s: float | None = None
     window: Window = None
     holidays: Holidays = ()
@@ -313,6 +314,7 @@ def present_keys(campaign: Campaign) -> Json:
     return {
         "keys": {digit: action.value for digit, action in sorted(campaign.keys.items())},
         "transfer_to": campaign.transfer_to,
+        "after_failed_transfer": campaign.after_failed_transfer,
         "key_wait_s": campaign.waits_for_key_s,
     }
 

@@ -6,7 +6,7 @@ import threading
 import time as time_module
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 from uuid import UUID
 
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -33,8 +33,8 @@ CHECKS_AT_ONCE = 2
 LOOK_S = 0.1
 SIGNALLING_S = 45.0
 """Names, OPTIONS, REGISTER, and TCP after UDP was silent."""
-CALL_S = 130.0
-"""A call that rings, is answered and hears the sound; or one that nobody answers."""
+CALL_S = 160.0
+"""A call that waits for a channel, rings, is answered and hears the sound; or one that nobody answers."""
 
 
 class GivenSettings(Fields):
@@ -42,11 +42,11 @@ class GivenSettings(Fields):
 
     def new(self) -> TrunkSettings:
         """Those of a new trunk, in their stored spelling. Raises Invalid; no name is looked up."""
-        return TrunkSettings(**self._checked())
+        return _fitting(TrunkSettings(**self._checked()))
 
     def over(self, trunk: Trunk) -> Trunk:
         """The trunk with those that were given, in their stored spelling. Raises Invalid; no name is looked up."""
-        return replace(trunk, **self._checked())
+        return _fitting(replace(trunk, **self._checked()))
 
     def _checked(self) -> dict[str, Any]:
         values = self.given
@@ -54,6 +54,20 @@ class GivenSettings(Fields):
             if values.get(name):
                 values[name] = check(values[name])
         return values
+
+
+Settings = TypeVar("Settings", bound=TrunkSettings)
+
+
+def _fitting(settings: Settings) -> Settings:
+    """The settings, once they go together. Raises Invalid."""
+    if settings.media_encryption != "none" and settings.transport != "tls":
+        raise Invalid(
+            f"media_encryption {settings.media_encryption} needs transport tls, and this trunk has"
+            f" {settings.transport}: the keys go through the SIP messages, where anybody on the way could read them.",
+            field="media_encryption",
+        )
+    return settings
 
 
 def _fields_of(settings: type[TrunkSettings], *, required: bool) -> dict[str, Any]:

@@ -30,6 +30,8 @@ class RtpStats:
     """Packets of ours that the callee's side missed, by its RTCP reports; None without any."""
     round_trip_ms: float | None = None
     """There and back, by the same reports."""
+    reports: int | None = 0
+    """RTCP reports that the callee's side sent, of whichever stream. None: recorded before they were counted."""
 
 
 class DigitVia(StrEnum):

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 from autodialer.model.keys import KEY_WAIT_S, KeyAction
@@ -73,6 +74,8 @@ class TrunkSettings:
     """Where the caller ID stands: from, p_asserted_identity, p_preferred_identity or remote_party_id."""
     media_ports: str = "per_call"
     """per_call: an RTP port for each call; shared: one for all calls of a phone."""
+    media_encryption: str = "none"
+    """none; preferred: encrypted, and plain where the provider refuses that; required: encrypted or not at all."""
     symmetric_rtp: bool = True
     """Send RTP to where the callee's comes from, if that is elsewhere than it says."""
     strict_source: bool = True
@@ -164,6 +167,9 @@ class Callbase:
     """Why the import failed, for a person; None otherwise."""
     hidden: bool
     created_at: datetime
+    reading: Mapping[str, Any]
+    """How the file was read: kind, encoding, delimiter, sheet, header_row, columns ...; empty: no file, or before that
+    was kept."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,8 +237,8 @@ class Campaign:
     """Most new calls a second; None: as many as its trunks allow."""
     ring_timeout_s: float
     max_call_s: float
-    lead_in_ms: int
-    """Silence between the answer and the sound."""
+    lead_in_ms: int | None
+    """Silence between the answer and the sound; None: 100 behind a NAT, else 0."""
     max_attempts: int
     min_played_s: float | None
     """An answered call that heard less is tried again by the rule `short`; None: never."""
@@ -250,6 +256,8 @@ class Campaign:
     """What a key that the callee presses does; keys that are not here do nothing."""
     transfer_to: str | None = None
     """Number to which a key transfers: E.164 with the plus, or digits, * and # that are dialled as written."""
+    after_failed_transfer: str = "continue"
+    """continue: the sound goes on where it stopped; hang_up."""
     key_wait_s: float | None = None
     """How long the callee may press a key after the sound; None: 5 s with keys, else not at all."""
     window: CallingWindow | None = None

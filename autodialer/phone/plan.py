@@ -12,6 +12,10 @@ from autodialer.sip.shell import TlsSettings
 
 Address = tuple[str, int]
 
+LATCHES_MS = 100
+"""Five packets: a gateway that sends to where ours come from looks at four of them first (Asterisk's `strictrtp`), and
+lets nobody hear them."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Account:
@@ -39,6 +43,8 @@ class Account:
     """Asked under which addresses we are seen outside; None: the provider's own word has to do."""
     shared_media_port: bool = False
     """All calls of a phone use one RTP port and are told apart by where they go, instead of a port each."""
+    media_encryption: str = "none"
+    """none, preferred or required: whether RTP and RTCP are encrypted (SRTP)."""
     symmetric_rtp: bool = True
     """Send RTP to where the callee's comes from, if that is elsewhere than it says."""
     strict_source: bool = True
@@ -62,8 +68,8 @@ class CallPlan:
     """Path of the encoded sound without .alaw or .ulaw; None: play nothing, stay up until hung up."""
     sound_s: float = 0.0
     """Length of the sound."""
-    lead_in_ms: int = 0
-    """Silence between the answer and the sound."""
+    lead_in_ms: int | None = None
+    """Silence between the answer and the sound; None: LATCHES_MS behind a NAT, else none."""
     key_wait_s: float = 0.0
     """How long the callee may still press a key after the sound; then BYE."""
     ring_timeout_s: float = 40.0
@@ -71,6 +77,8 @@ class CallPlan:
     """From the answer; then BYE."""
     caller_id: str | None = None
     """None: the trunk's."""
+    survives_failed_transfer: bool = True
+    """After a failed transfer the sound goes on; else we hang up."""
     keeps_dialog: bool = False
     """The owner writes down the dialog of the answer, and then has it acknowledged; see `CallEvent.dialog`."""
 

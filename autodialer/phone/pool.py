@@ -159,18 +159,18 @@ class PhonePool:
         with self._lock:
             return self._calls.get(reference)
 
-    def hang_up(self, reference: object) -> None:
-        """CANCEL or BYE the call of that reference, if it is under way."""
+    def hang_up(self, reference: object, why: str) -> None:
+        """CANCEL or BYE the call of that reference, if it is under way; `why` is a sentence for its record."""
         call = self.find(reference)
         if call:
-            call.hangup()
+            call.hangup(why)
 
-    def hang_up_all(self) -> None:
-        """CANCEL or BYE every call."""
+    def hang_up_all(self, why: str) -> None:
+        """CANCEL or BYE every call; `why` is a sentence for their records."""
         with self._lock:
             calls = list(self._calls.values())
         for call in calls:
-            call.hangup()
+            call.hangup(why)
 
     def show_trace(self, call_id: UUID) -> None:
         """Have `on_trace` called with the messages so far of a call that is under way or has just ended."""

@@ -65,6 +65,7 @@ def account_for(trunk: Trunk, provider: Provider, nonces: Nonces | None = None) 
         outbound_proxy=_proxy_uri(trunk.outbound_proxy, transport) if trunk.outbound_proxy else None,
         caller_id_header=trunk.caller_id_header,
         stun_server=provider.stun_server,
+        media_encryption=trunk.media_encryption,
         symmetric_rtp=trunk.symmetric_rtp,
         strict_source=trunk.strict_source,
         shared_media_port=trunk.media_ports == "shared",

@@ -95,6 +95,12 @@ class Reach:
         else:
             self._open = True
 
+    def behind_nat(self, user_agent: UserAgent, hop: Hop, local: str) -> bool:
+        """Whether a NAT stands between us at `local` and the peer, by what anybody has told, or by the addresses."""
+        if user_agent.knows_public_address(hop):
+            return user_agent.public_address(hop)[0] != local
+        return may_be_translated(local, hop.host)
+
     def _registration_request(self, now: float) -> RegistrationRequest:
         domain = self._account.domain
         return RegistrationRequest(

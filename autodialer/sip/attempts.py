@@ -1,4 +1,6 @@
-"""The INVITEs of one call: each differs from the one before in credentials, session interval or next hop."""
+"""The INVITEs of one call: each differs from the one before in credentials, offer, session interval or next hop."""
+
+import dataclasses
 
 from autodialer.sip.auth import Authenticator
 from autodialer.sip.capabilities import ALLOW, SUPPORTED
@@ -73,6 +75,15 @@ class Attempts:
             return False
         self._intervals.append(wanted)
         return True
+
+    def offer_plain(self) -> InviteRequest | None:
+        """The request with its plain offer instead of the encrypted one; None: there is no other offer."""
+        request = self._request
+        if not request.plain_sdp:
+            return None
+        self._request = dataclasses.replace(request, sdp=request.plain_sdp, plain_sdp=b"", sdes=None)
+        self._auth.start_request()
+        return self._request
 
     def take_next_hop(self) -> bool:
         """Go on to the next of the provider's servers; False: no server is left (RFC 3263 section 4.3)."""

@@ -32,6 +32,7 @@ from autodialer.sip.fields import parse_q850_cause, pause_asked_for
 from autodialer.sip.hop import Hop
 from autodialer.sip.invite import InviteRequest
 from autodialer.sip.message import Request, Response
+from autodialer.sip.own_end import OwnEnd
 from autodialer.sip.refer import Referrer
 from autodialer.sip.reliable import Acknowledger, is_reliable
 from autodialer.sip.sdp import extract_sdp
@@ -41,6 +42,9 @@ from autodialer.sip.timers import Timer
 from autodialer.sip.transaction import ClientTransaction, InviteClient, NonInviteClient, ServerTransaction, State
 
 logger = logging.getLogger(__name__)
+
+_REFUSES_OFFER = (415, 488, 606)
+"""What peers answer to RTP/SAVP that they do not speak, or do not want (RFC 3261 section 21.4.13, 21.4.26, 21.6.4)."""
 
 
 class CallOwner(Protocol):
@@ -89,6 +93,7 @@ class Call:
         self._rang = False
         self._cancel_kind: FailureKind | None = None
         self._cancel_reason: str | None = None
+        self._bye_reason: str | None = None
         self._silence = ""
         """What ended an INVITE without a response: Timer B or Transport Err."""
         self._bye_cause: int | None = None
@@ -121,8 +126,10 @@ class Call:
             self._cancel_reason = reason
             self._feed("cancel", now)
 
-    def bye(self, now: float) -> None:
-        """Hang up; nothing happens unless the call is answered."""
+    def bye(self, now: float, reason: str | None) -> None:
+        """Hang up; nothing happens unless the call is answered. The first reason given counts."""
+        if self.state is CallState.CONFIRMED:
+            self._bye_reason = self._bye_reason or reason
         self._feed("bye", now)
 
     def change_address(self, host: str | None, port: int, now: float) -> None:
@@ -179,6 +186,7 @@ class Call:
         if dialog is self._dialog:
             self._bye_cause = parse_q850_cause(request.headers.get("reason", []))
             self._bye_at = self._stack.arrived_at
+            self._referrer.peer_hung_up(now)
             self._feed("BYE", now)
 
     def receive_strange_copy(self, response: Response) -> bool:
@@ -246,10 +254,22 @@ class Call:
             return "final" if self._auth_message else "challenge"
         if code == 422 and not self._cancel_kind and self._attempts.ask_for_longer(response):
             return "too short"
+        if code in _REFUSES_OFFER and not self._cancel_kind and not self._rang and self._offer_plain():
+            return "plain offer"
         if code == 503 and not _is_about_callee(response):
             pause_s = pause_asked_for(response.get("retry-after"))
             return "next hop" if self._go_on_elsewhere(now, pause_s) else "final"
         return "final"
+
+    def _offer_plain(self) -> bool:
+        """Whether the peer that refused encrypted media is to be offered plain media."""
+        request = self._attempts.offer_plain()
+        if request is None:
+            return False
+        logger.info("call %s: the peer refuses encrypted media and is offered plain media", self.call_id)
+        self.request = request
+        self._session.offer(request)
+        return True
 
     def _go_on_elsewhere(self, now: float, retry_after_s: float | None = None) -> bool:
         """Whether to ask the next server, because this one failed and no phone has rung yet."""
@@ -322,7 +342,16 @@ class Call:
         progress = (response.code, sdp is not None)
         if progress != self._last_progress:
             self._last_progress = progress
-            self.emit(CallProgress(call_id=self.call_id, at=now, code=response.code, reason=response.reason, sdp=sdp))
+            self.emit(
+                CallProgress(
+                    call_id=self.call_id,
+                    at=now,
+                    code=response.code,
+                    reason=response.reason,
+                    sdp=sdp,
+                    sdes=self.request.sdes,
+                )
+            )
 
     def _time_ringing(self, now: float, response: Response | None) -> None:
         assert response is not None
@@ -345,6 +374,7 @@ class Call:
                 reason=response.reason,
                 sdp=sdp,
                 dialog=dialog.state,
+                sdes=self.request.sdes,
             )
         )
         self._answered_at = now
@@ -380,7 +410,9 @@ class Call:
 
     def _send_cancel(self, now: float, _response: Response | None) -> None:
         assert self._invite is not None
-        self._cancel_kind = self._cancel_kind or FailureKind.RING_TIMEOUT
+        if self._cancel_kind is None:
+            self._cancel_kind = FailureKind.RING_TIMEOUT
+            self._cancel_reason = OwnEnd.RING_TIMEOUT.format(f"{self.request.ring_timeout_s:g}")
         self._start_timer(now + 64 * self._stack.config.t1, "give up")
         self.begin(NonInviteClient(self._stack, self._invite.request.cancel((self._user_agent,)), self), now)
 
@@ -401,7 +433,9 @@ class Call:
 
     def _end_by_us(self, now: float, _response: Response | None) -> None:
         logger.debug("call %s: we hung up", self.call_id)
-        self._tell_end(CallEnded(call_id=self.call_id, at=now, by=EndedBy.US, reason_cause=None))
+        self._tell_end(
+            CallEnded(call_id=self.call_id, at=now, by=EndedBy.US, reason_cause=None, message=self._bye_reason)
+        )
 
     def _end_by_callee(self, now: float, _response: Response | None) -> None:
         logger.debug("call %s: the callee hung up", self.call_id)
@@ -448,6 +482,7 @@ TABLE: Mapping[tuple[CallState, str], tuple[tuple[Action, ...], CallState]] = {
     (_S.CALLING, "2xx"): ((Call._answer,), _S.CONFIRMED),
     (_S.CALLING, "challenge"): ((Call._send_invite,), _S.CALLING),
     (_S.CALLING, "too short"): ((Call._send_invite,), _S.CALLING),
+    (_S.CALLING, "plain offer"): ((Call._send_invite,), _S.CALLING),
     (_S.CALLING, "next hop"): ((Call._send_invite,), _S.CALLING),
     (_S.CALLING, "final"): ((Call._fail_final,), _S.TERMINATED),
     (_S.CALLING, "no response"): ((Call._fail_silent,), _S.TERMINATED),
@@ -456,6 +491,7 @@ TABLE: Mapping[tuple[CallState, str], tuple[tuple[Action, ...], CallState]] = {
     (_S.PROCEEDING, "2xx"): ((Call._answer,), _S.CONFIRMED),
     (_S.PROCEEDING, "challenge"): ((Call._send_invite,), _S.CALLING),
     (_S.PROCEEDING, "too short"): ((Call._send_invite,), _S.CALLING),
+    (_S.PROCEEDING, "plain offer"): ((Call._send_invite,), _S.CALLING),
     (_S.PROCEEDING, "next hop"): ((Call._send_invite,), _S.CALLING),
     (_S.PROCEEDING, "final"): ((Call._fail_final,), _S.TERMINATED),
     (_S.PROCEEDING, "ring timeout"): ((Call._send_cancel,), _S.CANCELLING),

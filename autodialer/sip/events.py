@@ -5,11 +5,12 @@ DigitSignalled and TransferEnded while it is answered, at most one CallBroken at
 (never answered) or CallEnded (answered, now over).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from autodialer.sip.dialog_state import DialogState
 from autodialer.sip.hop import Hop
+from autodialer.sip.sdes import SdesOffer
 from autodialer.sip.sdp import MediaPlan
 
 
@@ -49,6 +50,8 @@ class CallProgress:
     reason: str
     sdp: bytes | None
     """Early media, None without."""
+    sdes: SdesOffer | None = field(default=None, repr=False)
+    """How our offer wanted it encrypted; None: plain."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,6 +67,8 @@ class CallAnswered:
     """None when neither the 2xx nor a provisional response of the same dialog had one."""
     dialog: DialogState | None = None
     """What a BYE would be made of."""
+    sdes: SdesOffer | None = field(default=None, repr=False)
+    """How the offer that was answered wanted it encrypted; None: plain."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -122,9 +127,9 @@ class TransferEnd(StrEnum):
     """How a transfer ended."""
 
     ACCEPTED = "accepted"
-    """The peer says that who was called in our place has answered."""
+    """The peer says that the transfer's target has answered, or took the transfer and hung up."""
     REFUSED = "refused"
-    """The peer would not, or who was called in our place did not answer."""
+    """The peer would not, or the transfer's target did not answer."""
     TIMEOUT = "timeout"
     """The peer did not say within a minute."""
     UNKNOWN = "unknown"
@@ -214,6 +219,8 @@ class CallEnded:
     by: EndedBy
     reason_cause: int | None
     """Q.850 cause of the BYE's Reason header, None without."""
+    message: str | None = None
+    """Why we hung up, a sentence for a person; None when the callee did, or the owner gave no reason."""
 
 
 class RegistrationStanding(StrEnum):

@@ -9,6 +9,7 @@ from autodialer.errors import Invalid
 from autodialer.sip.addresses import is_ipv4
 from autodialer.sip.fields import TOKEN
 from autodialer.sip.hop import DEFAULT_PORTS, Hop
+from autodialer.sip.sdes import SdesOffer
 
 Address = tuple[str, int]
 """IPv4 address and port."""
@@ -56,8 +57,12 @@ class InviteRequest:
     """URIs of a preloaded Route set (outbound proxy), first hop first."""
     credentials: tuple[str, str] | None = field(default=None, repr=False)
     """User name and password for 401 and 407, None when there are none."""
-    sdp: bytes
+    sdp: bytes = field(repr=False)
     """The offer."""
+    sdes: SdesOffer | None = field(default=None, repr=False)
+    """How the offer wants its media encrypted; None: plain."""
+    plain_sdp: bytes = b""
+    """The offer that is made next to a peer that refuses an encrypted one; empty: none."""
     ring_timeout_s: float = 40.0
     """From the first 18x, or from the first other 1xx as long as no 18x comes."""
     headers: tuple[tuple[str, str], ...] = ()

@@ -8,6 +8,7 @@ from enum import StrEnum
 from ipaddress import ip_address
 
 from autodialer.sip.fields import parse_number, parse_params
+from autodialer.sip.sdes import Crypto, MediaKeys, SdesOffer, agree
 from autodialer.sip.tokens import split
 
 TELEPHONE_EVENT_PT = 101
@@ -15,7 +16,10 @@ TELEPHONE_EVENT_PT = 101
 STATIC_CODECS = {0: "PCMU", 8: "PCMA"}
 """RFC 3551 section 6; the only codecs that we speak."""
 PAYLOAD_TYPES = {codec: number for number, codec in STATIC_CODECS.items()}
-_PROFILES = ("RTP/AVP", "RTP/AVPF")
+PLAIN, SECURE = "RTP/AVP", "RTP/SAVP"
+"""Profiles that we offer."""
+_PROFILES = (PLAIN, "RTP/AVPF")
+_SECURE_PROFILES = (SECURE, "RTP/SAVPF")
 UNSPECIFIED = ("0.0.0.0", "::")
 """Hold as RFC 2543 has it, and what a gateway says that does not know the address yet."""
 _HOST_NAME = re.compile(
@@ -34,6 +38,8 @@ class AnswerFault(StrEnum):
     """Port 0."""
     SECURE = "secure"
     """RTP/SAVP or another profile that we did not offer."""
+    NOT_SECURE = "not_secure"
+    """No encryption, or none that we offered, where it is required."""
     NO_COMMON_CODEC = "no_common_codec"
     NO_ADDRESS = "no_address"
     """No connection address, or an address of the other family than the call's."""
@@ -69,6 +75,9 @@ class MediaPlan:
 
     rtcp: tuple[str, int] | None = None
     """Where RTCP is taken, when the answer says so (RFC 3605); else at the next port."""
+
+    keys: MediaKeys | None = None
+    """How RTP and RTCP are encrypted; None: they are plain."""
 
     @property
     def nowhere(self) -> bool:
@@ -108,11 +117,18 @@ class Media:
 
 
 def build_offer(
-    host: str, port: int, codecs: Sequence[str], *, telephone_event: bool = True, session_id: int | None = None
+    host: str,
+    port: int,
+    codecs: Sequence[str],
+    *,
+    telephone_event: bool = True,
+    session_id: int | None = None,
+    crypto: Sequence[Crypto] = (),
 ) -> bytes:
     """An offer of one audio stream, `codecs` ("PCMA", "PCMU") in order of preference.
 
-    `session_id` is the number of the o= line (RFC 4566 section 5.2); None takes a random one.
+    `session_id` is the number of the o= line (RFC 4566 section 5.2); None takes a random one. `crypto` are the ways to
+    encrypt it, in order of preference (RFC 4568); without them it is plain.
     """
     if session_id is None:
         session_id = secrets.randbits(53)
@@ -123,9 +139,12 @@ def build_offer(
         "s=-",
         f"c=IN IP4 {host}",
         "t=0 0",
-        "m=audio {} RTP/AVP {}".format(
-            port, " ".join(map(str, [*numbers, *([TELEPHONE_EVENT_PT] if telephone_event else [])]))
+        "m=audio {} {} {}".format(
+            port,
+            SECURE if crypto else PLAIN,
+            " ".join(map(str, [*numbers, *([TELEPHONE_EVENT_PT] if telephone_event else [])])),
         ),
+        *(line.line for line in crypto),
         *(f"a=rtpmap:{number} {codec}/8000" for number, codec in zip(numbers, codecs, strict=True)),
     ]
     if telephone_event:
@@ -134,8 +153,13 @@ def build_offer(
     return "\r\n".join(lines).encode("ascii")
 
 
-def negotiate(answer: bytes | None, codecs: Sequence[str], *, family: int = 4) -> MediaPlan | UnusableAnswer:
-    """What `answer` agrees to of an offer of `codecs` at an address of that family: 4 or 6. Never raises."""
+def negotiate(
+    answer: bytes | None, codecs: Sequence[str], sdes: SdesOffer | None = None, *, family: int = 4
+) -> MediaPlan | UnusableAnswer:
+    """What `answer` agrees to of an offer of `codecs` at an address of that family, 4 or 6, encrypted as in `sdes`.
+
+    `sdes` None: plain. Never raises.
+    """
     if not answer or not answer.strip():
         return UnusableAnswer(reason=AnswerFault.NO_SDP, message="the callee answered without a session description")
     session, streams = parse_description(answer)
@@ -144,7 +168,7 @@ def negotiate(answer: bytes | None, codecs: Sequence[str], *, family: int = 4) -
     audio = [media for media in streams if media.kind == "audio" and media.port >= 0]
     if not audio:
         return UnusableAnswer(reason=AnswerFault.GARBAGE, message="the callee's session description has no audio in it")
-    results = [judge(session, media, codecs, family=family) for media in audio]
+    results = [judge(session, media, codecs, sdes, family=family) for media in audio]
     return next((result for result in results if isinstance(result, MediaPlan)), results[0])
 
 
@@ -220,12 +244,15 @@ def _rtcp_address(media: Media, host: str) -> tuple[str, int] | None:
     return (where, number) if number is not None and where and usable else None
 
 
-def judge(session: Media, media: Media, codecs: Sequence[str], *, family: int = 4) -> MediaPlan | UnusableAnswer:
+def judge(
+    session: Media, media: Media, codecs: Sequence[str], sdes: SdesOffer | None = None, *, family: int = 4
+) -> MediaPlan | UnusableAnswer:
     """What one audio stream of the peer lets us do, whose sound is to be of that family: 4 or 6."""
     if media.port == 0:
         return UnusableAnswer(reason=AnswerFault.REFUSED, message="the callee refused the audio stream (port 0)")
-    if media.profile.upper() not in _PROFILES:
-        return UnusableAnswer(reason=AnswerFault.SECURE, message=f"the callee wants {media.profile}, not plain RTP")
+    keys = _judge_profile(media, sdes)
+    if isinstance(keys, UnusableAnswer):
+        return keys
     names = _codec_names(media)
     common = [(number, name) for number, name in names if name in codecs]
     if not common:
@@ -254,7 +281,32 @@ def judge(session: Media, media: Media, codecs: Sequence[str], *, family: int = 
         direction=next((name for name, _ in attributes if name in _DIRECTIONS), "sendrecv"),
         ptime_ms=parse_number(ptime, 1, 1000),
         rtcp=_rtcp_address(media, address),
+        keys=keys,
     )
+
+
+def _judge_profile(media: Media, sdes: SdesOffer | None) -> MediaKeys | UnusableAnswer | None:
+    profile = media.profile.upper()
+    if sdes is None:
+        if profile in _PROFILES:
+            return None
+        return UnusableAnswer(reason=AnswerFault.SECURE, message=f"the callee wants {media.profile}, not plain RTP")
+    if profile in _PROFILES and sdes.plain_too:
+        return None
+    if profile not in _SECURE_PROFILES:
+        return UnusableAnswer(
+            reason=AnswerFault.NOT_SECURE,
+            message=f"the callee's side wants {media.profile}, and this trunk requires encrypted sound (RTP/SAVP)",
+        )
+    keys = agree(sdes.lines, crypto_of(media))
+    return keys or UnusableAnswer(
+        reason=AnswerFault.NOT_SECURE, message="the callee's side gave no key for an encryption that was offered"
+    )
+
+
+def crypto_of(media: Media) -> list[str]:
+    """Values of the stream's `a=crypto` lines, in order. They stand there and not above (RFC 4568 section 4)."""
+    return [value for name, value in media.attributes if name == "crypto"]
 
 
 def _codec_names(media: Media) -> list[tuple[int, str]]:

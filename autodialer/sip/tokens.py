@@ -53,7 +53,7 @@ _CLOSED = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
 def tokens(value: str) -> Iterator[Token]:
-    """The tokens of a header value, in order; put together they are the value."""
+    """The tokens of a header value, in order; together they are the whole value."""
     for found in _PIECE.finditer(value):
         yield Token(Kind(found.lastgroup or "text"), found.group(), found.end())
 

@@ -21,6 +21,7 @@ from autodialer.sip.hop import RELIABLE, Hop
 from autodialer.sip.invite import Address, InviteRequest
 from autodialer.sip.keep_alive import PING, PONG, KeepAlive
 from autodialer.sip.message import Discard, Request, Response, parse_message
+from autodialer.sip.own_end import OwnEnd
 from autodialer.sip.probe import Probe, ProbeRequest
 from autodialer.sip.registration import Registration, RegistrationRequest
 from autodialer.sip.stack import Stack, UserAgentConfig, printable
@@ -61,7 +62,7 @@ class UserAgent:
         if request.call_id in self._calls:
             raise Conflict("there is a call with this Call-ID", field="call_id")
         if self._closing:
-            self.emit(cancelled_unsent(request.call_id, now, "the dialer is shutting down"))
+            self.emit(cancelled_unsent(request.call_id, now, OwnEnd.SHUTDOWN))
             return request.call_id
         self.know_host(request.next_hop.host)
         call = self._calls[request.call_id] = Call(self._stack, self, request)
@@ -76,15 +77,15 @@ class UserAgent:
         if (call := self._calls.get(call_id)) is not None:
             call.cancel(now, reason)
 
-    def bye(self, call_id: str, now: float) -> None:
-        """Hang up a call that is answered."""
+    def bye(self, call_id: str, now: float, *, reason: str | None = None) -> None:
+        """Hang up a call that is answered; `reason` comes back in CallEnded.message."""
         if (call := self._calls.get(call_id)) is not None:
-            call.bye(now)
+            call.bye(now, reason)
 
     def hang_up(self, call_id: str, now: float, *, reason: str | None = None) -> None:
-        """End a call, answered or not."""
+        """End a call, answered or not; `reason` comes back in the message of its last event."""
         self.cancel(call_id, now, reason=reason)
-        self.bye(call_id, now)
+        self.bye(call_id, now, reason=reason)
 
     def break_off(self, call_id: str, now: float) -> bool:
         """An error of ours in a call, which the caller has logged: hang it up, as far as that still goes.
@@ -165,7 +166,7 @@ class UserAgent:
         """Cancel and hang up everything, and start nothing new."""
         self._closing = True
         for call in list(self._calls.values()):
-            self.hang_up(call.call_id, now, reason="the dialer is shutting down")
+            self.hang_up(call.call_id, now, reason=OwnEnd.SHUTDOWN)
         self.unregister(now)
         if self._discovery is not None:
             self._discovery.stop()

@@ -23,7 +23,7 @@ def test_a_campaign_is_a_draft_with_the_defaults_that_are_promised(objects: dict
     campaign = objects["campaign"]
     assert campaign["state"] == "draft"
     assert (campaign["max_attempts"], campaign["ring_timeout_s"], campaign["max_call_s"]) == (3, 40, 600)
-    assert (campaign["max_channels"], campaign["cps"], campaign["lead_in_ms"]) == (None, None, 0)
+    assert (campaign["max_channels"], campaign["cps"], campaign["lead_in_ms"]) == (None, None, None)
     assert campaign["retry"]["busy"] == {"after_s": 300, "times": 3}
     assert campaign["counts"] == {
         "total": 3,
@@ -112,7 +112,7 @@ def test_a_field_that_is_not_honoured_yet_is_refused_not_ignored(
 ) -> None:
     answer = anna.post("/srv1/campaigns", json=objects["fields"] | {field: None})
     assert (answer.status, answer.fields) == (400, [field])
-    assert "taken are callbase_id, caller_id, caps, cps" in answer.json()["message"]
+    assert "taken are after_failed_transfer, callbase_id, caller_id, caps, cps" in answer.json()["message"]
     nested = anna.post("/srv1/campaigns", json=objects["fields"] | {"retry": {"weird": {"after_s": 1, "times": 1}}})
     assert nested.status == 400
     assert "weird in retry" in nested.json()["message"]
@@ -178,6 +178,7 @@ def test_calls_and_report_say_what_became_of_every_number(
         "received": 490,
         "lost": 10,
         "jitter_ms": 1.5,
+        "reports": 0,
         "one_way_audio": False,
         "remote_lost": None,
         "round_trip_ms": None,

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from autodialer.campaign.breaker import Fault
-from autodialer.campaign.retry import TRUNK_DELAY_S, asked_pause_s, decide_next
-from autodialer.model import DEFAULT_RETRY, Disposition, JobState, NextStep, RetryRule, SubscriberState
+from autodialer.campaign.retry import ERROR_DELAY_S, ERRORS_FORGIVEN, TRUNK_DELAY_S, asked_pause_s, decide_next
+from autodialer.model import DEFAULT_RETRY, Cause, Disposition, JobState, NextStep, RetryRule, SubscriberState
 from tests.campaign.factories import NOW, campaign, job
 
 
@@ -175,6 +175,39 @@ def test_a_call_that_an_operator_hung_up_is_an_attempt_and_the_last_one(
 def test_a_busy_callee_stays_busy_although_an_operator_hung_up_at_the_same_moment() -> None:
     step = decide_next(campaign(), job(), Disposition.BUSY, played_s=0, answered=False, now=NOW, hung_up=True)
     assert step.rule == "busy"
+
+
+def after_error(*, answered: bool = False, hung_up: bool = False, **job_: Any) -> NextStep:
+    """A dialer that fails at a call, in a campaign that retries what failed."""
+    rules = campaign(retry={"failed": RetryRule(after_s=1, times=9)})
+    return decide_next(
+        rules,
+        job(**job_),
+        Disposition.FAILED,
+        played_s=0,
+        answered=answered,
+        now=NOW,
+        hung_up=hung_up,
+        cause=Cause.INTERNAL_ERROR,
+    )
+
+
+def test_an_error_in_the_dialer_costs_no_attempt_and_is_forgiven_three_times() -> None:
+    for used in range(ERRORS_FORGIVEN):
+        step = after_error(attempt=3, retries_used={"internal_error": used, "failed": 9})
+        assert (step.job_state, step.rule) == (JobState.QUEUED, "internal_error")
+        assert (step.counts_as_attempt, step.uses_budget) == (False, True)
+        assert step.not_before == NOW + timedelta(seconds=ERROR_DELAY_S)
+    over = after_error(attempt=1, retries_used={"internal_error": ERRORS_FORGIVEN})
+    assert (over.job_state, over.subscriber_state) == (JobState.DONE, SubscriberState.EXHAUSTED)
+    assert (over.rule, over.counts_as_attempt) == ("internal_error", False)
+    reached = after_error(attempt=2, retries_used={"internal_error": ERRORS_FORGIVEN, "short": 1})
+    assert reached.subscriber_state is SubscriberState.REACHED
+
+
+def test_an_error_in_the_dialer_ends_the_attempts_at_who_picked_up_or_was_hung_up() -> None:
+    assert (after_error(answered=True).job_state, after_error(answered=True).rule) == (JobState.DONE, "picked_up")
+    assert (after_error(hung_up=True).job_state, after_error(hung_up=True).rule) == (JobState.DONE, "hung_up")
 
 
 @pytest.mark.parametrize("disposition", [Disposition.BUSY, Disposition.NO_ANSWER])

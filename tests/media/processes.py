@@ -169,6 +169,11 @@ def sound_of(folder: Path, *, frames: float) -> Path:
     return folder / "sound"
 
 
+def is_whole(heard: bytes, codes: bytes) -> bool:
+    """Whether a callee heard the sound in PCMA from its start, and after it only silence."""
+    return heard.startswith(codes) and not heard[len(codes) :].strip(b"\xd5")
+
+
 @contextlib.contextmanager
 def callees(count: int) -> Iterator[list[Callee]]:
     """Many callees."""

@@ -110,6 +110,20 @@ class RtpPacket:
     payload: bytes
 
 
+def before_silence(packets: Sequence[RtpPacket]) -> list[RtpPacket]:
+    """Without the packets of digital silence (0xD5 in PCMA, 0xFF in PCMU) that are the last ones of each stream."""
+    streams: dict[int, list[RtpPacket]] = {}
+    for packet in packets:
+        streams.setdefault(packet.ssrc, []).append(packet)
+    kept = set()
+    for stream in streams.values():
+        loud = [
+            number for number, one in enumerate(stream) if one.payload.strip(b"\xd5") and one.payload.strip(b"\xff")
+        ]
+        kept.update(one.frame for one in stream[: loud[-1] + 1 if loud else 0])
+    return [packet for packet in packets if packet.frame in kept]
+
+
 class Capture:
     """A capture of UDP on given ports of 127.0.0.0/8; a context manager. Read it after it has ended.
 

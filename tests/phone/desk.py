@@ -110,6 +110,7 @@ class Desk:
         ring_timeout_s: float = 20.0,
         max_call_s: float = 60.0,
         key_wait_s: float = 0.0,
+        survives_failed_transfer: bool = True,
         reference: object = None,
     ) -> Call:
         """Call and return at once. Without a reference it is the number."""
@@ -120,6 +121,7 @@ class Desk:
             ring_timeout_s=ring_timeout_s,
             max_call_s=max_call_s,
             key_wait_s=key_wait_s,
+            survives_failed_transfer=survives_failed_transfer,
         )
         started = time.monotonic()
         call = self.phone.call(number, plan)

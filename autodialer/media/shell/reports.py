@@ -77,9 +77,14 @@ class Reports:
                 data, source = port.socket.recvfrom(2048)
             except OSError:
                 return
-            for report in rtcp.reports_in(data):
+            sender = port.secure_line_of(data, source)
+            opened = data if sender is None else sender.session.open_report(data)
+            if sender is not None and opened is None:
+                sender.session.count_stranger()
+            for report in rtcp.reports_in(opened or b""):
                 line = port.line_of(report)
-                if line is None or line.reporting is None:
+                if line is None or line.reporting is None or (line.session.encrypted and line is not sender):
+                    port.strangers += 1
                     continue
                 # A third host knows neither where the call goes nor, on a shared port, its SSRC.
                 if line.is_peer(source, report.ssrc):
@@ -94,4 +99,4 @@ class Reports:
         to = line.reports_to
         if to is not None and line.port.reports is not None:
             with contextlib.suppress(OSError):
-                line.port.reports.socket.sendto(packet, to)
+                line.port.reports.socket.sendto(line.session.close_report(packet), to)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from autodialer.errors import DialerError, HostUnresolved
-from autodialer.model import CallOutcome, Cause, Disposition
+from autodialer.model import CallOutcome, Cause, Disposition, RtpStats
 from autodialer.phone.foreign_caller import ForeignCaller
 from autodialer.q850 import OF_CALLEE, Q850
 from autodialer.sip.events import ProbeEnded
@@ -17,6 +17,11 @@ _NAT = (
     "This machine is behind a router. Set transport to tcp, or have the router let the provider's answers in;"
     " a router's SIP helper (SIP ALG) does harm and should be off."
 )
+
+
+ARRIVES = 0.5
+"""Share of lost packets above which our sound counts as not arriving: a bad line loses a tenth, a blocked one all."""
+_OUT = "A firewall on this side, or a wrong address in the answer, keeps it from getting there: let UDP out."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,14 +114,15 @@ def of_call(
     registrar_knows_us: bool,
     has_password: bool,
     foreign: ForeignCaller | None = None,
+    behind_nat: bool = False,
 ) -> Judged:
     """What a test call shows. `registrar_knows_us`: a REGISTER with this login was accepted.
 
-    `foreign`: the caller ID, where it is not the login.
+    `foreign`: the caller ID, where it is not the login. `behind_nat`: one may stand between us and the provider.
     """
     said = f" It said: {outcome.sip_code} {outcome.sip_reason or ''}".rstrip() + "." if outcome.sip_code else ""
     if outcome.disposition is Disposition.ANSWERED:
-        return _of_answered(outcome)
+        return _of_answered(outcome.rtp or RtpStats(), behind_nat=behind_nat)
     if outcome.cause is Cause.MEDIA_FAILED:
         detail = f" {outcome.message}" if outcome.message else ""
         return Judged(
@@ -153,11 +159,47 @@ def of_call(
     return Judged(ok=False, verdict=f"The call failed ({outcome.disposition}).{detail}{said}")
 
 
-def _of_answered(outcome: CallOutcome) -> Judged:
-    if outcome.rtp is None or outcome.rtp.one_way_audio:
+def _of_answered(rtp: RtpStats, *, behind_nat: bool) -> Judged:
+    """Silence, a one-way path and a NAT, told apart by what came and by what the callee's side reports (RTCP)."""
+    arrives = None if rtp.remote_lost is None or not rtp.sent else rtp.remote_lost < ARRIVES * rtp.sent
+    if arrives is False:
         return Judged(
             ok=False,
-            verdict="The call was answered but no RTP came back: a NAT or firewall keeps the sound out."
-            " Set stun_server, or let UDP into DIALER_RTP_PORTS; the callee may hear silence.",
+            verdict="The call was answered, but our sound does not arrive there, as the callee's reports (RTCP) say."
+            f" {_OUT}",
         )
-    return Judged(ok=True, verdict="The call was answered and sound went both ways: the trunk works.")
+    if rtp.received:
+        return Judged(ok=True, verdict="The call was answered and sound went both ways: the trunk works.")
+    if arrives:
+        return Judged(
+            ok=True,
+            verdict="The call was answered and our sound arrives, as the callee's reports (RTCP) say: the trunk works."
+            " No sound came back: that is silence at the callee and neither a NAT nor a firewall.",
+        )
+    if rtp.reports:
+        return Judged(
+            ok=False,
+            verdict="The call was answered, but our sound does not seem to arrive there: the reports (RTCP) of the"
+            f" callee's side get through to us and say nothing of our sound. {_OUT}",
+        )
+    return Judged(
+        ok=False, verdict=f"The call was answered but no RTP came back{_why_nothing(rtp, behind_nat=behind_nat)}"
+    )
+
+
+def _why_nothing(rtp: RtpStats, *, behind_nat: bool) -> str:
+    if rtp.strangers:
+        return (
+            " from the address that the answer names; packets came from another one. The peer is behind a NAT"
+            " or names a wrong address: ask it, and leave symmetric_rtp on."
+        )
+    if behind_nat:
+        return (
+            ", and no report (RTCP) either. This machine is behind a NAT, which probably keeps the sound out: set"
+            " stun_server, or let UDP into DIALER_RTP_PORTS. To rule out a silent callee call a number where somebody"
+            " speaks."
+        )
+    return (
+        ", and no report (RTCP) either. No NAT is between, so the callee is silent, or a firewall keeps UDP out of"
+        " DIALER_RTP_PORTS. Call a number where somebody speaks: that tells the two apart."
+    )

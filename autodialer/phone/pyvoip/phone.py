@@ -14,6 +14,7 @@ from pyVoIP.VoIP.status import PhoneStatus
 from autodialer.clock import Clock
 from autodialer.errors import MediaUnavailable, PhoneClosed, PortsExhausted
 from autodialer.media.shell import (
+    CalleeSilent,
     DigitReceived,
     MediaProcess,
     PortWanted,
@@ -24,9 +25,10 @@ from autodialer.media.shell import (
     SoundFinished,
 )
 from autodialer.model import DigitVia
+from autodialer.phone.hang_up import HangUp
 from autodialer.phone.names import NameFinder
 from autodialer.phone.plan import Account, CallEvent, CallPlan
-from autodialer.phone.ports import Ports
+from autodialer.phone.ports import PortLease, Ports
 from autodialer.phone.pyvoip import check_pyvoip
 from autodialer.phone.pyvoip.call import Call
 from autodialer.phone.pyvoip.sip_client import SipClient
@@ -45,7 +47,7 @@ from autodialer.sip.events import (
     RegistrationStanding,
 )
 from autodialer.sip.hop import Hop
-from autodialer.sip.invite import new_call_id
+from autodialer.sip.invite import InviteRequest, new_call_id
 from autodialer.sip.locate import Targets
 from autodialer.sip.user_agent import UserAgent
 
@@ -175,20 +177,11 @@ class Phone(VoIPPhone):
         call_id = str(plan.reference) if isinstance(plan.reference, UUID) else new_call_id()
         draft = self.sip.prepare(number, plan, call_id)
         lease = self._ports.lease()
-        medias = {lease.port: {CODECS[codec].value: CODECS[codec] for codec in self.sip.account.codecs}}
-        call = Call(
-            self,
-            CallState.DIALING,
-            self.sip.describe(draft),
-            random.getrandbits(31),
-            self.myIP,
-            ms=medias,
-            sendmode=self.sendmode,
-            plan=plan,
-            draft=draft,
-            lease=lease,
-            on_event=self._on_call_event,
-        )
+        try:
+            call = self._make_call(draft, plan, lease)
+        except Exception:
+            lease.give_back()
+            raise
         self.calls[call_id] = call
         try:
             # Not before: the loop's end takes with it the calls that are in the book by then.
@@ -202,6 +195,22 @@ class Phone(VoIPPhone):
             self._sweeping = True
             self.run_later(SWEEP_S, self._sweep)
         return call
+
+    def _make_call(self, draft: InviteRequest, plan: CallPlan, lease: PortLease) -> Call:
+        medias = {lease.port: {CODECS[codec].value: CODECS[codec] for codec in self.sip.account.codecs}}
+        return Call(
+            self,
+            CallState.DIALING,
+            self.sip.describe(draft),
+            random.getrandbits(31),
+            self.myIP,
+            ms=medias,
+            sendmode=self.sendmode,
+            plan=plan,
+            draft=draft,
+            lease=lease,
+            on_event=self._on_call_event,
+        )
 
     def _open_media(self, call: Call) -> None:
         """Have the media process bind a port for the call; the INVITE leaves when it has."""
@@ -224,7 +233,10 @@ class Phone(VoIPPhone):
             utcnow, reference = self._clock.utcnow(), call.plan.reference
             if self._traces is not None and call.opening and isinstance(reference, UUID):
                 self._traces.begin(reference, now, utcnow)
-            call.place(user_agent, self.sip.complete(call.draft, media, user_agent, now), now, utcnow)
+            invite = self.sip.complete(call.draft, media, user_agent, now)
+            hop = invite.next_hop
+            call.behind_nat = media[0] != self.myIP or self.sip.reach.behind_nat(user_agent, hop, self.myIP)
+            call.place(user_agent, invite, now, utcnow)
 
         call.command(place)
 
@@ -251,7 +263,7 @@ class Phone(VoIPPhone):
             self.media.reopen(call.call_id, self.myIP, call.port, stun_server=self.sip.reach.stun_server)
         except PortsExhausted as exc:
             logger.error("call %s: there is no port for its sound: %s", call.call_id, exc)
-            call.hangup()
+            call.hangup(HangUp.NO_PORT.format(exc))
 
     def _sweep(self) -> None:
         """A timer a call would outlive its call by minutes and keep it in memory; one look at all of them does not."""
@@ -385,6 +397,8 @@ class Phone(VoIPPhone):
             self._on_not_opened(event)
         elif isinstance(event, PortWanted):
             self._give_own_port(call)
+        elif isinstance(event, CalleeSilent):
+            call.callee_silent()
         elif isinstance(event, SoundFinished):
             call.sound_finished(event.repeats)
         elif isinstance(event, SessionClosed):

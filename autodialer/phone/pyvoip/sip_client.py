@@ -16,6 +16,7 @@ from autodialer.sip.events import Event, RegistrationStanding
 from autodialer.sip.hop import TCP, Hop
 from autodialer.sip.invite import InviteRequest, new_call_id, sip_uri
 from autodialer.sip.locate import Targets
+from autodialer.sip.sdes import SdesOffer, make_lines
 from autodialer.sip.sdp import build_offer
 from autodialer.sip.shell import SipLoop
 from autodialer.sip.stack import hop_of
@@ -150,13 +151,15 @@ class SipClient(SIP.SIPClient):
         host, port = media
         if host == self.myIP:
             host = user_agent.public_address(hops[0])[0]
-        return dataclasses.replace(
-            draft,
-            next_hop=hops[0],
-            alternatives=hops[1:],
-            route=route,
-            sdp=build_offer(host, port, self.account.codecs, session_id=random.getrandbits(53)),
-        )
+        codecs, session_id = self.account.codecs, random.getrandbits(53)
+        plain = build_offer(host, port, codecs, session_id=session_id)
+        whole = dataclasses.replace(draft, next_hop=hops[0], alternatives=hops[1:], route=route, sdp=plain)
+        if self.account.media_encryption == "none":
+            return whole
+        preferred = self.account.media_encryption == "preferred"
+        sdes = SdesOffer(lines=make_lines(), plain_too=preferred)
+        encrypted = build_offer(host, port, codecs, session_id=session_id, crypto=sdes.lines)
+        return dataclasses.replace(whole, sdp=encrypted, sdes=sdes, plain_sdp=plain if preferred else b"")
 
     @property
     def credentials(self) -> tuple[str, str] | None:

@@ -52,7 +52,7 @@ class CampaignRules(TypedDict, total=False):
     cps: float | None
     ring_timeout_s: float
     max_call_s: float
-    lead_in_ms: int
+    lead_in_ms: int | None
     max_attempts: int
     min_played_s: float | None
     cap_day: int | None
@@ -60,6 +60,7 @@ class CampaignRules(TypedDict, total=False):
     retry: Mapping[str, RetryRule]
     keys: Mapping[str, KeyAction]
     transfer_to: str | None
+    after_failed_transfer: str
     key_wait_s: float | None
     window: CallingWindow | None
     holidays: Sequence[date]
@@ -73,7 +74,7 @@ DEFAULTS: CampaignRules = {
     "cps": None,
     "ring_timeout_s": 40.0,
     "max_call_s": 600.0,
-    "lead_in_ms": 0,
+    "lead_in_ms": None,
     "max_attempts": 3,
     "min_played_s": None,
     "cap_day": None,
@@ -81,6 +82,7 @@ DEFAULTS: CampaignRules = {
     "retry": {},
     "keys": {},
     "transfer_to": None,
+    "after_failed_transfer": "continue",
     "key_wait_s": None,
     "window": None,
     "holidays": (),

@@ -62,6 +62,7 @@ trunks = Table(
     words("stun_server", nullable=True),
     words("media_ports", server_default=text("'per_call'")),
     Column("price_per_min", Float),  # by migration 0012
+    words("media_encryption", server_default=text("'none'")),  # by migration 0029
     Index(None, "owner_key"),
     sqlite_autoincrement=True,
 )
@@ -107,6 +108,7 @@ callbases = Table(
     at("created_at", nullable=False),
     at("deleted_at", comment="the row stays for the campaigns that called it, its subscribers are erased"),
     CALLBASES.check(),
+    Column("reading", JsonObject),  # by migration 0030: sheet, encoding, columns and so on, as the file was read
     Index(None, "owner_key"),
     sqlite_autoincrement=True,
 )
@@ -145,6 +147,7 @@ rejected_rows = Table(
     integer("row", comment="of the file, as a spreadsheet counts"),
     words("value"),
     words("reason"),
+    words("column_name", nullable=True),  # by migration 0030: as people call it; NULL: rejected before
     Index(None, "callbase_key"),
 )
 
@@ -186,6 +189,7 @@ dnc_imports = Table(
     words("error", nullable=True),
     at("created_at", nullable=False),
     DNC_IMPORTS.check(),
+    Column("reading", JsonObject),  # by migration 0030, as of a callbase
     Index(None, "owner_key"),
     sqlite_autoincrement=True,
 )
@@ -198,6 +202,7 @@ dnc_rejected_rows = Table(
     integer("row", comment="of the file, as a spreadsheet counts"),
     words("value"),
     words("reason"),
+    words("column_name", nullable=True),  # by migration 0030: as people call it; NULL: rejected before
     Index(None, "import_key"),
 )
 
