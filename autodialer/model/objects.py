@@ -78,6 +78,8 @@ class TrunkSettings:
     """none; preferred: encrypted, and plain where the provider refuses that; required: encrypted or not at all."""
     symmetric_rtp: bool = True
     """Send RTP to where the callee's comes from, if that is elsewhere than it says."""
+    strict_source: bool = True
+    """Obey SIP within a call only from the hosts that the call goes through, as far as they are known."""
     price_per_min: float | None = field(default=None, metadata=_LIVE)
     """What a minute of an answered call costs, for the report's estimate; None: not said."""
     stun_server: str | None = None

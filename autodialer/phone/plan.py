@@ -47,6 +47,8 @@ class Account:
     """none, preferred or required: whether RTP and RTCP are encrypted (SRTP)."""
     symmetric_rtp: bool = True
     """Send RTP to where the callee's comes from, if that is elsewhere than it says."""
+    strict_source: bool = True
+    """Take SIP of a call only from the hosts that it goes through, as far as they are known."""
     nonces: Nonces = field(default_factory=Nonces, repr=False, compare=False)
     """What the provider's servers were told: the same for all phones of the trunk."""
 

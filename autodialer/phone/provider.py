@@ -67,6 +67,7 @@ def account_for(trunk: Trunk, provider: Provider, nonces: Nonces | None = None) 
         stun_server=provider.stun_server,
         media_encryption=trunk.media_encryption,
         symmetric_rtp=trunk.symmetric_rtp,
+        strict_source=trunk.strict_source,
         shared_media_port=trunk.media_ports == "shared",
         nonces=nonces or Nonces(),
     )

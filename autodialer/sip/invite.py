@@ -1,12 +1,12 @@
 """What the owner of the SIP core asks for: one outbound call. Checked here: no text of a user can become a header."""
 
-import re
 import uuid
 from dataclasses import dataclass, field
 from functools import lru_cache
 from urllib.parse import quote
 
 from autodialer.errors import Invalid
+from autodialer.sip.addresses import is_ipv4
 from autodialer.sip.fields import TOKEN
 from autodialer.sip.hop import DEFAULT_PORTS, Hop
 from autodialer.sip.sdes import SdesOffer
@@ -14,7 +14,6 @@ from autodialer.sip.sdes import SdesOffer
 Address = tuple[str, int]
 """IPv4 address and port."""
 
-_IPV4 = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
 _USER_MARKS = "-_.!~*'()&=+$,;?/"
 """What the user part of a URI holds unescaped, beside letters and digits."""
 _OWN_HEADERS = frozenset(
@@ -91,11 +90,6 @@ class InviteRequest:
             if not TOKEN.fullmatch(header) or header.lower() in _OWN_HEADERS:
                 raise Invalid(f"the header {header!r} cannot be set", field="headers")
             _check_text("headers", value)
-
-
-def is_ipv4(host: str) -> bool:
-    """Whether `host` is a dotted IPv4 address, so that no packet to it waits for a name server."""
-    return _IPV4.fullmatch(host) is not None and all(int(octet) < 256 for octet in host.split("."))
 
 
 def _check_text(name: str, text: str) -> None:

@@ -69,6 +69,7 @@ def test_every_field_of_a_trunk_is_kept_but_the_password_is_never_shown(anna: Cl
         "register": True,
         "stun_server": "127.0.0.1",
         "symmetric_rtp": False,
+        "strict_source": False,
         "media_ports": "shared",
         "media_encryption": "required",
         "username": "user",

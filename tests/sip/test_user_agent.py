@@ -140,7 +140,7 @@ def test_requests_of_an_old_peer_without_a_magic_cookie_are_told_apart(steps: St
 
 
 def test_a_stranger_gets_no_answer_unless_it_knows_call_id_and_both_tags(steps: Steps) -> None:
-    ack = steps.answer(steps.invite())
+    ack = steps.answer(steps.invite(), contact="<sip:callee@192.168.1.7>")  # behind a NAT: its host is not known
     assert steps.receive(out_of_dialog("OPTIONS"), STRANGER) == []
     assert steps.receive(in_dialog(ack, "BYE", from_tag="guess"), STRANGER) == []
     assert steps.receive(in_dialog(ack, "BYE", to_tag="guess"), STRANGER) == []

@@ -89,6 +89,7 @@ class SipClient(SIP.SIPClient):
             tls=self.account.tls,
             tracer=self._tracer,
             nonces=self.account.nonces,
+            strict_source=self.account.strict_source,
             on_end=self._on_end,
         )
         self.myPort = self.loop.local_address[1]

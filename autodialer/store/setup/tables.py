@@ -58,6 +58,7 @@ trunks = Table(
     Column("register", Boolean, server_default=text("0"), nullable=False),
     words("caller_id_header", server_default=text("'from'")),
     Column("symmetric_rtp", Boolean, server_default=text("1"), nullable=False),
+    Column("strict_source", Boolean, server_default=text("1"), nullable=False),
     words("stun_server", nullable=True),
     words("media_ports", server_default=text("'per_call'")),
     Column("price_per_min", Float),  # by migration 0012
