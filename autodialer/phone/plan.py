@@ -7,6 +7,7 @@ from autodialer.model import CallOutcome, DigitTime
 from autodialer.sip.dialog_state import DialogState
 from autodialer.sip.events import TransferEnd
 from autodialer.sip.hop import UDP
+from autodialer.sip.left_invite import LeftInvite
 from autodialer.sip.shell import TlsSettings
 
 Address = tuple[str, int]
@@ -69,7 +70,7 @@ class CallPlan:
     survives_failed_transfer: bool = True
     """After a transfer that came to nothing the sound goes on; else we hang up."""
     keeps_dialog: bool = False
-    """The owner writes down the dialog of the answer, and then has it acknowledged; see `CallEvent.dialog`."""
+    """The owner writes down what ends the call, and has the answer acknowledged then; see `CallEvent.dialog`."""
 
 
 class Progress(StrEnum):
@@ -101,7 +102,19 @@ class CallEvent:
     """The callee pressed a key."""
     transferred: Transferred | None = None
     outcome: CallOutcome | None = None
-    dialog: DialogState | None = None
-    """What hangs the call up when this process no longer can: told when it is answered, and when it has moved."""
+    dialog: DialogState | LeftInvite | None = None
+    """What ends the call when this process no longer can: told when its INVITE is heard of, when it is answered, and
+    when it has moved."""
     unstarted: str | None = None
     """Why nothing has left this machine; the number has not been called. Nothing more follows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CutOffCall:
+    """A call of a dead dialer of which nothing but its claim is known."""
+
+    call_id: str
+    number: str
+    """As it is dialled."""
+    caller_id: str | None
+    """None: the trunk's."""

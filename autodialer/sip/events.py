@@ -1,8 +1,8 @@
 """What the SIP core tells its owner.
 
-Of one call: any number of CallProgress, at most one CallAnswered, any number of DialogMoved, MediaChanged,
-DigitSignalled and TransferEnded while it is answered, at most one CallBroken at any time, and exactly one of CallFailed
-(never answered) or CallEnded (answered, now over).
+Of one call: any number of CallProgress, an InviteHeard for each INVITE, at most one CallAnswered, any number of
+DialogMoved, MediaChanged, DigitSignalled and TransferEnded while it is answered, at most one CallBroken at any time,
+and exactly one of CallFailed (never answered) or CallEnded (answered, now over).
 """
 
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from autodialer.sip.dialog_state import DialogState
 from autodialer.sip.hop import Hop
+from autodialer.sip.left_invite import LeftInvite
 from autodialer.sip.sdp import MediaPlan
 
 
@@ -49,6 +50,16 @@ class CallProgress:
     reason: str
     sdp: bytes | None
     """Early media, None without."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InviteHeard:
+    """An INVITE got its first provisional response: from now on it takes a CANCEL to silence the callee's phone."""
+
+    call_id: str
+    at: float
+    """Monotonic seconds."""
+    invite: LeftInvite
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -261,18 +272,20 @@ class ProbeEnded:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FarewellEnded:
-    """A BYE in a dialog that an earlier process left up was answered, or was not."""
+    """What ends a call that an earlier process left up, BYE or CANCEL, was answered, or was not."""
 
     call_id: str
     at: float
     """Monotonic seconds."""
     code: int | None
-    """Any final code ends the dialog (RFC 3261 section 15.1.1); None without an answer."""
+    """Any final code to a BYE ends the dialog (RFC 3261 section 15.1.1); None without an answer."""
     message: str
     """How it went, for the log."""
+    method: str = "BYE"
+    """BYE or CANCEL."""
 
 
 WhileAnswered = DialogMoved | MediaChanged | DigitSignalled | TransferEnded
-OfCall = CallProgress | CallAnswered | WhileAnswered | HopFailed | CallBroken | CallFailed | CallEnded
+OfCall = CallProgress | InviteHeard | CallAnswered | WhileAnswered | HopFailed | CallBroken | CallFailed | CallEnded
 """What is told of one call."""
 Event = OfCall | RegistrationChanged | AddressDiscovered | ProbeEnded | FarewellEnded

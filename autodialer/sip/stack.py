@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from autodialer.sip.fields import Via, parse_number, parse_uri
+from autodialer.sip.fields import Via, parse_number, parse_uri, split_host_port
 from autodialer.sip.hop import DEFAULT_PORTS, TCP, TLS, UDP, Hop
 from autodialer.sip.invite import Address, is_ipv4, sip_uri
 from autodialer.sip.timers import TimerQueue
@@ -153,6 +153,13 @@ class Stack:
     def is_ours(self, via: Via) -> bool:
         """Whether a Via names us as the sender (RFC 3261 section 18.1.2)."""
         return (via.host, via.port or DEFAULT_PORTS.get(via.transport, 0)) in self._sent_by
+
+    def own_via(self, line: str) -> None:
+        """Take a Via header line of an earlier process for ours: its responses come here if they come at all."""
+        sent_by = line.partition(";")[0].rpartition(" ")[2]
+        host, port = split_host_port(sent_by)
+        transport = line.partition("SIP/2.0/")[2].partition(" ")[0]
+        self._sent_by.add((host, port or DEFAULT_PORTS.get(transport, 0)))
 
     def complaint_of(self, hop: Hop) -> str | None:
         """Why `hop` cannot be reached, where the system says so."""

@@ -137,7 +137,7 @@ def record(connection: Connection, results: Sequence[JobResult], now: datetime, 
             if ends is None and result.next_step.job_state is JobState.QUEUED:
                 retries.append(_retry_of(row, result, now))
     _store(connection, accepted, now)
-    forget(connection, [result.job.call_id for result in results if result.outcome.answered_at])
+    forget(connection, [result.job.call_id for result in results])
     put_off_retries(connection, retries, admit)
 
 
