@@ -33,8 +33,12 @@ class Account:
     """The provider wants us to register; no call leaves before that."""
     outbound_proxy: str | None = None
     """SIP URI of the proxy that everything goes through, `lr` included; None: straight to the provider."""
+    several_proxies: bool = False
+    """Another proxy takes over while that one is down; each is asked by its own address."""
     caller_id_header: str = "from"
     """Where the caller ID stands: from, or another header (see `sip_client`); From names the account then."""
+    extra_headers: tuple[tuple[str, str], ...] = ()
+    """Of every INVITE, name and value."""
     stun_server: Address | None = None
     """Asked under which addresses we are seen outside; None: the provider's own word has to do."""
     shared_media_port: bool = False

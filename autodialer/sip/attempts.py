@@ -7,7 +7,7 @@ from sipmessage.address import quote
 
 from autodialer.sip.auth import Authenticator
 from autodialer.sip.capabilities import ALLOW, SUPPORTED
-from autodialer.sip.hop import Hop
+from autodialer.sip.hop import Hop, routes_over
 from autodialer.sip.invite import InviteRequest
 from autodialer.sip.message import Response
 from autodialer.sip.outgoing import OutgoingRequest
@@ -61,7 +61,7 @@ class Attempts:
             hop=hop,
             branch=branch,
             via=stack.via(branch, hop),
-            routes=tuple(f"Route: <{uri}>" for uri in request.route),
+            routes=routes_over(hop, request.route, names_hop=request.route_names_hop),
             from_=self._from,
             to=f"To: <{request.target}>",
             call_id=request.call_id,

@@ -177,6 +177,8 @@ class CallFailed:
     """Q.850 cause of the Reason header (RFC 3326), None without."""
     retry_after_s: float | None
     """Retry-After of the final response, None without."""
+    explanations: tuple[str, ...] = ()
+    """Header lines of that response that say more on why."""
     message: str | None
     """One sentence for a person where the code does not explain itself."""
 

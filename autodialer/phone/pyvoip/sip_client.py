@@ -122,7 +122,10 @@ class SipClient(SIP.SIPClient):
             credentials=self._credentials,
             sdp=b"",
             ring_timeout_s=plan.ring_timeout_s,
-            headers=() if in_from else (_IDENTITY[account.caller_id_header](identity),),
+            headers=(
+                *(() if in_from else (_IDENTITY[account.caller_id_header](identity),)),
+                *account.extra_headers,
+            ),
             call_id=call_id,
             ack_within_s=ACK_WITHIN_S if plan.keeps_dialog else 0.0,
         )
@@ -153,6 +156,7 @@ class SipClient(SIP.SIPClient):
             next_hop=hops[0],
             alternatives=hops[1:],
             route=route,
+            route_names_hop=self.account.several_proxies,
             sdp=build_offer(host, port, self.account.codecs, session_id=random.getrandbits(53)),
         )
 

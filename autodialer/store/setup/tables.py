@@ -61,6 +61,9 @@ trunks = Table(
     words("stun_server", nullable=True),
     words("media_ports", server_default=text("'per_call'")),
     Column("price_per_min", Float),  # by migration 0012
+    # By migration 0027; the headers a line each.
+    words("backup_host", nullable=True),
+    words("extra_headers", server_default=text("''")),
     Index(None, "owner_key"),
     sqlite_autoincrement=True,
 )

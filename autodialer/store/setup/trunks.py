@@ -109,12 +109,15 @@ class Trunks:
             values["password"] = self._secrets.encrypt(values["password"] or "", context=trunk_id.bytes)
         if "codecs" in values:
             values["codecs"] = ",".join(values["codecs"])
+        if "extra_headers" in values:
+            values["extra_headers"] = "\n".join(values["extra_headers"])
         return values
 
     def _trunk_from(self, row: AnyRow) -> Trunk:
         values = {name: row._mapping[name] for name in _FIELDS}
         values["password"], values["problem"] = self._password(row)
         values["codecs"] = tuple(row.codecs.split(","))
+        values["extra_headers"] = tuple(row.extra_headers.splitlines())
         return Trunk(**values)
 
     def _password(self, row: AnyRow) -> tuple[str, str | None]:
