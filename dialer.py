@@ -30,9 +30,9 @@ from autodialer.dialing.check_calls import CheckCalls
 from autodialer.dialing.chores import Chores
 from autodialer.dialing.clock_steps import ClockSteps
 from autodialer.dialing.commands import CommandRunner
-from autodialer.dialing.dialogs import AnsweredDialogs
+from autodialer.dialing.dialogs import LeftCalls
 from autodialer.dialing.ending import Ending
-from autodialer.dialing.farewells import Farewells
+from autodialer.dialing.farewells import Farewells, is_answered
 from autodialer.dialing.hours import Hours
 from autodialer.dialing.keys import Keys
 from autodialer.dialing.outage import BETWEEN_TRIES_S, Outage
@@ -139,7 +139,7 @@ class Dialer:
         self._check_calls = CheckCalls(self._scheduler)
         checks = TrunkChecks(phones, sample=SAMPLE, folder=sounds_folder, place=self._check_calls.place)
         self._commands = CommandRunner(store, phones, checks, self._wake)
-        self._dialogs = AnsweredDialogs(phones)
+        self._dialogs = LeftCalls(phones)
         self._farewells = Farewells(store, phones, clock)
         self._outage = Outage()
         self._chores = chores or Chores()
@@ -179,7 +179,7 @@ class Dialer:
 
     def recover(self) -> None:
         """Close the books of calls that an earlier dialer left open. Raises Unavailable; harmless to repeat."""
-        picked_up = {kept.call_id for kept in self._store.dialogs.all()}
+        picked_up = {kept.call_id for kept in self._store.dialogs.all() if is_answered(kept)}
 
         def decide(campaign: Campaign, job: ClaimedJob) -> NextStep:
             answered, now = job.call_id in picked_up, self._clock.utcnow()

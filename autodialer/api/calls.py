@@ -168,6 +168,7 @@ OUTCOME_VALUES = (
     "sip_code",
     "sip_reason",
     "q850_cause",
+    "refusal_headers",
     "pdd_s",
     "duration_s",
     "billsec_s",

@@ -33,6 +33,7 @@ CALL_COLUMNS = (
     "sip_code",
     "sip_reason",
     "q850_cause",
+    "refusal_headers",
     "invited_at",
     "ringing_at",
     "answered_at",

@@ -67,6 +67,8 @@ class CallOutcome:
     """From the Reason header (RFC 3326) of the final response or the BYE."""
     retry_after_s: float | None = None
     """Retry-After of a 503."""
+    refusal_headers: tuple[str, ...] = ()
+    """Lines `Name: value` of a refusal that say more on its cause: Reason, Call-Info, Warning, a provider's own."""
     invited_at: datetime
     ringing_at: datetime | None = None
     """First 18x."""

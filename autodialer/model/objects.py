@@ -68,6 +68,11 @@ class TrunkSettings:
     """Certificates of the issuers to trust for TLS, PEM text; None: those that the system trusts."""
     outbound_proxy: str | None = None
     """host or host:port that everything goes through; None: straight to `host`."""
+    backup_host: str | None = None
+    """host or host:port of a second server of the provider, beside `outbound_proxy` or else `host`; None: there is no
+    other."""
+    extra_headers: tuple[str, ...] = ()
+    """Lines `Name: value` that every INVITE has as well."""
     register: bool = False
     """The provider wants us to register; no call leaves before."""
     caller_id_header: str = "from"

@@ -70,6 +70,7 @@ def make_outcome(
         sip_reason=failed.reason if failed else (answer.reason if answer else None),
         q850_cause=event.reason_cause,
         retry_after_s=failed.retry_after_s if failed else None,
+        refusal_headers=failed.explanations if failed else (),
         invited_at=times.invited_at,
         ringing_at=times.wall(times.rang) if times.rang is not None else None,
         answered_at=times.wall(times.answered) if times.answered is not None else None,

@@ -109,6 +109,7 @@ class Reach:
             contact_user=self._contact_user,
             hops=self._targets.order(now),
             route=self._account.route,
+            route_names_hop=self._account.several_proxies,
             credentials=self._credentials,
         )
 

@@ -21,8 +21,15 @@ _OWN_HEADERS = frozenset(
         *("allow", "authorization", "call-id", "contact", "content-length", "content-type", "cseq", "from"),
         *("max-forwards", "min-se", "proxy-authorization", "record-route", "require", "route", "session-expires"),
         *("supported", "to", "user-agent", "via"),
+        *("content-encoding", "content-disposition", "expires", "proxy-require", "rack", "refer-to", "replaces"),
+        # Their compact forms (RFC 3261 section 7.3.3, RFC 4028, RFC 3515).
+        *("i", "m", "l", "c", "e", "f", "k", "t", "v", "x", "r"),
     )
 )
+_IDENTITY_HEADERS = frozenset(("p-asserted-identity", "p-preferred-identity", "remote-party-id"))
+MOST_EXTRA_HEADERS = 10
+LONGEST_HEADER = 1024
+"""Characters of a value; an Identity (RFC 8224) takes 600."""
 
 
 def new_call_id() -> str:
@@ -55,6 +62,8 @@ class InviteRequest:
     """Where it goes next, in order, when a hop is silent, unreachable or refuses with 503 (RFC 3263 section 4.3)."""
     route: tuple[str, ...] = ()
     """URIs of a preloaded Route set (outbound proxy), first hop first."""
+    route_names_hop: bool = False
+    """There are several proxies: the first URI of `route` becomes the address of the proxy that is asked."""
     credentials: tuple[str, str] | None = field(default=None, repr=False)
     """User name and password for 401 and 407, None when there are none."""
     sdp: bytes = field(repr=False)
@@ -87,9 +96,32 @@ class InviteRequest:
         if self.credentials is not None:
             _check_text("credentials", self.credentials[0])
         for header, value in self.headers:
-            if not TOKEN.fullmatch(header) or header.lower() in _OWN_HEADERS:
-                raise Invalid(f"the header {header!r} cannot be set", field="headers")
-            _check_text("headers", value)
+            check_header(header, value, field_name="headers")
+
+
+def check_header(name: str, value: str, *, field_name: str) -> None:
+    """Raises Invalid for a header that the stack writes itself, and for what could not stand on a line of its own."""
+    if not TOKEN.fullmatch(name):
+        raise Invalid(f"{field_name}: {name!r} is no name of a header.", field=field_name)
+    if name.lower() in _OWN_HEADERS:
+        raise Invalid(f"{field_name}: {name} is written by the dialer itself and cannot be set.", field=field_name)
+    if len(value) > LONGEST_HEADER:
+        raise Invalid(f"{field_name}: {name} has more than {LONGEST_HEADER} characters.", field=field_name)
+    if not value.strip():
+        raise Invalid(f"{field_name}: {name} has no value.", field=field_name)
+    _check_text(field_name, value)
+
+
+def extra_header(line: str) -> tuple[str, str]:
+    """Name and value of a line that a user wants in every INVITE. Raises Invalid that names it."""
+    name, colon, value = line.partition(":")
+    name, value = name.strip(), value.strip()
+    if not colon:
+        raise Invalid(f"extra_headers: write {line[:80]!r} as `Name: value`.", field="extra_headers")
+    check_header(name, value, field_name="extra_headers")
+    if name.lower() in _IDENTITY_HEADERS:
+        raise Invalid(f"extra_headers: {name} holds the caller ID; set caller_id_header.", field="extra_headers")
+    return name, value
 
 
 def _check_text(name: str, text: str) -> None:

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from autodialer import stun
 from autodialer.errors import Conflict
 from autodialer.sip.answering import answer_request, transaction_key
+from autodialer.sip.attempts import Attempts
+from autodialer.sip.auth import Authenticator
 from autodialer.sip.call import Call, CallState
 from autodialer.sip.dialog_state import DialogState
 from autodialer.sip.discovery import Discovery
@@ -19,6 +21,7 @@ from autodialer.sip.farewell import Farewells
 from autodialer.sip.hop import RELIABLE, Hop
 from autodialer.sip.invite import Address, InviteRequest
 from autodialer.sip.keep_alive import PING, PONG, KeepAlive
+from autodialer.sip.left_invite import LeftInvite
 from autodialer.sip.message import Discard, Request, Response, parse_message
 from autodialer.sip.own_end import OwnEnd
 from autodialer.sip.probe import Probe, ProbeRequest
@@ -152,6 +155,17 @@ class UserAgent:
         """Hang up a dialog that an earlier process left up; FarewellEnded tells how that went."""
         self.know_host(dialog.flow.host)
         self._farewells.say(dialog, credentials, now)
+
+    def recall(self, left: LeftInvite, now: float) -> None:
+        """Cancel an INVITE that an earlier process left; FarewellEnded tells how that went."""
+        self.know_host(left.hop.host)
+        self._farewells.recall(left.request(), now, certain=True)
+
+    def recall_unheard(self, request: InviteRequest, now: float) -> None:
+        """Cancel what an earlier process may have sent for this call; FarewellEnded comes where something rang."""
+        for invite in Attempts(self._stack, request, Authenticator(self._stack, None)).possible_invites():
+            self.know_host(invite.hop.host)
+            self._farewells.recall(invite, now, certain=False)
 
     def expect_answers(self, call_ids: Iterable[str], credentials: tuple[str, str] | None, until: float) -> None:
         """Hang up what still answers INVITEs of an earlier process, by hosts that are known."""

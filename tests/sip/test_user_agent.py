@@ -155,7 +155,7 @@ STRAY = [
     ("other Call-ID", "Call-ID: call-1", "Call-ID: call-2"),
     ("other method", "CSeq: 1 INVITE", "CSeq: 1 OPTIONS"),
     ("other number", "CSeq: 1 INVITE", "CSeq: 2 INVITE"),
-    ("other From tag", ";tag=0", ";tag=1"),
+    ("other From tag", "<sip:100@192.0.2.1>;tag=", "<sip:100@192.0.2.1>;tag=0"),
     ("sent-by not ours", "UDP 192.0.2.1:5060", "UDP 192.0.2.2:5060"),
     ("other port in sent-by", "UDP 192.0.2.1:5060", "UDP 192.0.2.1:5061"),
     ("two Via", "From:", "Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKother\r\nFrom:"),

@@ -52,7 +52,7 @@ def test_a_call_makes_jobs_of_as_many_batches_as_it_may_and_campaigns_take_turns
     queued = [{job.subscriber_key for job in world.claim_only(campaign)} for campaign in campaigns]
     assert [len(each) for each in queued] == [10, 10, 0]
     made = world.store.queue.enqueue_due(NOW, batch=10, most_batches=1)
-    assert len(world.claim_only(campaigns[2])) == made.jobs == 10, "the one that had none goes first"
+    assert len(world.claim_only(campaigns[2])) == made.jobs == 10, "the campaign without calls goes first"
     while world.store.queue.enqueue_due(NOW, batch=10, most_batches=1).is_more:
         for campaign in campaigns:
             world.claim_only(campaign)

@@ -190,8 +190,8 @@ def _of_answered(rtp: RtpStats, *, behind_nat: bool) -> Judged:
 def _why_nothing(rtp: RtpStats, *, behind_nat: bool) -> str:
     if rtp.strangers:
         return (
-            " from the address that the answer names; packets came from another one. The peer is behind a NAT"
-            " or names a wrong address: ask it, and leave symmetric_rtp on."
+            " from the address that the answer names; packets came from another one. The provider's side is behind a"
+            " NAT or names a wrong address: ask it, and leave symmetric_rtp on."
         )
     if behind_nat:
         return (

@@ -135,6 +135,7 @@ def _record_from(row: AnyRow) -> CallRecord:
         cause=Cause(row.cause) if row.cause else None,
         ended_by=EndedBy(row.ended_by) if row.ended_by else None,
         rtp=rtp,
+        refusal_headers=tuple((row.refusal_headers or "").splitlines()),
         **{name: getattr(row, name) for name in OUTCOME_COLUMNS},
     )
     return CallRecord(

@@ -60,6 +60,7 @@ calls = Table(
     Column("rtp_remote_lost", Integer),
     Column("rtp_round_trip_ms", Float),
     Column("rtp_reports", Integer),
+    words("refusal_headers", nullable=True),  # a line each
     Column("rtp_strangers", Integer),
     # What each press of a key did that means something in the campaign.
     Column("key_results", KeyResults),

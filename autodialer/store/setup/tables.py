@@ -63,6 +63,9 @@ trunks = Table(
     words("media_ports", server_default=text("'per_call'")),
     Column("price_per_min", Float),  # by migration 0012
     words("media_encryption", server_default=text("'none'")),  # by migration 0029
+    # By migration 0027; the headers a line each.
+    words("backup_host", nullable=True),
+    words("extra_headers", server_default=text("''")),
     Index(None, "owner_key"),
     sqlite_autoincrement=True,
 )
