@@ -177,7 +177,17 @@ def _outcome(value: CallOutcome | None) -> Json:
 
 
 def _rtp(value: RtpStats | None) -> Json | None:
-    names = ("sent", "received", "lost", "jitter_ms", "one_way_audio", "remote_lost", "round_trip_ms", "strangers")
+    names = (
+        "sent",
+        "received",
+        "lost",
+        "jitter_ms",
+        "one_way_audio",
+        "remote_lost",
+        "round_trip_ms",
+        "strangers",
+        "encryption",
+    )
     return values_of(value, names) if value else None
 
 

@@ -48,6 +48,8 @@ class SessionStats:
     """Packets of ours that the callee's side missed, by its RTCP reports; None without any."""
     round_trip_ms: float | None = None
     """By the same reports."""
+    encryption: str | None = None
+    """The suite that its packets were encrypted by at last; None: they were plain."""
 
     def without_late(self, late: int) -> "SessionStats":
         """The same but for the last `late` packets, which nobody was there to hear."""
@@ -485,4 +487,5 @@ class Session:
             played_before=self._played_before,
             discarded=self._discarded,
             strangers=self._source.strangers,
+            encryption=self.protection.suite if self.protection is not None else None,
         )

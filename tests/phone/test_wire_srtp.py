@@ -73,6 +73,7 @@ def test_a_callee_that_takes_nothing_but_srtp_hears_the_whole_sound_and_nobody_e
     assert (outcome.disposition, outcome.played_share, outcome.digits) == (Disposition.ANSWERED, 1.0, "4")
     assert outcome.rtp is not None
     assert (outcome.rtp.strangers, outcome.rtp.lost, outcome.rtp.one_way_audio) == (0, 0, False)
+    assert outcome.rtp.encryption == "AES_CM_128_HMAC_SHA1_80"
     assert outcome.rtp.received > 90
     (recording,) = here.callee.recordings
     compared = sox.compare(phone.stem.with_suffix(".wav"), recording)
@@ -123,6 +124,7 @@ def test_a_callee_without_srtp_hears_a_trunk_that_prefers_it_plain_in_the_same_c
     outcome = phone.outcome(call)
     here.callee.wait_closed()
     assert (outcome.disposition, outcome.played_share, outcome.sip_code) == (Disposition.ANSWERED, 1.0, 200)
+    assert outcome.rtp is not None and outcome.rtp.encryption is None
     codes = phone.stem.with_suffix(".alaw").read_bytes()
     packets = before_silence([one for one in wire.rtp() if one.source[1] == call.port])
     assert b"".join(one.payload for one in packets).startswith(codes[:-160])

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from autodialer.errors import HostUnresolved, Invalid, MediaUnavailable, PhoneClosed, PortsExhausted, TrunkBusy
-from autodialer.model import CallOutcome, Cause, CheckResult, CheckStage, Trunk
+from autodialer.model import CallOutcome, Cause, CheckResult, CheckStage, Disposition, Trunk
 from autodialer.phone.checks import verdicts
 from autodialer.phone.foreign_caller import foreign_caller
 from autodialer.phone.plan import Account
@@ -32,8 +32,15 @@ _NO_REGISTRAR = (404, 405, 481, 501)
 
 E = TypeVar("E")
 
-CallOnce = Callable[[Provider], CallOutcome]
-"""Makes one short call over the trunk and waits for its end. Raises as `Phone.call` when nothing could leave."""
+CallOnce = Callable[[Provider, str], CallOutcome]
+"""Makes one short call over the trunk and waits for its end. Raises as `Phone.call` when nothing could leave.
+
+The word is the media_encryption of that call.
+"""
+_NOT_STARTED = (Invalid, MediaUnavailable, PhoneClosed, PortsExhausted, TrunkBusy)
+_GOT_THROUGH = (Disposition.ANSWERED, Disposition.BUSY, Disposition.NO_ANSWER, Disposition.REJECTED)
+_REFUSED_UNRUNG = (415, 488, 606)
+"""The offered media were refused before a phone rang."""
 
 
 class TrunkCheck:
@@ -220,12 +227,17 @@ class TrunkCheck:
         """What the call shows. None: it met the same silence as the questions before it."""
         assert self._call is not None
         try:
-            outcome = self._call(provider)
-        except (Invalid, MediaUnavailable, PhoneClosed, PortsExhausted, TrunkBusy) as exc:
+            outcome = self._call(provider, self._trunk.media_encryption)
+        except _NOT_STARTED as exc:
             return self._result(CheckStage.CALL, verdicts.could_not_call(exc), ok=False)
         if outcome.cause is Cause.NO_RESPONSE and not self._answered:
             return None
         known = self._register is not None and (self._register.code or 999) < 300
+        offered = verdicts.OfferedMedia(
+            encryption=self._trunk.media_encryption,
+            tls=account.tls is not None,
+            other_works=self._works_otherwise(provider, outcome, account),
+        )
         judged = verdicts.of_call(
             outcome,
             registers=self._trunk.register,
@@ -238,7 +250,22 @@ class TrunkCheck:
                 auth_username=account.auth_username,
                 login_proved=known,
             ),
+            offered=offered,
         )
         return self._result(
             CheckStage.CALL, judged.verdict, ok=judged.ok, code=outcome.sip_code, reason=outcome.sip_reason
         )
+
+    def _works_otherwise(self, provider: Provider, outcome: CallOutcome, account: Account) -> bool:
+        """Whether a call gets through that is encrypted where this one was plain, or plain where it was encrypted.
+
+        Codecs and encryption are refused with the same codes, and only a second call tells them apart.
+        """
+        other = {"none": "required", "required": "none"}.get(self._trunk.media_encryption)
+        if outcome.sip_code not in _REFUSED_UNRUNG or other is None or account.tls is None or self._call is None:
+            return False
+        try:
+            second = self._call(provider, other)
+        except _NOT_STARTED:
+            return False
+        return second.disposition in _GOT_THROUGH

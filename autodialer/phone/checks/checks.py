@@ -1,5 +1,6 @@
 """Runs checks of trunks beside the dialing: each in a thread of its own, with a phone of its own for the test call."""
 
+import dataclasses
 import logging
 import threading
 import time
@@ -69,9 +70,9 @@ class TrunkChecks:
         threading.Thread(target=run, name=f"check {trunk.name}", daemon=True).start()
 
     def _check(self, trunk: Trunk, number: str | None) -> CheckResult:
-        def call(provider: Provider) -> CallOutcome:
+        def call(provider: Provider, media_encryption: str) -> CallOutcome:
             assert number is not None
-            return self._call(trunk, provider, number)
+            return self._call(trunk, provider, number, media_encryption)
 
         check = TrunkCheck(
             trunk,
@@ -86,8 +87,12 @@ class TrunkChecks:
         except PortsExhausted as exc:
             return _broken(str(exc))
 
-    def _call(self, trunk: Trunk, provider: Provider, number: str) -> CallOutcome:
-        """One short call. A registered trunk calls by the phone that is registered, others by one of their own."""
+    def _call(self, trunk: Trunk, provider: Provider, number: str, media_encryption: str) -> CallOutcome:
+        """One short call. A registered trunk calls by the phone that is registered, others by one of their own.
+
+        So does a call with another `media_encryption` than the trunk's, and it does not register: that would take the
+        provider's calls away from the phone that did.
+        """
         self._encode_sample()
         plan = CallPlan(
             reference=object(),
@@ -96,11 +101,13 @@ class TrunkChecks:
             ring_timeout_s=RING_S,
             max_call_s=CALL_S,
         )
+        own = media_encryption == trunk.media_encryption
+        guest = trunk if own else dataclasses.replace(trunk, media_encryption=media_encryption, register=False)
         registered = self._phones.registered_phone(trunk)
-        if registered is not None:
+        if registered is not None and own:
             with self._place(trunk):
                 return _wait_for(registered, number, plan)
-        with self._phones.guest(trunk, provider) as phone:
+        with self._phones.guest(guest, provider) as phone:
             _wait_until_ready(phone)
             with self._place(trunk):
                 return _wait_for(phone, number, plan)

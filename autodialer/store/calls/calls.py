@@ -128,6 +128,7 @@ def _record_from(row: AnyRow) -> CallRecord:
             round_trip_ms=row.rtp_round_trip_ms,
             one_way_audio=row.rtp_one_way_audio,
             strangers=row.rtp_strangers,
+            encryption=row.rtp_encryption,
         )
     outcome = CallOutcome(
         disposition=Disposition(row.disposition),
