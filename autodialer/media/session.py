@@ -3,14 +3,17 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from autodialer.media import g711, rtp
 from autodialer.media.digit_sender import DigitSender, EventNumbers
 from autodialer.media.dtmf import DigitReceiver
 from autodialer.media.reporting import Heard, Sent
 from autodialer.media.source import Address, Kind, RtpSource, kind_of
-from autodialer.media.srtp import Protection, Unprotection
 from autodialer.media.srtp_keys import SrtpKeys
+
+if TYPE_CHECKING:
+    from autodialer.media.srtp import Protection, Unprotection
 
 PTIME_MS = 20
 FRAME = g711.SAMPLE_RATE * PTIME_MS // 1000
@@ -165,6 +168,9 @@ class Session:
         if keys is None:
             self.protection = self._opening = None
             return
+        # The dialer and the API read `SessionStats` from this module, and have no use for the library's 5 MB.
+        from autodialer.media.srtp import Protection, Unprotection
+
         ours, theirs = self.protection, self._opening
         if ours is None or (ours.suite, ours.key) != (keys.suite, keys.ours):
             self.protection = Protection(keys.suite, keys.ours)
