@@ -20,6 +20,7 @@ from tests.peers.capture import Capture, before_silence
 from tests.peers.certificates import issue
 from tests.peers.kamailio import Kamailio
 from tests.peers.ports import LOCALHOST, wait_until
+from tests.peers.rtpengine import Rtpengine
 from tests.phone.desk import Desk
 
 pytestmark = [pytest.mark.loopback, pytest.mark.peer("kamailio", "kamailio-tls", "baresip", "baresip-srtp", "tshark")]
@@ -112,6 +113,37 @@ def test_digits_of_ours_and_reports_both_ways_are_encrypted_too(
 @pytest.fixture(params=[False, True], ids=["port_a_call", "shared_port"])
 def media_port(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
+
+
+@pytest.mark.peer("rtpengine", "sox")
+def test_rtpengine_decrypts_for_a_plain_callee_and_encrypts_what_it_says(
+    baresip: Callable[..., Baresip],
+    kamailio: Callable[..., Kamailio],
+    rtpengine: Callable[..., Rtpengine],
+    capture_wire: Captures,
+    desk: Desks,
+    tmp_path: Path,
+    media_port: bool,
+) -> None:
+    callee, relay, issued = baresip(jitter_buffer="5-10"), rtpengine(), issue(tmp_path, LOCALHOST)
+    tls = (issued.certificate, issued.key)
+    proxy = kamailio(callee.address, callee_user="callee", tls=tls, relay=relay.control, relay_profile="RTP/AVP")
+    wire = capture_wire(rtp_ports=[(relay.rtp_ports[0], relay.rtp_ports[-1])])
+    account = {"transport": TLS, "tls": TlsSettings(server_name=LOCALHOST, ca_pem=issued.ca_pem)}
+    phone = desk(proxy.address, sound_s=8.0, shared_media_port=media_port, media_encryption="required", **account)
+    call = phone.call()
+    callee.wait_established()
+    callee.press("4")
+    outcome = phone.outcome(call)
+    callee.wait_closed()
+    assert (outcome.disposition, outcome.played_share, outcome.digits) == (Disposition.ANSWERED, 1.0, "4")
+    assert outcome.rtp is not None and outcome.rtp.encryption in SUITES
+    assert (outcome.rtp.strangers, outcome.rtp.lost, outcome.rtp.one_way_audio) == (0, 0, False)
+    assert outcome.rtp.remote_lost == 0
+    (recording,) = callee.recordings
+    compared = sox.compare(phone.stem.with_suffix(".wav"), recording)
+    assert compared.missing_s < SAMPLE_S and compared.snr_db > 25
+    check_nothing_to_read(wire, phone, call.port)
 
 
 def test_a_callee_without_srtp_hears_a_trunk_that_prefers_it_plain_in_the_same_call(
