@@ -348,6 +348,9 @@ class Session:
         """
         if self._opening is not None and data:
             opened = self._opening.unprotect(data)
+            if opened is None and rtp.parse(data) is None:
+                self._discarded += 1
+                return None
             if opened is None:
                 # A stranger made it, or it has come before.
                 self._source.strangers += 1

@@ -19,6 +19,7 @@ from tests.peers.baresip import Baresip
 from tests.peers.capture import Capture, before_silence
 from tests.peers.certificates import issue
 from tests.peers.kamailio import Kamailio
+from tests.peers.linphone import Linphone
 from tests.peers.ports import LOCALHOST, wait_until
 from tests.peers.rtpengine import Rtpengine
 from tests.phone.desk import Desk
@@ -196,3 +197,25 @@ def test_no_key_is_left_in_the_log_or_in_the_trace(
     everything = kept + caplog.text.encode() + repr(call.draft).encode()
     assert "a=crypto:" in caplog.text
     assert not any(key in everything for key in keys)
+
+
+@pytest.mark.peer("linphonec", "sox")
+@pytest.mark.parametrize("suite", ["AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32"])
+def test_linphone_hears_the_sound_by_each_suite_that_it_knows(
+    kamailio: Callable[..., Kamailio], desk: Desks, tmp_path: Path, suite: str
+) -> None:
+    issued = issue(tmp_path, LOCALHOST)
+    account = {"transport": TLS, "tls": TlsSettings(server_name=LOCALHOST, ca_pem=issued.ca_pem)}
+    with Linphone(folder=tmp_path, suites=suite) as callee:
+        proxy = kamailio(callee.address, callee_user="callee", tls=(issued.certificate, issued.key))
+        phone = desk(proxy.address, sound_s=3.0, media_encryption="required", **account)
+        outcome = phone.outcome(phone.call())
+        assert (outcome.disposition, outcome.played_share) == (Disposition.ANSWERED, 1.0)
+        assert outcome.rtp is not None and outcome.rtp.encryption == suite
+        wait_until(lambda: "CallReleased" in callee.log or "LinphoneCallReleased" in callee.log, what="the end")
+        recording = sox.read(callee.recording, rate=sox.RATE)
+    # Its jitter buffer stretches the sound by a few samples now and then, so that it is compared piece by piece.
+    reference, step = sox.read(phone.stem.with_suffix(".wav"), rate=sox.RATE), sox.RATE // 5
+    pieces = [reference[at : at + step] for at in range(0, len(reference), step)]
+    clear = [sox.compare_samples(piece, recording).snr_db > 30 for piece in pieces]
+    assert len(pieces) == 15 and sum(clear) >= 8
