@@ -21,6 +21,7 @@ FRAME = g711.SAMPLE_RATE * PTIME_MS // 1000
 
 _SILENT_FRAMES = {codec: bytes([code]) * FRAME for codec, code in g711.SILENCE.items()}
 
+_SYSTEM = random.SystemRandom()
 _ENDLESS = 1 << 40
 """Packets of the silence after the sound: more than any call lasts."""
 SETTLED_AFTER = 50
@@ -84,11 +85,9 @@ class Session:
     """What one call sends and has received. Sends nothing until `play`; a `Deck` makes its packets after that."""
 
     def __init__(self, randomness: random.Random | None = None) -> None:
-        source = randomness or random.SystemRandom()
-        # RFC 3550 section 5.1: all three start at random.
-        self._ssrc = source.getrandbits(32)
-        self._sequence = source.getrandbits(16)
-        self._timestamp = source.getrandbits(32)
+        # RFC 3550 section 5.1: all three start at random. The system is asked once: it costs more than all else here.
+        bits = (randomness or _SYSTEM).getrandbits(80)
+        self._ssrc, self._sequence, self._timestamp = bits >> 48, bits >> 32 & 0xFFFF, bits & 0xFFFFFFFF
         self._source = RtpSource()
         self._payload_type = 0
         self._event_type: int | None = None
@@ -331,6 +330,10 @@ class Session:
     def end_lead_in(self) -> None:
         """The silence has been sent; the sound is next."""
         self._lead_in_left = 0
+
+    def end_sound(self) -> None:
+        """The sound has been sent; silence is next."""
+        self._frames_left = 0
 
     def count_failure(self) -> None:
         """A packet could not leave: it is lost on its way like any other, and does not count as played."""
