@@ -11,6 +11,7 @@ from autodialer.api.campaigns import Campaigns
 from autodialer.api.context import Context
 from autodialer.api.idempotency import Once
 from autodialer.api.people import People
+from autodialer.api.prototype import Prototype
 from autodialer.api.sounds import SoundFiles, Sounds
 from autodialer.api.tables import Tables
 from autodialer.api.trunks import Trunks
@@ -42,6 +43,7 @@ class Api:
         self.calls = Calls(context)
         self.people = People(context, self._imports)
         self.tables = Tables(context)
+        self.prototype = Prototype(context, self.accounts, sound_files)
 
     def close(self) -> None:
         """End what goes on in the background."""

@@ -22,7 +22,7 @@ from autodialer.campaign.admission import admit
 from autodialer.campaign.breaker import BreakerState
 from autodialer.campaign.keys import KeyPad
 from autodialer.campaign.numbers import dial_string
-from autodialer.campaign.retry import CANCELLED_DELAY_S, decide_next
+from autodialer.campaign.retry import CANCELLED_DELAY_S, asked_pause_s, decide_next
 from autodialer.campaign.scheduler import Scheduler
 from autodialer.clock import Clock
 from autodialer.config import Settings, load_settings
@@ -59,6 +59,8 @@ from autodialer.model import (
     TrunkStatus,
 )
 from autodialer.phone.checks.checks import TrunkChecks
+from autodialer.phone.hang_up import HangUp
+from autodialer.phone.outcome import BROKEN
 from autodialer.phone.plan import CallEvent, CallPlan, Progress
 from autodialer.phone.pool import PhonePool
 from autodialer.phone.trace_outbox import TraceOutbox
@@ -236,6 +238,8 @@ class Dialer:
             now=self._clock.utcnow(),
             fault=ended.fault,
             hung_up=self._commands.has_hung_up(live.job.call_id),
+            cause=outcome.cause,
+            retry_after_s=asked_pause_s(outcome.sip_code, outcome.retry_after_s),
         )
         step, pressed = live.pad.step_after(step), live.pad.results
         self._unrecorded.append(JobResult(job=live.job, outcome=outcome, next_step=step, key_results=pressed))
@@ -314,8 +318,22 @@ class Dialer:
 
     def _start_call(self, job: ClaimedJob, now: float) -> None:
         campaign = self._campaigns[job.campaign_key]
-        sound = self._sounds[campaign.sound_key]
-        trunk = self._trunks[job.trunk_key]
+        live = self._live[job.call_id] = LiveCall(job=job, campaign=campaign, pad=KeyPad(campaign.keys))
+        self._scheduler.started(job, now)
+        try:
+            self._place_call(job, campaign)
+        except Invalid as exc:
+            logger.error("call %s to %s cannot be made: %s", job.call_id, job.number, exc)
+            self._end_call(live, self._not_made(Cause.PROTOCOL_ERROR, str(exc)))
+        except (PortsExhausted, MediaUnavailable, PhoneClosed) as exc:
+            self._put_back(job, str(exc))
+        except Exception:
+            # Whatever is wrong with this call, hundreds of others are up.
+            logger.exception("call %s to %s cannot be made by an error in the dialer", job.call_id, job.number)
+            self._end_call(live, self._not_made(Cause.INTERNAL_ERROR, BROKEN))
+
+    def _place_call(self, job: ClaimedJob, campaign: Campaign) -> None:
+        sound, trunk = self._sounds[campaign.sound_key], self._trunks[job.trunk_key]
         plan = CallPlan(
             reference=job.call_id,
             sound_stem=sound.stem,
@@ -325,21 +343,11 @@ class Dialer:
             ring_timeout_s=campaign.ring_timeout_s,
             max_call_s=campaign.max_call_s,
             caller_id=campaign.caller_id,
+            survives_failed_transfer=campaign.after_failed_transfer == "continue",
             keeps_dialog=True,
         )
-        self._live[job.call_id] = LiveCall(job=job, campaign=campaign, pad=KeyPad(campaign.keys))
-        self._scheduler.started(job, now)
-        try:
-            self._phones.call(trunk.key, dial_string(job.number, trunk.number_format), plan)
-        except Invalid as exc:
-            logger.error("call %s to %s cannot be made: %s", job.call_id, job.number, exc)
-            self._end_call(self._live[job.call_id], self._not_callable(str(exc)))
-        except (PortsExhausted, MediaUnavailable, PhoneClosed) as exc:
-            self._put_back(job, str(exc))
-        else:
-            logger.info(
-                "call %s to %s starts on trunk %s, attempt %d", job.call_id, job.number, trunk.name, job.attempt
-            )
+        self._phones.call(trunk.key, dial_string(job.number, trunk.number_format), plan)
+        logger.info("call %s to %s starts on trunk %s, attempt %d", job.call_id, job.number, trunk.name, job.attempt)
 
     def _put_back(self, job: ClaimedJob, why: str) -> None:
         """Nothing has left this machine, so the number has not been called."""
@@ -348,12 +356,10 @@ class Dialer:
         self._scheduler.unstarted(job)
         self._unstarted.append(job)
 
-    def _not_callable(self, message: str) -> CallOutcome:
-        """The outcome of a call that cannot be written as a SIP request: trying again would not help."""
+    def _not_made(self, cause: Cause, message: str) -> CallOutcome:
+        """The outcome of a call of which nothing has left: it cannot be written as SIP, or we failed at it."""
         now = self._clock.utcnow()
-        return CallOutcome(
-            disposition=Disposition.FAILED, cause=Cause.PROTOCOL_ERROR, invited_at=now, ended_at=now, message=message
-        )
+        return CallOutcome(disposition=Disposition.FAILED, cause=cause, invited_at=now, ended_at=now, message=message)
 
     # -- what people see, and the end
 
@@ -381,7 +387,7 @@ class Dialer:
         if self._ending.begins(now):
             logger.info("draining: %d calls get %.0f s to finish", len(self._live), self._ending.drain_s)
         if self._ending.is_time_to_hang_up(now):
-            self._phones.hang_up_all()
+            self._phones.hang_up_all(HangUp.SHUTDOWN)
 
     def _has_ended(self) -> bool:
         if not self._ending.asked:

@@ -19,8 +19,10 @@ from autodialer.api.callbases import NewCallbase, OneSubscriber
 from autodialer.api.calls import CallFilter, Digits, SampleCall
 from autodialer.api.campaigns import CallableAt, CampaignChange, Clone, NewCampaign, Stop
 from autodialer.api.people import DncChange, DncScope, Erase, NewDncImport
+from autodialer.api.prototype import PrototypeCall, PrototypeUser
 from autodialer.api.sounds import NewSound
 from autodialer.api.trunks import NewTrunk, TrunkChange, TrunkCheck
+from autodialer.api.uploaded_tables import TableFields
 from autodialer.clock import Clock
 from autodialer.commands.accounts import make_administrator, set_password
 from autodialer.commands.command_line import read_command
@@ -42,8 +44,8 @@ logger = logging.getLogger(__name__)
 
 Line = Route[Api]
 OPEN, USER, ADMIN = Access.OPEN, Access.USER, Access.ADMIN
-OAUTH, PROTOTYPE = ErrorStyle.OAUTH, ErrorStyle.PROTOTYPE
-ROW_COLUMNS = ("row", "value", "reason")
+OAUTH, LOGIN = ErrorStyle.OAUTH, ErrorStyle.LOGIN
+ROW_COLUMNS = ("row", "column", "value", "reason")
 
 
 def once_imported(made: dict[str, Any]) -> int:
@@ -62,7 +64,7 @@ ROUTES: tuple[Line, ...] = (
         errors=OAUTH,
     ),
     Line("POST", "/auth/revoke", lambda api, r: api.accounts.revoke_token(r.form, r.authorization), OPEN, errors=OAUTH),
-    Line("POST", "/auth/login", lambda api, r: api.accounts.log_in(r.fields(LogIn), r.address), OPEN, errors=PROTOTYPE),
+    Line("POST", "/auth/login", lambda api, r: api.accounts.log_in(r.fields(LogIn), r.address), OPEN, errors=LOGIN),
     # -- users
     Line("GET", "/users/me", lambda api, r: api.accounts.read_me(r.caller)),
     Line(
@@ -107,6 +109,11 @@ ROUTES: tuple[Line, ...] = (
         lambda api, r: api.callbases.create(r.caller, r.upload, r.parameters(NewCallbase), r.once),
         USER,
         once_imported,
+    ),
+    Line(
+        "POST",
+        "/callbases/preview",
+        lambda api, r: api.callbases.preview(r.caller, r.upload, r.parameters(TableFields)),
     ),
     Line("GET", "/callbases/<callbase_id>", lambda api, r: api.callbases.read(r.caller, r.id)),
     Line("DELETE", "/callbases/<callbase_id>", lambda api, r: api.callbases.delete(r.caller, r.id), USER, 204),
@@ -187,6 +194,22 @@ ROUTES: tuple[Line, ...] = (
         lambda api, r: api.calls.create_sample(r.caller, r.fields(SampleCall), r.once),
         USER,
         202,
+        for_prototype=lambda api, r: api.prototype.call(r.caller, r.fields(PrototypeCall), r.once),
+    ),
+    # -- the prototype's, and these for the clients of today
+    Line(
+        "GET",
+        "/abon/all",
+        lambda api, r: api.prototype.list_subscribers(r.caller, r.page),
+        for_prototype=lambda api, r: api.prototype.tell_subscribers(r.caller),
+    ),
+    Line(
+        "POST",
+        "/admin/adduser",
+        lambda api, r: api.prototype.create_user(r.caller, r.fields(NewUser), r.once),
+        ADMIN,
+        201,
+        for_prototype=lambda api, r: api.prototype.add_user(r.caller, r.fields(PrototypeUser), r.once),
     ),
     # -- people
     Line(

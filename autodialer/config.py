@@ -30,13 +30,16 @@ WHAT_IT_TAKES = {
     "DIALER_CALLS_DAYS": "days, 0 (for ever) or 7 to 36500",
     "DIALER_SUBSCRIBERS_DAYS": "days, 0 (for ever) or 7 to 36500",
     "DIALER_LOG": "DEBUG, INFO, WARNING or ERROR",
+    "JWT_KEY": "the text that the prototype's clients sign their requests with",
 }
+SECRET = frozenset({"DIALER_ADMIN_PASSWORD", "JWT_KEY"})
+"""No message shows the values of these."""
 
 
 class Settings(BaseSettings):
     """What the service is told from outside. Every field is one variable of docs/deploy.md."""
 
-    model_config = SettingsConfigDict(env_prefix="DIALER_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="DIALER_", extra="ignore", frozen=True, populate_by_name=True)
 
     http: str = "127.0.0.1:8080"
     public_url: str | None = None
@@ -55,6 +58,8 @@ class Settings(BaseSettings):
     calls_days: Annotated[int, Field(ge=0, le=36_500)] = 0
     subscribers_days: Annotated[int, Field(ge=0, le=36_500)] = 0
     log: str = "INFO"
+    jwt_key: Annotated[str | None, Field(validation_alias="JWT_KEY", repr=False)] = None
+    """Named as the prototype named it. None: the prototype's calls are off."""
 
     @field_validator("http")
     @classmethod
@@ -92,6 +97,12 @@ class Settings(BaseSettings):
         if 0 < value < 7:
             raise ValueError("less than a week")
         return value
+
+    @field_validator("jwt_key")
+    @classmethod
+    def _check_jwt_key(cls, value: str | None) -> str | None:
+        # `JWT_KEY=` switches the calls off: an empty key would let everybody sign.
+        return value or None
 
     @field_validator("log")
     @classmethod
@@ -131,6 +142,11 @@ class Settings(BaseSettings):
         return self.data / "keys"
 
 
+def variable_of(name: str) -> str:
+    """The environment variable of a field of `Settings`."""
+    return str(Settings.model_fields[name].validation_alias or f"DIALER_{name.upper()}")
+
+
 def load_settings() -> Settings:
     """Read and check the settings.
 
@@ -145,9 +161,9 @@ def load_settings() -> Settings:
         lines = []
         for error in exc.errors():
             name = str(error["loc"][0])
-            variable = f"DIALER_{name.upper()}"
+            variable = variable_of(name) if name in Settings.model_fields else name
             takes = WHAT_IT_TAKES.get(variable, error["msg"])
-            secret = variable == "DIALER_ADMIN_PASSWORD"
+            secret = variable in SECRET
             lines.append(f"{variable} takes {takes}" + ("" if secret else f"; it is {error['input']!r}"))
         raise SettingsError("; ".join(lines)) from exc
     except OSError as exc:

@@ -115,7 +115,7 @@ CREATE TABLE callbases (
     hidden BOOLEAN DEFAULT 0 NOT NULL,
     created_at BIGINT NOT NULL,
     -- the row stays for the campaigns that called it, its subscribers are erased
-    deleted_at BIGINT,
+    deleted_at BIGINT, reading TEXT,
     CONSTRAINT callbases_state_known CHECK (state IN ('importing', 'ready', 'failed')),
     CONSTRAINT callbases_owner_key_there FOREIGN KEY(owner_key) REFERENCES users ("key"),
     CONSTRAINT callbases_id_once UNIQUE (id)
@@ -208,7 +208,7 @@ CREATE TABLE rejected_rows (
     -- of the file, as a spreadsheet counts
     "row" INTEGER NOT NULL,
     value TEXT NOT NULL,
-    reason TEXT NOT NULL,
+    reason TEXT NOT NULL, column_name TEXT,
     CONSTRAINT rejected_rows_key PRIMARY KEY ("key"),
     CONSTRAINT rejected_rows_callbase_key_there FOREIGN KEY(callbase_key) REFERENCES callbases ("key")
 );
@@ -298,7 +298,7 @@ CREATE TABLE campaigns (
     -- also when it was stopped
     finished_at BIGINT,
     -- subscribers of the callbase when the campaign ended; NULL: it has not
-    final_total INTEGER, cap_day INTEGER, cap_week INTEGER, keys TEXT, transfer_to TEXT, key_wait_s FLOAT, moved_at BIGINT, moved_by TEXT, calling_window TEXT, holidays TEXT, starts_at BIGINT, ends_at BIGINT,
+    final_total INTEGER, cap_day INTEGER, cap_week INTEGER, keys TEXT, transfer_to TEXT, key_wait_s FLOAT, moved_at BIGINT, moved_by TEXT, calling_window TEXT, holidays TEXT, starts_at BIGINT, ends_at BIGINT, after_failed_transfer TEXT DEFAULT 'continue' NOT NULL,
     CONSTRAINT campaigns_state_known CHECK (state IN ('draft', 'running', 'paused', 'finished', 'stopped')),
     CONSTRAINT campaigns_callbase_key_there FOREIGN KEY(callbase_key) REFERENCES callbases ("key"),
     CONSTRAINT campaigns_owner_key_there FOREIGN KEY(owner_key) REFERENCES users ("key"),
@@ -380,7 +380,7 @@ CREATE TABLE calls (
     -- NULL: no further attempt
     next_at BIGINT,
     -- the rule that made the next attempt, or ended them
-    next_rule TEXT NOT NULL, rtp_remote_lost INTEGER, rtp_round_trip_ms FLOAT, digit_times TEXT, key_results TEXT, rtp_strangers INTEGER, rtp_encryption TEXT,
+    next_rule TEXT NOT NULL, rtp_remote_lost INTEGER, rtp_round_trip_ms FLOAT, digit_times TEXT, key_results TEXT, rtp_strangers INTEGER, rtp_reports INTEGER, rtp_encryption TEXT,
     CONSTRAINT calls_key PRIMARY KEY ("key"),
     CONSTRAINT calls_cause_known CHECK (cause IN ('auth_failed', 'forbidden', 'media_failed', 'no_response', 'redirected', 'transport_error', 'protocol_error', 'trunk_limit', 'internal_error')),
     CONSTRAINT calls_disposition_known CHECK (disposition IN ('answered', 'machine', 'busy', 'no_answer', 'rejected', 'invalid_number', 'congestion', 'failed', 'cancelled', 'interrupted')),
@@ -569,7 +569,7 @@ CREATE TABLE dnc_imports (
     duplicates INTEGER DEFAULT 0 NOT NULL,
     rejected INTEGER DEFAULT 0 NOT NULL,
     error TEXT,
-    created_at BIGINT NOT NULL,
+    created_at BIGINT NOT NULL, reading TEXT,
     CONSTRAINT dnc_imports_state_known CHECK (state IN ('importing', 'ready', 'failed')),
     CONSTRAINT dnc_imports_owner_key_there FOREIGN KEY(owner_key) REFERENCES users ("key"),
     CONSTRAINT dnc_imports_id_once UNIQUE (id)
@@ -590,7 +590,7 @@ CREATE TABLE dnc_rejected_rows (
     -- of the file, as a spreadsheet counts
     "row" INTEGER NOT NULL,
     value TEXT NOT NULL,
-    reason TEXT NOT NULL,
+    reason TEXT NOT NULL, column_name TEXT,
     CONSTRAINT dnc_rejected_rows_key PRIMARY KEY ("key"),
     CONSTRAINT dnc_rejected_rows_import_key_there FOREIGN KEY(import_key) REFERENCES dnc_imports ("key")
 );
@@ -748,7 +748,7 @@ CREATE TABLE commands (
 CREATE INDEX commands_new ON commands ("key") WHERE taken_at IS NULL;
 
 -- The migration that this schema corresponds to.
-INSERT INTO alembic_version VALUES ('0029');
+INSERT INTO alembic_version VALUES ('0030');
 
 -- Three sample users. None can log in until `python main.py set-password LOGIN`.
 INSERT INTO users ("key", id, login, name, role, password_hash, comment, created_at) VALUES

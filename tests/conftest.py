@@ -7,7 +7,8 @@ import hypothesis
 import pytest
 
 from autodialer.config import Settings
-from autodialer.store import Secrets, Store, migrate
+from autodialer.store import Secrets, Store
+from tests.databases import make_database
 from tests.peers.requirements import require_peers
 from tests.purity import purity
 
@@ -41,7 +42,7 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def store(settings: Settings) -> Iterator[Store]:
     """An empty store in that folder."""
-    migrate(settings.url)
+    make_database(settings.url)
     opened = Store(settings.url, secrets=Secrets(settings.keys))
     yield opened
     opened.close()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from autodialer.config import WHAT_IT_TAKES, Settings, load_settings
+from autodialer.config import WHAT_IT_TAKES, Settings, load_settings, variable_of
 from autodialer.errors import SettingsError
 
 
@@ -69,7 +69,7 @@ def test_a_dotenv_file_is_read_and_the_environment_wins(tmp_path: Path, monkeypa
 
 
 def test_secrets_are_not_shown() -> None:
-    assert "hunter22" not in repr(Settings(admin_password="hunter22", data=Path()))
+    assert "hunter22" not in repr(Settings(admin_password="hunter22", jwt_key="hunter22", data=Path()))
 
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -101,4 +101,14 @@ def test_every_setting_is_read_by_the_service() -> None:
 
 
 def test_every_setting_is_documented_with_what_it_takes_and_the_other_way_round() -> None:
-    assert {f"DIALER_{name.upper()}" for name in Settings.model_fields} == set(WHAT_IT_TAKES)
+    assert {variable_of(name) for name in Settings.model_fields} == set(WHAT_IT_TAKES)
+
+
+@pytest.mark.parametrize("key", ["x", "twelve bytes", "ключ"])
+def test_the_prototypes_key_has_the_prototypes_name_and_any_length(
+    key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text(f"JWT_KEY={key}\n", encoding="utf-8")
+    assert load_settings().jwt_key == key
+    monkeypatch.setenv("JWT_KEY", "")
+    assert load_settings().jwt_key is None

@@ -19,7 +19,8 @@ from autodialer.model import (
     TrunkStatus,
 )
 from autodialer.report import explain
-from autodialer.store import NewSubscriber, Secrets, Store, migrate
+from autodialer.store import NewSubscriber, Secrets, Store
+from tests.databases import make_database
 from tests.web.dialing import DONE, EXHAUSTED, again, answered, claim, failed, record
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -34,7 +35,7 @@ class At(Clock):
 
 @pytest.fixture
 def store(settings: Settings):  # type: ignore[no-untyped-def]
-    migrate(settings.url)
+    make_database(settings.url)
     opened = Store(settings.url, secrets=Secrets(settings.keys), clock=At())
     yield opened
     opened.close()

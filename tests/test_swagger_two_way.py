@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -18,6 +18,7 @@ from autodialer.api.callbases import Callbases
 from autodialer.api.calls import Calls
 from autodialer.api.campaigns import Campaigns
 from autodialer.api.people import People
+from autodialer.api.prototype import Prototype
 from autodialer.api.sounds import Sounds
 from autodialer.api.tables import Tables
 from autodialer.api.trunks import Trunks
@@ -43,13 +44,18 @@ SUBJECTS: dict[str, type] = {
     "campaigns": Campaigns,
     "calls": Calls,
     "people": People,
+    "prototype": Prototype,
     "tables": Tables,
 }
 
 
 def subject_and_method(route: main.Line) -> tuple[str, str]:
     """What the lambda of a route calls: the two names after `api`."""
-    code = route.operation.__code__
+    return called_by(route.operation)
+
+
+def called_by(operation: Callable[..., object]) -> tuple[str, str]:
+    code = operation.__code__
     inner = [constant for constant in code.co_consts if inspect.iscode(constant)]
     names = [inner[0].co_names if inner else code.co_names][0]
     subject = next(name for name in names if name in SUBJECTS)
@@ -73,13 +79,19 @@ def test_every_operation_has_a_route_and_every_route_an_operation() -> None:
 def test_every_route_asks_an_operation_of_its_own_and_every_operation_has_a_route() -> None:
     asked = [(route, subject_and_method(route)) for route in main.ROUTES]
     assert len({operation for _, operation in asked}) == len(main.ROUTES)
+    for_prototype = {called_by(route.for_prototype) for route in main.ROUTES if route.for_prototype}
     methods = {
         (name, method)
         for name, kind in SUBJECTS.items()
         for method, _ in inspect.getmembers(kind, inspect.isfunction)
         if not method.startswith("_")
     }
-    assert methods == {operation for _, operation in asked}
+    assert methods == {operation for _, operation in asked} | for_prototype
+
+
+def test_the_contract_says_what_the_prototypes_clients_send_and_the_other_way_round() -> None:
+    said = {path for path in ROUTES for method, p, each in OPERATIONS if (method, p) == path and "x-req-data" in each}
+    assert said == {path for path, route in ROUTES.items() if route.for_prototype} != set()
 
 
 def test_a_route_is_open_only_where_the_contract_says_so() -> None:

@@ -1,12 +1,14 @@
 """Callbases: uploaded lists of subscribers, the subscribers, and the rows that were not imported."""
 
 from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 from pydantic import Field
 
 from autodialer.api.context import Context
-from autodialer.api.present import Json, page, rejected_row, time, values_of
+from autodialer.api.present import Json, page, reading, rejected_row, time, values_of
+from autodialer.api.uploaded_tables import TableFields, uploaded
 from autodialer.campaign.checks import check_second_number, check_timezone
 from autodialer.campaign.numbers import check_region, normalise
 from autodialer.campaign.zones import ZoneFinder
@@ -19,10 +21,9 @@ from autodialer.web.request import PageWanted
 from autodialer.web.uploads import Upload
 
 
-class NewCallbase(Fields):
+class NewCallbase(TableFields):
     """What is said of an uploaded list."""
 
-    region: str
     name: str | None = None
     """None: the file's."""
     timezone: str | None = None
@@ -61,22 +62,28 @@ class Callbases:
         """
         name = upload.named(fields.name)
         region, timezone = check_region(fields.region), check_timezone(fields.timezone)
+        wanted = fields.wanted()
         with self._context.once.attempt(
             caller, "create_callbase", once, f"{fields.asked()} {upload.digest}"
         ) as attempt:
 
-            def make() -> Callbase:
+            def make(taken: Mapping[str, Any]) -> Callbase:
                 with self._store.transaction():
                     callbase = self._store.callbases.create(
-                        caller.user.key, name=name, region=region, timezone=timezone
+                        caller.user.key, name=name, region=region, timezone=timezone, reading=taken
                     )
                     self._context.record(caller, "callbases.create", callbase.id, name=name, file=upload.filename)
                     attempt.remember(callbase.id)
                 return callbase
 
             if attempt.object_id is None:
-                self._imports.import_file(upload.take(), make)
+                self._imports.import_file(uploaded(caller, upload, region, wanted), make)
             return self.read(caller, attempt.made)
+
+    def preview(self, caller: Caller, upload: Upload, fields: TableFields) -> Json:
+        """What a file would be taken for; nothing is stored. Raises Invalid, UnsupportedContent, TooLarge."""
+        region, wanted = check_region(fields.region), fields.wanted()
+        return self._imports.preview(uploaded(caller, upload, region, wanted))
 
     def read(self, caller: Caller, callbase_id: UUID) -> Json:
         """One callbase."""
@@ -129,7 +136,12 @@ class Callbases:
 def present_callbase(value: Callbase) -> Json:
     """A callbase with the counts of its import."""
     names = ("name", "region", "timezone", "state", "rows", "rows_done", "imported", "duplicates", "rejected", "error")
-    return {"id": str(value.id), **values_of(value, names), "created_at": time(value.created_at)}
+    return {
+        "id": str(value.id),
+        **values_of(value, names),
+        **reading(value.reading),
+        "created_at": time(value.created_at),
+    }
 
 
 def present_subscriber(value: Subscriber) -> Json:

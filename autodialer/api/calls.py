@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from autodialer.api.context import Context, owned
+from autodialer.api.idempotency import Attempt
 from autodialer.api.present import Json, identifier, page, time, values_of
 from autodialer.api.traces import CallTraces
 from autodialer.campaign.checks import sample_number
@@ -98,13 +99,22 @@ class Calls:
                 trunk = owned(self._store.trunks.get, fields.trunk_id, caller, "trunk_id")
                 sound = owned(self._store.sounds.get, fields.sound_id, caller, "sound_id")
                 number = sample_number(fields.number, raw=fields.raw)
-                with self._store.transaction():
-                    call_id = self._store.campaigns.create_sample_call(
-                        caller.user.key, trunk_key=trunk.key, sound_key=sound.key, number=number
-                    )
-                    self._context.record(caller, "calls.sample", call_id, number=number)
-                    attempt.remember(call_id)
+                queue_sample_call(
+                    self._context, caller, attempt, trunk_key=trunk.key, sound_key=sound.key, number=number
+                )
             return {"id": str(attempt.made)}
+
+
+def queue_sample_call(
+    context: Context, caller: Caller, attempt: Attempt, *, trunk_key: int, sound_key: int, number: str
+) -> None:
+    """The one way in for a single call of any client: the call, its audit row and the client's key together."""
+    with context.store.transaction():
+        call_id = context.store.campaigns.create_sample_call(
+            caller.user.key, trunk_key=trunk_key, sound_key=sound_key, number=number
+        )
+        context.record(caller, "calls.sample", call_id, number=number)
+        attempt.remember(call_id)
 
 
 def check_digits(digits: str) -> str:
@@ -185,6 +195,7 @@ def _rtp(value: RtpStats | None) -> Json | None:
         "one_way_audio",
         "remote_lost",
         "round_trip_ms",
+        "reports",
         "strangers",
         "encryption",
     )

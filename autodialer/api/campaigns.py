@@ -69,6 +69,7 @@ class CampaignChange(Fields):
     retry: Mapping[str, RetryRule] = Field(default_factory=dict)
     keys: Mapping[str, str] = Field(default_factory=dict)
     transfer_to: str | None = None
+    after_failed_transfer: str = ""
     key_wait_s: float | None = None
     window: Window = None
     holidays: Holidays = ()
@@ -313,6 +314,7 @@ def present_keys(campaign: Campaign) -> Json:
     return {
         "keys": {digit: action.value for digit, action in sorted(campaign.keys.items())},
         "transfer_to": campaign.transfer_to,
+        "after_failed_transfer": campaign.after_failed_transfer,
         "key_wait_s": campaign.waits_for_key_s,
     }
 

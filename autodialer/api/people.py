@@ -1,10 +1,12 @@
 """What people who are called may ask for: not to be called (DNC), and to be forgotten."""
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
 from autodialer.api.context import Context
-from autodialer.api.present import Json, page, rejected_row, time, values_of
+from autodialer.api.present import Json, page, reading, rejected_row, time, values_of
+from autodialer.api.uploaded_tables import TableFields, uploaded
 from autodialer.campaign.checks import NO_REGION
 from autodialer.campaign.numbers import RAW, check_region, normalise
 from autodialer.errors import Forbidden, Invalid
@@ -35,10 +37,9 @@ class DncChange(Fields):
     scope: str = OWN
 
 
-class NewDncImport(Fields):
+class NewDncImport(TableFields):
     """What is said of an uploaded file of such numbers."""
 
-    region: str
     scope: str = OWN
 
 
@@ -92,19 +93,24 @@ class People:
         """Import a file of numbers. A large one is still `importing` when this returns."""
         region = check_region(fields.region)
         for_everybody = _for_everybody(caller, fields.scope)
+        wanted = fields.wanted()
         with self._context.once.attempt(caller, "import_dnc", once, f"{fields.asked()} {upload.digest}") as attempt:
 
-            def make() -> DncImport:
+            def make(taken: Mapping[str, Any]) -> DncImport:
                 with self._store.transaction():
                     made = self._store.dnc_imports.create(
-                        caller.user.key, file=upload.filename, region=region, for_everybody=for_everybody
+                        caller.user.key,
+                        file=upload.filename,
+                        region=region,
+                        for_everybody=for_everybody,
+                        reading=taken,
                     )
                     self._context.record(caller, "dnc.import", made.id, file=upload.filename)
                     attempt.remember(made.id)
                 return made
 
             if attempt.object_id is None:
-                self._imports.import_dnc_file(upload.take(), make)
+                self._imports.import_dnc_file(uploaded(caller, upload, region, wanted), make)
             return self.read_dnc_import(caller, attempt.made)
 
     def list_dnc_imports(self, caller: Caller, wanted: PageWanted) -> Json:
@@ -183,6 +189,7 @@ def present_dnc_import(value: DncImport) -> Json:
         "id": str(value.id),
         "scope": present_scope(for_everybody=value.for_everybody),
         **values_of(value, names),
+        **reading(value.reading),
         "created_at": time(value.created_at),
     }
 

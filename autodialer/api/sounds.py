@@ -7,6 +7,7 @@ from uuid import UUID
 
 from autodialer.api.context import Context
 from autodialer.api.present import Json, page, time, values_of
+from autodialer.api.turns import Turns
 from autodialer.config import Settings
 from autodialer.errors import NotFound
 from autodialer.media.g711 import EXTENSION
@@ -39,6 +40,7 @@ class Sounds:
         self._context = context
         self._store = context.store
         self._files = files
+        self._turns = Turns()
 
     def list(self, caller: Caller, wanted: PageWanted) -> Json:
         """The sounds of the caller."""
@@ -47,10 +49,14 @@ class Sounds:
     def create(self, caller: Caller, upload: Upload, fields: NewSound, once: str | None) -> Json:
         """Import a recording: files first, then the row; all of it or nothing.
 
-        Raises Invalid, TooLarge, UnsupportedContent.
+        Raises Invalid, TooLarge, UnsupportedContent, TooManyRequests, Unavailable.
         """
         asked = f"{fields.asked()} {upload.digest}"
-        with self._context.once.attempt(caller, "create_sound", once, asked) as attempt:
+        # The turn first: requests with one key wait for each other too, and each holds a thread.
+        with (
+            self._turns.take(caller.user.key),
+            self._context.once.attempt(caller, "create_sound", once, asked) as attempt,
+        ):
             if attempt.object_id is None:
                 imported = self._files.import_upload(upload, trim=fields.trim)
                 try:

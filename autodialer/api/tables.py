@@ -54,6 +54,7 @@ CALL_COLUMNS = (
     "rtp_one_way_audio",
     "rtp_remote_lost",
     "rtp_round_trip_ms",
+    "rtp_reports",
     "rtp_strangers",
     "rtp_encryption",
 )

@@ -33,8 +33,8 @@ CHECKS_AT_ONCE = 2
 LOOK_S = 0.1
 SIGNALLING_S = 45.0
 """Names, OPTIONS, REGISTER, and TCP after UDP was silent."""
-CALL_S = 130.0
-"""A call that rings, is answered and hears the sound; or one that nobody answers."""
+CALL_S = 160.0
+"""A call that waits for a channel, rings, is answered and hears the sound; or one that nobody answers."""
 
 
 class GivenSettings(Fields):

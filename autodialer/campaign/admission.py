@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from autodialer.campaign.breaker import is_trunk_side
-from autodialer.model import Disposition, SubscriberState
+from autodialer.model import Cause, Disposition, SubscriberState
 from autodialer.model.admission import (
     CAP_DAY,
     CAP_WEEK,
@@ -69,11 +69,13 @@ def attempts_are_used_up(attempts: int, max_attempts: int) -> bool:
 def counts_towards_caps(call: PastCall) -> bool:
     """Whether a finished call is an attempt at the person.
 
-    A call by whose trunk's fault no phone rang has reached nobody, and neither has one that stopping or the end of the
-    service cancelled. One that an operator hung up is an attempt: the phone may have rung.
+    A call by whose trunk's fault, or by our own, no phone rang has reached nobody, and neither has one that stopping or
+    the end of the service cancelled. One that an operator hung up is an attempt: the phone may have rung.
     """
     if call.disposition == Disposition.CANCELLED:
         return call.next_rule == HUNG_UP
+    if call.cause == Cause.INTERNAL_ERROR:
+        return call.ringing_at is not None or call.answered_at is not None
     return not is_trunk_side(call)
 
 

@@ -165,7 +165,8 @@ class Breaker:
         self.in_doubt.pop(call, None)
         self.heard(call)
         is_probe = self.probe is not None and call == self.probe
-        if outcome.disposition is Disposition.CANCELLED or call in self.before_waking:
+        says_nothing = outcome.disposition is Disposition.CANCELLED or outcome.cause is Cause.INTERNAL_ERROR
+        if says_nothing or call in self.before_waking:
             self.forget(call)
             return False
         is_fault = is_trunk_side(outcome)

@@ -3,11 +3,11 @@
 import contextlib
 import selectors
 import socket
+import wave
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
 from autodialer.media import g711, rtp
 from autodialer.media.session import FRAME
@@ -91,7 +91,11 @@ def write_heard(heard: dict[int, bytes], codec: str, path: Path) -> None:
     first, last = min(heard), max(heard)
     codes = b"".join(heard.get(number, silence) for number in range(first, last + 1))
     samples = _decoding_table(codec)[np.frombuffer(codes, dtype=np.uint8)]
-    soundfile.write(path, samples, g711.SAMPLE_RATE, format="WAV", subtype="PCM_16")
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(g711.SAMPLE_RATE)
+        file.writeframes(samples.astype("<i2").tobytes())
 
 
 def _decoding_table(codec: str) -> "np.typing.NDArray[np.int16]":

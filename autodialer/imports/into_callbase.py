@@ -5,11 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache, partial
 
-from autodialer.campaign.numbers import normalise
+from autodialer.campaign.numbers import Number, normalise
 from autodialer.campaign.zones import ZoneFinder
 from autodialer.errors import Invalid
-from autodialer.imports.columns import TableColumns
-from autodialer.imports.reading import ImportPlan, NumberedRow, cell_of
+from autodialer.imports.columns import SECOND, TIMEZONE, TableColumns
+from autodialer.imports.judge import NumberedRow
+from autodialer.imports.reading import ImportPlan, cell_of
 from autodialer.store import NewSubscriber, RejectedRow, Store
 
 JUDGED_ROWS = 10
@@ -44,7 +45,7 @@ class IntoCallbase:
             try:
                 good.append(self._in_zone(_subscriber(row, plan.columns, self._region)))
             except Invalid as exc:
-                bad.append(RejectedRow(row=number, value=cell_of(row, plan.columns.number) or "", reason=str(exc)))
+                bad.append(_rejected(number, row, plan.columns, exc))
         self._rows += len(batch)
         self._usable += len(good)
         self._examples += bad[: EXAMPLES - len(self._examples)]
@@ -79,32 +80,35 @@ class IntoCallbase:
         few = self._rows >= JUDGED_ROWS and self._usable < self._rows * LEAST_USABLE_SHARE
         if self._usable and not few:
             return
+        shown = "; ".join(map(_shown, self._examples[:2]))
         message = (
-            f"file has {self._rows} rows, but only {self._usable} hold a phone number of region {self._region}; "
-            "check the region and that one column holds the numbers, then upload it again"
+            f"file has {self._rows} rows, but only {self._usable} hold a phone number of region {self._region} "
+            f"({shown}); check the region, or say with columns which one holds the numbers, then upload it again"
         )
-        details = [{"row": row.row, "value": row.value, "reason": row.reason} for row in self._examples]
+        details = [
+            {"row": row.row, "column": row.column, "value": row.value, "reason": row.reason} for row in self._examples
+        ]
         raise Invalid(message, field="file", details=details)
 
 
+def _rejected(number: int, row: Sequence[str], columns: TableColumns, exc: Invalid) -> RejectedRow:
+    index = columns.timezone if exc.field == TIMEZONE else columns.number
+    if exc.field == SECOND:
+        index = columns.second_number
+    return RejectedRow(row=number, value=cell_of(row, index) or "", reason=str(exc), column=columns.name_of(index))
+
+
 def _subscriber(row: Sequence[str], columns: TableColumns, region: str) -> NewSubscriber:
-    number = normalise(cell_of(row, columns.number) or "", region)
     timezone = cell_of(row, columns.timezone)
+    number, second_number, kept = _numbers(row, columns, region)
     if timezone is not None and timezone not in _timezones():
-        raise Invalid(f"unknown time zone {timezone!r}; write it like Europe/Moscow", field="timezone")
-    extra = {name: text for index, name in columns.extra if (text := cell_of(row, index))}
+        raise Invalid(f"unknown time zone {timezone!r}; write it like Europe/Moscow", field=TIMEZONE)
+    extra = {name: text for index, name in columns.extra if (text := cell_of(row, index))} | kept
     if number.flag:
         extra["flag"] = number.flag
-    second_number = None
-    if second := cell_of(row, columns.second_number):
-        # A bad one costs the row nothing but itself: a subscriber with a good first number is called.
-        try:
-            second_number = normalise(second, region).number
-        except Invalid as exc:
-            extra["second_number"], extra["flag"] = second, f"second number: {exc}"
     return NewSubscriber(
         number=number.number,
-        second_number=None if second_number == number.number else second_number,
+        second_number=second_number,
         name=cell_of(row, columns.name),
         comment=cell_of(row, columns.comment),
         timezone=timezone,
@@ -112,6 +116,38 @@ def _subscriber(row: Sequence[str], columns: TableColumns, region: str) -> NewSu
     )
 
 
+def _numbers(row: Sequence[str], columns: TableColumns, region: str) -> tuple[Number, str | None, dict[str, str]]:
+    """The number to call, the one after it, and what is kept of a cell that holds none. Raises Invalid.
+
+    A bad number costs the row nothing but itself: a subscriber with a good one is called at that.
+    """
+    first, second = cell_of(row, columns.number), cell_of(row, columns.second_number)
+    if second is None:
+        return normalise(first or "", region), None, {}
+    if first is None:
+        try:
+            return normalise(second, region), None, {}
+        except Invalid as exc:
+            raise Invalid(str(exc), field=SECOND) from exc
+    try:
+        number = normalise(first, region)
+    except Invalid as exc:
+        try:
+            number = normalise(second, region)
+        except Invalid:
+            raise exc from None
+        return number, None, {"first_number": first, "flag": f"first number: {exc}"}
+    try:
+        other = normalise(second, region).number
+    except Invalid as exc:
+        return number, None, {"second_number": second, "flag": f"second number: {exc}"}
+    return number, None if other == number.number else other, {}
+
+
 @cache
 def _timezones() -> frozenset[str]:
     return frozenset(zoneinfo.available_timezones())
+
+
+def _shown(row: RejectedRow) -> str:
+    return f"row {row.row}, column {row.column!r}, {row.value!r}: {row.reason}"

@@ -6,7 +6,8 @@ from functools import partial
 from autodialer.campaign.numbers import numbers_to_block
 from autodialer.errors import Invalid, NotFound
 from autodialer.imports.columns import TableColumns
-from autodialer.imports.reading import ROWS_A_BATCH, ImportPlan, NumberedRow, cell_of
+from autodialer.imports.judge import NumberedRow
+from autodialer.imports.reading import ROWS_A_BATCH, ImportPlan, cell_of
 from autodialer.store import DncImport, RejectedRow, Store
 
 LONGEST_CELL = 10_000
@@ -31,11 +32,18 @@ class IntoDnc:
         numbers: list[str] = []
         rejected: list[RejectedRow] = []
         for number, row in batch:
-            for text in _phone_cells(row, plan.columns):
+            for index, text in _phone_cells(row, plan.columns):
                 try:
                     numbers += numbers_to_block(text, self._import.region)
                 except Invalid as exc:
-                    rejected.append(RejectedRow(row=number, value=cell_of([text], 0) or "", reason=str(exc)))
+                    rejected.append(
+                        RejectedRow(
+                            row=number,
+                            value=cell_of([text], 0) or "",
+                            reason=str(exc),
+                            column=plan.columns.name_of(index),
+                        )
+                    )
         before, self._done = self._done, self._done + len(batch)
         self._usable += len(numbers)
         return partial(self._write, numbers, rejected, before=before, done=self._done)
@@ -73,9 +81,8 @@ class IntoDnc:
         return self._store.dnc_imports.by_key(self._key)
 
 
-def _phone_cells(row: Sequence[str], columns: TableColumns) -> list[str]:
+def _phone_cells(row: Sequence[str], columns: TableColumns) -> list[tuple[int, str]]:
     """The cells that should hold phone numbers; the empty first one when all are empty, for the row to be told."""
-    places = (columns.number, columns.second_number)
     # Longer than a cell that is stored: with its end a number would be lost, and its owner called.
-    cells = [row[place][:LONGEST_CELL] for place in places if place is not None and place < len(row) and row[place]]
-    return cells or [""]
+    cells = [(place, row[place][:LONGEST_CELL]) for place in columns.phones if place < len(row) and row[place]]
+    return cells or [(columns.number, "")]

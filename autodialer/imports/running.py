@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 from autodialer.errors import Unavailable
-from autodialer.imports.reading import ImportPlan, NumberedRow
+from autodialer.imports.judge import NumberedRow
+from autodialer.imports.reading import ImportPlan
 
 logger = logging.getLogger(__name__)
 

@@ -54,6 +54,8 @@ class SessionStats:
     """By the same reports."""
     encryption: str | None = None
     """The suite that its packets were encrypted by at last; None: they were plain."""
+    reports: int = 0
+    """RTCP reports that the callee's side sent, of whichever stream."""
 
     def without_late(self, late: int) -> "SessionStats":
         """The same but for the last `late` packets, which nobody was there to hear."""

@@ -32,6 +32,8 @@ class RtpStats:
     """There and back, by the same reports."""
     encryption: str | None = None
     """How RTP and RTCP were encrypted when the call ended, a suite of RFC 4568 or RFC 7714; None: they were plain."""
+    reports: int | None = 0
+    """RTCP reports that the callee's side sent, of whichever stream. None: recorded before they were counted."""
 
 
 class DigitVia(StrEnum):

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 from autodialer.model.keys import KEY_WAIT_S, KeyAction
@@ -164,6 +165,9 @@ class Callbase:
     """Why the import failed, for a person; None otherwise."""
     hidden: bool
     created_at: datetime
+    reading: Mapping[str, Any]
+    """How the file was read: kind, encoding, delimiter, sheet, header_row, columns ...; empty: no file, or before that
+    was kept."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -250,6 +254,8 @@ class Campaign:
     """What a key that the callee presses does; keys that are not here do nothing."""
     transfer_to: str | None = None
     """Number to which a key transfers: E.164 with the plus, or digits, * and # that are dialled as written."""
+    after_failed_transfer: str = "continue"
+    """continue: the sound goes on where it stopped; hang_up."""
     key_wait_s: float | None = None
     """How long the callee may press a key after the sound; None: 5 s with keys, else not at all."""
     window: CallingWindow | None = None

@@ -20,6 +20,7 @@ FRAME_S = 0.02
 
 
 BROKEN = "An error in the dialer itself ended this call; the log of the dialer has it under this call's id."
+"""The message of cause `internal_error`."""
 
 
 @dataclass(kw_only=True)
@@ -109,7 +110,7 @@ def _judge(
     if isinstance(event, CallEnded):
         if unusable:
             return Disposition.FAILED, Cause.MEDIA_FAILED, unusable.message
-        return Disposition.ANSWERED, Cause.MEDIA_FAILED if media_died else None, None
+        return Disposition.ANSWERED, Cause.MEDIA_FAILED if media_died else None, event.message
     match event.kind:
         case FailureKind.FINAL if event.code:
             said = event.message or explain(event.code, event.reason_cause)
@@ -140,4 +141,5 @@ def _rtp(stats: SessionStats | None) -> RtpStats | None:
         encryption=stats.encryption,
         remote_lost=stats.remote_lost,
         round_trip_ms=stats.round_trip_ms,
+        reports=stats.reports,
     )

@@ -75,6 +75,8 @@ class CallPlan:
     """From the answer; then BYE."""
     caller_id: str | None = None
     """None: the trunk's."""
+    survives_failed_transfer: bool = True
+    """After a failed transfer the sound goes on; else we hang up."""
     keeps_dialog: bool = False
     """The owner writes down the dialog of the answer, and then has it acknowledged; see `CallEvent.dialog`."""
 

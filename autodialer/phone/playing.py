@@ -6,6 +6,7 @@ Everything happens in the loop thread of the call's phone.
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from autodialer.phone.hang_up import HangUp
 from autodialer.phone.plan import CallPlan
 from autodialer.sip.sdp import MediaPlan
 
@@ -35,8 +36,8 @@ class Listener(Protocol):
     plan: CallPlan
     RTPClients: Sequence[Stream]
 
-    def hangup(self) -> None:
-        """End the call."""
+    def hangup(self, why: str) -> None:
+        """End the call; `why` is a sentence for the record."""
 
     def run_later(self, delay_s: float, fn: Callable[[], object]) -> None:
         """Run `fn` in the loop thread after a while."""
@@ -116,6 +117,6 @@ class Playing:
 
         def end() -> None:
             if turn == self._turn and not self.paused:
-                self._call.hangup()
+                self._call.hangup(HangUp.SOUND_OVER)
 
         self._call.run_later(TAIL_S + self._call.plan.key_wait_s, end)

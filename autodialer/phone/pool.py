@@ -11,6 +11,7 @@ from autodialer.clock import Clock
 from autodialer.errors import HostUnresolved, MediaUnavailable, PhoneClosed, PortsExhausted
 from autodialer.media.shell import MediaDied, MediaEvent, MediaProcess
 from autodialer.model import Trunk
+from autodialer.phone.names import NameFinder
 from autodialer.phone.plan import CallEvent, CallPlan
 from autodialer.phone.provider import Provider, account_for, address_towards, find_provider
 from autodialer.phone.pyvoip.call import Call
@@ -64,6 +65,7 @@ class PhonePool:
         self._resolver = ThreadPoolExecutor(max_workers=2, thread_name_prefix="resolver")
         self._lookups: dict[tuple[object, ...], Future[Provider]] = {}
         self.names = resolver or Resolver()
+        self._name_finder = NameFinder(self.names)
         self._nonces: dict[int, Nonces] = {}
         """By trunk. They outlive its phones, because the provider's nonces do."""
         self._calls: dict[object, Call] = {}
@@ -157,18 +159,18 @@ class PhonePool:
         with self._lock:
             return self._calls.get(reference)
 
-    def hang_up(self, reference: object) -> None:
-        """CANCEL or BYE the call of that reference, if it is under way."""
+    def hang_up(self, reference: object, why: str) -> None:
+        """CANCEL or BYE the call of that reference, if it is under way; `why` is a sentence for its record."""
         call = self.find(reference)
         if call:
-            call.hangup()
+            call.hangup(why)
 
-    def hang_up_all(self) -> None:
-        """CANCEL or BYE every call."""
+    def hang_up_all(self, why: str) -> None:
+        """CANCEL or BYE every call; `why` is a sentence for their records."""
         with self._lock:
             calls = list(self._calls.values())
         for call in calls:
-            call.hangup()
+            call.hangup(why)
 
     def show_trace(self, call_id: UUID) -> None:
         """Have `on_trace` called with the messages so far of a call that is under way or has just ended."""
@@ -222,6 +224,7 @@ class PhonePool:
         for thread in self._stopping:
             thread.join()
         self._resolver.shutdown(wait=False, cancel_futures=True)
+        self._name_finder.close()
         if self._media:
             self._media.stop()
             self._media = None
@@ -302,6 +305,7 @@ class PhonePool:
             media=media,
             on_event=self._on_call_event,
             targets=Targets(provider.targets),
+            names=self._name_finder,
             clock=self._clock,
             on_trace=self.on_trace,
         )

@@ -20,23 +20,26 @@ from autodialer.sip.events import (
     CallEnded,
     CallFailed,
     CallProgress,
+    DialogMoved,
     EndedBy,
     Event,
     FailureKind,
     HopFailed,
+    NameWanted,
 )
 from autodialer.sip.failure import NO_RESPONSE, failed
 from autodialer.sip.fields import parse_q850_cause, pause_asked_for
 from autodialer.sip.hop import Hop
 from autodialer.sip.invite import InviteRequest
 from autodialer.sip.message import Request, Response
+from autodialer.sip.own_end import OwnEnd
 from autodialer.sip.refer import Referrer
 from autodialer.sip.reliable import Acknowledger, is_reliable
 from autodialer.sip.sdp import extract_sdp
 from autodialer.sip.session import Reply, Session
 from autodialer.sip.stack import Stack
 from autodialer.sip.timers import Timer
-from autodialer.sip.transaction import ClientTransaction, InviteClient, NonInviteClient, ServerTransaction
+from autodialer.sip.transaction import ClientTransaction, InviteClient, NonInviteClient, ServerTransaction, State
 
 logger = logging.getLogger(__name__)
 
@@ -90,6 +93,7 @@ class Call:
         self._rang = False
         self._cancel_kind: FailureKind | None = None
         self._cancel_reason: str | None = None
+        self._bye_reason: str | None = None
         self._silence = ""
         """What ended an INVITE without a response: Timer B or Transport Err."""
         self._bye_cause: int | None = None
@@ -122,8 +126,10 @@ class Call:
             self._cancel_reason = reason
             self._feed("cancel", now)
 
-    def bye(self, now: float) -> None:
-        """Hang up; nothing happens unless the call is answered."""
+    def bye(self, now: float, reason: str | None) -> None:
+        """Hang up; nothing happens unless the call is answered. The first reason given counts."""
+        if self.state is CallState.CONFIRMED:
+            self._bye_reason = self._bye_reason or reason
         self._feed("bye", now)
 
     def change_address(self, host: str | None, port: int, now: float) -> None:
@@ -135,6 +141,21 @@ class Call:
         """Ask the peer of an answered call to call this SIP URI in its place; TransferEnded follows."""
         if self.state is CallState.CONFIRMED and self._dialog is not None:
             self._referrer.refer(self._dialog, target, self.request.from_uri, now)
+
+    def find_peer(self, now: float) -> None:
+        """Have a host name looked up by which the callee is to be reached, if there is one."""
+        unfound = self._dialog.unfound() if self._dialog is not None else None
+        if unfound is not None:
+            uri, (host, port, transport) = unfound
+            assert transport is not None
+            self.emit(NameWanted(call_id=self.call_id, at=now, uri=uri, host=host, port=port, transport=transport))
+
+    def place(self, uri: str, hop: Hop, now: float) -> None:
+        """The host name of this URI leads to `hop`."""
+        dialog = self._dialog
+        if dialog is not None and dialog.place(uri, hop) and self.state is CallState.CONFIRMED:
+            self._acknowledgements.go_elsewhere(dialog)
+            self.emit(DialogMoved(call_id=self.call_id, at=now, dialog=dialog.state))
 
     def acknowledge(self) -> None:
         """Let the ACK leave that `ack_within_s` holds back."""
@@ -165,7 +186,18 @@ class Call:
         if dialog is self._dialog:
             self._bye_cause = parse_q850_cause(request.headers.get("reason", []))
             self._bye_at = self._stack.arrived_at
+            self._referrer.peer_hung_up(now)
             self._feed("BYE", now)
+
+    def receive_strange_copy(self, response: Response) -> bool:
+        """A response whose Via is not our INVITE's; whether it is a 2xx sent again, which gets its ACK again."""
+        tag = response.to_tag or ""
+        ours = response.from_tag == self.local_tag and response.cseq_method == "INVITE"
+        if self._invite is None or self._invite.state is not State.ACCEPTED:
+            return False
+        if not ours or not 200 <= response.code < 300 or not self._acknowledgements.knows(tag, response.cseq):
+            return False
+        return self._acknowledgements.repeat(tag)
 
     def receive_ack(self, request: Request, now: float) -> bool:
         """An ACK that belongs to no transaction of its own; whether it was expected."""
@@ -351,6 +383,7 @@ class Call:
             self._feed("BYE", now)
         else:
             self._session.begin(dialog, response, sdp, now)
+            self.find_peer(now)
 
     def _confirm(self, response: Response, *, hold_until: float | None = None) -> Dialog:
         """Make or confirm the dialog of a 2xx and acknowledge it (RFC 3261 section 13.2.2.4)."""
@@ -377,7 +410,9 @@ class Call:
 
     def _send_cancel(self, now: float, _response: Response | None) -> None:
         assert self._invite is not None
-        self._cancel_kind = self._cancel_kind or FailureKind.RING_TIMEOUT
+        if self._cancel_kind is None:
+            self._cancel_kind = FailureKind.RING_TIMEOUT
+            self._cancel_reason = OwnEnd.RING_TIMEOUT.format(f"{self.request.ring_timeout_s:g}")
         self._start_timer(now + 64 * self._stack.config.t1, "give up")
         self.begin(NonInviteClient(self._stack, self._invite.request.cancel((self._user_agent,)), self), now)
 
@@ -398,7 +433,9 @@ class Call:
 
     def _end_by_us(self, now: float, _response: Response | None) -> None:
         logger.debug("call %s: we hung up", self.call_id)
-        self._tell_end(CallEnded(call_id=self.call_id, at=now, by=EndedBy.US, reason_cause=None))
+        self._tell_end(
+            CallEnded(call_id=self.call_id, at=now, by=EndedBy.US, reason_cause=None, message=self._bye_reason)
+        )
 
     def _end_by_callee(self, now: float, _response: Response | None) -> None:
         logger.debug("call %s: the callee hung up", self.call_id)

@@ -1,6 +1,6 @@
 """What the SIP core tells its owner.
 
-Of one call: any number of CallProgress, at most one CallAnswered, any number of DialogMoved, MediaChanged,
+Of one call: any number of CallProgress, at most one CallAnswered, any number of DialogMoved, NameWanted, MediaChanged,
 DigitSignalled and TransferEnded while it is answered, at most one CallBroken at any time, and exactly one of CallFailed
 (never answered) or CallEnded (answered, now over).
 """
@@ -82,6 +82,24 @@ class DialogMoved:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class NameWanted:
+    """The callee's side is to be reached by a host name, which the owner may look up: `UserAgent.place` takes the hop.
+
+    Without it requests go where the INVITE went.
+    """
+
+    call_id: str
+    at: float
+    """Monotonic seconds."""
+    uri: str
+    """The URI that names the host; goes back with the answer."""
+    host: str
+    port: int | None
+    """None: the name servers say (RFC 3263)."""
+    transport: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class MediaChanged:
     """The callee changed the media of an answered call, or held or resumed it; the SIP core has agreed."""
 
@@ -109,9 +127,9 @@ class TransferEnd(StrEnum):
     """How a transfer ended."""
 
     ACCEPTED = "accepted"
-    """The peer says that who was called in our place has answered."""
+    """The peer says that the transfer's target has answered, or took the transfer and hung up."""
     REFUSED = "refused"
-    """The peer would not, or who was called in our place did not answer."""
+    """The peer would not, or the transfer's target did not answer."""
     TIMEOUT = "timeout"
     """The peer did not say within a minute."""
     UNKNOWN = "unknown"
@@ -201,6 +219,8 @@ class CallEnded:
     by: EndedBy
     reason_cause: int | None
     """Q.850 cause of the BYE's Reason header, None without."""
+    message: str | None = None
+    """Why we hung up, a sentence for a person; None when the callee did, or the owner gave no reason."""
 
 
 class RegistrationStanding(StrEnum):
@@ -275,7 +295,7 @@ class FarewellEnded:
     """How it went, for the log."""
 
 
-WhileAnswered = DialogMoved | MediaChanged | DigitSignalled | TransferEnded
+WhileAnswered = DialogMoved | NameWanted | MediaChanged | DigitSignalled | TransferEnded
 OfCall = CallProgress | CallAnswered | WhileAnswered | HopFailed | CallBroken | CallFailed | CallEnded
 """What is told of one call."""
 Event = OfCall | RegistrationChanged | AddressDiscovered | ProbeEnded | FarewellEnded

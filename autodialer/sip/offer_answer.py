@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from autodialer.sip.sdes import Crypto, SdesOffer, make_line, parse_lines
 from autodialer.sip.sdp import (
-    HELD,
     PAYLOAD_TYPES,
     PLAIN,
     STATIC_CODECS,
     TELEPHONE_EVENT_PT,
+    UNSPECIFIED,
     AnswerFault,
     Media,
     MediaPlan,
@@ -66,7 +66,7 @@ class LocalMedia:
 
     def _settle(self, media: MediaPlan) -> None:
         """Go on with one way to encrypt, or with none."""
-        if media.host != HELD:
+        if not media.nowhere:
             self._their_place = (media.host, media.port)
         if self._sdes is None:
             return
@@ -97,7 +97,7 @@ class LocalMedia:
         # RFC 3264 section 8.3.2: a payload type keeps its meaning for the whole session.
         self._event_pt = media.telephone_event_pt if media.telephone_event_pt is not None else self._event_pt
         direction = _MIRRORED[media.direction]
-        if media.host == HELD and direction == "sendrecv":
+        if media.nowhere and direction == "sendrecv":
             direction = "recvonly"
         formats = [(media.payload_type, media.codec)]
         return Accepted(sdp=self._describe(formats, media.telephone_event_pt, direction, session.times), media=media)
@@ -116,7 +116,7 @@ class LocalMedia:
             return self._sdes
         wanted, own = offered[0], {line.suite: line for line in self._sdes.lines}
         host = audio.address if audio.address is not None else session.address
-        stays = host == HELD or self._their_place in (None, (host, audio.port))
+        stays = host in UNSPECIFIED or self._their_place in (None, (host, audio.port))
         kept = own.get(wanted.suite) if stays else None
         line = Crypto(tag=wanted.tag, suite=kept.suite, key=kept.key) if kept else make_line(wanted.suite, wanted.tag)
         return SdesOffer(lines=(line,), plain_too=self._sdes.plain_too)

@@ -273,10 +273,12 @@ class Registration:
             if uri and ours and (uri.host, uri.port) == (ours.host, ours.port):
                 granted = _number(contact.params.get("expires"))
                 return granted if granted is not None else expires if expires is not None else self._expires
-        if expires is None and len(contacts) == 1:
-            # A gateway on the way that writes its own address into our Contact.
-            expires = _number(contacts[0].params.get("expires"))
-        return expires if expires is not None else self._expires
+        default = expires if expires is not None else self._expires
+        # A gateway on the way that writes its own address into our Contact, perhaps beside others: the first to end may
+        # be ours.
+        stated = [_number(contact.params.get("expires")) for contact in contacts]
+        spans = [span if span is not None else default for span in stated]
+        return min((span for span in spans if span > 0), default=min(spans, default=default))
 
     def _refresh_later(self, now: float) -> None:
         """The registrar did not answer a refresh, but knows us until the binding expires."""

@@ -8,9 +8,10 @@ import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from autodialer.sip.fields import Via, parse_number, parse_uri
-from autodialer.sip.hop import DEFAULT_PORTS, TCP, TLS, UDP, Hop
+from autodialer.sip.hop import DEFAULT_PORTS, TLS, UDP, Hop
 from autodialer.sip.invite import Address, is_ipv4, sip_uri
 from autodialer.sip.nonces import Nonces
 from autodialer.sip.timers import TimerQueue
@@ -183,13 +184,31 @@ def _via_starts(address: Address) -> dict[str, str]:
     return {name: f"Via: SIP/2.0/{name} {address[0]}:{address[1]};rport;branch=" for name in DEFAULT_PORTS}
 
 
-def hop_of(uri: str) -> Hop | None:
-    """Where a request for this URI goes; None when the URI names no IPv4 address (RFC 3263 finds it then)."""
+class Place(NamedTuple):
+    """Where a URI leads, in its own words."""
+
+    host: str
+    """An address or a name."""
+    port: int | None
+    transport: str | None
+    """None: the URI does not say."""
+
+
+def place_of(uri: str) -> Place | None:
+    """Where a request for this URI goes; None for what is no SIP URI."""
     parts = parse_uri(uri)
     if parts is None:
         return None
     named = parts.params.get("transport", "").upper()
     # RFC 3261 section 26.2.2: sips is TLS, over whatever reliable transport is named.
-    transport = TLS if parts.scheme == "sips" else named if named in (TCP, TLS) else UDP
-    host = parts.params.get("maddr") or parts.host
-    return Hop(host, parts.port or DEFAULT_PORTS[transport], transport) if is_ipv4(host) else None
+    transport = TLS if parts.scheme == "sips" else named if named in DEFAULT_PORTS else None
+    return Place(parts.params.get("maddr") or parts.host, parts.port, transport)
+
+
+def hop_of(uri: str) -> Hop | None:
+    """Where a request for this URI goes; None when the URI names no IPv4 address (RFC 3263 finds it then)."""
+    place = place_of(uri)
+    if place is None or not is_ipv4(place.host):
+        return None
+    transport = place.transport or UDP
+    return Hop(place.host, place.port or DEFAULT_PORTS[transport], transport)

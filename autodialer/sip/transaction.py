@@ -16,6 +16,8 @@ from autodialer.sip.timers import Timer, TimerQueue
 
 logger = logging.getLogger(__name__)
 
+SILENT_TCP_S = 2.0
+"""A peer that has said nothing by then to a request that is only long gets it by UDP."""
 _SENDS_AGAIN = "AEG"
 """Timers that a reliable transport makes needless (RFC 3261 section 17)."""
 _WAITS_FOR_COPIES = "DIJK"
@@ -199,6 +201,13 @@ class ClientTransaction(Transaction):
         self.stack.clients[self.request.branch, self.request.method] = self
         self._send_request(now, None)
         super().begin(now)
+        if self._datagram is not None:
+            # The peer may take a connection and not listen to it.
+            self.stack.timers.start(now + SILENT_TCP_S, self._give_up_tcp, call_id=self.call_id)
+
+    def _give_up_tcp(self, now: float) -> None:
+        if self._datagram is not None and self.state is self.FIRST:
+            self.transport_error(now)
 
     def receive(self, response: Response, now: float) -> None:
         """A response whose branch and method are ours."""

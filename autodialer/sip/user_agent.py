@@ -21,6 +21,7 @@ from autodialer.sip.hop import RELIABLE, Hop
 from autodialer.sip.invite import Address, InviteRequest
 from autodialer.sip.keep_alive import PING, PONG, KeepAlive
 from autodialer.sip.message import Discard, Request, Response, parse_message
+from autodialer.sip.own_end import OwnEnd
 from autodialer.sip.probe import Probe, ProbeRequest
 from autodialer.sip.registration import Registration, RegistrationRequest
 from autodialer.sip.stack import Stack, UserAgentConfig, printable
@@ -59,7 +60,7 @@ class UserAgent:
         if request.call_id in self._calls:
             raise Conflict("there is a call with this Call-ID", field="call_id")
         if self._closing:
-            self.emit(cancelled_unsent(request.call_id, now, "the dialer is shutting down"))
+            self.emit(cancelled_unsent(request.call_id, now, OwnEnd.SHUTDOWN))
             return request.call_id
         self.know_host(request.next_hop.host)
         call = self._calls[request.call_id] = Call(self._stack, self, request)
@@ -74,15 +75,15 @@ class UserAgent:
         if (call := self._calls.get(call_id)) is not None:
             call.cancel(now, reason)
 
-    def bye(self, call_id: str, now: float) -> None:
-        """Hang up a call that is answered."""
+    def bye(self, call_id: str, now: float, *, reason: str | None = None) -> None:
+        """Hang up a call that is answered; `reason` comes back in CallEnded.message."""
         if (call := self._calls.get(call_id)) is not None:
-            call.bye(now)
+            call.bye(now, reason)
 
     def hang_up(self, call_id: str, now: float, *, reason: str | None = None) -> None:
-        """End a call, answered or not."""
+        """End a call, answered or not; `reason` comes back in the message of its last event."""
         self.cancel(call_id, now, reason=reason)
-        self.bye(call_id, now)
+        self.bye(call_id, now, reason=reason)
 
     def break_off(self, call_id: str, now: float) -> bool:
         """An error of ours in a call, which the caller has logged: hang it up, as far as that still goes.
@@ -136,6 +137,11 @@ class UserAgent:
         if (call := self._calls.get(call_id)) is not None:
             call.refer(target, now)
 
+    def place(self, call_id: str, uri: str, hop: Hop, now: float) -> None:
+        """The answer to a NameWanted: the host named in `uri` is at `hop`."""
+        if (call := self._calls.get(call_id)) is not None:
+            call.place(uri, hop, now)
+
     def acknowledge(self, call_id: str) -> None:
         """Let the ACK leave that an INVITE's `ack_within_s` holds back."""
         if (call := self._calls.get(call_id)) is not None:
@@ -158,7 +164,7 @@ class UserAgent:
         """Cancel and hang up everything, and start nothing new."""
         self._closing = True
         for call in list(self._calls.values()):
-            self.hang_up(call.call_id, now, reason="the dialer is shutting down")
+            self.hang_up(call.call_id, now, reason=OwnEnd.SHUTDOWN)
         self.unregister(now)
         if self._discovery is not None:
             self._discovery.stop()
@@ -347,7 +353,7 @@ class UserAgent:
         vias = response.get_all("via")
         via = response.top_via
         if len(vias) != 1 or via is None or not self._stack.is_ours(via):
-            self.discarded["stray_response"] += 1
+            self._receive_stray(response, source, now)
             return
         client = self._stack.clients.get((via.params.get("branch", ""), response.cseq_method))
         if (
@@ -356,12 +362,20 @@ class UserAgent:
             or response.cseq != client.request.cseq
             or response.from_tag != client.request.from_tag
         ):
-            if source.host in self._known_hosts and self._farewells.take(response, source, now):
-                return
-            self.discarded["stray_response"] += 1
+            self._receive_stray(response, source, now)
             return
         self._stack.learn_address(via, client.hop)
         client.receive(response, now)
+
+    def _receive_stray(self, response: Response, source: Hop, now: float) -> None:
+        """No transaction waits for it: perhaps a 2xx sent again with another Via, or one to an earlier process."""
+        call = self._calls.get(response.call_id)
+        if source.host in self._known_hosts:
+            if call is not None and call.receive_strange_copy(response):
+                return
+            if self._farewells.take(response, source, now):
+                return
+        self.discarded["stray_response"] += 1
 
     def _receive_request(self, request: Request, source: Hop, now: float) -> None:
         via = request.top_via

@@ -15,6 +15,7 @@ from autodialer.web.contract import ContractPlugin
 from autodialer.web.errors import answer_for
 from autodialer.web.guard import ErrorsPlugin, GuardPlugin
 from autodialer.web.pages import front_page
+from autodialer.web.prototype import Envelope, PrototypePlugin
 from autodialer.web.tokens import AccessTokens
 
 DOCUMENTATION = "/api/doc/"
@@ -86,6 +87,7 @@ def make_app(settings: Settings, store: Store, tokens: AccessTokens, *, validate
     """The application without its routes. The first plugin is the outermost."""
     app = App(tokens.check_signature)
     app.install(ErrorsPlugin())
+    app.install(PrototypePlugin(tokens, Envelope(settings.jwt_key)))
     app.install(GuardPlugin(tokens))
     app.install(ContractPlugin(uploads_folder=settings.data / "uploads", validate_responses=validate_responses))
     app.get(DOCUMENTATION.rstrip("/"), callback=_redirect_to_documentation)

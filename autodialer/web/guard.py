@@ -72,12 +72,13 @@ class GuardPlugin:
 
 def respond(answer: ErrorAnswer, style: ErrorStyle = ErrorStyle.API) -> bottle.HTTPResponse:
     """The answer as its clients read it."""
-    status, value = answer.status, answer.body
-    if style is ErrorStyle.PROTOTYPE:
-        status, value = 200, {"status": "fail", "text": answer.message, "acc_token": None, "expired": None}
+    status, value, headers = answer.status, answer.body, answer.headers
+    if style in (ErrorStyle.PROTOTYPE, ErrorStyle.LOGIN):
+        status, value, headers = 200, {"status": "fail", "text": answer.message}, {}
+        if style is ErrorStyle.LOGIN:
+            value |= {"acc_token": None, "expired": None}
     elif style is ErrorStyle.OAUTH:
         if status in MALFORMED:
             status, value = 400, {**value, "error": "invalid_request"}
         value = {**value, "error_description": answer.message}
-    headers = {"Content-Type": "application/json", **answer.headers}
-    return bottle.HTTPResponse(json.dumps(value), status, headers)
+    return bottle.HTTPResponse(json.dumps(value), status, {"Content-Type": "application/json", **headers})

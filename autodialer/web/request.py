@@ -1,7 +1,7 @@
 """What an operation reads of its request, typed."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any, TypeVar
 from uuid import UUID
@@ -97,15 +97,30 @@ class Request:
 
     def fields(self, kind: type[AnyFields]) -> AnyFields:
         """The JSON object that was sent, as a typed value; without one no field is given. Raises Invalid."""
-        return _typed(kind, request.swagger_data.get("body") or {})
+        return typed(kind, request.swagger_data.get("body") or {})
 
     def parameters(self, kind: type[AnyFields]) -> AnyFields:
         """The parameters of the query or of an uploaded form that were given, as a typed value. Raises Invalid."""
         sent = {name: request.swagger_data.get(name) for name in kind.model_fields}
-        return _typed(kind, {name: value for name, value in sent.items() if value is not None})
+        return typed(kind, {name: value for name, value in sent.items() if value is not None})
 
 
-def _typed(kind: type[AnyFields], sent: dict[str, Any]) -> AnyFields:
+@dataclass(frozen=True, kw_only=True)
+class PrototypeRequest:
+    """A request of a prototype's client, whose token and fields have been checked."""
+
+    caller: Caller
+    sent: Mapping[str, Any] = field(repr=False)
+    once: str | None
+    """The Idempotency-Key; None when it is missing."""
+
+    def fields(self, kind: type[AnyFields]) -> AnyFields:
+        """What was sent, as a typed value. Raises Invalid."""
+        return typed(kind, dict(self.sent))
+
+
+def typed(kind: type[AnyFields], sent: dict[str, Any]) -> AnyFields:
+    """What was sent, as a typed value. Raises Invalid."""
     try:
         return kind.model_validate(sent)
     except ValidationError as exc:

@@ -4,6 +4,7 @@ import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import bottle
@@ -12,7 +13,7 @@ from bottle import response
 from autodialer.web.contract import BASE_PATH
 from autodialer.web.downloads import BOM, Download, StoredFile, write_csv
 from autodialer.web.oauth import OAuthAnswer
-from autodialer.web.request import PageWanted, Request
+from autodialer.web.request import PageWanted, PrototypeRequest, Request
 
 Json = dict[str, Any]
 ApiT = TypeVar("ApiT")
@@ -37,6 +38,8 @@ class ErrorStyle(Enum):
     """RFC 6749 section 5.2: a malformed request is 400 invalid_request."""
     PROTOTYPE = "prototype"
     """Always 200, with status `fail`."""
+    LOGIN = "login"
+    """The same, with the token that there is not."""
 
 
 Answer = Json | OAuthAnswer | Download | StoredFile | Iterator[str] | str | None
@@ -55,6 +58,8 @@ class Route(Generic[ApiT]):
     status: int | Callable[[Any], int] = 200
     """Of success; a function where the answer decides. No content is 204, and OAuth says its own."""
     errors: ErrorStyle = ErrorStyle.API
+    for_prototype: Callable[[ApiT, PrototypeRequest], Json | Iterator[str]] | None = None
+    """What a client of the prototype asks here, which sends no Authorization header (autodialer/web/prototype.py)."""
 
 
 def mount(routes: Iterable[Route[ApiT]], app: bottle.Bottle, api: ApiT) -> None:
@@ -68,6 +73,8 @@ def _callback(route: Route[ApiT], api: ApiT) -> Callable[..., Any]:
         return _respond(route, route.operation(api, Request()))
 
     callback.route = route  # type: ignore[attr-defined]
+    if route.for_prototype is not None:
+        callback.for_prototype = partial(route.for_prototype, api)  # type: ignore[attr-defined]
     return callback
 
 

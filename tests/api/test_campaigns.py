@@ -112,7 +112,7 @@ def test_a_field_that_is_not_honoured_yet_is_refused_not_ignored(
 ) -> None:
     answer = anna.post("/srv1/campaigns", json=objects["fields"] | {field: None})
     assert (answer.status, answer.fields) == (400, [field])
-    assert "taken are callbase_id, caller_id, caps, cps" in answer.json()["message"]
+    assert "taken are after_failed_transfer, callbase_id, caller_id, caps, cps" in answer.json()["message"]
     nested = anna.post("/srv1/campaigns", json=objects["fields"] | {"retry": {"weird": {"after_s": 1, "times": 1}}})
     assert nested.status == 400
     assert "weird in retry" in nested.json()["message"]
@@ -178,6 +178,7 @@ def test_calls_and_report_say_what_became_of_every_number(
         "received": 490,
         "lost": 10,
         "jitter_ms": 1.5,
+        "reports": 0,
         "one_way_audio": False,
         "remote_lost": None,
         "round_trip_ms": None,

@@ -31,6 +31,11 @@ def _create_user(client: Client, _objects: Objects, headers: dict[str, str]) -> 
     return client.post("/srv1/users", json=user, headers=headers)
 
 
+def _add_user(client: Client, _objects: Objects, headers: dict[str, str]) -> Answer:
+    user = {"login": f"user-{headers['Idempotency-Key']}", "password": "a long password"}
+    return client.post("/srv1/admin/adduser", json=user, headers=headers)
+
+
 def _create_trunk(client: Client, _objects: Objects, headers: dict[str, str]) -> Answer:
     return client.post("/srv1/trunks", json={"name": "second", "host": "127.0.0.1"}, headers=headers)
 
@@ -74,6 +79,7 @@ def _turn(headers: dict[str, str]) -> int:
 
 REQUESTS: dict[str, Request] = {
     "create_user": _create_user,
+    "add_user": _add_user,
     "create_trunk": _create_trunk,
     "create_sound": _create_sound,
     "create_callbase": _create_callbase,
@@ -164,7 +170,7 @@ def test_the_table_has_every_creating_operation() -> None:
 def test_a_request_repeated_after_a_fault_at_any_statement_makes_one_object(
     operation: str, store: Store, settings: Any, admin: Client, anna: Client, objects: Objects
 ) -> None:
-    client, request = (admin if operation == "create_user" else anna), REQUESTS[operation]
+    client, request = (admin if operation in ("create_user", "add_user") else anna), REQUESTS[operation]
     before = rows_of(store)
     assert request(client, objects, {"Idempotency-Key": "k-0"}).status in (201, 202)
     expected = change(before, rows_of(store))

@@ -113,6 +113,8 @@ def test_a_cap_lets_the_next_attempt_start_when_one_less_than_it_is_left(
         (past(disposition=Disposition.FAILED, cause=Cause.TRANSPORT_ERROR.value), False),
         (past(disposition=Disposition.FAILED, cause=Cause.AUTH_FAILED.value, sip_code=401), False),
         (past(disposition=Disposition.FAILED, cause=Cause.MEDIA_FAILED.value, sip_code=200, answered_at=NOW), True),
+        (past(disposition=Disposition.FAILED, cause=Cause.INTERNAL_ERROR.value), False),
+        (past(disposition=Disposition.FAILED, cause=Cause.INTERNAL_ERROR.value, ringing_at=NOW), True),
         (past(disposition=Disposition.NO_ANSWER, sip_code=408), False),
         (past(disposition=Disposition.NO_ANSWER, sip_code=408, ringing_at=NOW), True),
     ],

@@ -56,7 +56,7 @@ def test_a_sample_user_of_the_script_logs_in_only_after_a_password_was_set(
 
 def test_the_scripts_database_has_three_subscribers(from_script: Settings) -> None:
     store = Store(from_script.url, secrets=Secrets(from_script.keys))
-    subscribers = store.subscribers.owned(None, limit=10)
+    subscribers = store.subscribers.page_of_all(None, limit=10)[0]
     store.close()
     assert len(subscribers) == 3
 

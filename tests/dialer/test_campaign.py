@@ -240,6 +240,21 @@ def test_what_the_networks_cause_says_about_callees_rests_no_trunk(
     assert status is not None and status.breaker_state == "closed"
 
 
+@pytest.mark.parametrize(("code", "rule"), [(486, "busy"), (480, "no_answer")])
+def test_a_callee_that_asks_to_be_called_later_is_called_later(tmp_path: Path, code: int, rule: str) -> None:
+    world = World.make(tmp_path / "data")
+    refusal = gateways.final(code, progress=(180,), extra=["Retry-After: 3"])
+    with SippGateway(refusal, calls=2, timeout_s=40) as gateway:
+        campaign = world.campaign(
+            gateway.address, ["70000000002"], retry={**NO_RETRIES, rule: RetryRule(after_s=0.3, times=1)}
+        )
+        with world.dialer():
+            world.wait_finished(campaign, timeout_s=30)
+    first, second = (call.outcome for call in world.records(campaign)["70000000002"])
+    assert first is not None and second is not None
+    assert (second.invited_at - first.ended_at).total_seconds() >= 2.9
+
+
 @pytest.mark.parametrize(
     ("code", "cause", "rule"), [(603, 16, "no_answer"), (603, 0, "no_answer"), (404, 3, "no_answer"), (503, 17, "busy")]
 )

@@ -22,6 +22,7 @@ from autodialer.model import (
     KeyEffect,
     RetryRule,
 )
+from autodialer.phone.hang_up import HangUp
 from autodialer.phone.plan import CallEvent
 from autodialer.phone.pool import PhonePool
 from autodialer.store import KeyFigures, Secrets, Store
@@ -127,6 +128,20 @@ def test_a_key_transfers_to_the_number_as_the_trunk_wants_it(tmp_path: Path, sta
     assert world.store.calls.keys(campaign.key)["5"].effects == {effect: 1}
 
 
+@pytest.mark.peer("sipp")
+def test_a_transfer_that_comes_to_nothing_ends_the_call_where_the_campaign_says_so(tmp_path: Path) -> None:
+    world = World.make(tmp_path / "data", sound_s=20.0)
+    with SippGateway(gateways.presses_to_transfer("5", status="486 Busy Here"), calls=1, timeout_s=90) as gateway:
+        rules = {"keys": KEYS, "transfer_to": "+74951234567", "after_failed_transfer": "hang_up"}
+        campaign = world.campaign(gateway.address, [NUMBER], **rules)  # type: ignore[arg-type]
+        with world.dialer():
+            world.wait_finished(campaign, timeout_s=60)
+        gateway.expect_success(timeout_s=10)
+    record = record_of(world, campaign)
+    assert record.outcome and record.outcome.message == HangUp.TRANSFER_FAILED
+    assert effects(record) == [("5", KeyEffect.REFUSED, 486)]
+
+
 @pytest.mark.peer("sipp", "tshark")
 def test_we_hang_up_within_100_ms_of_an_opt_out_which_is_on_the_list_by_then(
     tmp_path: Path, capture_wire: StartCapture
@@ -145,6 +160,8 @@ def test_we_hang_up_within_100_ms_of_an_opt_out_which_is_on_the_list_by_then(
     asked = {each.header("Call-ID"): each.at for each in sip if each.start_line.startswith("INFO")}
     ended = {each.header("Call-ID"): each.at for each in sip if each.start_line.startswith("BYE")}
     assert len(asked) == 5
+    outcomes = [call.outcome for calls in world.records(campaign).values() for call in calls]
+    assert {outcome.message for outcome in outcomes if outcome} == {HangUp.OPTED_OUT}
     reactions = [ended[call_id] - at for call_id, at in asked.items()]
     assert statistics.median(reactions) <= 0.1, reactions
     assert sorted(entry.number for entry in world.store.dnc.page(world.owner)[0]) == numbers

@@ -24,7 +24,7 @@ CUTS = 60
 
 
 def test_at_every_instant_the_disk_knows_who_was_called_and_the_campaign_goes_on_from_it(tmp_path: Path) -> None:
-    world = World.make(tmp_path / "data", sound_s=0.2)
+    world = World.make(tmp_path / "data", sound_s=0.3)
     port = str(free_ports(2)[0])
     scenario = by_number({"0": Behaviour.ANSWER}, ring_ms=50, max_call_s=90)
     with SippGateway(scenario, calls=1000, timeout_s=180) as gateway:

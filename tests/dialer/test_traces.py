@@ -123,7 +123,7 @@ def test_a_live_calls_trace_comes_through_the_api_and_grows_to_its_end(tmp_path:
 
 
 def test_only_the_latest_calls_are_kept_as_the_setting_says(tmp_path: Path) -> None:
-    world = World.make(tmp_path / "data", sound_s=0.1)
+    world = World.make(tmp_path / "data", sound_s=0.3)
     numbers = [f"7000000{number:03d}0" for number in range(6)]
     with SippGateway(by_number({"0": Behaviour.ANSWER}), calls=6, timeout_s=40) as gateway:
         campaign = world.campaign(gateway.address, numbers, max_channels=1)
@@ -139,7 +139,7 @@ def test_only_the_latest_calls_are_kept_as_the_setting_says(tmp_path: Path) -> N
 
 
 def test_none_is_kept_where_the_setting_is_0(tmp_path: Path) -> None:
-    world = World.make(tmp_path / "data", sound_s=0.1)
+    world = World.make(tmp_path / "data", sound_s=0.3)
     earlier = new_id()
     world.store.traces.write({earlier: b"packed"}, keep=10, longest=timedelta(days=7))
     with SippGateway(by_number({"0": Behaviour.ANSWER}), calls=1, timeout_s=40) as gateway:

@@ -15,7 +15,8 @@ import soundfile
 from autodialer.config import Settings
 from autodialer.media.sound import import_sound
 from autodialer.model import CallRecord, Campaign, CampaignState, Disposition, RetryRule, TrunkSettings
-from autodialer.store import CampaignRules, NewSubscriber, Secrets, Store, migrate
+from autodialer.store import CampaignRules, NewSubscriber, Secrets, Store
+from tests.databases import make_database
 from tests.peers.ports import free_ports, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,7 +39,7 @@ class World:
         """An empty data folder with a tone of `sound_s` seconds."""
         settings = Settings(data=folder)
         folder.mkdir(parents=True, exist_ok=True)
-        migrate(settings.url)
+        make_database(settings.url)
         store = Store(settings.url, secrets=Secrets(settings.keys))
         owner = store.users.create(login="owner", password=None).key
         tone = 0.3 * np.sin(2 * np.pi * 440 * np.arange(int(sound_s * 8000)) / 8000)

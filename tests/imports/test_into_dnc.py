@@ -5,8 +5,14 @@ from pathlib import Path
 import pytest
 
 from autodialer.config import Settings
-from autodialer.imports.imports import Imports
+from autodialer.imports.imports import Imports, Uploaded
 from autodialer.store import DncImport, Store
+from tests.imports.here import import_here
+
+
+@pytest.fixture(autouse=True)
+def _imported_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    import_here(monkeypatch)
 
 
 @pytest.fixture
@@ -17,7 +23,10 @@ def owner(store: Store) -> int:
 def imported(settings: Settings, store: Store, owner: int, file: Path, text: str) -> DncImport:
     file.write_text(text)
     imports = Imports(settings, store)
-    made = imports.import_dnc_file(file, lambda: store.dnc_imports.create(owner, file="stop.csv", region="RU"))
+    uploaded = Uploaded(file=file, user_key=owner, region="RU")
+    made = imports.import_dnc_file(
+        uploaded, lambda taken: store.dnc_imports.create(owner, file="stop.csv", region="RU", reading=taken)
+    )
     return store.dnc_imports.by_key(made.key)
 
 

@@ -118,9 +118,15 @@ def final_resent(code: int = 486, *, times: int = 2, gap_ms: int = 500) -> Scena
     return Scenario(name=f"final_{code}_resent", body=body, retransmits=False)
 
 
-def lost_200(*, times: int = 2, gap_ms: int = 500, sdp: Sequence[str] = ANSWER_SDP) -> Scenario:
-    """The 200 again `times` times after the ACK, as if that had been lost; then the caller hangs up. Run with -nr."""
-    again = s.sequence(s.pause(gap_ms), s.respond(200, headers=s.INVITE_HEADERS, sdp=sdp), s.receive_logged("ACK"))
+def lost_200(
+    *, times: int = 2, gap_ms: int = 500, sdp: Sequence[str] = ANSWER_SDP, via: str = s.INVITE_HEADERS[0]
+) -> Scenario:
+    """The 200 again `times` times after the ACK, as if that had been lost; then the caller hangs up. Run with -nr.
+
+    `via` is the Via header of what is sent again.
+    """
+    headers = (via, *s.INVITE_HEADERS[1:])
+    again = s.sequence(s.pause(gap_ms), s.respond(200, headers=headers, sdp=sdp), s.receive_logged("ACK"))
     body = s.sequence(
         s.receive_invite(),
         s.respond(180),
@@ -139,7 +145,7 @@ def rings_for_ever(*, progress: Sequence[int] = (100, 180), max_ring_s: int = 12
         s.receive_invite(),
         *(s.respond(code) for code in progress),
         s.receive_logged("CANCEL", timeout_ms=max_ring_s * 1000),
-        _cancelled(),
+        cancelled(),
     )
     return Scenario(name="rings_for_ever", body=body)
 
@@ -151,7 +157,7 @@ def cancel_before_1xx(*, silence_ms: int = 3000) -> Scenario:
         s.pause(silence_ms),
         s.respond(180, headers=s.INVITE_HEADERS),
         s.receive_logged("CANCEL"),
-        _cancelled(),
+        cancelled(),
     )
     return Scenario(name="cancel_before_1xx", body=body)
 
@@ -171,7 +177,8 @@ def cancel_200_race(*, sdp: Sequence[str] = ANSWER_SDP) -> Scenario:
     return Scenario(name="cancel_200_race", body=body)
 
 
-def _cancelled() -> str:
+def cancelled() -> str:
+    """What follows a CANCEL: 200 to it, 487 to the INVITE, and the ACK."""
     return s.sequence(
         s.send("SIP/2.0 200 OK", s.LAST_HEADERS),
         s.respond(487, headers=s.INVITE_HEADERS, retransmit_ms=500),

@@ -150,7 +150,7 @@ def test_an_error_at_the_end_keeps_no_outcome_back(
     times: int,
 ) -> None:
     gateway = sipp_gateway(gateways.callee_bye(after_ms=200), calls=1)
-    phone = broken_desk(gateway.address, sound_s=0.1)
+    phone = broken_desk(gateway.address, sound_s=0.3)
     break_once(monkeypatch, phone_call if name == "make_outcome" else Call, name, times=times)
     outcome = phone.outcome(phone.call())
     assert outcome.disposition in (Disposition.ANSWERED, Disposition.FAILED)
@@ -175,7 +175,7 @@ def test_a_packet_that_cannot_be_sent_does_not_stand_in_the_way_of_others(
     broken_desk: Callable[..., Desk], sipp_gateway: Callable[..., SippGateway], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gateway = sipp_gateway(gateways.callee_bye(after_ms=200), calls=1)
-    phone = broken_desk(gateway.address, sound_s=0.1)
+    phone = broken_desk(gateway.address, sound_s=0.3)
     break_once(monkeypatch, loop.DatagramSocket, "send")
     assert phone.outcome(phone.call("79160000001")).cause is Cause.TRANSPORT_ERROR
     assert phone.outcome(phone.call("79160000002")).disposition is Disposition.ANSWERED

@@ -12,6 +12,7 @@ import pytest
 from autodialer.clock import Clock
 from autodialer.media.sound import import_sound
 from autodialer.model import CallOutcome, Cause, Disposition, Trunk
+from autodialer.phone.hang_up import HangUp
 from autodialer.phone.plan import CallEvent, CallPlan
 from autodialer.phone.pool import PhonePool
 from tests.campaign.test_scheduler import trunk
@@ -91,6 +92,7 @@ def test_kill_9_of_the_media_process_hangs_up_its_calls_and_the_next_call_is_hea
     for number in ("101", "201"):
         outcome = pool.wait_outcome(number)
         assert (outcome.disposition, outcome.cause) == (Disposition.ANSWERED, Cause.MEDIA_FAILED)
+        assert outcome.message == HangUp.MEDIA_DIED
         assert 1.0 <= outcome.played_s <= outcome.billsec_s + 0.1
     assert gateway.count("BYE") == 2
     pool.until_usable(settings)

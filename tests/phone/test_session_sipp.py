@@ -11,9 +11,11 @@ import pytest
 
 from autodialer.media.shell import MediaDied, MediaEvent
 from autodialer.model import CallOutcome, Cause, Disposition
+from autodialer.phone.hang_up import HangUp
 from autodialer.phone.plan import Account, CallEvent, CallPlan
 from autodialer.phone.pyvoip import call as phone_call
 from autodialer.phone.pyvoip.phone import Phone
+from autodialer.sip.own_end import OwnEnd
 from tests.media.processes import Callee, Media, is_whole, sound_of
 from tests.peers import session_gateways as gateways
 from tests.peers.capture import WireMessage
@@ -185,6 +187,21 @@ def test_a_session_is_refreshed_by_update_when_we_have_to(
     (update,) = messages(line, "UPDATE", sent=False)
     assert update.header("Session-Expires") == "90;refresher=uac" and update.header("CSeq") == "2 UPDATE"
     assert update.start_line.split()[1] == f"sip:gateway@{LOCALHOST}:{line.gateway.address[1]};transport=UDP"
+
+
+@pytest.mark.parametrize("then_takes", [True, False])
+def test_a_refresh_that_is_answered_500_is_tried_again_by_re_invite_and_the_end_of_the_session_says_why(
+    stack: ExitStack, sipp_gateway: StartGateway, callee: Callee, tmp_path: Path, then_takes: bool
+) -> None:
+    line = dial(stack, sipp_gateway, gateways.answers_refreshes_with_500(then_takes=then_takes), callee)
+    outcome = line.call(sound_of(tmp_path, frames=200), 200)
+    methods = [request.method for request in line.gateway.requests]
+    assert methods == ["INVITE", "ACK", "UPDATE", "INVITE", "ACK", "BYE"]
+    if then_takes:
+        assert (outcome.played_share, outcome.message) == (1.0, HangUp.SOUND_OVER)
+    else:
+        assert outcome.played_share < 1.0
+        assert outcome.message == OwnEnd.REFRESH_REFUSED.format("500 Server Internal Error")
 
 
 def test_a_422_is_answered_by_a_longer_interval(

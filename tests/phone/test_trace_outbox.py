@@ -9,13 +9,14 @@ import pytest
 
 from autodialer.phone.trace import CallTrace
 from autodialer.phone.trace_outbox import MOST_WAITING, PRUNE_S, REFUSED_PAUSE_S, TraceOutbox
-from autodialer.store import Secrets, Store, migrate, new_id
+from autodialer.store import Secrets, Store, new_id
+from tests.databases import make_database
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     url = f"sqlite:///{tmp_path / 'db.sqlite3'}"
-    migrate(url)
+    make_database(url)
     opened = Store(url, secrets=Secrets(tmp_path / "keys"), busy_timeout_s=0.02)
     yield opened
     opened.close()

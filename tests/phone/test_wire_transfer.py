@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from autodialer.model import Disposition, EndedBy
+from autodialer.phone.hang_up import HangUp
 from autodialer.phone.plan import Transferred
 from autodialer.phone.pyvoip.call import Call
 from autodialer.sip import refer
@@ -23,6 +24,7 @@ from tests.peers.scenario import Scenario
 from tests.peers.sipp import SippGateway
 from tests.phone.desk import Desk
 from tests.phone.test_wire_media import check_stream
+from tests.timing import at_most
 
 pytestmark = [pytest.mark.loopback]
 
@@ -44,7 +46,8 @@ CASES = [
     (gateways.transfers(), Transferred(how=TransferEnd.ACCEPTED, code=200), EndedBy.US),
     (gateways.transfers_and_tells_again(), Transferred(how=TransferEnd.ACCEPTED, code=200), EndedBy.US),
     (gateways.challenges(), Transferred(how=TransferEnd.ACCEPTED, code=200), EndedBy.US),
-    (gateways.leaves(), Transferred(how=TransferEnd.UNKNOWN, code=202), EndedBy.CALLEE),
+    (gateways.leaves(), Transferred(how=TransferEnd.ACCEPTED, code=202), EndedBy.CALLEE),
+    (gateways.leaves_unasked(), Transferred(how=TransferEnd.UNKNOWN, code=None), EndedBy.CALLEE),
     (gateways.refuses(603), Transferred(how=TransferEnd.REFUSED, code=603), EndedBy.US),
     (gateways.refuses(405), Transferred(how=TransferEnd.REFUSED, code=405), EndedBy.US),
     (gateways.transfers(status="486 Busy Here"), Transferred(how=TransferEnd.REFUSED, code=486), EndedBy.US),
@@ -217,3 +220,54 @@ def test_a_transfer_and_what_comes_of_it_follow_the_record_route(
         assert proxy.count("loose_route", "NOTIFY") >= 1
         assert proxy.count("no_route", "REFER") == proxy.count("no_route", "NOTIFY") == 0
         assert wire.malformed() == []
+
+
+REFUSED = Transferred(how=TransferEnd.REFUSED, code=603)
+
+
+@pytest.mark.peer("sipp", "tshark")
+def test_after_a_failed_transfer_nobody_plays_to_silence_for_longer_than_five_seconds(
+    sipp_gateway: Gateways, capture_wire: Captures, desk: Desks
+) -> None:
+    gateway = sipp_gateway(gateways.refuses(603), timeout_s=60)
+    wire = capture_wire(gateway.address[1], rtp_ports=[gateway.media[1]])
+    phone = desk(gateway.address, sound_s=20.0)
+    call = phone.call()
+    wait_playing(call)
+    call.transfer(TARGET)
+    outcome = phone.outcome(call)
+    gateway.expect_success()
+    assert ends(phone) == [REFUSED]
+    assert (outcome.disposition, outcome.ended_by) == (Disposition.ANSWERED, EndedBy.US)
+    assert outcome.message == HangUp.GONE_AFTER_TRANSFER.format("5")
+    refused = next(each for each in wire.sip() if each.code == 603)
+    after = [packet.at - refused.at for packet in wire.rtp(destination=gateway.media) if packet.at > refused.at]
+    assert 4.0 <= after[-1] <= at_most(5.0)
+
+
+@pytest.mark.peer("sipp")
+def test_after_a_failed_transfer_a_callee_who_is_heard_hears_the_rest(sipp_gateway: Gateways, desk: Desks) -> None:
+    gateway = sipp_gateway(gateways.refuses(603), timeout_s=60, rtp_echo=True)
+    phone = desk(gateway.address, sound_s=8.0)
+    call = phone.call()
+    wait_playing(call)
+    call.transfer(TARGET)
+    outcome = phone.outcome(call)
+    assert ends(phone) == [REFUSED]
+    assert (outcome.played_share, outcome.message) == (1.0, HangUp.SOUND_OVER)
+
+
+@pytest.mark.peer("sipp")
+@pytest.mark.parametrize("scenario", [gateways.refuses(603), gateways.transfers(status="486 Busy Here")])
+def test_a_failed_transfer_ends_the_call_where_the_plan_says_so(
+    sipp_gateway: Gateways, desk: Desks, scenario: Scenario
+) -> None:
+    gateway = sipp_gateway(scenario, timeout_s=60, rtp_echo=True)
+    phone = desk(gateway.address, sound_s=20.0)
+    call = phone.call(survives_failed_transfer=False)
+    wait_playing(call)
+    call.transfer(TARGET)
+    outcome = phone.outcome(call)
+    gateway.expect_success()
+    assert (outcome.ended_by, outcome.message) == (EndedBy.US, HangUp.TRANSFER_FAILED)
+    assert outcome.duration_s < at_most(5.0)

@@ -20,6 +20,7 @@ from tests.peers.scenario import Scenario
 from tests.peers.sipp import SippGateway
 from tests.phone.desk import Desk
 from tests.phone.test_wire_calls import check_every_message, named
+from tests.timing import at_most
 
 pytestmark = [pytest.mark.loopback, pytest.mark.peer("sipp", "kamailio", "kamailio-tls", "baresip", "tshark", "sox")]
 
@@ -52,6 +53,22 @@ def test_a_call_over_tcp_is_answered_played_and_ended(
     # From the port that we listen on, so that a peer that connects to our Contact comes to us.
     assert wire.connections(gateway.address[1]) == [(LOCALHOST, port)]
     assert [len(named(messages, method)) for method in ("INVITE", "ACK", "BYE")] == [1, 1, 1]
+
+
+def test_a_gateway_whose_tcp_port_takes_connections_and_never_answers_gets_a_long_invite_by_udp(
+    sipp_gateway: Gateways, capture_wire: Captures, desk: Desks
+) -> None:
+    gateway = sipp_gateway(gateways.answered(), timeout_s=30)
+    wire = capture_wire(gateway.address[1], tcp_ports=[gateway.address[1]])
+    phone = desk(gateway.address, sound_s=0.3, domain=f"{'a' * 60}.{'b' * 60}.{'c' * 60}.example", caller_id="9" * 400)
+    with socket.create_server(gateway.address):
+        outcome = phone.outcome(phone.call())
+    gateway.expect_success()
+    assert outcome.disposition is Disposition.ANSWERED
+    by_tcp, by_udp = named(wire.sip(), "INVITE")
+    assert len(by_tcp.raw) > 1300 and by_tcp.branch == by_udp.branch
+    assert [(invite.header("Via") or "")[:11] for invite in (by_tcp, by_udp)] == ["SIP/2.0/TCP", "SIP/2.0/UDP"]
+    assert 1.9 <= by_udp.at - by_tcp.at <= at_most(2.3)
 
 
 def test_a_ringing_call_is_cancelled_over_its_connection(

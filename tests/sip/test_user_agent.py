@@ -56,6 +56,14 @@ def test_a_request_outside_any_dialog_is_answered(steps: Steps, method: str, cod
     assert "OPTIONS" in answer["Allow"] and "INVITE" in answer["Allow"]
 
 
+def test_a_via_with_quotes_comes_back_as_it_was_with_where_it_really_came_from(steps: Steps) -> None:
+    asked = out_of_dialog("OPTIONS").replace(";branch", ';x="a;rport=9,received=b";branch')
+    (answer,) = steps.receive(asked)
+    assert answer["Via"] == (
+        'SIP/2.0/UDP 192.0.2.9;x="a;rport=9,received=b";branch=z9hG4bKx;rport=5060;received=192.0.2.9'
+    )
+
+
 @pytest.mark.parametrize("method", ["OPTIONS", "INVITE", "BYE", "FROBNICATE"])
 def test_a_request_for_an_unknown_dialog_gets_481(steps: Steps, method: str) -> None:
     assert steps.receive(out_of_dialog(method, to_tag=";tag=none"))[0].code == 481

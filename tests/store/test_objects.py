@@ -144,7 +144,7 @@ def test_hidden_things_are_in_no_list(world: World) -> None:
     assert [trunk.id for trunk in world.store.trunks.page(None)[0]] == [world.trunk.id]
     assert world.store.callbases.page(None) == ([], None)
     assert world.store.campaigns.page(None) == ([], None)
-    assert world.store.subscribers.owned(None, limit=10) == []
+    assert world.store.subscribers.page_of_all(None, limit=10)[0] == []
 
 
 def test_a_list_comes_in_pages_of_any_size(world: World) -> None:
@@ -210,9 +210,9 @@ def test_an_import_counts_what_it_took_and_what_not(world: World) -> None:
 
 def test_the_same_number_may_be_in_two_callbases(world: World) -> None:
     assert world.callbase(2).imported == world.callbase(2).imported == 2
-    assert len(world.store.subscribers.owned(world.user.key, limit=10)) == 4
-    assert len(world.store.subscribers.owned(None, limit=3)) == 3
-    assert world.store.subscribers.owned(world.other.key, limit=10) == []
+    assert len(world.store.subscribers.page_of_all(world.user.key, limit=10)[0]) == 4
+    assert len(world.store.subscribers.page_of_all(None, limit=3)[0]) == 3
+    assert world.store.subscribers.page_of_all(world.other.key, limit=10)[0] == []
 
 
 def test_a_batch_is_at_most_five_hundred_rows(world: World) -> None:
@@ -252,16 +252,17 @@ def test_deleting_a_callbase_that_is_being_imported_cancels_the_import(world: Wo
     world.store.callbases.delete(made.id, world.user.key)
     with pytest.raises(Conflict):
         world.store.callbases.add_rows(made.key, [NewSubscriber(number=number(2))])
-    assert world.store.subscribers.owned(None, limit=10) == []
+    assert world.store.subscribers.page_of_all(None, limit=10)[0] == []
     world.store.callbases.purge_deleted()
     with pytest.raises(NotFound):
         world.store.callbases.by_key(made.key)
+    assert world.store.subscribers.page_of_all(None, limit=10)[0] == []
 
 
 def test_a_discarded_callbase_leaves_nothing(world: World) -> None:
     made = world.callbase(1100)
     world.store.callbases.discard(made.key)
-    assert world.store.subscribers.owned(None, limit=10) == []
+    assert world.store.subscribers.page_of_all(None, limit=10)[0] == []
     with pytest.raises(NotFound):
         world.store.callbases.by_key(made.key)
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import requests
+from waitress.adjustments import Adjustments
 
 import main
 from autodialer.api import sounds as sound_files
@@ -192,7 +193,8 @@ def test_a_large_callbase_is_imported_in_the_background(url: str, http: requests
 
 
 def test_a_large_callbase_of_rubbish_fails_and_says_why(url: str, http: requests.Session, settings: Settings) -> None:
-    rows = b"8916" + b"0000001\n" + b"12\n" * 10_500
+    # The rows that a file is judged by are good; what follows them is not.
+    rows = b"".join(b"8916%07d\n" % row for row in range(100)) + b"12\n" * 10_500
     answer = http.post(f"{url}/srv1/callbases", files={"file": ("big.csv", rows)}, data={"region": "RU"})
     path = f"{url}/srv1/callbases/{answer.json()['id']}"
     deadline = time.monotonic() + at_most(60)
@@ -211,7 +213,7 @@ def test_deleting_a_callbase_cancels_its_import(
     assert answer.status_code == 202
     assert http.delete(f"{url}/srv1/callbases/{answer.json()['id']}").status_code == 204
     expect_no_uploads(settings)
-    assert store.subscribers.owned(None, limit=10) == []
+    assert store.subscribers.page_of_all(None, limit=10)[0] == []
 
 
 def test_two_requests_with_one_idempotency_key_at_once_make_one_object(url: str, http: requests.Session) -> None:
@@ -230,6 +232,41 @@ def test_two_requests_with_one_idempotency_key_at_once_make_one_object(url: str,
     assert len(found) == 6
     assert len(set(found)) == 1
     assert len(http.get(f"{url}/srv1/trunks").json()["items"]) == 1
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connections on which nothing happens are closed after a second, not after two minutes."""
+    monkeypatch.setattr(Adjustments, "channel_timeout", 1)
+    monkeypatch.setattr(Adjustments, "cleanup_interval", 1)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_check_that_takes_longer_than_a_connection_may_be_idle_is_answered(
+    settings: Settings, app: Any, store: Store
+) -> None:
+    """A dialer that answers after four seconds and does nothing else."""
+    store.live.heartbeat("dialer-1", 1)
+    verdict = {"ok": False, "stage": "call", "sip_code": None, "reason": None, "verdict": "No answer at all."}
+    verdict |= {"public_address": None, "rtt_ms": None}
+
+    def dialer() -> None:
+        wait_until(lambda: bool(store.commands.new()), what="the command", timeout_s=at_most(10))
+        [command] = store.commands.new()
+        assert command.call_id is not None
+        time.sleep(4.0)
+        store.checks.record(command.call_id, verdict)
+
+    with serving(settings, app) as url, requests.Session() as session:
+        form = {"grant_type": "password", "username": "anna", "password": PASSWORD}
+        token = session.post(f"{url}/srv1/auth/token", data=form).json()["access_token"]
+        session.headers["Authorization"] = f"Bearer {token}"
+        trunk = session.post(f"{url}/srv1/trunks", json={"name": "t", "host": "127.0.0.1"}).json()
+        thread = threading.Thread(target=dialer)
+        thread.start()
+        answer = session.post(f"{url}/srv1/trunks/{trunk['id']}/check", json={"number": "+79160000001"}, timeout=60)
+        thread.join()
+    assert (answer.status_code, answer.json()) == (200, verdict)
 
 
 def test_a_port_that_is_taken_is_a_wrong_setting(settings: Settings, app: Any) -> None:
@@ -362,3 +399,35 @@ def test_stopping_takes_no_lock_for_a_signal_handler_calls_it(settings: Settings
     assert locks_taken(server.stop) == []
     server.run()
     server.stop()
+
+
+def test_health_is_answered_while_ten_sounds_arrive_and_those_that_find_no_room_are_told_when_to_come_back(
+    http: requests.Session, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = threading.Event()
+    answers: list[requests.Response] = []
+
+    def slow(*arguments: Any, **options: Any) -> Any:
+        assert go_on.wait(at_most(120))
+        return import_apart(*arguments, **options)
+
+    def send() -> None:
+        files = {"file": ("x.wav", wav())}
+        answers.append(
+            requests.post(f"{url}/srv1/sounds", files=files, headers=dict(http.headers), timeout=at_most(120))
+        )
+
+    monkeypatch.setattr(sound_files, "import_apart", slow)
+    senders = [threading.Thread(target=send) for _ in range(10)]
+    try:
+        for sender in senders:
+            sender.start()
+        wait_until(lambda: len(answers) >= 8, what="the sounds without room to be refused", timeout_s=at_most(30))
+        assert requests.get(f"{url}/healthz", timeout=at_most(30)).status_code == 200
+        assert [answer.status_code for answer in answers] == [429] * 8
+        assert {answer.headers["Retry-After"] for answer in answers} == {"3"}
+    finally:
+        go_on.set()
+        for sender in senders:
+            sender.join(at_most(120))
+    assert sorted(answer.status_code for answer in answers) == [201] * 2 + [429] * 8

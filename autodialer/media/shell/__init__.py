@@ -2,6 +2,7 @@
 
 from autodialer.media.session import SessionStats
 from autodialer.media.shell.client import (
+    CalleeSilent,
     DigitReceived,
     MediaDied,
     MediaEvent,
@@ -16,6 +17,7 @@ from autodialer.media.shell.client import (
 from autodialer.media.srtp_keys import SrtpKeys
 
 __all__ = [
+    "CalleeSilent",
     "DigitReceived",
     "MediaDied",
     "MediaEvent",

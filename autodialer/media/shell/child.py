@@ -27,6 +27,7 @@ from autodialer.media.shell.machine import go_first, raise_descriptor_limit
 from autodialer.media.shell.reports import Reports
 from autodialer.media.shell.senders import best_sender
 from autodialer.media.shell.sending import Sending
+from autodialer.media.shell.watches import Watches
 from autodialer.media.source import Address
 from autodialer.media.srtp_keys import SrtpKeys
 
@@ -60,6 +61,7 @@ class MediaLoop:
         self._queries: dict[Line, MappingQuery] = {}
         self._quiet: dict[Line, float] = {}
         """Answered sessions that send nothing -> when their keep-alive is due."""
+        self._watches = Watches()
 
     def post(self, command: Command) -> None:
         """Hand a command to the loop, from the control thread."""
@@ -77,6 +79,8 @@ class MediaLoop:
             self._reports.send_due(time.monotonic())
             if self._queries or self._quiet:
                 self._do_chores(time.monotonic())
+            if self._watches.due_at is not None:
+                self._tell_silence(time.monotonic())
             if self._sending:
                 self._wait(self._sending.deadline - time.monotonic())
             else:
@@ -119,9 +123,13 @@ class MediaLoop:
                 self._quiet[line] = now + KEEP_ALIVE_S
                 line.send_now(b"", line.session.remote)
 
+    def _tell_silence(self, now: float) -> None:
+        for line in self._watches.silent(now):
+            self._events.tell({"event": "silent", "session": line.name})
+
     def _until_next_chore(self, now: float) -> float | None:
-        reports = () if self._reports.due_at is None else (self._reports.due_at,)
-        due = (*(query.due_at for query in self._queries.values()), *self._quiet.values(), *reports)
+        others = [each for each in (self._reports.due_at, self._watches.due_at) if each is not None]
+        due = (*(query.due_at for query in self._queries.values()), *self._quiet.values(), *others)
         return max(0.0, min(due) - now) if due else None
 
     def _wait(self, span_s: float | None) -> None:
@@ -191,6 +199,8 @@ class MediaLoop:
             self._repeat(command["session"])
         elif operation == "send_digits":
             self._send_digits(command["session"], command["digits"])
+        elif operation == "watch":
+            self._watch(command["session"], command["span_s"])
         elif operation == "close":
             self._close(command["session"], command["ended_at"])
 
@@ -330,6 +340,11 @@ class MediaLoop:
         else:
             self._sending.press(line, digits, time.monotonic())
 
+    def _watch(self, name: str, span_s: float) -> None:
+        line = self._lines.get(name)
+        if line is not None:
+            self._watches.begin(line, span_s, time.monotonic())
+
     def _hold(self, command: Command) -> None:
         line = self._lines.get(command["session"])
         if line is not None and (line.session.started or line.waiting is None):
@@ -379,6 +394,7 @@ class MediaLoop:
         late = self._sending.close(line, ended_at)
         self._quiet.pop(line, None)
         self._queries.pop(line, None)
+        self._watches.end(line)
         self._receive(line.port)
         self._reports.end(line, time.monotonic())
         stats = line.stats(time.monotonic()).without_late(late)

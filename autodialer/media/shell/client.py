@@ -68,6 +68,13 @@ class DigitReceived:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CalleeSilent:
+    """Neither RTP nor RTCP has come from the callee's side for as long as `watch` said; told once a `watch`."""
+
+    session_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class SessionClosed:
     """A session was closed; exactly one a session unless the process dies."""
 
@@ -82,7 +89,9 @@ class MediaDied:
     played_frames: dict[str, int]
 
 
-SessionEvent = SessionOpened | SessionNotOpened | PortWanted | SoundFinished | DigitReceived | SessionClosed
+SessionEvent = (
+    SessionOpened | SessionNotOpened | PortWanted | SoundFinished | DigitReceived | CalleeSilent | SessionClosed
+)
 """What is told of one session."""
 MediaEvent = SessionEvent | MediaDied
 
@@ -279,6 +288,10 @@ class MediaProcess:
         """
         self._send({"op": "send_digits", "session": session_id, "digits": digits})
 
+    def watch(self, session_id: str, span_s: float) -> None:
+        """Tell once when neither RTP nor RTCP has come from the callee's side for `span_s`. Never waits."""
+        self._send({"op": "watch", "session": session_id, "span_s": span_s})
+
     def close(self, session_id: str, *, ended_at: float | None = None) -> None:
         """Send nothing more and free the port; answered by SessionClosed. Idempotent, never waits.
 
@@ -336,6 +349,8 @@ class MediaProcess:
             self._tell(SoundFinished(session_id=session_id, repeats=message["repeats"]))
         elif event == "digit":
             self._tell(DigitReceived(session_id=session_id, digit=message["digit"], at=message["at"]))
+        elif event == "silent":
+            self._tell(CalleeSilent(session_id=session_id))
         elif event == "problem":
             logger.warning("media session %s: %s", session_id, message["message"])
         elif event == "closed":

@@ -311,7 +311,13 @@ class Line:
             strangers=stats.strangers + self._unclaimed + self.port.unclaimed - self._unclaimed_before,
             remote_lost=self.peer.lost,
             round_trip_ms=self.peer.round_trip_ms,
+            reports=self.peer.reports,
         )
+
+    @property
+    def signs_of_life(self) -> int:
+        """RTP packets and reports of the callee's side that have come so far."""
+        return self.session.received + (self.reporting.peer.reports if self.reporting is not None else 0)
 
     def heard(self, now: float) -> Heard | None:
         """What has come, for a report."""

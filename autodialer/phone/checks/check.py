@@ -7,7 +7,7 @@ asks what is registered. It blocks: run it in a thread.
 import queue
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from autodialer.errors import HostUnresolved, Invalid, MediaUnavailable, PhoneClosed, PortsExhausted, TrunkBusy
 from autodialer.model import CallOutcome, Cause, CheckResult, CheckStage, Disposition, Trunk
@@ -27,20 +27,28 @@ from autodialer.sip.shell import SipLoop
 ANSWER_S = 5.0
 """A server that has not answered by then has been asked five times."""
 STUN_S = 8.0
+SILENCE_S = 10.0
+"""The same of an INVITE. Timer B takes 32 s (RFC 3261 section 17.1.1.2), and a proxy before the API often gives up on a
+request after 60 s: the user would never read the verdict."""
 _NO_REGISTRAR = (404, 405, 481, 501)
 """Answers to REGISTER of a gateway that needs none."""
 
 E = TypeVar("E")
 
-CallOnce = Callable[[Provider, str], CallOutcome]
-"""Makes one short call over the trunk and waits for its end. Raises as `Phone.call` when nothing could leave.
-
-The word is the media_encryption of that call.
-"""
 _NOT_STARTED = (Invalid, MediaUnavailable, PhoneClosed, PortsExhausted, TrunkBusy)
 _GOT_THROUGH = (Disposition.ANSWERED, Disposition.BUSY, Disposition.NO_ANSWER, Disposition.REJECTED)
 _REFUSED_UNRUNG = (415, 488, 606)
 """The offered media were refused before a phone rang."""
+
+
+class CallOnce(Protocol):
+    """Makes one short call over the trunk."""
+
+    def __call__(self, provider: Provider, *, media_encryption: str, silence_s: float | None) -> CallOutcome:
+        """How it ended; no response for so long is an end (None: the INVITE's own timer decides).
+
+        It offers what `media_encryption` says. Raises as `Phone.call` when nothing could leave.
+        """
 
 
 class TrunkCheck:
@@ -88,7 +96,8 @@ class TrunkCheck:
             return failure
         if self._call is None:
             return self._signalling_works()
-        result = self._try_call(provider, account)
+        behind_nat = may_be_translated(local, provider.targets[0].host)
+        result = self._try_call(provider, account, behind_nat=behind_nat)
         if result is not None:
             return result
         with self._loop(local, account) as loop:
@@ -223,11 +232,13 @@ class TrunkCheck:
 
     # The call.
 
-    def _try_call(self, provider: Provider, account: Account) -> CheckResult | None:
+    def _try_call(self, provider: Provider, account: Account, *, behind_nat: bool) -> CheckResult | None:
         """What the call shows. None: it met the same silence as the questions before it."""
         assert self._call is not None
         try:
-            outcome = self._call(provider, self._trunk.media_encryption)
+            # A provider that has answered a question gets all the time that a call gives it.
+            silence_s = None if self._answered else SILENCE_S
+            outcome = self._call(provider, media_encryption=self._trunk.media_encryption, silence_s=silence_s)
         except _NOT_STARTED as exc:
             return self._result(CheckStage.CALL, verdicts.could_not_call(exc), ok=False)
         if outcome.cause is Cause.NO_RESPONSE and not self._answered:
@@ -251,6 +262,7 @@ class TrunkCheck:
                 login_proved=known,
             ),
             offered=offered,
+            behind_nat=behind_nat,
         )
         return self._result(
             CheckStage.CALL, judged.verdict, ok=judged.ok, code=outcome.sip_code, reason=outcome.sip_reason
@@ -265,7 +277,7 @@ class TrunkCheck:
         if outcome.sip_code not in _REFUSED_UNRUNG or other is None or account.tls is None or self._call is None:
             return False
         try:
-            second = self._call(provider, other)
+            second = self._call(provider, media_encryption=other, silence_s=None)
         except _NOT_STARTED:
             return False
         return second.disposition in _GOT_THROUGH

@@ -5,16 +5,17 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
 
 from autodialer.errors import PhoneClosed, PortsExhausted
 from autodialer.media.shell.importing import import_apart
-from autodialer.model import CallOutcome, CheckResult, CheckStage, Trunk
+from autodialer.model import CallOutcome, Cause, CheckResult, CheckStage, Disposition, Trunk
 from autodialer.phone.checks.check import TrunkCheck
 from autodialer.phone.plan import CallPlan
 from autodialer.phone.pool import PhonePool
 from autodialer.phone.provider import Provider
+from autodialer.phone.pyvoip.call import Call
 from autodialer.phone.pyvoip.phone import Phone
 
 logger = logging.getLogger(__name__)
@@ -70,9 +71,9 @@ class TrunkChecks:
         threading.Thread(target=run, name=f"check {trunk.name}", daemon=True).start()
 
     def _check(self, trunk: Trunk, number: str | None) -> CheckResult:
-        def call(provider: Provider, media_encryption: str) -> CallOutcome:
+        def call(provider: Provider, *, media_encryption: str, silence_s: float | None) -> CallOutcome:
             assert number is not None
-            return self._call(trunk, provider, number, media_encryption)
+            return self._call(trunk, provider, number, media_encryption, silence_s)
 
         check = TrunkCheck(
             trunk,
@@ -87,7 +88,9 @@ class TrunkChecks:
         except PortsExhausted as exc:
             return _broken(str(exc))
 
-    def _call(self, trunk: Trunk, provider: Provider, number: str, media_encryption: str) -> CallOutcome:
+    def _call(
+        self, trunk: Trunk, provider: Provider, number: str, media_encryption: str, silence_s: float | None
+    ) -> CallOutcome:
         """One short call. A registered trunk calls by the phone that is registered, others by one of their own.
 
         So does a call with another `media_encryption` than the trunk's, and it does not register: that would take the
@@ -103,14 +106,21 @@ class TrunkChecks:
         )
         own = media_encryption == trunk.media_encryption
         guest = trunk if own else dataclasses.replace(trunk, media_encryption=media_encryption, register=False)
-        registered = self._phones.registered_phone(trunk)
-        if registered is not None and own:
-            with self._place(trunk):
-                return _wait_for(registered, number, plan)
-        with self._phones.guest(guest, provider) as phone:
-            _wait_until_ready(phone)
-            with self._place(trunk):
-                return _wait_for(phone, number, plan)
+        with ExitStack() as held:
+            phone = self._phones.registered_phone(trunk) if own else None
+            if phone is None:
+                phone = held.enter_context(self._phones.guest(guest, provider))
+                _wait_until_ready(phone)
+            held.enter_context(self._place(trunk))
+            call = phone.call(number, plan)
+            outcome = _wait_for(call, silence_s)
+            if outcome is not None:
+                return outcome
+            # The verdict need not wait, but phone and channel stay: a late answer must still be hung up.
+            call.hangup()
+            threading.Thread(target=_see_off, args=(call, held.pop_all()), name="check call", daemon=True).start()
+        now = phone.utcnow()
+        return CallOutcome(disposition=Disposition.FAILED, cause=Cause.NO_RESPONSE, invited_at=now, ended_at=now)
 
     def _encode_sample(self) -> None:
         with self._lock:
@@ -127,15 +137,24 @@ def _wait_until_ready(phone: Phone) -> None:
         time.sleep(0.05)
 
 
-def _wait_for(phone: Phone, number: str, plan: CallPlan) -> CallOutcome:
-    call = phone.call(number, plan)
+def _wait_for(call: Call, silence_s: float | None) -> CallOutcome | None:
+    """How the call ended; None when nothing has been heard of it for so long. Raises PhoneClosed."""
     # Timer B, the ring timeout after it, and 64*T1 for a CANCEL that is not answered.
-    deadline = time.monotonic() + 32.0 + RING_S + CALL_S + 32.0
-    while not call.over and time.monotonic() < deadline:
+    longest_s = 32.0 + RING_S + CALL_S + 32.0
+    began = time.monotonic()
+    while not call.over and (waited_s := time.monotonic() - began) < longest_s:
+        if silence_s is not None and waited_s >= silence_s and not call.heard:
+            return None
         time.sleep(0.05)
     if call.outcome is None:
         raise PhoneClosed("the call did not start, or did not end")
     return call.outcome
+
+
+def _see_off(call: Call, held: ExitStack) -> None:
+    """Wait for the end of a call that was given up, then let go of what it needed."""
+    with held, suppress(PhoneClosed):
+        _wait_for(call, None)
 
 
 def _broken(verdict: str) -> CheckResult:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from autodialer.errors import DialerError, HostUnresolved
-from autodialer.model import CallOutcome, Cause, Disposition
+from autodialer.model import CallOutcome, Cause, Disposition, RtpStats
 from autodialer.phone.foreign_caller import ForeignCaller
 from autodialer.q850 import OF_CALLEE, Q850
 from autodialer.sip.events import ProbeEnded
@@ -34,6 +34,11 @@ class OfferedMedia:
     """Encrypted sound could be offered."""
     other_works: bool = False
     """A call that was encrypted instead of plain, or plain instead of encrypted, got through."""
+
+
+ARRIVES = 0.5
+"""Share of lost packets above which our sound counts as not arriving: a bad line loses a tenth, a blocked one all."""
+_OUT = "A firewall on this side, or a wrong address in the answer, keeps it from getting there: let UDP out."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,15 +132,17 @@ def of_call(
     has_password: bool,
     foreign: ForeignCaller | None = None,
     offered: OfferedMedia | None = None,
+    behind_nat: bool = False,
 ) -> Judged:
     """What a test call shows. `registrar_knows_us`: a REGISTER with this login was accepted.
 
-    `foreign`: the caller ID, where it is not the login. `offered`: None: plain sound, without TLS.
+    `foreign`: the caller ID, where it is not the login. `offered`: None: plain sound, without TLS. `behind_nat`: one
+    may stand between us and the provider.
     """
     offered = offered or OfferedMedia()
     said = f" It said: {outcome.sip_code} {outcome.sip_reason or ''}".rstrip() + "." if outcome.sip_code else ""
     if outcome.disposition is Disposition.ANSWERED:
-        return _of_answered(outcome, offered)
+        return _of_answered(outcome.rtp or RtpStats(), offered, behind_nat=behind_nat)
     if outcome.cause is Cause.MEDIA_FAILED:
         return Judged(ok=False, verdict=_of_refused_media(outcome, said, offered))
     if outcome.cause is Cause.AUTH_FAILED:
@@ -191,16 +198,57 @@ def _of_refused_media(outcome: CallOutcome, said: str, offered: OfferedMedia) ->
     return f"{refused}{detail}{said} Offer others in codecs.{perhaps}"
 
 
-def _of_answered(outcome: CallOutcome, offered: OfferedMedia) -> Judged:
-    if outcome.rtp is None or outcome.rtp.one_way_audio:
+def _of_answered(rtp: RtpStats, offered: OfferedMedia, *, behind_nat: bool) -> Judged:
+    """Silence, a one-way path and a NAT, told apart by what came and by what the callee's side reports (RTCP)."""
+    arrives = None if rtp.remote_lost is None or not rtp.sent else rtp.remote_lost < ARRIVES * rtp.sent
+    if arrives is False:
         return Judged(
             ok=False,
-            verdict="The call was answered but no RTP came back: a NAT or firewall keeps the sound out."
-            " Set stun_server, or let UDP into DIALER_RTP_PORTS; the callee may hear silence.",
+            verdict="The call was answered, but our sound does not arrive there, as the callee's reports (RTCP) say."
+            f" {_OUT}",
         )
-    verdict = "The call was answered and sound went both ways: the trunk works."
-    if outcome.rtp.encryption is not None:
-        verdict += f" The sound was encrypted ({outcome.rtp.encryption})."
-    elif offered.encryption == "preferred":
-        verdict += " The provider refused encrypted sound, so the sound was plain, as it will be in all calls."
-    return Judged(ok=True, verdict=verdict)
+    if rtp.received:
+        verdict = "The call was answered and sound went both ways: the trunk works."
+        return Judged(ok=True, verdict=f"{verdict}{_of_encryption(rtp, offered)}")
+    if arrives:
+        return Judged(
+            ok=True,
+            verdict="The call was answered and our sound arrives, as the callee's reports (RTCP) say: the trunk works."
+            " No sound came back: that is silence at the callee and neither a NAT nor a firewall."
+            f"{_of_encryption(rtp, offered)}",
+        )
+    if rtp.reports:
+        return Judged(
+            ok=False,
+            verdict="The call was answered, but our sound does not seem to arrive there: the reports (RTCP) of the"
+            f" callee's side get through to us and say nothing of our sound. {_OUT}",
+        )
+    return Judged(
+        ok=False, verdict=f"The call was answered but no RTP came back{_why_nothing(rtp, behind_nat=behind_nat)}"
+    )
+
+
+def _of_encryption(rtp: RtpStats, offered: OfferedMedia) -> str:
+    if rtp.encryption is not None:
+        return f" The sound was encrypted ({rtp.encryption})."
+    if offered.encryption == "preferred":
+        return " The provider refused encrypted sound, so the sound was plain, as it will be in all calls."
+    return ""
+
+
+def _why_nothing(rtp: RtpStats, *, behind_nat: bool) -> str:
+    if rtp.strangers:
+        return (
+            " from the address that the answer names; packets came from another one. The peer is behind a NAT"
+            " or names a wrong address: ask it, and leave symmetric_rtp on."
+        )
+    if behind_nat:
+        return (
+            ", and no report (RTCP) either. This machine is behind a NAT, which probably keeps the sound out: set"
+            " stun_server, or let UDP into DIALER_RTP_PORTS. To rule out a silent callee call a number where somebody"
+            " speaks."
+        )
+    return (
+        ", and no report (RTCP) either. No NAT is between, so the callee is silent, or a firewall keeps UDP out of"
+        " DIALER_RTP_PORTS. Call a number where somebody speaks: that tells the two apart."
+    )

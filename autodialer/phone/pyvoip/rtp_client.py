@@ -8,7 +8,7 @@ from autodialer.errors import Conflict, Invalid
 from autodialer.media.dtmf import EVENTS
 from autodialer.media.shell import MediaProcess, SrtpKeys
 from autodialer.phone.plan import LATCHES_MS, Address, CallPlan
-from autodialer.sip.sdp import HELD, MediaPlan
+from autodialer.sip.sdp import MediaPlan
 
 _KINDS = {"PCMU": RTP.PayloadType.PCMU, "PCMA": RTP.PayloadType.PCMA}
 
@@ -112,7 +112,7 @@ class RtpClient(RTP.RTPClient):
     def hold(self, media: MediaPlan | None = None) -> None:
         """Send nothing for a while; the sound stops where it is. `media`: what the peer has said, if it is held."""
         self.held = True
-        there = (media.host, media.port) if media is not None and media.host != HELD else None
+        there = (media.host, media.port) if media is not None and not media.nowhere else None
         keys = keys_of(media) if media is not None else None
         self._media.hold(self._session_id, remote=there, keys=keys)
 
@@ -136,6 +136,10 @@ class RtpClient(RTP.RTPClient):
             reports_to=media.rtcp,
             keys=keys_of(media),
         )
+
+    def watch(self, span_s: float) -> None:
+        """Have it told when nothing has come from the callee's side for so long."""
+        self._media.watch(self._session_id, span_s)
 
     def stop(self) -> None:
         """Send nothing more; the session's figures come back as an event."""

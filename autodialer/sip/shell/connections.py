@@ -251,7 +251,7 @@ class Connections:
                     self._drop(connection, "it closed the connection")
                     return
                 connection.heard_at = time.monotonic()
-                for message in connection.reader.feed(data):
+                for message in connection.reader.feed(data, connection.heard_at):
                     self._user.on_message(message, connection.hop)
         except BrokenStream as exc:
             self._drop(connection, f"it sent {exc}")

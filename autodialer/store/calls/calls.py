@@ -126,6 +126,7 @@ def _record_from(row: AnyRow) -> CallRecord:
             jitter_ms=row.rtp_jitter_ms,
             remote_lost=row.rtp_remote_lost,
             round_trip_ms=row.rtp_round_trip_ms,
+            reports=row.rtp_reports,
             one_way_audio=row.rtp_one_way_audio,
             strangers=row.rtp_strangers,
             encryption=row.rtp_encryption,

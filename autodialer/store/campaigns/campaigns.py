@@ -60,6 +60,7 @@ class CampaignRules(TypedDict, total=False):
     retry: Mapping[str, RetryRule]
     keys: Mapping[str, KeyAction]
     transfer_to: str | None
+    after_failed_transfer: str
     key_wait_s: float | None
     window: CallingWindow | None
     holidays: Sequence[date]
@@ -81,6 +82,7 @@ DEFAULTS: CampaignRules = {
     "retry": {},
     "keys": {},
     "transfer_to": None,
+    "after_failed_transfer": "continue",
     "key_wait_s": None,
     "window": None,
     "holidays": (),

@@ -74,6 +74,7 @@ def _campaign_from(row: AnyRow, in_order: Sequence[AnyRow]) -> Campaign:
         retry=retry_from(row.retry),
         keys={digit: KeyAction(action) for digit, action in row.keys.items()},
         transfer_to=row.transfer_to,
+        after_failed_transfer=row.after_failed_transfer,
         key_wait_s=row.key_wait_s,
         hidden=row.hidden,
         created_at=row.created_at,

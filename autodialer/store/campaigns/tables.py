@@ -50,6 +50,8 @@ campaigns = Table(
     # What the keys of the callee do, `{"1": "confirm"}`; where one transfers; the wait for one after the sound.
     Column("keys", JsonObject),
     words("transfer_to", nullable=True),
+    # continue or hang_up.
+    words("after_failed_transfer", server_default=text("'continue'")),
     seconds("key_wait_s", nullable=True),
     flag("hidden", "behind a sample call; no list shows it"),
     Column(

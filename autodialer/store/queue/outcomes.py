@@ -321,6 +321,7 @@ def _call_values(result: JobResult, *, ends: str | None) -> dict[str, Any]:
         "rtp_jitter_ms": rtp.jitter_ms if rtp else None,
         "rtp_remote_lost": rtp.remote_lost if rtp else None,
         "rtp_round_trip_ms": rtp.round_trip_ms if rtp else None,
+        "rtp_reports": rtp.reports if rtp else None,
         "rtp_one_way_audio": rtp.one_way_audio if rtp else None,
         "rtp_strangers": rtp.strangers if rtp else None,
         "rtp_encryption": rtp.encryption if rtp else None,

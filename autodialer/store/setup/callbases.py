@@ -88,6 +88,12 @@ class RejectedRow:
     value: str
     reason: str
     """A sentence for a person."""
+    column: str | None = None
+    """The header of the column that is at fault, or its letter; None: not kept."""
+
+    def as_row(self) -> dict[str, Any]:
+        """As the tables of rejected rows have it."""
+        return {"row": self.row, "value": self.value, "reason": self.reason, "column_name": self.column}
 
 
 class Callbases:
@@ -97,14 +103,23 @@ class Callbases:
         self._database = database
         self._clock = clock
 
-    def create(self, owner_key: int, *, name: str, region: str, timezone: str | None = None) -> Callbase:
-        """A new callbase in state `importing`."""
+    def create(
+        self,
+        owner_key: int,
+        *,
+        name: str,
+        region: str,
+        timezone: str | None = None,
+        reading: Mapping[str, Any] | None = None,
+    ) -> Callbase:
+        """A new callbase in state `importing`; `reading` is how its file is read."""
         values = {
             "id": new_id(),
             "owner_key": owner_key,
             "name": name,
             "region": region,
             "timezone": timezone,
+            "reading": reading,
             "created_at": self._clock.utcnow(),
         }
         with self._database.write() as connection:
@@ -164,9 +179,7 @@ class Callbases:
         _check_batch([*good, *bad])
         adding = _ADD_SUBSCRIBER[self._database.dialect]
         bound = adding.bind(self._database.sql_dialect, _subscriber_values(callbase_key, good))
-        rejected = [
-            {"callbase_key": callbase_key, "row": row.row, "value": row.value, "reason": row.reason} for row in bad
-        ]
+        rejected = [{"callbase_key": callbase_key, **row.as_row()} for row in bad]
         with self._database.write() as connection:
             _check_importing(connection, callbase_key)
             inserted = adding.run(connection, bound).rowcount if bound else 0
@@ -181,9 +194,7 @@ class Callbases:
         _check_batch(rows)
         if not rows:
             return
-        values = [
-            {"callbase_key": callbase_key, "row": row.row, "value": row.value, "reason": row.reason} for row in rows
-        ]
+        values = [{"callbase_key": callbase_key, **row.as_row()} for row in rows]
         with self._database.write() as connection:
             self._count(connection, callbase_key, rejected=len(rows))
             connection.execute(insert(rejected_rows), values)
@@ -382,7 +393,7 @@ def _check_batch(rows: Sequence[object]) -> None:
 
 
 def _rejected_from(row: AnyRow) -> RejectedRow:
-    return RejectedRow(row=row.row, value=row.value, reason=row.reason)
+    return RejectedRow(row=row.row, value=row.value, reason=row.reason, column=row.column_name)
 
 
 def callbase_from(row: AnyRow) -> Callbase:
@@ -403,4 +414,5 @@ def callbase_from(row: AnyRow) -> Callbase:
         error=row.error,
         hidden=row.hidden,
         created_at=row.created_at,
+        reading=row.reading,
     )

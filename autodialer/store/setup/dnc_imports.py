@@ -47,6 +47,8 @@ class DncImport:
     rejected: int
     error: str | None
     created_at: datetime
+    reading: Mapping[str, Any]
+    """How the file was read, as of a callbase; empty: before that was kept."""
 
 
 class DncImports:
@@ -56,10 +58,18 @@ class DncImports:
         self._database = database
         self._clock = clock
 
-    def create(self, owner_key: int, *, file: str, region: str, for_everybody: bool = False) -> DncImport:
-        """A new import in state `importing`."""
-        values = {"id": new_id(), "owner_key": owner_key, "file": file, "region": region}
-        values |= {"for_everybody": for_everybody, "created_at": self._clock.utcnow()}
+    def create(
+        self,
+        owner_key: int,
+        *,
+        file: str,
+        region: str,
+        for_everybody: bool = False,
+        reading: Mapping[str, Any] | None = None,
+    ) -> DncImport:
+        """A new import in state `importing`; `reading` is how its file is read."""
+        values: dict[str, Any] = {"id": new_id(), "owner_key": owner_key, "file": file, "region": region}
+        values |= {"for_everybody": for_everybody, "created_at": self._clock.utcnow(), "reading": reading}
         with self._database.write() as connection:
             made = insert(dnc_imports).values(values).returning(*dnc_imports.c)
             return _import_from(connection.execute(made).one())
@@ -95,7 +105,7 @@ class DncImports:
             row_of(into.owner_key, number, source=source, at=now, for_everybody=into.for_everybody)
             for number in numbers
         ]
-        told = [{"import_key": into.key, "row": row.row, "value": row.value, "reason": row.reason} for row in rejected]
+        told = [{"import_key": into.key, **row.as_row()} for row in rejected]
         with self._database.write() as connection:
             statement = insert_into(self._database.dialect, dnc).on_conflict_do_nothing()
             new = connection.execute(statement, entries).rowcount if entries else 0
@@ -175,4 +185,4 @@ def _import_from(row: AnyRow) -> DncImport:
 
 
 def _rejected_from(row: AnyRow) -> RejectedRow:
-    return RejectedRow(row=row.row, value=row.value, reason=row.reason)
+    return RejectedRow(row=row.row, value=row.value, reason=row.reason, column=row.column_name)

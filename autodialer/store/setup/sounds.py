@@ -77,6 +77,13 @@ class Sounds:
             rows = connection.execute(select(sounds).where(sounds.c.key.in_(list(keys)))).all()
         return {row.key: sound_from(row) for row in rows}
 
+    def by_name(self, owner_key: int, name: str) -> Sound | None:
+        """The newest sound of this user with the name; None without such a sound."""
+        query = select(sounds).where(sounds.c.owner_key == owner_key, sounds.c.name == name, not_deleted(sounds))
+        with self._database.read() as connection:
+            row = connection.execute(query.order_by(sounds.c.key.desc()).limit(1)).one_or_none()
+        return sound_from(row) if row is not None else None
+
     def page(self, owner_key: int | None, *, limit: int = DEFAULT_LIMIT, after: str | None = None) -> Page[Sound]:
         """The sounds a user sees."""
         query = owned_by(select(sounds).where(not_deleted(sounds)), sounds, owner_key)

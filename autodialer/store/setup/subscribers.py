@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import select, tuple_, update
 
 from autodialer.clock import Clock
 from autodialer.errors import Conflict, NotFound
@@ -11,7 +11,7 @@ from autodialer.store.setup.callbases import NewSubscriber, insert_subscribers
 from autodialer.store.setup.tables import callbases, subscribers
 from autodialer.store.sql.engine import AnyRow, Database
 from autodialer.store.sql.owned import fetch_owned, not_deleted, owned_by
-from autodialer.store.sql.paging import DEFAULT_LIMIT, Page, fetch_page
+from autodialer.store.sql.paging import DEFAULT_LIMIT, Page, decode_cursor, encode_cursor, fetch_page
 from autodialer.store.sql.transitions import CallbaseState
 
 
@@ -58,13 +58,27 @@ class Subscribers:
             same = (subscribers.c.callbase_key == callbase.key) & (subscribers.c.number == new.number)
             return subscriber_from(connection.execute(select(subscribers).where(same)).one())
 
-    def owned(self, owner_key: int | None, *, limit: int) -> list[Subscriber]:
-        """The first subscribers of all callbases of a user; of everybody for an admin."""
-        query = select(subscribers).join(callbases, callbases.c.key == subscribers.c.callbase_key)
-        query = query.where(not_deleted(callbases), ~callbases.c.hidden)
-        query = owned_by(query, callbases, owner_key).order_by(subscribers.c.key).limit(limit)
+    def page_of_all(
+        self, owner_key: int | None, *, limit: int = DEFAULT_LIMIT, after: str | None = None
+    ) -> Page[Subscriber]:
+        """The subscribers of all callbases of a user, one callbase after the other; of everybody for an admin."""
+        query = select(callbases.c.key).where(not_deleted(callbases), ~callbases.c.hidden)
+        visible = owned_by(query, callbases, owner_key)
+        # In the order of the index on callbase_key: by the key alone others' rows would be read, or all be sorted.
+        order = (subscribers.c.callbase_key, subscribers.c.key)
+        query = select(subscribers).where(subscribers.c.callbase_key.in_(visible), subscribers.c.number.is_not(None))
+        if after is not None:
+            query = query.where(tuple_(*order) > tuple_(*_position(after)))
         with self._database.read() as connection:
-            return [subscriber_from(row) for row in connection.execute(query)]
+            rows = connection.execute(query.order_by(*order).limit(limit + 1)).all()
+        last = rows[limit - 1] if len(rows) > limit else None
+        following = f"{encode_cursor(last.callbase_key)}.{encode_cursor(last.key)}" if last else None
+        return [subscriber_from(row) for row in rows[:limit]], following
+
+
+def _position(cursor: str) -> tuple[int, int]:
+    callbase, _, subscriber = cursor.partition(".")
+    return decode_cursor(callbase), decode_cursor(subscriber)
 
 
 def subscriber_from(row: AnyRow) -> Subscriber:

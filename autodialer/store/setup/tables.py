@@ -107,6 +107,7 @@ callbases = Table(
     at("created_at", nullable=False),
     at("deleted_at", comment="the row stays for the campaigns that called it, its subscribers are erased"),
     CALLBASES.check(),
+    Column("reading", JsonObject),  # by migration 0030: sheet, encoding, columns and so on, as the file was read
     Index(None, "owner_key"),
     sqlite_autoincrement=True,
 )
@@ -145,6 +146,7 @@ rejected_rows = Table(
     integer("row", comment="of the file, as a spreadsheet counts"),
     words("value"),
     words("reason"),
+    words("column_name", nullable=True),  # by migration 0030: as people call it; NULL: rejected before
     Index(None, "callbase_key"),
 )
 
@@ -186,6 +188,7 @@ dnc_imports = Table(
     words("error", nullable=True),
     at("created_at", nullable=False),
     DNC_IMPORTS.check(),
+    Column("reading", JsonObject),  # by migration 0030, as of a callbase
     Index(None, "owner_key"),
     sqlite_autoincrement=True,
 )
@@ -198,6 +201,7 @@ dnc_rejected_rows = Table(
     integer("row", comment="of the file, as a spreadsheet counts"),
     words("value"),
     words("reason"),
+    words("column_name", nullable=True),  # by migration 0030: as people call it; NULL: rejected before
     Index(None, "import_key"),
 )
 

@@ -58,6 +58,12 @@ class Trunks:
         with self._database.read() as connection:
             return self._trunk_from(fetch_owned(connection, trunks, trunk_id, owner_key))
 
+    def hidden_of(self, owner_key: int) -> list[Trunk]:
+        """Those that no list shows and that have not been deleted, the oldest first."""
+        query = select(trunks).where(trunks.c.owner_key == owner_key, trunks.c.hidden, not_deleted(trunks))
+        with self._database.read() as connection:
+            return [self._trunk_from(row) for row in connection.execute(query.order_by(trunks.c.key))]
+
     def keys_to_register(self) -> set[int]:
         """Trunks that are to be registered whether anything is dialled over them or not."""
         query = select(trunks.c.key).where(trunks.c.register, not_deleted(trunks))
