@@ -83,12 +83,13 @@ MEDIA = (
     "",
     "The whole service makes calls of 60 s in a real campaign, on one core. SIPp (the gateway) and the callees run on "
     "the other core; a busy API runs on both. After each run SIPp makes the same calls to the same callees from the "
-    "same core: its `rtp_stream` plays a sound of the same length, one socket for each call. The gaps are measured "
-    "at the receiver, between the packets of 40 calls, by the kernel's timestamps, while all calls are up. A socket "
-    "filter drops and counts the packets of the other calls. In the echo run each callee has its own address and sends "
-    "back everything it hears. CPU is the CPU of the process for 50 packets really sent. For both senders, it includes "
-    "the system's work of delivering a packet on this machine. A sender that cannot keep up sends fewer packets, in "
-    "bursts, which cost less. Memory counts shared pages once for each process.",
+    "same core: its `rtp_stream` plays a sound of the same length, one socket for each call. The gaps are measured at "
+    "the receiver, between the packets of 40 calls, by the kernel's timestamps, while all calls are up. A socket "
+    "filter drops and counts the packets of the other calls. In the echo run each callee has its own address and "
+    "sends back everything it hears. In the encrypted run (SRTP, AES_CM_128_HMAC_SHA1_80) Kamailio speaks TLS for "
+    "SIPp, which does not encrypt and is not measured. CPU is the CPU of the process for 50 packets really sent. For "
+    "both senders, it includes the system's work of delivering a packet on this machine. A sender that cannot keep up "
+    "sends fewer packets, in bursts, which cost less. Memory counts shared pages once for each process.",
     "",
 )
 
@@ -129,7 +130,8 @@ def _media(figures: Mapping[str, float]) -> list[str]:
 
 def _title(run: Run) -> str:
     beside = {"": "", "requests": ", API busy", "importing": ", import"}[run.beside]
-    return f"{run.media_ports}{', echo' if run.echo else ''}{beside} (`{run.suffix or 'no suffix'}`)"
+    kind = f"{', echo' if run.echo else ''}{', encrypted' if run.encrypted else ''}"
+    return f"{run.media_ports}{kind}{beside} (`{run.suffix or 'no suffix'}`)"
 
 
 def _value(row: Row, run: Run, figures: Mapping[str, float]) -> str:

@@ -198,6 +198,7 @@ def _rtp(value: RtpStats | None) -> Json | None:
         "round_trip_ms",
         "reports",
         "strangers",
+        "encryption",
     )
     return values_of(value, names) if value else None
 

@@ -30,6 +30,8 @@ class RtpStats:
     """Packets of ours that the callee's side missed, by its RTCP reports; None without any."""
     round_trip_ms: float | None = None
     """There and back, by the same reports."""
+    encryption: str | None = None
+    """How RTP and RTCP were encrypted when the call ended, a suite of RFC 4568 or RFC 7714; None: they were plain."""
     reports: int | None = 0
     """RTCP reports that the callee's side sent, of whichever stream. None: recorded before they were counted."""
 

@@ -139,6 +139,7 @@ def _rtp(stats: SessionStats | None) -> RtpStats | None:
         jitter_ms=stats.jitter_ms,
         one_way_audio=stats.received == 0,
         strangers=stats.strangers,
+        encryption=stats.encryption,
         remote_lost=stats.remote_lost,
         round_trip_ms=stats.round_trip_ms,
         reports=stats.reports,

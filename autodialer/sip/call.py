@@ -28,7 +28,7 @@ from autodialer.sip.events import (
     InviteHeard,
     NameWanted,
 )
-from autodialer.sip.explanations import explanations
+from autodialer.sip.explanations import explanations, warning_of
 from autodialer.sip.fields import parse_q850_cause, parse_retry_after, pause_asked_for
 from autodialer.sip.hop import Hop
 from autodialer.sip.invite import InviteRequest
@@ -521,7 +521,7 @@ def _failed(
         reason_cause=parse_q850_cause(response.headers.get("reason", [])) if response else None,
         retry_after_s=parse_retry_after(response.get("retry-after")) if response else None,
         explanations=explanations(response) if response else (),
-        message=message,
+        message=message or warning_of(response),
     )
 
 

@@ -129,6 +129,7 @@ def _record_from(row: AnyRow) -> CallRecord:
             reports=row.rtp_reports,
             one_way_audio=row.rtp_one_way_audio,
             strangers=row.rtp_strangers,
+            encryption=row.rtp_encryption,
         )
     outcome = CallOutcome(
         disposition=Disposition(row.disposition),

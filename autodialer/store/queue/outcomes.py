@@ -325,6 +325,7 @@ def _call_values(result: JobResult, *, ends: str | None) -> dict[str, Any]:
         "refusal_headers": "\n".join(outcome.refusal_headers) or None,
         "rtp_one_way_audio": rtp.one_way_audio if rtp else None,
         "rtp_strangers": rtp.strangers if rtp else None,
+        "rtp_encryption": rtp.encryption if rtp else None,
         "key_results": result.key_results,
         "next_at": None if ends else step.not_before,
         "next_rule": ends or step.rule,
