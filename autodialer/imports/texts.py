@@ -19,6 +19,7 @@ SAMPLE_BYTES = 256 * 1024
 SAMPLE_LINES = 100
 LETTERS_A_FAULT = 10
 DELIMITERS = (",", ";", "\t", "|")
+SIGNS = ("^", "~", "\x1f", "#", "!", "&", ":", "/", "  ")
 _SEPARATOR = re.compile(r'"?sep=(.)"?[\r\n]*', re.IGNORECASE)
 """The line by which a file tells Excel its delimiter."""
 UTF_16 = {"utf-16", "utf-16-le", "utf-16-be"}
@@ -38,6 +39,9 @@ class TextFile:
     """About how many rows, blank ones too."""
     broken_letters: int
     """Letters that the encoding does not have; each becomes U+FFFD."""
+
+    unknown_sign: str | None = None
+    """What seems to divide the cells, but is no delimiter that is known."""
 
     def rows(self) -> Iterator[list[str]]:
         """Every row in order, blank ones too, cells stripped. Raises TooLarge."""
@@ -62,12 +66,14 @@ def look_at_text(path: Path, *, most_rows: int) -> TextFile:
             "file is no table that can be read; save it as CSV (UTF-8) or as .xlsx and upload it again", field="file"
         )
     text = sample.decode(encoding, errors="replace")
+    delimiter = _find_delimiter(text)
     return TextFile(
         path=path,
         encoding=encoding,
-        delimiter=_find_delimiter(text),
+        delimiter=delimiter,
         lines=_count_lines(path, most_rows),
         broken_letters=broken,
+        unknown_sign=_unknown_sign(text) if delimiter is None else None,
     )
 
 
@@ -153,6 +159,16 @@ def _guess_8bit(sample: bytes) -> str:
     """The 8-bit encoding of a text that is not UTF-8: cp1251 unless the letters clearly say otherwise."""
     best = from_bytes(sample, cp_isolation=["cp1251", "koi8_r", "cp866"]).best()
     return best.encoding if best else "cp1251"
+
+
+def _unknown_sign(text: str) -> str | None:
+    """A sign that every line has equally often."""
+    lines = [line for line in text.splitlines() if line.strip()][:SAMPLE_LINES]
+    for sign in SIGNS:
+        counts = {line.count(sign) for line in lines}
+        if len(lines) > 1 and len(counts) == 1 and 0 not in counts:
+            return sign
+    return None
 
 
 def _find_delimiter(text: str) -> str | None:

@@ -54,6 +54,7 @@ class CampaignRules(TypedDict, total=False):
     min_played_s: float | None
     cap_day: int | None
     cap_week: int | None
+    dial_doubtful: bool
     retry: Mapping[str, RetryRule]
     keys: Mapping[str, KeyAction]
     transfer_to: str | None
@@ -75,6 +76,7 @@ DEFAULTS: CampaignRules = {
     "min_played_s": None,
     "cap_day": None,
     "cap_week": None,
+    "dial_doubtful": False,
     "retry": {},
     "keys": {},
     "transfer_to": None,
