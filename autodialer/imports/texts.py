@@ -1,7 +1,6 @@
 """An uploaded text (CSV, TXT): its encoding, its delimiter, its lines."""
 
 import codecs
-import csv
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -178,10 +177,8 @@ def _find_delimiter(text: str) -> str | None:
         return said[1]
     best: tuple[int, int, str] | None = None
     for delimiter in DELIMITERS:
-        try:
-            widths = Counter(len(row) for row in csv.reader(lines, delimiter=delimiter))
-        except csv.Error:
-            continue
+        # Not csv alone: a lone quote in the first line would make one row of all.
+        widths = Counter(len(row) for row in read_rows((f"{line}\n" for line in lines), delimiter))
         width, count = max(((w, c) for w, c in widths.items() if w > 1), key=lambda item: item[1], default=(0, 0))
         if count and (best is None or (count, width) > best[:2]):
             best = (count, width, delimiter)
