@@ -80,7 +80,7 @@ class IntoCallbase:
         few = self._rows >= JUDGED_ROWS and self._usable < self._rows * LEAST_USABLE_SHARE
         if self._usable and not few:
             return
-        shown = "; ".join(map(_shown, self._examples[:2]))
+        shown = "; ".join(one.shown() for one in self._examples[:2])
         message = (
             f"file has {self._rows} rows, but only {self._usable} hold a phone number of region {self._region} "
             f"({shown}); check the region, or say with columns which one holds the numbers, then upload it again"
@@ -117,7 +117,3 @@ def _subscriber(row: Sequence[str], columns: TableColumns, region: str) -> NewSu
 @cache
 def _timezones() -> frozenset[str]:
     return frozenset(zoneinfo.available_timezones())
-
-
-def _shown(row: RejectedRow) -> str:
-    return f"row {row.row}, column {row.column!r}, {row.value!r}: {row.reason}"

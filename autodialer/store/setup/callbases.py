@@ -96,6 +96,10 @@ class RejectedRow:
     rows: int | None = None
     """How many rows of this column and reason there are, of which this is the first; None: not counted."""
 
+    def shown(self) -> str:
+        """As a message has it."""
+        return f"row {self.row}, column {self.column!r}, {self.value!r}: {self.reason}"
+
     def as_row(self) -> dict[str, Any]:
         """As the tables of rejected rows have it."""
         return {"row": self.row, "value": self.value, "reason": self.reason, "column_name": self.column}
