@@ -10,19 +10,20 @@ import sys
 import threading
 from collections.abc import Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from api_srv import Api
 from autodialer.api.accounts import LogIn, NewUser, PasswordChange, UserChange
-from autodialer.api.callbases import NewCallbase, OneSubscriber
+from autodialer.api.callbases import NewCallbase, OneSubscriber, SubscriberFilter
 from autodialer.api.calls import CallFilter, Digits, SampleCall
 from autodialer.api.campaigns import CallableAt, CampaignChange, Clone, NewCampaign, Stop
 from autodialer.api.people import DncChange, DncScope, Erase, NewDncImport
 from autodialer.api.prototype import PrototypeCall, PrototypeUser
 from autodialer.api.sounds import NewSound
 from autodialer.api.trunks import NewTrunk, TrunkChange, TrunkCheck
-from autodialer.api.uploaded_tables import TableFields
+from autodialer.api.uploaded_tables import RejectedFilter, TableFields
 from autodialer.clock import Clock
 from autodialer.commands.accounts import make_administrator, set_password
 from autodialer.commands.command_line import read_command
@@ -120,7 +121,7 @@ ROUTES: tuple[Line, ...] = (
     Line(
         "GET",
         "/callbases/<callbase_id>/subscribers",
-        lambda api, r: api.callbases.list_subscribers(r.caller, r.id, r.page),
+        lambda api, r: api.callbases.list_subscribers(r.caller, r.id, r.parameters(SubscriberFilter), r.page),
     ),
     Line(
         "POST",
@@ -132,7 +133,9 @@ ROUTES: tuple[Line, ...] = (
     Line(
         "GET",
         "/callbases/<callbase_id>/rejected",
-        lambda api, r: list_or_csv(r, ROW_COLUMNS, lambda page: api.callbases.list_rejected(r.caller, r.id, page)),
+        lambda api, r: list_or_csv(
+            r, ROW_COLUMNS, partial(api.callbases.list_rejected, r.caller, r.id, r.parameters(RejectedFilter))
+        ),
     ),
     # -- campaigns
     Line("GET", "/campaigns", lambda api, r: api.campaigns.list(r.caller, r.page)),
@@ -232,7 +235,9 @@ ROUTES: tuple[Line, ...] = (
     Line(
         "GET",
         "/dnc/imports/<import_id>/rejected",
-        lambda api, r: list_or_csv(r, ROW_COLUMNS, lambda page: api.people.list_dnc_rejected(r.caller, r.id, page)),
+        lambda api, r: list_or_csv(
+            r, ROW_COLUMNS, partial(api.people.list_dnc_rejected, r.caller, r.id, r.parameters(RejectedFilter))
+        ),
     ),
     Line("GET", "/dnc/<number>", lambda api, r: api.people.read_dnc_entry(r.caller, r.number)),
     Line("PUT", "/dnc/<number>", lambda api, r: api.people.put_dnc_entry(r.caller, r.number, r.fields(DncChange))),

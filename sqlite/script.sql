@@ -115,7 +115,7 @@ CREATE TABLE callbases (
     hidden BOOLEAN DEFAULT 0 NOT NULL,
     created_at BIGINT NOT NULL,
     -- the row stays for the campaigns that called it, its subscribers are erased
-    deleted_at BIGINT, reading TEXT,
+    deleted_at BIGINT, reading TEXT, doubtful INTEGER DEFAULT 0 NOT NULL,
     CONSTRAINT callbases_state_known CHECK (state IN ('importing', 'ready', 'failed')),
     CONSTRAINT callbases_owner_key_there FOREIGN KEY(owner_key) REFERENCES users ("key"),
     CONSTRAINT callbases_id_once UNIQUE (id)
@@ -224,13 +224,14 @@ CREATE TABLE subscribers (
     comment TEXT,
     timezone TEXT,
     -- JSON: the columns that have no field of their own
-    extra TEXT, second_number TEXT, number_zone TEXT, number_zone_by TEXT,
+    extra TEXT, second_number TEXT, number_zone TEXT, number_zone_by TEXT, doubt TEXT,
     CONSTRAINT subscribers_key PRIMARY KEY ("key"),
     CONSTRAINT subscribers_callbase_key_there FOREIGN KEY(callbase_key) REFERENCES callbases ("key"),
     CONSTRAINT subscribers_callbase_key_number_once UNIQUE (callbase_key, number),
     CONSTRAINT subscribers_id_once UNIQUE (id)
 );
 CREATE INDEX subscribers_callbase_key ON subscribers (callbase_key);
+CREATE INDEX subscribers_doubtful ON subscribers (callbase_key) WHERE doubt IS NOT NULL;
 CREATE INDEX subscribers_second_number ON subscribers (callbase_key, second_number) WHERE second_number IS NOT NULL;
 CREATE TRIGGER subscribers_zone_counted AFTER INSERT ON subscribers
 WHEN NEW.number IS NOT NULL
@@ -298,7 +299,7 @@ CREATE TABLE campaigns (
     -- also when it was stopped
     finished_at BIGINT,
     -- subscribers of the callbase when the campaign ended; NULL: it has not
-    final_total INTEGER, cap_day INTEGER, cap_week INTEGER, keys TEXT, transfer_to TEXT, key_wait_s FLOAT, moved_at BIGINT, moved_by TEXT, calling_window TEXT, holidays TEXT, starts_at BIGINT, ends_at BIGINT, after_failed_transfer TEXT DEFAULT 'continue' NOT NULL,
+    final_total INTEGER, cap_day INTEGER, cap_week INTEGER, keys TEXT, transfer_to TEXT, key_wait_s FLOAT, moved_at BIGINT, moved_by TEXT, calling_window TEXT, holidays TEXT, starts_at BIGINT, ends_at BIGINT, after_failed_transfer TEXT DEFAULT 'continue' NOT NULL, dial_doubtful BOOLEAN DEFAULT 0 NOT NULL,
     CONSTRAINT campaigns_state_known CHECK (state IN ('draft', 'running', 'paused', 'finished', 'stopped')),
     CONSTRAINT campaigns_callbase_key_there FOREIGN KEY(callbase_key) REFERENCES callbases ("key"),
     CONSTRAINT campaigns_owner_key_there FOREIGN KEY(owner_key) REFERENCES users ("key"),
@@ -748,7 +749,7 @@ CREATE TABLE commands (
 CREATE INDEX commands_new ON commands ("key") WHERE taken_at IS NULL;
 
 -- The migration that this schema corresponds to.
-INSERT INTO alembic_version VALUES ('0030');
+INSERT INTO alembic_version VALUES ('0031');
 
 -- Three sample users. None can log in until `python main.py set-password LOGIN`.
 INSERT INTO users ("key", id, login, name, role, password_hash, comment, created_at) VALUES

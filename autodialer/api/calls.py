@@ -43,6 +43,8 @@ class SampleCall(Fields):
     number: str
     raw: bool = False
     """Whether the number is dialled as written."""
+    dial_doubtful: bool = False
+    """Whether a number is dialled that is possible, but not valid."""
 
 
 class Calls:
@@ -98,7 +100,7 @@ class Calls:
             if attempt.object_id is None:
                 trunk = owned(self._store.trunks.get, fields.trunk_id, caller, "trunk_id")
                 sound = owned(self._store.sounds.get, fields.sound_id, caller, "sound_id")
-                number = sample_number(fields.number, raw=fields.raw)
+                number = sample_number(fields.number, raw=fields.raw, dial_doubtful=fields.dial_doubtful)
                 queue_sample_call(
                     self._context, caller, attempt, trunk_key=trunk.key, sound_key=sound.key, number=number
                 )

@@ -66,6 +66,7 @@ class CampaignChange(Fields):
     max_attempts: int = 0
     min_played_s: float | None = None
     caps: Caps = Caps()
+    dial_doubtful: bool = False
     retry: Mapping[str, RetryRule] = Field(default_factory=dict)
     keys: Mapping[str, str] = Field(default_factory=dict)
     transfer_to: str | None = None
@@ -279,6 +280,7 @@ def present_campaign(value: Campaign, progress: CampaignProgress, eta_s: float |
         **values_of(value, names),
         "min_played_s": value.min_played_s,
         "caps": {"day": value.cap_day, "week": value.cap_week},
+        "dial_doubtful": value.dial_doubtful,
         "state": value.state.value,
         "trunk_ids": [str(trunk_id) for trunk_id in value.trunk_ids],
         "sound_id": str(value.sound_id),

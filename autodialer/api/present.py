@@ -36,7 +36,8 @@ def values_of(value: object, names: tuple[str, ...]) -> Json:
 
 def rejected_row(value: RejectedRow) -> Json:
     """A row of an uploaded file that was not imported."""
-    return values_of(value, ("row", "column", "value", "reason"))
+    counted = {} if value.rows is None else {"rows": value.rows}
+    return {**values_of(value, ("row", "column", "value", "reason")), **counted}
 
 
 TABLE = ("kind", "encoding", "delimiter", "broken_letters", "sheet", "sheets_not_read", "header_row")

@@ -28,6 +28,13 @@ class TableFields(Fields):
         return Wanted(columns=columns, sheet=self.sheet or None, header_row=self.header_row)
 
 
+class RejectedFilter(Fields):
+    """How rejected rows are listed."""
+
+    group: str | None = None
+    """reason: one for each reason; None: every row."""
+
+
 def uploaded(caller: Caller, upload: Upload, region: str, wanted: Wanted) -> Uploaded:
     """The file, which is from now on the import's to remove."""
     return Uploaded(file=upload.take(), user_key=caller.user.key, region=region, wanted=wanted)

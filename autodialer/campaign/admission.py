@@ -1,4 +1,4 @@
-"""Decides who may be called, and when, by the DNC list, attempts, calling hours and caps; nothing else does. Pure."""
+"""Decides who may be called, and when, by the DNC list, doubts, attempts, hours and caps; nothing else does. Pure."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -10,6 +10,7 @@ from autodialer.model.admission import (
     CAP_WEEK,
     EXCLUDED_CAP,
     EXCLUDED_DNC,
+    EXCLUDED_DOUBTFUL,
     EXCLUDED_ERASED,
     EXCLUDED_WINDOW,
     HUNG_UP,
@@ -106,6 +107,8 @@ def _before_caps(candidate: Candidate, hours: OpenHours, now: datetime) -> Verdi
         return _turn_away(candidate, EXCLUDED_ERASED)
     if candidate.on_dnc:
         return _turn_away(candidate, EXCLUDED_DNC)
+    if candidate.doubtful and not candidate.dial_doubtful:
+        return _turn_away(candidate, EXCLUDED_DOUBTFUL)
     is_open = hours.open_zones is None or candidate.zone in hours.open_zones
     if candidate.zone in hours.opens_at and hours.opens_at[candidate.zone] is None:
         return _turn_away(candidate, EXCLUDED_WINDOW)

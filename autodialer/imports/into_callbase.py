@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache, partial
 
-from autodialer.campaign.numbers import Number, normalise
+from autodialer.campaign.two_numbers import numbers_of
 from autodialer.campaign.zones import ZoneFinder
 from autodialer.errors import Invalid
 from autodialer.imports.columns import SECOND, TIMEZONE, TableColumns
@@ -80,7 +80,7 @@ class IntoCallbase:
         few = self._rows >= JUDGED_ROWS and self._usable < self._rows * LEAST_USABLE_SHARE
         if self._usable and not few:
             return
-        shown = "; ".join(map(_shown, self._examples[:2]))
+        shown = "; ".join(one.shown() for one in self._examples[:2])
         message = (
             f"file has {self._rows} rows, but only {self._usable} hold a phone number of region {self._region} "
             f"({shown}); check the region, or say with columns which one holds the numbers, then upload it again"
@@ -100,54 +100,20 @@ def _rejected(number: int, row: Sequence[str], columns: TableColumns, exc: Inval
 
 def _subscriber(row: Sequence[str], columns: TableColumns, region: str) -> NewSubscriber:
     timezone = cell_of(row, columns.timezone)
-    number, second_number, kept = _numbers(row, columns, region)
+    numbers = numbers_of(cell_of(row, columns.number), cell_of(row, columns.second_number), region)
     if timezone is not None and timezone not in _timezones():
-        raise Invalid(f"unknown time zone {timezone!r}; write it like Europe/Moscow", field=TIMEZONE)
-    extra = {name: text for index, name in columns.extra if (text := cell_of(row, index))} | kept
-    if number.flag:
-        extra["flag"] = number.flag
+        raise Invalid("unknown time zone; write it like Europe/Moscow", field=TIMEZONE)
     return NewSubscriber(
-        number=number.number,
-        second_number=second_number,
+        number=numbers.number.number,
+        second_number=numbers.second,
         name=cell_of(row, columns.name),
         comment=cell_of(row, columns.comment),
         timezone=timezone,
-        extra=extra,
+        doubt=numbers.number.doubt,
+        extra={name: text for index, name in columns.extra if (text := cell_of(row, index))} | dict(numbers.kept),
     )
-
-
-def _numbers(row: Sequence[str], columns: TableColumns, region: str) -> tuple[Number, str | None, dict[str, str]]:
-    """The number to call, the one after it, and what is kept of a cell that holds none. Raises Invalid.
-
-    A bad number costs the row nothing but itself: a subscriber with a good one is called at that.
-    """
-    first, second = cell_of(row, columns.number), cell_of(row, columns.second_number)
-    if second is None:
-        return normalise(first or "", region), None, {}
-    if first is None:
-        try:
-            return normalise(second, region), None, {}
-        except Invalid as exc:
-            raise Invalid(str(exc), field=SECOND) from exc
-    try:
-        number = normalise(first, region)
-    except Invalid as exc:
-        try:
-            number = normalise(second, region)
-        except Invalid:
-            raise exc from None
-        return number, None, {"first_number": first, "flag": f"first number: {exc}"}
-    try:
-        other = normalise(second, region).number
-    except Invalid as exc:
-        return number, None, {"second_number": second, "flag": f"second number: {exc}"}
-    return number, None if other == number.number else other, {}
 
 
 @cache
 def _timezones() -> frozenset[str]:
     return frozenset(zoneinfo.available_timezones())
-
-
-def _shown(row: RejectedRow) -> str:
-    return f"row {row.row}, column {row.column!r}, {row.value!r}: {row.reason}"

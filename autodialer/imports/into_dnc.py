@@ -11,7 +11,11 @@ from autodialer.imports.reading import ROWS_A_BATCH, ImportPlan, cell_of
 from autodialer.store import DncImport, RejectedRow, Store
 
 LONGEST_CELL = 10_000
-NO_NUMBER = "file holds no phone number of region {region}; check the region and that one column holds the numbers"
+NO_NUMBER = (
+    "file holds no phone number of region {region} ({shown}); check the region, or say with columns which one holds "
+    "the numbers, then upload it again"
+)
+EXAMPLES = 3
 
 
 class IntoDnc:
@@ -22,6 +26,7 @@ class IntoDnc:
         self._key = key
         self._done = 0
         self._usable = 0
+        self._examples: list[RejectedRow] = []
 
     def begin(self) -> None:
         """See Destination."""
@@ -46,6 +51,7 @@ class IntoDnc:
                     )
         before, self._done = self._done, self._done + len(batch)
         self._usable += len(numbers)
+        self._examples += rejected[: EXAMPLES - len(self._examples)]
         return partial(self._write, numbers, rejected, before=before, done=self._done)
 
     def _write(self, numbers: Sequence[str], rejected: Sequence[RejectedRow], *, before: int, done: int) -> None:
@@ -63,7 +69,8 @@ class IntoDnc:
     def finish(self) -> None:
         """See Destination."""
         if not self._usable:
-            raise Invalid(NO_NUMBER.format(region=self._import.region), field="file")
+            shown = "; ".join(one.shown() for one in self._examples)
+            raise Invalid(NO_NUMBER.format(region=self._import.region, shown=shown), field="file")
         self._store.dnc_imports.finish(self._import)
 
     def fail(self, error: str) -> None:

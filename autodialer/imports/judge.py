@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from autodialer.campaign.numbers import normalise, numbers_to_block
+from autodialer.campaign.numbers import RAW, normalise, numbers_to_block
 from autodialer.errors import Invalid
 
 HEADER_WITHIN = 20
@@ -21,9 +21,14 @@ LEAST_VALID = 0.8
 """Share of the values of a phone column that are numbers of the region."""
 FEW_VALUES = 10
 """Of fewer values a share says little: a column whose header speaks of phones is taken by that alone."""
+LEAST_OF_FEW = 0.5
+"""The same of fewer values, where no other column has any."""
 SHOWN = 3
-KEPT = 5
-"""Values that are kept of a column, for a message and a preview."""
+KEPT = 30
+"""Values that are kept of a column, for messages and previews, and to find a region that fits better."""
+NEIGHBOURS = ("RU", "KZ", "UA", "BY", "UZ", "KG", "TJ", "AM", "AZ", "GE", "MD", "GB", "US")
+"""Regions that may be proposed. Not all: nearly everything of the right length is a number of Germany or Austria."""
+FEWEST_DIGITS = 5
 LONGEST_SHOWN = 30
 """Characters of a value in a message."""
 
@@ -76,6 +81,7 @@ _SPEAKS: tuple[tuple[Speaks, re.Pattern[str]], ...] = tuple(
         (Speaks.NAME, _NAME),
     )
 )
+_UNLIKELY = re.compile(r"[\^~!&=:#\x1f]")
 _ANOTHER = re.compile(rf"(?:^|\s)(?:{_OTHER})")
 _PHONES = (Speaks.MOBILE, Speaks.PHONE, Speaks.OTHER_PHONE)
 
@@ -231,7 +237,10 @@ def _is_valid(text: str, region: str) -> bool:
 
 def _has_number(text: str, region: str) -> bool:
     try:
-        return _is_valid(text, region) or any(_is_valid(one, region) for one in numbers_to_block(text, region))
+        if _is_valid(text, region):
+            return True
+        # Signs that nobody writes between two numbers: rather a row whose delimiter is not known.
+        return not _UNLIKELY.search(text) and any(_is_valid(one, region) for one in numbers_to_block(text, region))
     except Invalid:
         return False
 
@@ -248,10 +257,18 @@ def choose(columns: Sequence[JudgedColumn], region: str) -> list[JudgedColumn]:
     silent = [column for column in columns if column.speaks == Speaks.UNKNOWN and _is_good(column)]
     if len(silent) == 1 and not told:
         return silent
-    if len(columns) == 1 and columns[0].values < FEW_VALUES and columns[0].valid_values and not told:
-        return list(columns)
+    if not told and (only := _only_one(columns)) is not None:
+        return [only]
     doubtful = told + silent if told or silent else sorted(columns, key=lambda column: -column.valid)[:2]
     raise Invalid(_question(doubtful, region), field="file", details=[column.described() for column in doubtful])
+
+
+def _only_one(columns: Sequence[JudgedColumn]) -> JudgedColumn | None:
+    """The one column with any numbers, of a table too short for shares; a header may speak against it."""
+    some = [column for column in columns if column.valid_values]
+    if len(some) != 1 or some[0].values >= FEW_VALUES or some[0].speaks != Speaks.UNKNOWN:
+        return None
+    return some[0] if len(columns) == 1 or some[0].valid >= LEAST_OF_FEW else None
 
 
 def _is_good(column: JudgedColumn) -> bool:
@@ -273,7 +290,24 @@ def _question(columns: Sequence[JudgedColumn], region: str) -> str:
         return "file is empty; upload a table with one phone number a row"
     name = columns[0].header or letters(columns[0].index)
     example = json.dumps({"number": name}, ensure_ascii=False)
-    return f"{said}. Say which column to call, for example columns={example}, or check the region"
+    better = _better_region(columns, region)
+    region_said = f"send region={better}, of which most of these are numbers" if better else "check the region"
+    return f"{said}. Say which column to call, for example columns={example}, or {region_said}"
+
+
+def _better_region(columns: Sequence[JudgedColumn], region: str) -> str | None:
+    """Of which the values of one column are valid numbers, where those of the region given are not."""
+    if region == RAW or any(column.valid >= LEAST_VALID for column in columns):
+        return None
+    for column in columns:
+        values = [value for value in column.first_values if sum(map(str.isdigit, value)) >= FEWEST_DIGITS]
+        if len(values) < len(column.first_values) / 2:
+            continue
+        for other in NEIGHBOURS:
+            valid = sum(_is_valid(value, other) for value in values)
+            if valid and valid >= len(column.first_values) * LEAST_VALID:
+                return other
+    return None
 
 
 def _short(text: str) -> str:

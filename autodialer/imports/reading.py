@@ -87,6 +87,11 @@ def choose_sheet(table: TableFile, region: str, wanted: Wanted) -> tuple[TableFi
     if not table.sheets:
         if wanted.sheet is not None:
             raise Invalid("sheet: only a workbook has sheets, and the file is a text; leave it out", field="sheet")
+        if table.text and (sign := table.text.unknown_sign) and _is_question_of_all(table, region, wanted):
+            said = (
+                f"file seems to have {sign!r} between its cells, which is not known as a delimiter; save it with ; or ,"
+            )
+            return table, Invalid(f"{said} there, or begin it with the line sep={sign}", field="file")
         return table, None
     if wanted.sheet is not None:
         return table.of_sheet(_sheet_named(table, wanted.sheet)), None
@@ -114,6 +119,15 @@ def _is_question(exc: Invalid) -> bool:
     """Whether a sheet does have phone numbers, but it is not clear where: then it is not passed over for another."""
     shares = [said["valid_share"] for said in exc.details if isinstance(said, dict) and "valid_share" in said]
     return max(shares, default=0.0) >= ASKED_SHARE
+
+
+def _is_question_of_all(table: TableFile, region: str, wanted: Wanted) -> bool:
+    """Whether the columns cannot be found as the file is read."""
+    try:
+        find_columns(sample_of(table), region, wanted)
+    except Invalid:
+        return True
+    return False
 
 
 def _sheet_named(table: TableFile, wanted: str) -> str:

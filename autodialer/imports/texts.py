@@ -1,7 +1,6 @@
 """An uploaded text (CSV, TXT): its encoding, its delimiter, its lines."""
 
 import codecs
-import csv
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ SAMPLE_BYTES = 256 * 1024
 SAMPLE_LINES = 100
 LETTERS_A_FAULT = 10
 DELIMITERS = (",", ";", "\t", "|")
+SIGNS = ("^", "~", "\x1f", "#", "!", "&", ":", "/", "  ")
 _SEPARATOR = re.compile(r'"?sep=(.)"?[\r\n]*', re.IGNORECASE)
 """The line by which a file tells Excel its delimiter."""
 UTF_16 = {"utf-16", "utf-16-le", "utf-16-be"}
@@ -38,6 +38,9 @@ class TextFile:
     """About how many rows, blank ones too."""
     broken_letters: int
     """Letters that the encoding does not have; each becomes U+FFFD."""
+
+    unknown_sign: str | None = None
+    """What seems to divide the cells, but is no delimiter that is known."""
 
     def rows(self) -> Iterator[list[str]]:
         """Every row in order, blank ones too, cells stripped. Raises TooLarge."""
@@ -62,12 +65,14 @@ def look_at_text(path: Path, *, most_rows: int) -> TextFile:
             "file is no table that can be read; save it as CSV (UTF-8) or as .xlsx and upload it again", field="file"
         )
     text = sample.decode(encoding, errors="replace")
+    delimiter = _find_delimiter(text)
     return TextFile(
         path=path,
         encoding=encoding,
-        delimiter=_find_delimiter(text),
+        delimiter=delimiter,
         lines=_count_lines(path, most_rows),
         broken_letters=broken,
+        unknown_sign=_unknown_sign(text) if delimiter is None else None,
     )
 
 
@@ -155,6 +160,16 @@ def _guess_8bit(sample: bytes) -> str:
     return best.encoding if best else "cp1251"
 
 
+def _unknown_sign(text: str) -> str | None:
+    """A sign that every line has equally often."""
+    lines = [line for line in text.splitlines() if line.strip()][:SAMPLE_LINES]
+    for sign in SIGNS:
+        counts = {line.count(sign) for line in lines}
+        if len(lines) > 1 and len(counts) == 1 and 0 not in counts:
+            return sign
+    return None
+
+
 def _find_delimiter(text: str) -> str | None:
     """The delimiter that the file names, else whichever cuts the most rows into the same number of cells."""
     lines = [line for line in text.lstrip("\ufeff").splitlines() if line.strip()][:SAMPLE_LINES]
@@ -162,10 +177,8 @@ def _find_delimiter(text: str) -> str | None:
         return said[1]
     best: tuple[int, int, str] | None = None
     for delimiter in DELIMITERS:
-        try:
-            widths = Counter(len(row) for row in csv.reader(lines, delimiter=delimiter))
-        except csv.Error:
-            continue
+        # Not csv alone: a lone quote in the first line would make one row of all.
+        widths = Counter(len(row) for row in read_rows((f"{line}\n" for line in lines), delimiter))
         width, count = max(((w, c) for w, c in widths.items() if w > 1), key=lambda item: item[1], default=(0, 0))
         if count and (best is None or (count, width) > best[:2]):
             best = (count, width, delimiter)

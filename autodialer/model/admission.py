@@ -14,6 +14,7 @@ EXCLUDED_DNC = "dnc"
 EXCLUDED_ERASED = "erased"
 EXCLUDED_WINDOW = "window"
 EXCLUDED_CAP = "frequency_cap"
+EXCLUDED_DOUBTFUL = "doubtful"
 WINDOW = "window"
 """The rule that puts a job off to the next opening of its subscriber's calling window."""
 CAP_DAY = "cap_day"
@@ -60,6 +61,10 @@ class Candidate:
     """cap_day and cap_week."""
     ends_at: datetime | None
     """Of the campaign."""
+    doubtful: bool = False
+    """Whether the number is possible, but in no range that the numbering plan has assigned."""
+    dial_doubtful: bool = False
+    """Whether the campaign calls such numbers."""
 
 
 class OpenHours(NamedTuple):

@@ -172,6 +172,8 @@ class Callbase:
     """Why the import failed, for a person; None otherwise."""
     hidden: bool
     created_at: datetime
+    doubtful: int
+    """Of the imported: subscribers whose number is possible, but not valid."""
     reading: Mapping[str, Any]
     """How the file was read: kind, encoding, delimiter, sheet, header_row, columns ...; empty: no file, or before that
     was kept."""
@@ -191,8 +193,10 @@ class Subscriber:
     timezone: str | None
     second_number: str | None = None
     """Called once the attempts at `number` are used up, in the same notation; None: there is only one number."""
+    doubt: str | None = None
+    """Why the number may be wrong, a sentence for a person; None: it is valid."""
     extra: Mapping[str, str]
-    """Columns of the file that have no field of their own, and `flag` where the import had a doubt."""
+    """Columns of the file that have no field of their own; `flag` tells of a second cell that holds no number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -257,6 +261,8 @@ class Campaign:
     """Most attempts of a number in 24 hours, over all campaigns of the owner; None: no cap."""
     cap_week: int | None = None
     """The same in 7 days."""
+    dial_doubtful: bool = False
+    """Whether numbers are dialled that are possible, but in no range that the numbering plan has assigned."""
     keys: Mapping[str, KeyAction] = field(default_factory=dict)
     """What a key that the callee presses does; keys that are not here do nothing."""
     transfer_to: str | None = None

@@ -348,7 +348,7 @@ def test_a_callbase_is_imported_and_what_was_rejected_says_why(anna: Client, set
     assert (rejected["row"], rejected["value"]) == (5, "abc")
     as_csv = anna.get(f"{path}/rejected", headers={"Accept": "text/csv"})
     assert as_csv.headers["content-type"].startswith("text/csv")
-    assert as_csv.body.decode("utf-8-sig") == f"row,value,reason\r\n5,abc,{rejected['reason']}\r\n"
+    assert as_csv.body.decode("utf-8-sig") == f"row,column,value,reason\r\n5,номер,abc,{rejected['reason']}\r\n"
     assert files_below(settings.data / "uploads") == []
 
 

@@ -157,3 +157,19 @@ def test_a_row_is_called_at_its_second_phone_when_the_first_is_of_no_use(anna: C
     rejected = anna.get(f"/srv1/callbases/{made['id']}/rejected").json()["items"]
     assert [(row["row"], row["column"], row["value"]) for row in rejected] == [(6, "Моб. тел.", "Итого: 4")]
     assert made["rows"] == 4
+
+
+@pytest.mark.parametrize("path", ["callbases", "dnc/import"])
+def test_the_reasons_of_rejected_rows_are_counted(anna: Client, path: str) -> None:
+    good = "".join(f"8916000{row:04d};Имя\n" for row in range(30))
+    made = upload(anna, path, f"Телефон;Имя\n112;a\n{good}8 916 000-00-99 доб. 5;b\n113;c\n114;d\n;e\n").json()
+    rows = f"/srv1/{'callbases' if path == 'callbases' else 'dnc/imports'}/{made['id']}/rejected"
+    groups = anna.get(f"{rows}?group=reason").json()
+    assert groups["next"] is None
+    counted = [(item["rows"], item["row"], item["column"], item["value"]) for item in groups["items"]]
+    # A stop list blocks the number before an extension.
+    behind = [(1, 33, "Телефон", "8 916 000-00-99 доб. 5")] if path == "callbases" else []
+    assert counted == [(3, 2, "Телефон", "112"), *behind, (1, 36, "Телефон", "")]
+    assert "too short" in groups["items"][0]["reason"]
+    assert sum(item["rows"] for item in groups["items"]) == made["rejected"]
+    assert "rows" not in anna.get(rows).json()["items"][0]

@@ -13,6 +13,7 @@ from autodialer.model.admission import (
     CAP_WEEK,
     EXCLUDED_CAP,
     EXCLUDED_DNC,
+    EXCLUDED_DOUBTFUL,
     EXCLUDED_ERASED,
     EXCLUDED_WINDOW,
     HUNG_UP,
@@ -168,3 +169,17 @@ def test_calls_are_counted_once_and_only_for_those_on_whom_a_cap_decides() -> No
     both = [candidate(caps=caps(1), on_dnc=True), candidate(caps=caps(1), number="+7"), candidate(caps=caps(1))]
     admit(both, OpenHours(), calls_of, NOW)
     assert asked == [["+7", "+70000000001"]]
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [
+        ({"doubtful": True}, Exclude(reason=EXCLUDED_DOUBTFUL)),
+        ({"doubtful": True, "dial_doubtful": True}, CALL),
+        ({"doubtful": False}, CALL),
+        ({"doubtful": True, "on_dnc": True}, Exclude(reason=EXCLUDED_DNC)),
+        ({"doubtful": True, "attempts": 3}, Exclude(reason=EXCLUDED_DOUBTFUL)),
+    ],
+)
+def test_a_doubtful_number_is_called_only_by_a_campaign_that_says_so(changes: Any, verdict: Verdict) -> None:
+    assert decide(candidate(**changes)) == [verdict]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from autodialer.campaign.numbers import DOUBT
 from autodialer.config import Settings
 from autodialer.errors import Invalid, NotFound
 from autodialer.imports.imports import Imports, Uploaded
@@ -53,7 +54,7 @@ def test_rows_become_subscribers_duplicates_once_and_rejected_rows_with_reasons(
     assert [(row.row, row.value) for row in rejected] == [(5, "112"), (6, "7,91612E+10"), (7, "Mars/Olympus")]
     assert "too short" in rejected[0].reason
     assert "scientific" in rejected[1].reason
-    assert "Mars/Olympus" in rejected[2].reason
+    assert "unknown time zone" in rejected[2].reason
 
 
 def test_a_table_of_which_hardly_a_row_can_be_dialled_is_refused_and_nothing_is_kept(
@@ -87,10 +88,11 @@ def test_a_raw_callbase_keeps_extensions_as_written(store: Store, owner: int, tm
     assert [subscriber.number for subscriber in subscribers] == ["101", "*43#"]
 
 
-def test_an_unassigned_number_is_imported_and_flagged(store: Store, owner: int, tmp_path: Path) -> None:
+def test_an_unassigned_number_is_imported_as_doubtful_and_counted(store: Store, owner: int, tmp_path: Path) -> None:
     callbase = imported(store, owner, tmp_path / "base.txt", "8 916 000-00-01\n+7 000 000-00-01\n")
     (_, *subscribers), _ = store.subscribers.page(callbase.id, owner, limit=10, after=None)
-    assert subscribers[0].extra == {"flag": "unassigned"}
+    assert (subscribers[0].doubt, subscribers[0].extra) == (DOUBT, {})
+    assert (callbase.imported, callbase.doubtful) == (2, 1)
 
 
 def test_more_than_one_batch_is_imported_whole(store: Store, owner: int, tmp_path: Path) -> None:

@@ -57,6 +57,7 @@ class CampaignRules(TypedDict, total=False):
     min_played_s: float | None
     cap_day: int | None
     cap_week: int | None
+    dial_doubtful: bool
     retry: Mapping[str, RetryRule]
     keys: Mapping[str, KeyAction]
     transfer_to: str | None
@@ -79,6 +80,7 @@ DEFAULTS: CampaignRules = {
     "min_played_s": None,
     "cap_day": None,
     "cap_week": None,
+    "dial_doubtful": False,
     "retry": {},
     "keys": {},
     "transfer_to": None,

@@ -71,6 +71,7 @@ def _campaign_from(row: AnyRow, in_order: Sequence[AnyRow]) -> Campaign:
         min_played_s=row.min_played_s,
         cap_day=row.cap_day,
         cap_week=row.cap_week,
+        dial_doubtful=row.dial_doubtful,
         retry=retry_from(row.retry),
         keys={digit: KeyAction(action) for digit, action in row.keys.items()},
         transfer_to=row.transfer_to,

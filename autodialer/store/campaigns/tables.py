@@ -1,6 +1,7 @@
 """Campaigns, and where each of their subscribers stands."""
 
 from sqlalchemy import (
+    Boolean,
     Column,
     Float,
     ForeignKey,
@@ -76,6 +77,7 @@ campaigns = Table(
     # Caps across campaigns, by migration 0010; NULL: none.
     Column("cap_day", Integer),
     Column("cap_week", Integer),
+    Column("dial_doubtful", Boolean, nullable=False, server_default=text("0")),  # by migration 0031
     CAMPAIGNS.check(),
     Index(None, "owner_key"),
     Index(None, "callbase_key"),

@@ -310,6 +310,8 @@ _CANDIDATES = (
         campaigns.c.cap_week,
         campaigns.c.max_attempts,
         campaigns.c.ends_at,
+        campaigns.c.dial_doubtful,
+        subscribers.c.doubt.is_not(None).label("doubtful"),
         func.coalesce(subscribers.c.timezone, subscribers.c.number_zone, "").label("zone"),
         or_(
             is_barred(subscribers.c.number, campaigns.c.owner_key),

@@ -64,6 +64,8 @@ def _candidate(row: AnyRow) -> Candidate:
         max_attempts=row.max_attempts,
         caps={CAP_DAY: row.cap_day, CAP_WEEK: row.cap_week},
         ends_at=row.ends_at,
+        doubtful=row.doubtful,
+        dial_doubtful=row.dial_doubtful,
     )
 
 

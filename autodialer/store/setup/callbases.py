@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from sqlalchemy import (
     case,
     delete,
     exists,
+    func,
     insert,
     or_,
     select,
@@ -38,6 +39,7 @@ from autodialer.store.sql.paging import DEFAULT_LIMIT, Page, fetch_page
 from autodialer.store.sql.prepared import Prepared
 from autodialer.store.sql.transitions import CallbaseState, is_one_of
 
+MOST_REASONS = 100
 IMPORT_ENDED = "The callbase was deleted, or its import has ended."
 ERASED = {
     "number": None,
@@ -47,6 +49,7 @@ ERASED = {
     "timezone": None,
     "extra": None,
     "number_zone": None,
+    "doubt": None,
 }
 
 
@@ -65,6 +68,8 @@ class NewSubscriber:
     """number or plan."""
     second_number: str | None = None
     """In the same notation; called once the attempts at `number` are used up."""
+    doubt: str | None = None
+    """Why the number may be wrong; it is then dialled only by campaigns that say so."""
     extra: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -90,6 +95,13 @@ class RejectedRow:
     """A sentence for a person."""
     column: str | None = None
     """The header of the column that is at fault, or its letter; None: not kept."""
+
+    rows: int | None = None
+    """How many rows of this column and reason there are, of which this is the first; None: not counted."""
+
+    def shown(self) -> str:
+        """As a message has it."""
+        return f"row {self.row}, column {self.column!r}, {self.value!r}: {self.reason}"
 
     def as_row(self) -> dict[str, Any]:
         """As the tables of rejected rows have it."""
@@ -208,7 +220,10 @@ class Callbases:
         """The import is over: from now on campaigns dial the callbase. Raises Conflict as `add_rows`."""
         with self._database.write() as connection:
             ready = CallbaseState.READY.value
-            return callbase_from(_change_import(connection, callbase_key, state=ready, rows=rows, rows_done=rows))
+            changes: dict[str, Any] = {"state": ready, "rows": rows, "rows_done": rows}
+            return callbase_from(
+                _change_import(connection, callbase_key, doubtful=_doubtful_of(callbase_key), **changes)
+            )
 
     def fail(self, callbase_key: int, error: str) -> None:
         """The import failed: no subscriber of it stays, the rejected rows do. `error` is a sentence for a person.
@@ -291,6 +306,12 @@ class Callbases:
             query = select(rejected_rows).where(rejected_rows.c.callbase_key == callbase.key)
             return fetch_page(connection, query, rejected_rows.c.key, _rejected_from, limit=limit, after=after)
 
+    def rejected_by_reason(self, callbase_id: UUID, owner_key: int | None) -> list[RejectedRow]:
+        """The first row of each column and reason, with how many there are, the most first. Raises NotFound."""
+        with self._database.read() as connection:
+            callbase = fetch_owned(connection, callbases, callbase_id, owner_key)
+            return by_reason(connection, rejected_rows, rejected_rows.c.callbase_key == callbase.key)
+
     def _mark_failed(self, callbase_key: int, error: str) -> None:
         with self._database.write() as connection:
             _change_import(connection, callbase_key, state=CallbaseState.FAILED.value, error=error, imported=0)
@@ -368,6 +389,11 @@ _ADD_SUBSCRIBER = {
 }
 
 
+def _doubtful_of(callbase_key: int) -> ScalarSelect[int]:
+    doubtful = (subscribers.c.callbase_key == callbase_key) & subscribers.c.doubt.is_not(None)
+    return select(func.count()).select_from(subscribers).where(doubtful).scalar_subquery()
+
+
 def _importing(callbase_key: int) -> ColumnElement[bool]:
     return and_(
         callbases.c.key == callbase_key, is_one_of(callbases.c.state, CallbaseState.IMPORTING), not_deleted(callbases)
@@ -396,6 +422,17 @@ def _rejected_from(row: AnyRow) -> RejectedRow:
     return RejectedRow(row=row.row, value=row.value, reason=row.reason, column=row.column_name)
 
 
+def by_reason(connection: Connection, table: Table, of_import: ColumnElement[bool]) -> list[RejectedRow]:
+    """See `Callbases.rejected_by_reason`."""
+    first = func.min(table.c.key)
+    groups = select(first.label("first"), func.count().label("rows")).where(of_import)
+    groups = groups.group_by(table.c.column_name, table.c.reason).order_by(func.count().desc(), first)
+    chosen = groups.limit(MOST_REASONS).subquery()
+    query = select(table, chosen.c.rows).join(chosen, chosen.c.first == table.c.key)
+    rows = connection.execute(query.order_by(chosen.c.rows.desc(), table.c.key)).all()
+    return [replace(_rejected_from(row), rows=row.rows) for row in rows]
+
+
 def callbase_from(row: AnyRow) -> Callbase:
     """The value of a row of `callbases`."""
     return Callbase(
@@ -414,5 +451,6 @@ def callbase_from(row: AnyRow) -> Callbase:
         error=row.error,
         hidden=row.hidden,
         created_at=row.created_at,
+        doubtful=row.doubtful,
         reading=row.reading,
     )

@@ -12,7 +12,7 @@ from autodialer.clock import Clock
 from autodialer.errors import Conflict, NotFound
 from autodialer.store.accounts.idempotency import forget_making, making_of
 from autodialer.store.accounts.tables import idempotency_keys
-from autodialer.store.setup.callbases import RejectedRow
+from autodialer.store.setup.callbases import RejectedRow, by_reason
 from autodialer.store.setup.dnc import row_of
 from autodialer.store.setup.tables import dnc, dnc_imports, dnc_rejected_rows
 from autodialer.store.sql.batches import BATCH_ROWS
@@ -93,6 +93,14 @@ class DncImports:
             query = owned_by(select(dnc_imports), dnc_imports, owner_key)
             return fetch_page(connection, query, dnc_imports.c.key, _import_from, limit=limit, after=after)
 
+    def with_rejects(self, owner_key: int, *, limit: int) -> list[DncImport]:
+        """The last imports that hold for this user's campaigns and have rows which could not be read."""
+        holds = (dnc_imports.c.owner_key == owner_key) | dnc_imports.c.for_everybody
+        query = select(dnc_imports).where(holds, dnc_imports.c.rejected > 0).order_by(dnc_imports.c.key.desc())
+        over = is_one_of(dnc_imports.c.state, CallbaseState.READY)
+        with self._database.read() as connection:
+            return [_import_from(row) for row in connection.execute(query.where(over).limit(limit))]
+
     def add_batch(self, into: DncImport, numbers: Sequence[str], rejected: Sequence[RejectedRow], *, rows: int) -> None:
         """Enter at most 500 numbers, and keep the rows that were none; `rows` are done by now.
 
@@ -164,6 +172,12 @@ class DncImports:
             key = _fetch(connection, import_id, owner_key).key
             query = select(dnc_rejected_rows).where(dnc_rejected_rows.c.import_key == key)
             return fetch_page(connection, query, dnc_rejected_rows.c.key, _rejected_from, limit=limit, after=after)
+
+    def rejected_by_reason(self, import_id: UUID, owner_key: int | None) -> list[RejectedRow]:
+        """As of a callbase. Raises NotFound."""
+        with self._database.read() as connection:
+            key = _fetch(connection, import_id, owner_key).key
+            return by_reason(connection, dnc_rejected_rows, dnc_rejected_rows.c.import_key == key)
 
 
 def _fetch(connection: Connection, import_id: UUID, owner_key: int | None) -> AnyRow:

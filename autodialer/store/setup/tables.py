@@ -112,6 +112,8 @@ callbases = Table(
     at("deleted_at", comment="the row stays for the campaigns that called it, its subscribers are erased"),
     CALLBASES.check(),
     Column("reading", JsonObject),  # by migration 0030: sheet, encoding, columns and so on, as the file was read
+    # Of the imported: subscribers with a doubt; by migration 0031.
+    Column("doubtful", Integer, nullable=False, server_default=text("0")),
     Index(None, "owner_key"),
     sqlite_autoincrement=True,
 )
@@ -131,6 +133,7 @@ subscribers = Table(
     words("number_zone", nullable=True),
     words("number_zone_by", nullable=True),
     words("second_number", nullable=True),  # as `number`; called once the attempts at that are used up
+    words("doubt", nullable=True),  # by migration 0031: why the number may be wrong; NULL: it is valid
     UniqueConstraint("callbase_key", "number"),
     Index(None, "callbase_key"),
     Index(
@@ -139,6 +142,12 @@ subscribers = Table(
         "second_number",
         sqlite_where=text("second_number IS NOT NULL"),
         postgresql_where=text("second_number IS NOT NULL"),
+    ),
+    Index(
+        "subscribers_doubtful",
+        "callbase_key",
+        sqlite_where=text("doubt IS NOT NULL"),
+        postgresql_where=text("doubt IS NOT NULL"),
     ),
 )
 
