@@ -15,7 +15,7 @@ from autodialer.errors import Invalid, TooLarge, UnsupportedContent
 from autodialer.media import g711
 from autodialer.media.clipping import ClippingMeter
 from autodialer.media.loudness import amplitude, decibels, gain_db, loudness_lufs
-from autodialer.media.mixing import Mixed, mix
+from autodialer.media.mixing import RUMBLE_SHARE, Mixed, mix
 from autodialer.media.recording import Block, Recording
 from autodialer.media.sound_info import DEFAULT_LUFS, FORMATS, SoundInfo, SoundWarning
 from autodialer.media.sound_warnings import (
@@ -157,7 +157,9 @@ class _Run:
         if self._resampler is not None:
             rest = self._resampler.resample_chunk(np.zeros((0, self.channels), np.float32), last=True)
             self.parts.append(rest if self._offset is None else rest + self._offset)
-        return mix(np.concatenate([np.zeros((0, self.channels), np.float32), *self.parts]))
+        channels = np.concatenate([np.zeros((0, self.channels), np.float32), *self.parts])
+        self.parts.clear()
+        return mix(channels)
 
     def _resample(self) -> None:
         if not self._waiting:
@@ -171,7 +173,9 @@ class _Run:
             self.parts.append(finite)
             return
         if self._offset is None:
-            self._offset = finite.mean(axis=0, dtype=np.float64).astype(np.float32)
+            mean = finite.mean(axis=0, dtype=np.float64)
+            counts = np.abs(mean) > RUMBLE_SHARE * np.abs(finite).max(axis=0)
+            self._offset = np.where(counts, mean, 0.0).astype(np.float32)
         self.parts.append(self._resampler.resample_chunk(finite - self._offset) + self._offset)
 
 
