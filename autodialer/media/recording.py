@@ -83,9 +83,8 @@ class Recording:
 
         A joined file may change its rate and its channels. Raises UnsupportedContent and Invalid; both name `file`.
         """
-        with self._file.open("rb") as raw, mmap.mmap(raw.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-            # The list first: an exception would otherwise leave a view behind that keeps the map open.
-            with memoryview(mapped) as view:
+        with self._file.open("rb") as raw:
+            with mmap.mmap(raw.fileno(), 0, access=mmap.ACCESS_READ) as mapped, memoryview(mapped) as view:
                 pieces = list(find_pieces(view))
             for number, piece in enumerate(pieces):
                 yield from self._blocks_of(piece, raw, is_first=number == 0)
