@@ -67,7 +67,7 @@ format: $(VENV)/.setup-dev  ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup-dev  ## measure: make bench [ONLY=sip|media|queue|import|api|report]; writes docs/performance.md and bench/results.json
+bench: setup-dev  ## measure: make bench [ONLY=sip|media|queue|import|sound|api|report]; writes docs/performance.md and bench/results.json
 	@$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY))
 
 soak: setup-dev  ## kill -9 at random instants, a database locked for minutes, thousands of random campaigns: make soak [RUNS=200]

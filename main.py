@@ -21,7 +21,7 @@ from autodialer.api.calls import CallFilter, Digits, SampleCall
 from autodialer.api.campaigns import CallableAt, CampaignChange, Clone, NewCampaign, Stop
 from autodialer.api.people import DncChange, DncScope, Erase, NewDncImport
 from autodialer.api.prototype import PrototypeCall, PrototypeUser
-from autodialer.api.sounds import NewSound
+from autodialer.api.sounds import NewSound, WantedAudio
 from autodialer.api.trunks import NewTrunk, TrunkChange, TrunkCheck
 from autodialer.api.uploaded_tables import RejectedFilter, TableFields
 from autodialer.clock import Clock
@@ -101,7 +101,12 @@ ROUTES: tuple[Line, ...] = (
     ),
     Line("GET", "/sounds/<sound_id>", lambda api, r: api.sounds.read(r.caller, r.id)),
     Line("DELETE", "/sounds/<sound_id>", lambda api, r: api.sounds.delete(r.caller, r.id), USER, 204),
-    Line("GET", "/sounds/<sound_id>/audio", lambda api, r: api.sounds.read_audio(r.caller, r.id)),
+    Line(
+        "GET",
+        "/sounds/<sound_id>/audio",
+        lambda api, r: api.sounds.read_audio(r.caller, r.id, r.parameters(WantedAudio)),
+    ),
+    Line("GET", "/sounds/<sound_id>/waveform", lambda api, r: api.sounds.read_waveform(r.caller, r.id)),
     # -- callbases
     Line("GET", "/callbases", lambda api, r: api.callbases.list(r.caller, r.page)),
     Line(

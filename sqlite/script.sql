@@ -162,7 +162,7 @@ CREATE TABLE sounds (
     original_path TEXT NOT NULL,
     created_at BIGINT NOT NULL,
     -- the row stays for the campaigns that played it
-    deleted_at BIGINT, gain_db FLOAT,
+    deleted_at BIGINT, gain_db FLOAT, warnings TEXT,
     CONSTRAINT sounds_owner_key_there FOREIGN KEY(owner_key) REFERENCES users ("key"),
     CONSTRAINT sounds_id_once UNIQUE (id)
 );
@@ -749,7 +749,7 @@ CREATE TABLE commands (
 CREATE INDEX commands_new ON commands ("key") WHERE taken_at IS NULL;
 
 -- The migration that this schema corresponds to.
-INSERT INTO alembic_version VALUES ('0031');
+INSERT INTO alembic_version VALUES ('0032');
 
 -- Three sample users. None can log in until `python main.py set-password LOGIN`.
 INSERT INTO users ("key", id, login, name, role, password_hash, comment, created_at) VALUES

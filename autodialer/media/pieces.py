@@ -25,12 +25,14 @@ class Piece:
 
 # What a recording of each kind begins with: at least seven bytes that are always the same, which no sound in a file
 # of this size holds by chance.
-_RIFF = re.compile(rb"(?:RIFF|RF64|RIFX)....WAVE", re.DOTALL)
+_RIFF = re.compile(rb"R(?:IFF|F64|IFX)....WAVE", re.DOTALL)
 _STARTS = (
     _RIFF,
     re.compile(rb"fLaC[\x00\x80]\x00\x00\x22"),
     re.compile(rb"#!AMR(?:-WB)?\n"),
-    re.compile(rb"....ftyp(?:M4[ABPV] |isom|iso[2-9]|mp4[12]|3g[2ps].|qt  |dash|avc1|MSNV|mp7.|F4[AV] )", re.DOTALL),
+    re.compile(
+        rb"\x00\x00\x00.ftyp(?:M4[ABPV] |isom|iso[2-9]|mp4[12]|3g[2ps].|qt  |dash|avc1|MSNV|mp7.|F4[AV] )", re.DOTALL
+    ),
     # EBML header: its size, then the first element, EBMLVersion 1.
     re.compile(rb"\x1aE\xdf\xa3(?:[\x80-\xff]|[\x40-\x7f].|\x10...|\x01.{7})B\x86\x81\x01", re.DOTALL),
     re.compile(rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\x00\xaa\x00\x62\xce\x6c"),  # the header of ASF

@@ -8,7 +8,7 @@ nothing itself.
 import io
 import mmap
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -83,9 +83,8 @@ class Recording:
 
         A joined file may change its rate and its channels. Raises UnsupportedContent and Invalid; both name `file`.
         """
-        with self._file.open("rb") as raw, mmap.mmap(raw.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-            # The list first: an exception would otherwise leave a view behind that keeps the map open.
-            with memoryview(mapped) as view:
+        with self._file.open("rb") as raw:
+            with mmap.mmap(raw.fileno(), 0, access=mmap.ACCESS_READ) as mapped, memoryview(mapped) as view:
                 pieces = list(find_pieces(view))
             for number, piece in enumerate(pieces):
                 yield from self._blocks_of(piece, raw, is_first=number == 0)
@@ -117,7 +116,7 @@ class Recording:
         heard_s = 0.0
         expected_s: float | None = None
         for packet in self._packets(container, stream):
-            for frame in self._frames(packet):
+            for frame in self._frames(stream, packet):
                 heard_s += frame.samples / frame.sample_rate
                 if frame.time is not None:
                     jump_s = 0.0 if expected_s is None else frame.time - expected_s
@@ -137,19 +136,19 @@ class Recording:
             if isinstance(exc, MemoryError):
                 raise
             self.broken += 1
-            with suppress(av.error.FFmpegError):
-                yield av.Packet()
+            # What the decoder has not given out yet is heard all the same.
+            yield None
 
-    def _frames(self, packet: Any) -> list[Any]:
+    def _frames(self, stream: Any, packet: Any) -> list[Any]:
         self.packets += 1
         try:
-            frames: list[Any] = packet.decode()
+            frames: list[Any] = stream.decode(packet)
         except av.error.FFmpegError as exc:
             if isinstance(exc, MemoryError):
                 raise
             self.broken += 1
             return []
-        return frames
+        return [frame for frame in frames if frame.samples and frame.sample_rate]
 
 
 class _Window(io.RawIOBase):
@@ -176,7 +175,9 @@ class _Window(io.RawIOBase):
         return self._at
 
     def read(self, size: int = -1) -> bytes:
-        left = max(0, self._size - self._at)
+        left = self._size - self._at
+        if left <= 0:
+            return b""  # also where a file points so far behind its end that the system knows no such place
         self._raw.seek(self._start + self._at)
         data = self._raw.read(left if size < 0 else min(size, left))
         self._at += len(data)
@@ -215,7 +216,9 @@ def _samples(frame: Any) -> Samples:
     frames = array.T if frame.format.is_planar else array.reshape(-1, frame.layout.nb_channels)
     kind = array.dtype.str[1:]
     if kind not in _SCALES:
-        return np.ascontiguousarray(frames, dtype=np.float32)
+        # A double may hold what no float does: that becomes infinite, and is dealt with as such.
+        with np.errstate(over="ignore"):
+            return np.ascontiguousarray(frames, dtype=np.float32)
     samples = np.ascontiguousarray(frames, dtype=np.float32)
     samples *= np.float32(_SCALES[kind])
     if kind == "u1":

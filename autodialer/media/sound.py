@@ -15,7 +15,7 @@ from autodialer.errors import Invalid, TooLarge, UnsupportedContent
 from autodialer.media import g711
 from autodialer.media.clipping import ClippingMeter
 from autodialer.media.loudness import amplitude, decibels, gain_db, loudness_lufs
-from autodialer.media.mixing import Mixed, mix
+from autodialer.media.mixing import RUMBLE_SHARE, Mixed, mix
 from autodialer.media.recording import Block, Recording
 from autodialer.media.sound_info import DEFAULT_LUFS, FORMATS, SoundInfo, SoundWarning
 from autodialer.media.sound_warnings import (
@@ -124,6 +124,8 @@ class _Run:
     _resampler: soxr.ResampleStream | None = None
     _waiting: list[Samples] = field(default_factory=list)
     _waiting_frames: int = 0
+    _offset: Samples | None = None
+    """Of each channel, held back from the resampler, which takes an offset that begins with the file for a knock."""
 
     @classmethod
     def like(cls, block: Block) -> "_Run":
@@ -153,8 +155,11 @@ class _Run:
         """All of it as one channel."""
         self._resample()
         if self._resampler is not None:
-            self.parts.append(self._resampler.resample_chunk(np.zeros((0, self.channels), np.float32), last=True))
-        return mix(np.concatenate([np.zeros((0, self.channels), np.float32), *self.parts]))
+            rest = self._resampler.resample_chunk(np.zeros((0, self.channels), np.float32), last=True)
+            self.parts.append(rest if self._offset is None else rest + self._offset)
+        channels = np.concatenate([np.zeros((0, self.channels), np.float32), *self.parts])
+        self.parts.clear()
+        return mix(channels)
 
     def _resample(self) -> None:
         if not self._waiting:
@@ -164,7 +169,14 @@ class _Run:
         self._waiting_frames = 0
         finite = np.clip(np.nan_to_num(block, nan=0.0, posinf=1.0, neginf=-1.0), -LOUDEST, LOUDEST)
         self.clipping.add(finite)
-        self.parts.append(finite if self._resampler is None else self._resampler.resample_chunk(finite))
+        if self._resampler is None:
+            self.parts.append(finite)
+            return
+        if self._offset is None:
+            mean = finite.mean(axis=0, dtype=np.float64)
+            counts = np.abs(mean) > RUMBLE_SHARE * np.abs(finite).max(axis=0)
+            self._offset = np.where(counts, mean, 0.0).astype(np.float32)
+        self.parts.append(self._resampler.resample_chunk(finite - self._offset) + self._offset)
 
 
 def _read(original: Path) -> _Read:

@@ -145,6 +145,8 @@ class Sound:
     """Path, relative to the data folder, of the 16-bit 8 kHz mono WAV that is heard; .alaw and .ulaw beside it."""
     original_path: str
     """Path, relative to the data folder, of the file as it came."""
+    warnings: Mapping[str, str] = field(default_factory=dict)
+    """What may not be heard as it was meant, a sentence by its code."""
     created_at: datetime
 
 

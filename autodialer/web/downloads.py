@@ -54,6 +54,14 @@ class StoredFile:
     content_type: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class MadeFile:
+    """A file that is made for the answer, or the range of it that was asked for."""
+
+    data: bytes = field(repr=False)
+    content_type: str
+
+
 class Download:
     """A table as the bytes of a file; the server that sends it closes it."""
 

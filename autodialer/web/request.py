@@ -101,7 +101,8 @@ class Request:
 
     def parameters(self, kind: type[AnyFields]) -> AnyFields:
         """The parameters of the query or of an uploaded form that were given, as a typed value. Raises Invalid."""
-        sent = {name: request.swagger_data.get(name) for name in kind.model_fields}
+        names = [field.alias or name for name, field in kind.model_fields.items()]
+        sent = {name: request.swagger_data.get(name) for name in names}
         return typed(kind, {name: value for name, value in sent.items() if value is not None})
 
 

@@ -11,7 +11,7 @@ import bottle
 from bottle import response
 
 from autodialer.web.contract import BASE_PATH
-from autodialer.web.downloads import BOM, Download, StoredFile, write_csv
+from autodialer.web.downloads import BOM, Download, MadeFile, StoredFile, write_csv
 from autodialer.web.oauth import OAuthAnswer
 from autodialer.web.request import PageWanted, PrototypeRequest, Request
 
@@ -42,7 +42,7 @@ class ErrorStyle(Enum):
     """The same, with the token that there is not."""
 
 
-Answer = Json | OAuthAnswer | Download | StoredFile | Iterator[str] | str | None
+Answer = Json | OAuthAnswer | Download | StoredFile | MadeFile | Iterator[str] | str | None
 """JSON, and what else operations answer: text is plain text, an iterator the lines of a CSV, None no content."""
 
 
@@ -91,6 +91,8 @@ def _respond(route: Route[ApiT], answer: Answer) -> Any:
             response.content_type = answer.content_type
             path = answer.path
             return bottle.static_file(path.name, root=str(path.parent.resolve()), mimetype=answer.content_type)
+        case MadeFile():
+            return _whole_or_part(answer)
         case Download():
             response.content_type = answer.content_type
             response.set_header("Content-Disposition", f'attachment; filename="{answer.name}"')
@@ -101,6 +103,23 @@ def _respond(route: Route[ApiT], answer: Answer) -> Any:
         case _:
             response.content_type = "text/csv; charset=utf-8"
     return answer
+
+
+def _whole_or_part(file: MadeFile) -> Any:
+    """RFC 9110 section 14.2, one range: players ask for parts, and some play nothing without them."""
+    size = len(file.data)
+    response.content_type = file.content_type
+    response.set_header("Accept-Ranges", "bytes")
+    wanted = bottle.request.get_header("Range")
+    if not wanted:
+        return file.data
+    ranges = list(bottle.parse_range_header(wanted, size))
+    if not ranges:
+        return bottle.HTTPError(416, "Requested Range Not Satisfiable")
+    start, end = ranges[0]
+    response.status = 206
+    response.set_header("Content-Range", f"bytes {start}-{end - 1}/{size}")
+    return file.data[start:end]
 
 
 def list_or_csv(request: Request, columns: Sequence[str], read_page: Callable[[PageWanted], Json]) -> Answer:

@@ -1,5 +1,6 @@
 """Trunks, sounds, callbases and users: made, read, changed, deleted, owned, and refused when they are wrong."""
 
+import audioop  # type: ignore[import-not-found,unused-ignore]
 import contextlib
 import io
 from pathlib import Path
@@ -242,9 +243,63 @@ def test_a_sound_says_how_loud_it_is_heard_and_what_was_done_to_it(anna: Client)
     assert sound["gain_db"] < -3
     assert sound["peak_dbfs"] < -15
     beep = anna.post("/srv1/sounds", files={"file": ("x.wav", wav(seconds=0.35, level=8000))}).json()
-    assert (beep["loudness_lufs"], beep["duration_s"]) == (None, 0.2)
+    assert (beep["loudness_lufs"], beep["duration_s"]) == (None, 0.35)
     assert beep["gain_db"] > 3
     assert anna.get("/srv1/sounds").json()["items"] == [sound, beep]
+
+
+def test_a_sound_keeps_what_its_user_was_warned_of(anna: Client) -> None:
+    good = anna.post("/srv1/sounds", files={"file": ("x.wav", wav(seconds=1))}).json()
+    assert good["warnings"] == []
+    sound = anna.post("/srv1/sounds", files={"file": ("x.wav", wav(seconds=1, level=40))}).json()
+    (warning,) = sound["warnings"]
+    assert warning["code"] == "quiet"
+    assert warning["message"].startswith("The sound is ") and "record it again, nearer." in warning["message"]
+    assert anna.get(f"/srv1/sounds/{sound['id']}").json() == sound
+    assert anna.get("/srv1/sounds").json()["items"] == [good, sound]
+
+
+def test_the_outline_of_a_sound_is_that_of_what_is_heard(anna: Client, boris: Client) -> None:
+    sound = anna.post("/srv1/sounds", files={"file": ("x.wav", padded_wav())}).json()
+    outline = anna.get(f"/srv1/sounds/{sound['id']}/waveform").json()
+    assert outline["duration_s"] == 4
+    assert outline["peak_s"] == 0.004 and len(outline["peaks"]) == 1000
+    quarters = [outline["peaks"][start : start + 250] for start in (0, 250, 500, 750)]
+    assert [max(quarter) > 0.1 for quarter in quarters] == [False, True, False, False]
+    assert max(outline["peaks"]) == pytest.approx(10 ** (sound["peak_dbfs"] / 20), rel=0.05)
+    assert boris.get(f"/srv1/sounds/{sound['id']}/waveform").status == 404
+
+
+def test_a_sound_is_read_back_as_the_callee_hears_it(anna: Client, settings: Settings) -> None:
+    sound = anna.post("/srv1/sounds", files={"file": ("x.wav", wav(seconds=1))}).json()
+    path, stem = f"/srv1/sounds/{sound['id']}/audio", settings.sounds / sound["id"]
+    heard = anna.get(f"{path}?as=heard")
+    assert (heard.status, heard.headers["content-type"]) == (200, "audio/wav")
+    codes = stem.with_suffix(".alaw").read_bytes()
+    assert heard.body[44:] == audioop.alaw2lin(codes, 2)
+    assert heard.body[:44] == stem.with_suffix(".wav").read_bytes()[:44]
+    assert anna.get(f"{path}?as=encoded").body == anna.get(path).body == stem.with_suffix(".wav").read_bytes()
+    assert anna.get(f"{path}?as=whispered").status == 400
+    for asked, status, body in (
+        ("bytes=0-3", 206, heard.body[:4]),
+        ("bytes=16000-", 206, heard.body[16000:]),
+        ("bytes=-10", 206, heard.body[-10:]),
+        ("bytes=99999-", 416, None),
+    ):
+        part = anna.get(f"{path}?as=heard", headers={"Range": asked})
+        assert part.status == status
+        assert body is None or part.body == body
+    assert anna.get(f"{path}?as=heard", headers={"Range": "bytes=2-5"}).headers["content-range"] == "bytes 2-5/16044"
+
+
+@pytest.mark.parametrize("path", ["audio", "audio?as=heard", "waveform"])
+def test_a_sound_whose_files_are_gone_says_so(anna: Client, settings: Settings, path: str) -> None:
+    sound = anna.post("/srv1/sounds", files={"file": ("x.wav", wav(seconds=1))}).json()
+    for file in settings.sounds.glob(f"{sound['id']}.*"):
+        file.unlink()
+    answer = anna.get(f"/srv1/sounds/{sound['id']}/{path}")
+    assert answer.status == 404
+    assert "missing from the data folder; upload it again" in answer.json()["message"]
 
 
 def test_sounds_are_as_loud_as_the_setting_says(settings: Settings, store: Store, clock: StandingClock) -> None:

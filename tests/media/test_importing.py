@@ -97,11 +97,11 @@ def test_the_process_ends_when_the_one_that_started_it_is_gone(tmp_path: Path) -
         process.wait()
 
 
-def test_who_imports_apart_never_loads_what_measures_loudness(tmp_path: Path, tone: Path) -> None:
+def test_who_imports_apart_never_loads_what_decodes_and_measures(tmp_path: Path, tone: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from autodialer.media.shell.importing import import_apart;"
         "print(import_apart(Path(sys.argv[1]), Path(sys.argv[2])).duration_s);"
-        "print([name for name in sys.modules if name in ('scipy', 'pyloudnorm')])"
+        "print([name for name in sys.modules if name in ('scipy', 'pyloudnorm', 'numpy', 'av')])"
     )
     command = [sys.executable, "-c", program, str(tone), str(tmp_path / "sound")]
     said = subprocess.run(

@@ -1,5 +1,6 @@
 """Every container, join and header that people have: heard whole, and as the system's ffmpeg decodes it."""
 
+import random
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -321,3 +322,37 @@ def test_what_is_no_recording_is_refused_and_nothing_that_it_names_is_opened(
         import_sound(no_sound(folder, what), folder / "refused" / "sound")
     assert refusal.value.field == "file"
     assert not (folder / "refused").exists()
+
+
+def broken(content: bytes, dice: random.Random) -> bytes:
+    """The file with some bytes changed, most of them in its header, or cut off, or a part of it twice."""
+    data = bytearray(content)
+    for _ in range(dice.choice((1, 2, 5, 20, 200))):
+        place = dice.randrange(min(len(data), dice.choice((100, 1000, len(data)))))
+        match dice.choice(["bit", "zero", "ones", "cut", "copy"]):
+            case "bit":
+                data[place] ^= 1 << dice.randrange(8)
+            case "zero":
+                data[place : place + 4] = bytes(4)
+            case "ones":
+                data[place : place + 4] = b"\xff" * 4
+            case "cut":
+                data = data[: max(place, 50)]
+            case "copy":
+                start = dice.randrange(len(data))
+                data[place:place] = data[start : start + dice.randrange(1000)]
+    return bytes(data)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_broken_file_is_heard_or_refused_and_nothing_else(folder: Path, seed: int) -> None:
+    dice = random.Random(seed)
+    refused = []
+    for _ in range(15):
+        file = join(folder / "broken", [broken(made(dice.choice(KINDS).name, folder), dice)])
+        try:
+            import_sound(file, folder / "sound")
+        except UserError as exc:
+            refused.append(exc.field)
+    assert 0 < len(refused) < 15
+    assert set(refused) == {"file"}

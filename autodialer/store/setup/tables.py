@@ -87,6 +87,7 @@ sounds = Table(
     at("created_at", nullable=False),
     at("deleted_at", comment="the row stays for the campaigns that played it"),
     Column("gain_db", Float),  # by migration 0006
+    Column("warnings", JsonObject),  # by migration 0032
     Index(None, "owner_key"),
     sqlite_autoincrement=True,
 )
