@@ -27,6 +27,7 @@ from autodialer.commands.accounts import make_administrator, set_password
 from autodialer.commands.command_line import read_command
 from autodialer.commands.doctor import run_doctor
 from autodialer.commands.numbering_plan import run_numbering_plan
+from autodialer.commands.takeover import take_over_prototype
 from autodialer.commands.trace import show_trace
 from autodialer.config import Settings, load_settings
 from autodialer.errors import AlreadyRunning, SettingsError, Unavailable, UserError
@@ -255,6 +256,7 @@ def serve(settings: Settings, stopping: threading.Event | None = None) -> None:
     """
     # Nothing is touched before both are ours: the imports and uploads that look left over may be another API's.
     with DataFolderLock(settings.data, "API").held(HANDOVER_S), closing(listen(settings)) as listener:
+        take_over_prototype(settings)
         migrate(settings.url)
         with closing(Store(settings.url, secrets=Secrets(settings.keys))) as store:
             _serve(settings, store, listener, stopping)
@@ -288,6 +290,7 @@ def supervise(settings: Settings) -> int:
         DataFolderLock(settings.data, "API").held(HANDOVER_S),
         closing(reserve(settings)),
     ):
+        take_over_prototype(settings)
         make_administrator(settings)
     logger.info("the API and its Swagger UI are at %s/api/doc, the front page at %s/", *[settings.base_url] * 2)
     return run_service(Path(__file__).resolve().parent, drain_s=settings.drain_s, log_level=settings.log)
