@@ -3,6 +3,10 @@
 What an operation does stands in autodialer/api, a file a subject; what goes over the wire in swagger.yaml.
 """
 
+import autodialer.environment  # noqa: F401 -- first of all: it may end the program with a message
+
+# isort: split
+
 import logging
 import signal
 import socket
