@@ -83,7 +83,7 @@ def held(path: Path) -> Iterator[OldDatabase]:
     except sqlite3.OperationalError as exc:
         raise Unavailable(
             f"The prototype's database {path} cannot be taken over now ({exc}): stop the prototype and whatever else "
-            "uses the file, then start again. Nothing has been changed."
+            "uses the file, see that this user may write to it, then start again. Nothing has been changed."
         ) from exc
     except sqlite3.DatabaseError as exc:
         raise SettingsError(

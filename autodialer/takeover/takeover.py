@@ -31,6 +31,8 @@ from autodialer.takeover.old_database import CALLBASE, USERS, OldDatabase, Value
 logger = logging.getLogger(__name__)
 
 CALLBASE_NAME = "prototype"
+KEPT = "-prototype"
+"""In the name of the old file, before its ending."""
 BESIDE = ("", "-wal", "-shm", "-journal")
 MOST_DIGITS = 10
 """Of a row number, which our table keeps as an integer of 32 bits elsewhere than in SQLite."""
@@ -127,7 +129,9 @@ def _fill(draft: Path, old: OldDatabase, settings: Settings, *, kept: Path) -> T
         admin = _take_users(store, old, settings, done)
         done.callbase = _take_subscribers(store, old, admin)
         if old.odd_texts:
-            done.notes.append(f"{old.odd_texts} texts were not UTF-8 and were read as Windows-1251: look at them.")
+            done.notes.append(
+                f"Texts that were not UTF-8 and were read as Windows-1251: {old.odd_texts}. Look at them."
+            )
         details = {"users": done.users, "not_taken_over": len(done.refused)}
         store.audit.append(admin.key, "prototype.taken_over", details=details)
     return done
@@ -205,7 +209,7 @@ def _row_number(cid: str | None, number: int) -> int:
 def _keep(path: Path) -> Path:
     """Give the old file its other name as well. A takeover that was cut short may have done so already."""
     for number in count(1):
-        kept = path.with_name(f"{path.stem}-prototype{f'-{number}' if number > 1 else ''}{path.suffix}")
+        kept = path.with_name(f"{path.stem}{KEPT}{f'-{number}' if number > 1 else ''}{path.suffix}")
         if kept.exists() and (kept.samefile(path) or filecmp.cmp(kept, path, shallow=False)):
             break
         try:

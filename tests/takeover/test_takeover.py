@@ -187,7 +187,7 @@ def test_odd_users_are_taken_as_far_as_they_go_and_the_others_are_told_with_the_
     assert refused.keys() == {"4", "5", "6", "7"}
     assert "user 4 (anna): another user before it has the same login" in said
     assert "Perhaps digests instead of passwords" in said and "petr" in said
-    assert "1 texts were not UTF-8 and were read as Windows-1251" in said
+    assert "not UTF-8 and were read as Windows-1251: 1." in said
     assert "Administrator: admin" in said
     assert "No log-in" in said
     assert contents(settings.data / KEPT) == before

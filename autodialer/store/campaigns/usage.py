@@ -1,6 +1,6 @@
 """What a campaign that runs or is paused needs must not be deleted."""
 
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import ColumnElement, Connection, Table, exists, select
 
 from autodialer.errors import Conflict
 from autodialer.model import CampaignState
@@ -10,7 +10,7 @@ from autodialer.store.sql.transitions import is_one_of
 
 def refuse_while_in_use(connection: Connection, table: Table, key: int) -> None:
     """Raises Conflict while a running or paused campaign needs this trunk, sound or callbase."""
-    query = select(campaigns.c.name).where(is_one_of(campaigns.c.state, CampaignState.RUNNING, CampaignState.PAUSED))
+    query = select(campaigns.c.name).where(_is_under_way())
     if table.name == "trunks":
         query = query.join(campaign_trunks, campaign_trunks.c.campaign_key == campaigns.c.key)
         query = query.where(campaign_trunks.c.trunk_key == key)
@@ -19,3 +19,13 @@ def refuse_while_in_use(connection: Connection, table: Table, key: int) -> None:
     name = connection.execute(query.limit(1)).scalar_one_or_none()
     if name is not None:
         raise Conflict(f"The campaign {name!r} still needs it; stop that campaign first.")
+
+
+def needs_trunk(trunk_key: ColumnElement[int]) -> ColumnElement[bool]:
+    """Whether a running or paused campaign needs the trunk."""
+    of_trunk = (campaign_trunks.c.campaign_key == campaigns.c.key) & (campaign_trunks.c.trunk_key == trunk_key)
+    return exists().where(of_trunk, _is_under_way())
+
+
+def _is_under_way() -> ColumnElement[bool]:
+    return is_one_of(campaigns.c.state, CampaignState.RUNNING, CampaignState.PAUSED)
