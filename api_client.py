@@ -21,10 +21,18 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import requests
-import yaml
-from rich.console import Console
-from rich.table import Table
+# The file works beside swagger.yaml alone, so that it says by itself how to run it where packages are missing.
+try:
+    import requests
+    import yaml
+    from rich.console import Console
+    from rich.table import Table
+except ModuleNotFoundError as exc:
+    command = " ".join([".venv/bin/python", *sys.argv])
+    sys.exit(
+        f"{sys.executable} does not have the package {exc.name}. In the project's folder run it as\n    {command}\n"
+        f"Elsewhere: {sys.executable} -m pip install requests PyYAML rich"
+    )
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 CONTRACT_FILE = Path(__file__).resolve().with_name("swagger.yaml")

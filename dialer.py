@@ -5,6 +5,10 @@ phone, takes the outcomes that the phones report, asks the retry policy what fol
 A call costs no thread: each phone has one for its SIP socket and timers, and the media process sends the sound.
 """
 
+import autodialer.environment  # noqa: F401 -- first of all: it may end the program with a message
+
+# isort: split
+
 import logging
 import os
 import signal

@@ -3,6 +3,10 @@
 What an operation does stands in autodialer/api, a file a subject; what goes over the wire in swagger.yaml.
 """
 
+import autodialer.environment  # noqa: F401 -- first of all: it may end the program with a message
+
+# isort: split
+
 import logging
 import signal
 import socket
@@ -29,6 +33,7 @@ from autodialer.commands.accounts import make_administrator, set_password
 from autodialer.commands.command_line import read_command
 from autodialer.commands.doctor import run_doctor
 from autodialer.commands.numbering_plan import run_numbering_plan
+from autodialer.commands.takeover import take_over_prototype
 from autodialer.commands.trace import show_trace
 from autodialer.config import Settings, load_settings
 from autodialer.errors import AlreadyRunning, SettingsError, Unavailable, UserError
@@ -272,6 +277,7 @@ def serve(settings: Settings, stopping: threading.Event | None = None) -> None:
     """
     # Nothing is touched before both are ours: the imports and uploads that look left over may be another API's.
     with DataFolderLock(settings.data, "API").held(HANDOVER_S), closing(listen(settings)) as listener:
+        take_over_prototype(settings)
         migrate(settings.url)
         with closing(Store(settings.url, secrets=Secrets(settings.keys))) as store:
             _serve(settings, store, listener, stopping)
@@ -304,6 +310,7 @@ def supervise(settings: Settings) -> int:
         DataFolderLock(settings.data, "API").held(HANDOVER_S),
         closing(reserve(settings)),
     ):
+        take_over_prototype(settings)
         make_administrator(settings)
     logger.info("the API and its Swagger UI are at %s/api/doc, the front page at %s/", *[settings.base_url] * 2)
     return run_service(Path(__file__).resolve().parent, drain_s=settings.drain_s, log_level=settings.log)

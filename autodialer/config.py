@@ -129,7 +129,7 @@ class Settings(BaseSettings):
     @property
     def url(self) -> str:
         """SQLAlchemy URL of the database."""
-        return self.database_url or f"sqlite:///{(self.data / 'db.sqlite3').resolve()}"
+        return self.database_url or sqlite_url((self.data / "db.sqlite3").resolve())
 
     @property
     def sounds(self) -> Path:
@@ -140,6 +140,11 @@ class Settings(BaseSettings):
     def keys(self) -> Path:
         """Folder of the generated keys, mode 0700."""
         return self.data / "keys"
+
+
+def sqlite_url(path: Path) -> str:
+    """SQLAlchemy's URL of a SQLite file. Quoted is no more than what would end the path or be taken for quoted."""
+    return f"sqlite:///{str(path).replace('%', '%25').replace('?', '%3F')}"
 
 
 def variable_of(name: str) -> str:

@@ -7,6 +7,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+import autodialer.environment  # noqa: E402, F401 -- it may end the program with a message
+
+# isort: split
 from autodialer import model  # noqa: E402
 from autodialer.sip import call, refer, registration, transaction  # noqa: E402
 

@@ -4,6 +4,7 @@ import ast
 from pathlib import Path
 
 import pytest
+from sqlalchemy.engine import make_url
 
 from autodialer.config import WHAT_IT_TAKES, Settings, load_settings, variable_of
 from autodialer.errors import SettingsError
@@ -66,6 +67,12 @@ def test_a_dotenv_file_is_read_and_the_environment_wins(tmp_path: Path, monkeypa
     monkeypatch.setenv("DIALER_SIP_PORT", "7000")
     settings = load_settings()
     assert (settings.sip_port, settings.drain_s) == (7000, 5.0)
+
+
+@pytest.mark.parametrize("name", ["plain", "a b", "100%20", "what?", "what?a=b#c", "папка"])
+def test_the_database_is_in_a_data_folder_of_any_name(name: str, tmp_path: Path) -> None:
+    url = Settings(data=tmp_path / name).url
+    assert make_url(url).database == str(tmp_path / name / "db.sqlite3")
 
 
 def test_secrets_are_not_shown() -> None:

@@ -22,7 +22,7 @@ from autodialer.api.sounds import SoundFiles
 from autodialer.api.trunks import NewTrunk
 from autodialer.campaign.checks import sample_number
 from autodialer.campaign.written import clean
-from autodialer.errors import Conflict, HostUnresolved, Invalid
+from autodialer.errors import HostUnresolved, Invalid
 from autodialer.model import Subscriber, Trunk, TrunkSettings
 from autodialer.phone.provider import find_provider
 from autodialer.phone.resolver import Resolver
@@ -36,6 +36,8 @@ SOUND_NAME = "prototype"
 """A sound of the user with this name is played; without one, the speech of the demo is imported under it."""
 DEMO_SPEECH = Path(__file__).resolve().parent.parent / "gateway" / "sample.flac"
 ROWS_AT_ONCE = 1000
+SWEPT_AT_ONCE = 10
+"""Hidden trunks that go with one call: the dialer's claims wait meanwhile."""
 
 
 class PrototypeUser(Fields):
@@ -154,24 +156,16 @@ class Prototype:
         Each gateway has a trunk, and none is changed: a queued call must not go to the next call's gateway. Those
         that no call needs any more go, with their passwords.
         """
-        found: Trunk | None = None
-        for trunk in self._store.trunks.hidden_of(caller.user.key):
-            if found is None and _same_account(trunk, settings):
-                found = trunk
-            else:
-                self._delete_unless_needed(caller, trunk)
+        found = self._store.trunks.find_hidden(caller.user.key, settings)
+        for trunk in self._store.trunks.unneeded_hidden(caller.user.key, limit=SWEPT_AT_ONCE):
+            if found is None or trunk.key != found.key:
+                self._store.trunks.delete(trunk.id, caller.user.key)
+                self._context.record(caller, "trunks.delete", trunk.id)
         if found is not None:
             return self._store.trunks.update(found.id, caller.user.key, settings)
         made = self._store.trunks.create(caller.user.key, settings, hidden=True)
         self._context.record(caller, "trunks.create", made.id, name=made.name, host=made.host)
         return made
-
-    def _delete_unless_needed(self, caller: Caller, trunk: Trunk) -> None:
-        try:
-            self._store.trunks.delete(trunk.id, caller.user.key)
-        except Conflict:
-            return
-        self._context.record(caller, "trunks.delete", trunk.id)
 
     def _sound(self, caller: Caller) -> int:
         with self._importing:
@@ -195,10 +189,6 @@ class Prototype:
             imported.remove()
             raise
         return sound.key
-
-
-def _same_account(trunk: Trunk, settings: TrunkSettings) -> bool:
-    return all(getattr(trunk, name) == getattr(settings, name) for name in ("host", "port", "username"))
 
 
 def _entry(value: Subscriber) -> str:

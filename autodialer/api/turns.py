@@ -44,7 +44,7 @@ class Turns:
         finally:
             with self._changed:
                 self._running.discard(user_key)
-                self._here -= Counter([user_key])  # which drops a user of whom nothing is left
+                self._here -= Counter([user_key])  # which also forgets a user without uploads
                 self._changed.notify_all()
 
     def _refuse_too_many(self, user_key: int) -> None:

@@ -17,8 +17,12 @@ def make_administrator(settings: Settings) -> None:
     password = store.users.ensure_admin(settings.admin_login, settings.admin_password)
     store.close()
     if password:
-        login = settings.admin_login or DEFAULT_ADMIN_LOGIN
-        _say(f"First start. Administrator: {login}   password: {password}   (shown only now)")
+        say_administrator(settings.admin_login or DEFAULT_ADMIN_LOGIN, password)
+
+
+def say_administrator(login: str, password: str) -> None:
+    """Show a made-up password; nobody can show it again."""
+    say(f"First start. Administrator: {login}   password: {password}   (shown only now)")
 
 
 def set_password(settings: Settings, login: str) -> int:
@@ -39,10 +43,11 @@ def set_password(settings: Settings, login: str) -> int:
             store.audit.append(None, "users.set_password", object_kind="users", object_id=user.id)
     finally:
         store.close()
-    _say(f"{login} can log in with the new password; all sessions of this user have ended.")
+    say(f"{login} can log in with the new password; all sessions of this user have ended.")
     return 0
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    """Print a line at once."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()

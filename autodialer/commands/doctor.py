@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from autodialer.config import Settings
 from autodialer.media.shell.machine import descriptor_limit, may_go_first
 from autodialer.phone.trunk_phones import CHANNELS_A_PHONE
+from autodialer.takeover.takeover import KEPT
 
 OK, NOTE, BAD = "ok", "note", "bad"
 SPARE_DESCRIPTORS = 40
@@ -44,6 +45,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     """Look at everything."""
     yield _python()
     yield _data(settings)
+    yield from _old_files(settings)
     yield _address(settings)
     yield _sip_port(settings)
     yield _calls(settings)
@@ -72,6 +74,16 @@ def _data(settings: Settings) -> Finding:
         sentence = f"{folder} has {free_mb} MB left; with a full disk nothing is dialled, make room"
         return Finding(grade=BAD if free_mb < 50 else NOTE, sentence=sentence)
     return Finding(grade=OK, sentence=f"{folder} can be written and has {free_mb} MB left")
+
+
+def _old_files(settings: Settings) -> Iterator[Finding]:
+    """Those of a prototype that was taken over."""
+    for path in sorted(settings.data.resolve().glob(f"*{KEPT}*")):
+        yield Finding(
+            grade=NOTE,
+            sentence=f"{path} is the prototype's database and holds passwords in clear text: delete it once nobody "
+            "needs it",
+        )
 
 
 def _address(settings: Settings) -> Finding:

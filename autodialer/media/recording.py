@@ -136,7 +136,7 @@ class Recording:
             if isinstance(exc, MemoryError):
                 raise
             self.broken += 1
-            # What the decoder has not given out yet is heard all the same.
+            # What the decoder has not given out yet is heard anyway.
             yield None
 
     def _frames(self, stream: Any, packet: Any) -> list[Any]:

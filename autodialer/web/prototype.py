@@ -129,19 +129,28 @@ class PrototypePlugin:
         operation = route.callback.for_prototype
 
         def either(*args: Any, **kwargs: Any) -> Any:
-            if Request().authorization:
-                return callback(*args, **kwargs)
-            sealed = _sealed(line.method)
-            if sealed is None and not self._envelope.is_on:
+            if Request().authorization or not self._is_for_prototype(line):
                 return callback(*args, **kwargs)
             try:
-                return _answered(operation(self._open(line, sealed)))
+                return _answered(operation(self._open(line)))
             except Exception as exc:  # noqa: BLE001 -- as in ErrorsPlugin: everything is mapped
                 return respond(answer_for(exc), ErrorStyle.PROTOTYPE)
 
         return either
 
-    def _open(self, line: Route[Any], sealed: Any) -> PrototypeRequest:
+    def _is_for_prototype(self, line: Route[Any]) -> bool:
+        """Where the calls are off, a client that sends `req_data` is told so; any other lacks a token of today."""
+        if self._envelope.is_on:
+            return True
+        try:
+            return _sealed(line.method) is not None
+        except UserError:
+            return False
+
+    def _open(self, line: Route[Any]) -> PrototypeRequest:
+        if not self._envelope.is_on:
+            raise Forbidden(OFF)
+        sealed = _sealed(line.method)
         if not isinstance(sealed, str) or not sealed:
             raise Unauthorized(
                 f"{NAME} is missing: send a JWT signed with JWT_KEY, or an access token as Authorization: Bearer"
@@ -165,13 +174,11 @@ def schema_of(line: Route[Any]) -> Mapping[str, Any]:
 
 
 def _sealed(method: str) -> Any:
-    """`req_data` as it was sent; None: it was not, or nothing that can be read."""
-    try:
-        if method == "GET":
-            return parse_query(request.query_string).get(NAME)
-        sent = parse_json(read_body(MOST_BYTES))
-    except UserError:
-        return None
+    """`req_data` as it was sent; None: it was not. Raises UserError for what cannot be read."""
+    if method == "GET":
+        return parse_query(request.query_string).get(NAME)
+    data = read_body(MOST_BYTES)
+    sent = parse_json(data) if data.strip() else None
     return sent.get(NAME) if isinstance(sent, dict) else None
 
 

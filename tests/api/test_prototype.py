@@ -4,14 +4,18 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import jwt
 import pytest
 from jwt.algorithms import HMACAlgorithm
+from sqlalchemy import text
 
 import main
 from autodialer.api import prototype
+from autodialer.campaign.admission import admit
 from autodialer.config import Settings
+from autodialer.model import ClaimRequest, Trunk
 from autodialer.store import Store
 from autodialer.web.app import App
 from autodialer.web.contract import load_contract
@@ -67,6 +71,14 @@ class Old:
         said: dict[str, Any] = answer.json()
         assert said["status"] in ("success", "fail") and said["text"]
         return said
+
+
+def hidden_trunks(store: Store) -> list[Trunk]:
+    """Those that are there, the oldest first."""
+    with store._database.read() as connection:
+        query = text("SELECT key FROM trunks WHERE hidden AND deleted_at IS NULL")
+        keys = connection.execute(query).scalars().all()
+    return [trunk for _, trunk in sorted(store.trunks.by_keys(keys).items())]
 
 
 @pytest.fixture
@@ -173,9 +185,7 @@ def test_a_sample_call_goes_digit_for_digit_through_a_trunk_that_no_list_shows(
     call = anna.get(f"/srv1/calls/{said['id']}").json()
     assert (call["number"], call["state"]) == ("89160000001", "queued")
     assert anna.get("/srv1/trunks").json()["items"] == []
-    owner = store.users.by_login("anna")
-    assert owner
-    [trunk] = store.trunks.hidden_of(owner.key)
+    [trunk] = hidden_trunks(store)
     assert (trunk.host, trunk.port, trunk.username, trunk.password) == ("127.0.0.1", 5999, "100", "secret")
     [sound] = anna.get("/srv1/sounds").json()["items"]
     assert sound["name"] == "prototype"
@@ -207,9 +217,7 @@ def test_a_gateway_has_one_hidden_trunk_and_calls_that_wait_keep_theirs(
     client = old("anna")
     for given in ({}, {"gw_password": "new"}, {"gw_addr": "127.0.0.1:5998"}, {"gw_login": "101"}):
         assert client.ask("POST", "/srv1/call/sample", CALL | given)["status"] == "success"
-    owner = store.users.by_login("anna")
-    assert owner
-    kept = [(trunk.port, trunk.username, trunk.password) for trunk in store.trunks.hidden_of(owner.key)]
+    kept = [(trunk.port, trunk.username, trunk.password) for trunk in hidden_trunks(store)]
     assert kept == [(5999, "100", "new"), (5998, "100", "secret"), (5999, "101", "secret")]
 
 
@@ -222,9 +230,22 @@ def test_a_trunk_that_no_call_needs_any_more_goes_with_its_password(
     campaign = anna.get(f"/srv1/calls/{said['id']}").json()["campaign_id"]
     assert anna.post(f"/srv1/campaigns/{campaign}/stop", json={"hangup": True}).status == 200
     client.ask("POST", "/srv1/call/sample", {**CALL, "gw_addr": "127.0.0.1:5998"})
-    owner = store.users.by_login("anna")
-    assert owner
-    assert [trunk.port for trunk in store.trunks.hidden_of(owner.key)] == [5998]
+    assert [trunk.port for trunk in hidden_trunks(store)] == [5998]
+
+
+@pytest.mark.usefixtures("speech")
+@pytest.mark.parametrize("phone_num", ["+79160000001", "79160000001"])
+@pytest.mark.parametrize("listed", ["+79160000001", "79160000001"])
+def test_a_number_on_the_dnc_list_is_not_called(
+    old: Callable[[str], Old], anna: Client, store: Store, clock: StandingClock, phone_num: str, listed: str
+) -> None:
+    region = {} if listed.startswith("+") else {"region": "raw"}
+    assert anna.put(f"/srv1/dnc/{listed}", json=region).status == 200
+    said = old("anna").ask("POST", "/srv1/call/sample", {**CALL, "phone_num": phone_num})
+    campaign = store.campaigns.get(UUID(anna.get(f"/srv1/calls/{said['id']}").json()["campaign_id"]), None)
+    wanted = ClaimRequest(campaign_key=campaign.key, trunk_key=campaign.trunk_keys[0], limit=1)
+    assert store.queue.claim([wanted], "dialer", clock.now, admit) == []
+    assert anna.get(f"/srv1/campaigns/{campaign.id}").json()["counts"]["excluded"] == 1
 
 
 @pytest.mark.usefixtures("speech")
@@ -379,15 +400,29 @@ def test_a_token_that_has_run_out_or_whose_session_has_ended_is_refused(
     assert "expired" in client.send(method, path, sealed).json()["text"]
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b"{}", b'{"login": "x"}', b'{"req_data": 5}'])
-def test_a_body_without_req_data_is_told_so(client: Client, body: bytes) -> None:
-    for method, path in PATHS:
-        if method == "POST":
-            said = client.post(path, data=body, headers={"Content-Type": "application/json"})
-            assert (said.status, said.json()["status"]) == (200, "fail")
-            assert "req_data" in said.json()["text"]
-    too_long = client.post("/srv1/admin/adduser", json={"req_data": "x" * MOST_BYTES})
-    assert (too_long.status, too_long.json()["status"]) == (200, "fail")
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b"", "req_data is missing"),
+        (b" ", "req_data is missing"),
+        (b"[]", "req_data is missing"),
+        (b"{}", "req_data is missing"),
+        (b'{"login": "x"}', "req_data is missing"),
+        (b'{"req_data": 5}', "req_data is missing"),
+        (b"{", "not JSON"),
+        (b"\xff", "not UTF-8"),
+        (b'{"req_data": "a\\u0000"}', "control character"),
+        (b'{"req_data": "' + b"x" * MOST_BYTES + b'"}', "at most"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/srv1/admin/adduser", "/srv1/call/sample"])
+def test_a_body_without_req_data_or_that_cannot_be_read_is_told_so(
+    client: Client, path: str, body: bytes, told: str
+) -> None:
+    for kind in ("application/json", "text/plain"):
+        said = client.post(path, data=body, headers={"Content-Type": kind})
+        assert (said.status, said.json()["status"]) == (200, "fail")
+        assert told in said.json()["text"]
 
 
 @pytest.mark.parametrize(("method", "path"), PATHS)
@@ -413,7 +448,9 @@ def test_without_the_key_the_prototypes_calls_are_off_and_say_so(
     said = client.ask(method, path, USER)
     assert said["status"] == "fail"
     assert "JWT_KEY" in said["text"]
-    assert Client(app).call(method, path, json={}).status == 401
+    for body in (b"", b"{}", b"{", b"x" * MOST_BYTES * 2):
+        sent = {} if method == "GET" else {"data": body, "headers": {"Content-Type": "application/json"}}
+        assert Client(app).call(method, path, **sent).status == 401
     app.close()
 
 

@@ -45,6 +45,13 @@ def test_a_data_folder_in_which_others_may_write_is_told(tmp_path: Path, mode: i
     assert "chmod go-w" in sentence
 
 
+def test_a_prototypes_file_that_was_kept_is_noted(tmp_path: Path) -> None:
+    (tmp_path / "db-prototype.sqlite3").touch()
+    grade, sentence = said(Settings(data=tmp_path), "db-prototype.sqlite3")
+    assert grade == "note"
+    assert "passwords in clear text" in sentence
+
+
 def test_a_private_and_a_public_address_are_told_apart(tmp_path: Path) -> None:
     assert said(Settings(data=tmp_path, sip_address="127.0.0.1"), "127.0.0.1")[0] == "note"
 

@@ -126,6 +126,21 @@ def test_no_list_and_no_count_scans_or_sorts(world: World, plans: list[str]) -> 
     assert not [step for step in plans if "SCAN" in step or "TEMP B-TREE" in step]
 
 
+@pytest.mark.parametrize("everybodys", [False, True])
+def test_the_list_of_all_subscribers_reads_its_page_only(world: World, plans: list[str], everybodys: bool) -> None:
+    world.callbase(3)
+    world.callbase(3, first=3)
+    plans.clear()
+    owner = None if everybodys else world.user.key
+    found, after = world.store.subscribers.page_of_all(owner, limit=2)
+    while after is not None:
+        page, after = world.store.subscribers.page_of_all(owner, limit=2, after=after)
+        found += page
+    assert [each.number for each in found] == [number(index) for index in range(6)]
+    assert not [step for step in plans if "TEMP B-TREE FOR" in step and "ORDER BY" in step], plans
+    assert not [step for step in plans if step.startswith("SCAN subscribers")], plans
+
+
 def test_ten_thousand_subscribers_are_inserted_in_well_under_two_seconds(world: World) -> None:
     made = world.store.callbases.create(world.user.key, name="c", region="GB")
     batches = [

@@ -1,6 +1,6 @@
 """What a campaign that runs or is paused needs must not be deleted."""
 
-from sqlalchemy import Connection, Table, func, select
+from sqlalchemy import ColumnElement, Connection, Table, exists, func, select
 
 from autodialer.errors import Conflict
 from autodialer.model import CampaignState, JobState
@@ -14,7 +14,7 @@ def refuse_while_in_use(connection: Connection, table: Table, key: int) -> None:
 
     A sound also stays while a call of a stopped campaign is under way, which may yet be answered and play it.
     """
-    query = select(campaigns.c.name).where(is_one_of(campaigns.c.state, CampaignState.RUNNING, CampaignState.PAUSED))
+    query = select(campaigns.c.name).where(_is_under_way())
     if table.name == "trunks":
         query = query.join(campaign_trunks, campaign_trunks.c.campaign_key == campaigns.c.key)
         query = query.where(campaign_trunks.c.trunk_key == key)
@@ -29,3 +29,13 @@ def refuse_while_in_use(connection: Connection, table: Table, key: int) -> None:
         count = connection.execute(live.where(dialing, campaigns.c.sound_key == key)).scalar_one()
         if count:
             raise Conflict(f"Calls that may play it are still under way ({count}); let them end, or hang them up.")
+
+
+def needs_trunk(trunk_key: ColumnElement[int]) -> ColumnElement[bool]:
+    """Whether a running or paused campaign needs the trunk."""
+    of_trunk = (campaign_trunks.c.campaign_key == campaigns.c.key) & (campaign_trunks.c.trunk_key == trunk_key)
+    return exists().where(of_trunk, _is_under_way())
+
+
+def _is_under_way() -> ColumnElement[bool]:
+    return is_one_of(campaigns.c.state, CampaignState.RUNNING, CampaignState.PAUSED)

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, make_url, text
 from sqlalchemy.exc import OperationalError
 
 from autodialer.errors import SettingsError, Unavailable
+from autodialer.store.migrations.prototype import holds_prototype
 from autodialer.store.sql.engine import BEGIN_WRITE, create_file, make_engine
 
 logger = logging.getLogger(__name__)
@@ -25,11 +26,12 @@ def migrate(url: str) -> None:
     """Bring the database to the newest version; make it when it does not exist.
 
     One transaction: it is done or it never was, and of two processes that start together one waits for the other.
-    Raises SettingsError when the file is not a database or comes from a newer version of the service, Unavailable when
-    it is locked for too long.
+    Raises SettingsError when the file is not a database, is the prototype's, or comes from a newer version of the
+    service, Unavailable when it is locked for too long.
     """
     engine = make_engine(url, synchronous="FULL", busy_timeout_s=BUSY_TIMEOUT_S, foreign_keys=False)
     try:
+        _refuse_prototype(url)
         create_file(url)
         _switch_to_wal(url)
         with engine.begin() as connection:
@@ -57,6 +59,15 @@ def make_config(connection: Connection, **options: Any) -> Config:
     config.attributes["connection"] = connection
     config.attributes.update(options)
     return config
+
+
+def _refuse_prototype(url: str) -> None:
+    path = Path(make_url(url).database or "")
+    if holds_prototype(path):
+        raise SettingsError(
+            f"{path} is a database of the prototype. Start the service with `python main.py`: it takes the users and "
+            "subscribers over, and keeps the old file under another name."
+        )
 
 
 def _switch_to_wal(url: str) -> None:

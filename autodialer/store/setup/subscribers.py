@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from sqlalchemy import select, tuple_, update
+from sqlalchemy import select, true, update
 
 from autodialer.clock import Clock
 from autodialer.errors import Conflict, NotFound
@@ -75,15 +75,23 @@ class Subscribers:
         self, owner_key: int | None, *, limit: int = DEFAULT_LIMIT, after: str | None = None
     ) -> Page[Subscriber]:
         """The subscribers of all callbases of a user, one callbase after the other; of everybody for an admin."""
-        query = select(callbases.c.key).where(not_deleted(callbases), ~callbases.c.hidden)
-        visible = owned_by(query, callbases, owner_key)
-        # In the order of the index on callbase_key: by the key alone others' rows would be read, or all be sorted.
-        order = (subscribers.c.callbase_key, subscribers.c.key)
-        query = select(subscribers).where(subscribers.c.callbase_key.in_(visible), subscribers.c.number.is_not(None))
-        if after is not None:
-            query = query.where(tuple_(*order) > tuple_(*_position(after)))
+        visible = owned_by(
+            select(callbases.c.key).where(not_deleted(callbases), ~callbases.c.hidden), callbases, owner_key
+        )
+        callbase_key, key = _position(after) if after is not None else (0, 0)
+        # The rest of one callbase, then those behind it. As one condition over both keys SQLite would begin each page
+        # at the first callbase; by the subscriber's key alone it would read others' rows.
+        parts = (
+            (visible.where(callbases.c.key == callbase_key), subscribers.c.key > key),
+            (visible.where(callbases.c.key > callbase_key), true()),
+        )
+        rows: list[AnyRow] = []
         with self._database.read() as connection:
-            rows = connection.execute(query.order_by(*order).limit(limit + 1)).all()
+            for within, behind in parts:
+                query = select(subscribers).where(subscribers.c.callbase_key.in_(within), behind)
+                query = query.where(subscribers.c.number.is_not(None))
+                query = query.order_by(subscribers.c.callbase_key, subscribers.c.key).limit(limit + 1 - len(rows))
+                rows += connection.execute(query).all()
         last = rows[limit - 1] if len(rows) > limit else None
         following = f"{encode_cursor(last.callbase_key)}.{encode_cursor(last.key)}" if last else None
         return [subscriber_from(row) for row in rows[:limit]], following

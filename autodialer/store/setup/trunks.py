@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, insert, select, update
 from autodialer.clock import Clock
 from autodialer.errors import NotFound, SettingsError
 from autodialer.model import TRUNK_SETTINGS, Trunk, TrunkSettings
-from autodialer.store.campaigns.usage import refuse_while_in_use
+from autodialer.store.campaigns.usage import needs_trunk, refuse_while_in_use
 from autodialer.store.setup.tables import trunks
 from autodialer.store.sql.column_types import EPOCH, new_id
 from autodialer.store.sql.engine import AnyRow, Database
@@ -58,11 +58,21 @@ class Trunks:
         with self._database.read() as connection:
             return self._trunk_from(fetch_owned(connection, trunks, trunk_id, owner_key))
 
-    def hidden_of(self, owner_key: int) -> list[Trunk]:
-        """Those that no list shows and that have not been deleted, the oldest first."""
-        query = select(trunks).where(trunks.c.owner_key == owner_key, trunks.c.hidden, not_deleted(trunks))
+    def find_hidden(self, owner_key: int, settings: TrunkSettings) -> Trunk | None:
+        """The hidden trunk of this user with the same host, port and login; None without such a trunk."""
+        same = [trunks.c[name] == getattr(settings, name) for name in ("host", "port", "username")]
+        query = select(trunks).where(trunks.c.owner_key == owner_key, trunks.c.hidden, not_deleted(trunks), *same)
         with self._database.read() as connection:
-            return [self._trunk_from(row) for row in connection.execute(query.order_by(trunks.c.key))]
+            row = connection.execute(query.order_by(trunks.c.key).limit(1)).one_or_none()
+        return self._trunk_from(row) if row is not None else None
+
+    def unneeded_hidden(self, owner_key: int, *, limit: int) -> list[Trunk]:
+        """Some trunks of the user that no list shows and no campaign needs any more."""
+        query = select(trunks).where(
+            trunks.c.owner_key == owner_key, trunks.c.hidden, not_deleted(trunks), ~needs_trunk(trunks.c.key)
+        )
+        with self._database.read() as connection:
+            return [self._trunk_from(row) for row in connection.execute(query.limit(limit))]
 
     def keys_to_register(self) -> set[int]:
         """Trunks that are to be registered whether anything is dialled over them or not."""
