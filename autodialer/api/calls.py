@@ -186,7 +186,8 @@ def _outcome(value: CallOutcome | None) -> Json:
     words = {name: str(word) if (word := getattr(value, name)) is not None else None for name in OUTCOME_WORDS}
     times = {name: time(getattr(value, name)) for name in OUTCOME_TIMES}
     pressed = [{"digit": press.digit, "at_s": press.at_s, "via": press.via.value} for press in value.digit_times]
-    return {**words, **times, **values_of(value, OUTCOME_VALUES), "digit_times": pressed, "rtp": _rtp(value.rtp)}
+    values = values_of(value, OUTCOME_VALUES) | {"refusal_headers": list(value.refusal_headers)}
+    return {**words, **times, **values, "digit_times": pressed, "rtp": _rtp(value.rtp)}
 
 
 def _rtp(value: RtpStats | None) -> Json | None:
