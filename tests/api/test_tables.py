@@ -170,5 +170,5 @@ def test_no_rejected_row_is_a_formula_for_a_spreadsheet(anna: Client, path: str,
     csv.writer(text).writerows([["телефон"], ["8 916 000-00-01"], [value]])
     made = anna.post(path, files={"file": ("a.csv", text.getvalue().encode())}, data={"region": "RU"}).json()
     answer = anna.get(f"{imports}/{made['id']}/rejected", headers={"Accept": "text/csv"})
-    cells = [row[1] for row in csv.reader(io.StringIO(answer.body.decode("utf-8-sig")))]
+    cells = [row[2] for row in csv.reader(io.StringIO(answer.body.decode("utf-8-sig")))]
     assert cells[1:] == [f"'{value}"]
