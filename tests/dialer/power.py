@@ -17,6 +17,8 @@ _LINE = re.compile(
     rb" += (?P<result>-?\d+).* <(?P<took>[\d.]+)>$",
     re.MULTILINE,
 )
+_CUT = b" <unfinished ...>"
+_RESUMED = re.compile(rb"^\d+ +[\d.]+ <\.\.\. (?P<call>\w+) resumed>(?P<rest>.*)$")
 _WRITE = re.compile(rb'^"(?P<data>(?:\\x[0-9a-f]{2})*)", \d+, (?P<offset>\d+)$')
 
 
@@ -55,11 +57,11 @@ class PowerTrace:
 
     def happenings(self) -> list[Happening]:
         """All so far, in order."""
-        text = self._output.read_bytes()
-        assert b"unfinished" not in text, "two threads write at once"
-        found = list(_LINE.finditer(text))
-        told = [line for line in text.splitlines() if b"+++" not in line and b"---" not in line and b" = ?" not in line]
-        assert len(found) == len(told) > 0, "a line that is not understood"
+        lines = self._output.read_bytes().splitlines()
+        told = [line for line in lines if b"+++" not in line and b"---" not in line and b" = ?" not in line]
+        whole = _joined(told)
+        found = [hit for line in whole if (hit := _LINE.match(line)) is not None]
+        assert len(found) == len(whole) > 0, "a line that is not understood"
         return [_read(hit) for hit in found if int(hit["result"]) >= 0]
 
     def disk_at(self, at: float, folder: Path, keep: float, happenings: list[Happening]) -> Path:
@@ -78,6 +80,26 @@ class PowerTrace:
         for name, image in images.items():
             (folder / name).write_bytes(image)
         return folder / self._files[0].name
+
+
+def _joined(lines: list[bytes]) -> list[bytes]:
+    """The lines with the halves of calls put together that another thread's calls came between.
+
+    At worst a sync covers no more than what was written before it began, so its place is that of its first half; a
+    write is there once it has ended. A call that the end of the process cut off is left out: it is covered by no sync.
+    """
+    begun: dict[bytes, tuple[int, bytes]] = {}
+    found: list[tuple[int, bytes]] = []
+    for place, line in enumerate(lines):
+        process = line.partition(b" ")[0]
+        if line.endswith(_CUT):
+            begun[process] = (place, line.removesuffix(_CUT))
+        elif (rest := _RESUMED.match(line)) is not None:
+            first, head = begun.pop(process)
+            found.append((first if b"sync" in rest["call"] else place, head + rest["rest"]))
+        else:
+            found.append((place, line))
+    return [line for _, line in sorted(found, key=lambda each: each[0])]
 
 
 def _read(hit: re.Match[bytes]) -> Happening:
