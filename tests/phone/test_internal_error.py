@@ -49,7 +49,7 @@ def break_once(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, *, times:
 
 
 @pytest.fixture
-def broken_desk(tmp_path: Path) -> Iterator[Callable[..., Desk]]:
+def broken_desk(tmp_path: Path, short_t1: float) -> Iterator[Callable[..., Desk]]:
     """Like `desk`, but errors are logged."""
     desks: list[Desk] = []
 
