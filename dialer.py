@@ -30,9 +30,9 @@ from autodialer.dialing.check_calls import CheckCalls
 from autodialer.dialing.chores import Chores
 from autodialer.dialing.clock_steps import ClockSteps
 from autodialer.dialing.commands import CommandRunner
-from autodialer.dialing.dialogs import AnsweredDialogs
+from autodialer.dialing.dialogs import LeftCalls
 from autodialer.dialing.ending import Ending
-from autodialer.dialing.farewells import Farewells
+from autodialer.dialing.farewells import Farewells, is_answered
 from autodialer.dialing.hours import Hours
 from autodialer.dialing.keys import Keys
 from autodialer.dialing.outage import BETWEEN_TRIES_S, Outage
@@ -82,6 +82,9 @@ TICK_S = 0.04
 """How often calls are claimed and outcomes recorded. Each tick is a commit, which costs as much as a call."""
 LOOK_S = 0.1
 """How often commands, campaigns and changed limits are read."""
+ENQUEUED_ROWS = 100
+ENQUEUED_BATCHES = 2
+"""Subscribers that become jobs in one tick: 3 ms a batch, and 2500 a second are more than is dialled."""
 REPORT_S = 1.0
 """How often live state is written."""
 HANG_UP_S = 1.5
@@ -126,6 +129,8 @@ class Dialer:
         self._sounds = PlayableSounds(store, sounds_folder)
         self._live: dict[object, LiveCall] = {}
         self._dry: set[int] = set()
+        self._is_hungry = False
+        """A campaign may have too few jobs that are due."""
         self._unrecorded: list[JobResult] = []
         self._unstarted: list[ClaimedJob] = []
         self._events: deque[CallEvent] = deque()
@@ -134,7 +139,7 @@ class Dialer:
         self._check_calls = CheckCalls(self._scheduler)
         checks = TrunkChecks(phones, sample=SAMPLE, folder=sounds_folder, place=self._check_calls.place)
         self._commands = CommandRunner(store, phones, checks, self._wake)
-        self._dialogs = AnsweredDialogs(phones)
+        self._dialogs = LeftCalls(phones)
         self._farewells = Farewells(store, phones, clock)
         self._outage = Outage()
         self._chores = chores or Chores()
@@ -174,7 +179,7 @@ class Dialer:
 
     def recover(self) -> None:
         """Close the books of calls that an earlier dialer left open. Raises Unavailable; harmless to repeat."""
-        picked_up = {kept.call_id for kept in self._store.dialogs.all()}
+        picked_up = {kept.call_id for kept in self._store.dialogs.all() if is_answered(kept)}
 
         def decide(campaign: Campaign, job: ClaimedJob) -> NextStep:
             answered, now = job.call_id in picked_up, self._clock.utcnow()
@@ -193,6 +198,7 @@ class Dialer:
         if now >= self._next_look:
             self._next_look = now + LOOK_S
             self._look()
+        self._enqueue()
         # Before the claims: a trunk that campaigns keep full would never have room for a check.
         self._check_calls.step(now)
         self._dial(now, self._record_and_claim(now))
@@ -265,8 +271,14 @@ class Dialer:
         self._scheduler.update(audible, self._trunks, self._clock.monotonic())
         self._phones.update(self._wanting_phones())
         self._dry.clear()
-        if campaigns and not self._ending.asked:
-            self._store.queue.enqueue_due(self._clock.utcnow())
+        self._is_hungry = bool(campaigns)
+
+    def _enqueue(self) -> None:
+        """Have jobs for the claims to come: so few rows a tick that no call waits for it, tick after tick."""
+        if self._is_hungry and not self._ending.asked:
+            queue = self._store.queue
+            made = queue.enqueue_due(self._clock.utcnow(), ENQUEUED_ROWS, most_batches=ENQUEUED_BATCHES)
+            self._is_hungry = made.is_more
 
     def _wanting_phones(self) -> dict[int, Trunk]:
         """Not deleted ones, whose calls under way keep the phones that they have; but what a dead dialer left up there
@@ -286,9 +298,9 @@ class Dialer:
         When the database fails, nothing is claimed, and what ended is kept and tried again.
         """
         self._keys.write_opt_outs()
-        ending = self._ending.asked
+        is_held = self._ending.asked or self._clock_steps.made_due
         skip = self._dry | self._hours.shut
-        requests = [] if ending else self._scheduler.requests(now, self._usable_phones(), skip=skip)
+        requests = [] if is_held else self._scheduler.requests(now, self._usable_phones(), skip=skip)
         utcnow = self._clock.utcnow()
         jobs = self._store.queue.record_and_claim(
             self._unrecorded,
@@ -375,13 +387,20 @@ class Dialer:
             TrunkStatus(trunk_key=key, breaker_state=BreakerState.RESTING.value, breaker_cause=problem)
             for key, problem in self._unusable.items()
         ]
-        self._store.live.heartbeat(self._instance, os.getpid())
-        self._store.live.write_trunks(statuses)
-        self._store.live.write_campaigns(self._hours.statuses(self._scheduler.campaign_statuses(utcnow)))
+        with self._store.transaction(durable=False):
+            self._store.live.heartbeat(self._instance, os.getpid())
+            self._store.live.write_trunks(statuses)
+            self._store.live.write_campaigns(self._hours.statuses(self._scheduler.campaign_statuses(utcnow)))
+        self._chores.want("bringing the log into the database", self._checkpoint)
         if self._store.queue.has_to_cancel(utcnow):
             self._chores.want("cancelling jobs", lambda: self._store.queue.cancel_some(self._clock.utcnow()))
         for campaign_id in [*self._store.queue.end_overdue(utcnow), *self._store.queue.finish_campaigns(utcnow)]:
             logger.info("campaign %s is finished", campaign_id)
+
+    def _checkpoint(self) -> bool:
+        """Beside the ticks: a tick whose commit makes a checkpoint waits for the disk for 100 ms and more."""
+        self._store.checkpoint()
+        return False
 
     def _tend_drain(self, now: float) -> None:
         if self._ending.begins(now):
@@ -404,7 +423,7 @@ def run_dialer(settings: Settings) -> None:
     try:
         migrate(settings.url)
         clock = Clock()
-        store = Store(settings.url, secrets=Secrets(settings.keys), synchronous="FULL")
+        store = Store(settings.url, secrets=Secrets(settings.keys), synchronous="FULL", checkpoints_apart=True)
         phones = PhonePool(
             sip_address=settings.sip_address, sip_port=settings.sip_port, rtp_ports=settings.rtp_ports, clock=clock
         )

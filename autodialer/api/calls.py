@@ -168,6 +168,7 @@ OUTCOME_VALUES = (
     "sip_code",
     "sip_reason",
     "q850_cause",
+    "refusal_headers",
     "pdd_s",
     "duration_s",
     "billsec_s",
@@ -197,6 +198,7 @@ def _rtp(value: RtpStats | None) -> Json | None:
         "round_trip_ms",
         "reports",
         "strangers",
+        "encryption",
     )
     return values_of(value, names) if value else None
 

@@ -33,6 +33,7 @@ CALL_COLUMNS = (
     "sip_code",
     "sip_reason",
     "q850_cause",
+    "refusal_headers",
     "invited_at",
     "ringing_at",
     "answered_at",
@@ -56,6 +57,7 @@ CALL_COLUMNS = (
     "rtp_round_trip_ms",
     "rtp_reports",
     "rtp_strangers",
+    "rtp_encryption",
 )
 PERSON_COLUMNS = ("id", "number", "second_number", "name", "comment", "timezone", "state", "reason", "attempts")
 LAST_CALL_COLUMNS = ("disposition", "cause", "sip_code", "invited_at", "ended_at", "billsec_s", "played_s", "digits")

@@ -22,12 +22,13 @@ from autodialer.errors import Invalid, TooManyRequests, Unavailable
 from autodialer.model import Trunk, TrunkSettings, TrunkStatus
 from autodialer.phone.provider import find_provider
 from autodialer.phone.resolver import Resolver
+from autodialer.sip.invite import extra_header
 from autodialer.store import Store, trunk_of
 from autodialer.web.caller import Caller
 from autodialer.web.fields import Fields
 from autodialer.web.request import PageWanted
 
-NAMES_A_HOST = frozenset(("host", "port", "transport", "outbound_proxy", "stun_server"))
+NAMES_A_HOST = frozenset(("host", "port", "transport", "outbound_proxy", "backup_host", "stun_server"))
 CHECKS_AT_ONCE = 2
 """Requests that wait for a check at the same time: the others of the API must not starve."""
 LOOK_S = 0.1
@@ -114,11 +115,13 @@ def check_ca_file(value: str) -> str:
     return text
 
 
-_CHECKS: Mapping[str, Callable[[str], str]] = {
+_CHECKS: Mapping[str, Callable[[Any], Any]] = {
     "name": str.strip,
     "host": check_host,
     "outbound_proxy": lambda value: check_endpoint(value, "outbound_proxy"),
+    "backup_host": lambda value: check_endpoint(value, "backup_host"),
     "stun_server": lambda value: check_endpoint(value, "stun_server"),
+    "extra_headers": lambda lines: tuple(": ".join(extra_header(line)) for line in lines),
     "ca_file": check_ca_file,
     "number_format": check_number_format,
 }

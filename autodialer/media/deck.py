@@ -208,7 +208,7 @@ class Deck(Generic[Owner]):
     def advance(self, failed: list[int]) -> list[tuple[Session, Owner]]:
         """All rows have had their turn, those in `failed` without a packet that left.
 
-        The sessions that are now at the end of their sound; they are out of the deck.
+        The sessions that are now at the end of their sound, and send silence from the next turn on.
         """
         count, columns = self.count, self._columns
         for row in failed:
@@ -239,11 +239,10 @@ class Deck(Generic[Owner]):
         for session, owner in ends:
             if session.leading_in:
                 session.end_lead_in()
-                if not session.ended:
-                    self._load(self._rows[session], session)
-                    continue
-            self.remove(session)
-            finished.append((session, owner))
+            else:
+                session.end_sound()
+                finished.append((session, owner))
+            self._load(self._rows[session], session)
         return finished
 
     def packet(self, row: int) -> bytes:

@@ -100,6 +100,11 @@ def is_rtcp(data: bytes) -> bool:
     return len(data) >= 8 and data[0] >> 6 == 2 and 192 <= data[1] <= 223
 
 
+def looks_like_report(data: bytes) -> bool:
+    """Whether the readable head of a packet, which may be encrypted, is RTCP's (RFC 5761 section 4)."""
+    return len(data) >= 8 and data[0] & 0xC0 == 0x80 and 192 <= data[1] <= 223
+
+
 def reports_in(data: bytes) -> list[Report]:
     """The reports of a compound packet, in their order; empty unless the packet is well-formed from end to end.
 

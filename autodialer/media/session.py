@@ -3,14 +3,17 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from autodialer.media import g711, rtp
 from autodialer.media.digit_sender import DigitSender, EventNumbers
 from autodialer.media.dtmf import DigitReceiver
 from autodialer.media.reporting import Heard, Sent
 from autodialer.media.source import Address, Kind, RtpSource, kind_of
-from autodialer.media.srtp import Protection, Unprotection
 from autodialer.media.srtp_keys import SrtpKeys
+
+if TYPE_CHECKING:
+    from autodialer.media.srtp import Protection, Unprotection
 
 PTIME_MS = 20
 FRAME = g711.SAMPLE_RATE * PTIME_MS // 1000
@@ -18,6 +21,7 @@ FRAME = g711.SAMPLE_RATE * PTIME_MS // 1000
 
 _SILENT_FRAMES = {codec: bytes([code]) * FRAME for codec, code in g711.SILENCE.items()}
 
+_SYSTEM = random.SystemRandom()
 _ENDLESS = 1 << 40
 """Packets of the silence after the sound: more than any call lasts."""
 SETTLED_AFTER = 50
@@ -48,6 +52,8 @@ class SessionStats:
     """Packets of ours that the callee's side missed, by its RTCP reports; None without any."""
     round_trip_ms: float | None = None
     """By the same reports."""
+    encryption: str | None = None
+    """The suite that its packets were encrypted by at last; None: they were plain."""
     reports: int = 0
     """RTCP reports that the callee's side sent, of whichever stream."""
 
@@ -81,11 +87,9 @@ class Session:
     """What one call sends and has received. Sends nothing until `play`; a `Deck` makes its packets after that."""
 
     def __init__(self, randomness: random.Random | None = None) -> None:
-        source = randomness or random.SystemRandom()
-        # RFC 3550 section 5.1: all three start at random.
-        self._ssrc = source.getrandbits(32)
-        self._sequence = source.getrandbits(16)
-        self._timestamp = source.getrandbits(32)
+        # RFC 3550 section 5.1: all three start at random. The system is asked once: it costs more than all else here.
+        bits = (randomness or _SYSTEM).getrandbits(80)
+        self._ssrc, self._sequence, self._timestamp = bits >> 48, bits >> 32 & 0xFFFF, bits & 0xFFFFFFFF
         self._source = RtpSource()
         self._payload_type = 0
         self._event_type: int | None = None
@@ -165,6 +169,9 @@ class Session:
         if keys is None:
             self.protection = self._opening = None
             return
+        # The dialer and the API read `SessionStats` from this module, and have no use for the library's 5 MB.
+        from autodialer.media.srtp import Protection, Unprotection
+
         ours, theirs = self.protection, self._opening
         if ours is None or (ours.suite, ours.key) != (keys.suite, keys.ours):
             self.protection = Protection(keys.suite, keys.ours)
@@ -326,6 +333,10 @@ class Session:
         """The silence has been sent; the sound is next."""
         self._lead_in_left = 0
 
+    def end_sound(self) -> None:
+        """The sound has been sent; silence is next."""
+        self._frames_left = 0
+
     def count_failure(self) -> None:
         """A packet could not leave: it is lost on its way like any other, and does not count as played."""
         self._failures += 1
@@ -342,6 +353,9 @@ class Session:
         """
         if self._opening is not None and data:
             opened = self._opening.unprotect(data)
+            if opened is None and rtp.parse(data) is None:
+                self._discarded += 1
+                return None
             if opened is None:
                 # A stranger made it, or it has come before.
                 self._source.strangers += 1
@@ -487,4 +501,5 @@ class Session:
             played_before=self._played_before,
             discarded=self._discarded,
             strangers=self._source.strangers,
+            encryption=self.protection.suite if self.protection is not None else None,
         )

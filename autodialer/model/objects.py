@@ -68,6 +68,11 @@ class TrunkSettings:
     """Certificates of the issuers to trust for TLS, PEM text; None: those that the system trusts."""
     outbound_proxy: str | None = None
     """host or host:port that everything goes through; None: straight to `host`."""
+    backup_host: str | None = None
+    """host or host:port of a second server of the provider, beside `outbound_proxy` or else `host`; None: there is no
+    other."""
+    extra_headers: tuple[str, ...] = ()
+    """Lines `Name: value` that every INVITE has as well."""
     register: bool = False
     """The provider wants us to register; no call leaves before."""
     caller_id_header: str = "from"
@@ -78,6 +83,8 @@ class TrunkSettings:
     """none; preferred: encrypted, and plain where the provider refuses that; required: encrypted or not at all."""
     symmetric_rtp: bool = True
     """Send RTP to where the callee's comes from, if that is elsewhere than it says."""
+    strict_source: bool = True
+    """Obey SIP within a call only from the hosts that the call goes through, as far as they are known."""
     price_per_min: float | None = field(default=None, metadata=_LIVE)
     """What a minute of an answered call costs, for the report's estimate; None: not said."""
     stun_server: str | None = None

@@ -23,5 +23,6 @@ class HangUp(StrEnum):
     CAMPAIGN_STOPPED = "The campaign was stopped, and its calls with it."
     SHUTDOWN = OwnEnd.SHUTDOWN.value
     UNSENT = "It was cancelled before it left."
+    CHECK_SILENT = "The check of the trunk waited no longer for an answer."
     REQUESTED = "The owner of the phone hung up."
     """The program that uses the phone gave no reason."""

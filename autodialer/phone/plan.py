@@ -7,6 +7,7 @@ from autodialer.model import CallOutcome, DigitTime
 from autodialer.sip.dialog_state import DialogState
 from autodialer.sip.events import TransferEnd
 from autodialer.sip.hop import UDP
+from autodialer.sip.left_invite import LeftInvite
 from autodialer.sip.nonces import Nonces
 from autodialer.sip.shell import TlsSettings
 
@@ -37,8 +38,12 @@ class Account:
     """The provider wants us to register; no call leaves before that."""
     outbound_proxy: str | None = None
     """SIP URI of the proxy that everything goes through, `lr` included; None: straight to the provider."""
+    several_proxies: bool = False
+    """Another proxy takes over while that one is down; each is asked by its own address."""
     caller_id_header: str = "from"
     """Where the caller ID stands: from, or another header (see `sip_client`); From names the account then."""
+    extra_headers: tuple[tuple[str, str], ...] = ()
+    """Of every INVITE, name and value."""
     stun_server: Address | None = None
     """Asked under which addresses we are seen outside; None: the provider's own word has to do."""
     shared_media_port: bool = False
@@ -47,6 +52,8 @@ class Account:
     """none, preferred or required: whether RTP and RTCP are encrypted (SRTP)."""
     symmetric_rtp: bool = True
     """Send RTP to where the callee's comes from, if that is elsewhere than it says."""
+    strict_source: bool = True
+    """Take SIP of a call only from the hosts that it goes through, as far as they are known."""
     nonces: Nonces = field(default_factory=Nonces, repr=False, compare=False)
     """What the provider's servers were told: the same for all phones of the trunk."""
 
@@ -78,7 +85,7 @@ class CallPlan:
     survives_failed_transfer: bool = True
     """After a failed transfer the sound goes on; else we hang up."""
     keeps_dialog: bool = False
-    """The owner writes down the dialog of the answer, and then has it acknowledged; see `CallEvent.dialog`."""
+    """The owner writes down what ends the call, and has the answer acknowledged then; see `CallEvent.dialog`."""
 
 
 class Progress(StrEnum):
@@ -110,7 +117,19 @@ class CallEvent:
     """The callee pressed a key."""
     transferred: Transferred | None = None
     outcome: CallOutcome | None = None
-    dialog: DialogState | None = None
-    """What hangs the call up when this process no longer can: told when it is answered, and when it has moved."""
+    dialog: DialogState | LeftInvite | None = None
+    """What ends the call when this process no longer can: told when its INVITE is heard of, when it is answered, and
+    when it has moved."""
     unstarted: str | None = None
     """Why nothing has left this machine; the number has not been called. Nothing more follows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CutOffCall:
+    """A call of a dead dialer of which nothing but its claim is known."""
+
+    call_id: str
+    number: str
+    """As it is dialled."""
+    caller_id: str | None
+    """None: the trunk's."""

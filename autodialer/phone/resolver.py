@@ -14,8 +14,9 @@ import dns.nameserver
 import dns.resolver
 
 from autodialer.errors import HostUnresolved
+from autodialer.sip.addresses import is_ipv4
 from autodialer.sip.hop import DEFAULT_PORTS, UDP
-from autodialer.sip.locate import Answer, Located, Naptr, Srv, is_ipv4, locate
+from autodialer.sip.locate import Answer, Located, Naptr, Srv, locate
 
 logger = logging.getLogger(__name__)
 

@@ -25,11 +25,14 @@ from autodialer.sip.events import (
     Event,
     FailureKind,
     HopFailed,
+    InviteHeard,
     NameWanted,
 )
+from autodialer.sip.explanations import explanations, warning_of
 from autodialer.sip.fields import parse_q850_cause, parse_retry_after, pause_asked_for
 from autodialer.sip.hop import Hop
 from autodialer.sip.invite import InviteRequest
+from autodialer.sip.left_invite import LeftInvite
 from autodialer.sip.message import Request, Response
 from autodialer.sip.own_end import OwnEnd
 from autodialer.sip.refer import Referrer
@@ -101,6 +104,8 @@ class Call:
         self._acknowledger = Acknowledger(stack, weakref.proxy(self), self._auth)
         self._referrer = Referrer(stack, weakref.proxy(self), self._auth, request.contact_user)
         self._invite: InviteClient | None = None
+        self._heard: InviteClient | None = None
+        """The INVITE whose first provisional response has been told."""
         self._transactions = 0
         self._dialogs: dict[str, Dialog] = {}
         """By remote tag."""
@@ -260,7 +265,7 @@ class Call:
         self._transactions -= 1
         if self._transactions == 0 and self.state is CallState.TERMINATED:
             # Lets go of the transaction that knows this call: both are freed at once, without the garbage collector.
-            self._invite = None
+            self._invite = self._heard = None
             self._owner.forget(self)
 
     def _classify(self, response: Response, now: float) -> str:
@@ -350,6 +355,9 @@ class Call:
 
     def _note_progress(self, now: float, response: Response | None) -> None:
         assert response is not None
+        if self._invite is not None and self._heard is not self._invite:
+            self._heard = self._invite
+            self.emit(InviteHeard(call_id=self.call_id, at=now, invite=LeftInvite.of(self._invite.request)))
         sdp = extract_sdp(response.content_type, response.body)
         tag = response.to_tag
         if tag is not None and self._invite is not None:
@@ -512,7 +520,8 @@ def _failed(
         saw_18x=saw_18x,
         reason_cause=parse_q850_cause(response.headers.get("reason", [])) if response else None,
         retry_after_s=parse_retry_after(response.get("retry-after")) if response else None,
-        message=message,
+        explanations=explanations(response) if response else (),
+        message=message or warning_of(response),
     )
 
 

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
+from autodialer.sip.addresses import is_inside, is_ipv4
 from autodialer.sip.dialog_state import DialogState, route_set_of, target_of
 from autodialer.sip.hop import Hop
-from autodialer.sip.invite import is_ipv4
 from autodialer.sip.message import Message, Request, Response
 from autodialer.sip.outgoing import OutgoingRequest
 from autodialer.sip.stack import Place, Stack, place_of
@@ -88,6 +88,23 @@ class Dialog:
         if uri is None or place is None or is_ipv4(place.host):
             return None
         return uri, place._replace(transport=place.transport or self.flow.transport)
+
+    def may_come_from(self, host: str) -> bool:
+        """Whether `host` is one of those that this dialog goes through, as far as they are known.
+
+        Without Record-Route the callee's own host sends to us; behind a NAT, or as long as its name has not been found,
+        that may be any.
+        """
+        if host in (self.flow.host, self.next_hop.host):
+            return True
+        place = place_of(self.target)
+        if place is None or not self._has_contact:
+            return False
+        if host == place.host:
+            return True
+        if self.route_set or self.state.found is not None:
+            return False
+        return not is_ipv4(place.host) or (is_inside(place.host) and not is_inside(self.flow.host))
 
     def place(self, uri: str, hop: Hop) -> bool:
         """The name in `uri` leads to `hop`; whether our requests go elsewhere now."""

@@ -1,8 +1,8 @@
 """What the SIP core tells its owner.
 
-Of one call: any number of CallProgress, at most one CallAnswered, any number of DialogMoved, NameWanted, MediaChanged,
-DigitSignalled and TransferEnded while it is answered, at most one CallBroken at any time, and exactly one of CallFailed
-(never answered) or CallEnded (answered, now over).
+Of one call: any number of CallProgress, an InviteHeard for each INVITE, at most one CallAnswered, any number of
+DialogMoved, NameWanted, MediaChanged, DigitSignalled and TransferEnded while it is answered, at most one CallBroken at
+any time, and exactly one of CallFailed (never answered) or CallEnded (answered, now over).
 """
 
 from dataclasses import dataclass, field
@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from autodialer.sip.dialog_state import DialogState
 from autodialer.sip.hop import Hop
+from autodialer.sip.left_invite import LeftInvite
 from autodialer.sip.sdes import SdesOffer
 from autodialer.sip.sdp import MediaPlan
 
@@ -52,6 +53,16 @@ class CallProgress:
     """Early media, None without."""
     sdes: SdesOffer | None = field(default=None, repr=False)
     """How our offer wanted it encrypted; None: plain."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InviteHeard:
+    """An INVITE got its first provisional response: from now on it takes a CANCEL to silence the callee's phone."""
+
+    call_id: str
+    at: float
+    """Monotonic seconds."""
+    invite: LeftInvite
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -189,6 +200,8 @@ class CallFailed:
     """Q.850 cause of the Reason header (RFC 3326), None without."""
     retry_after_s: float | None
     """Retry-After of the final response, None without."""
+    explanations: tuple[str, ...] = ()
+    """Header lines of that response that say more on why."""
     message: str | None
     """One sentence for a person where the code does not explain itself."""
 
@@ -284,18 +297,20 @@ class ProbeEnded:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FarewellEnded:
-    """A BYE in a dialog that an earlier process left up was answered, or was not."""
+    """What ends a call that an earlier process left up, BYE or CANCEL, was answered, or was not."""
 
     call_id: str
     at: float
     """Monotonic seconds."""
     code: int | None
-    """Any final code ends the dialog (RFC 3261 section 15.1.1); None without an answer."""
+    """Any final code to a BYE ends the dialog (RFC 3261 section 15.1.1); None without an answer."""
     message: str
     """How it went, for the log."""
+    method: str = "BYE"
+    """BYE or CANCEL."""
 
 
 WhileAnswered = DialogMoved | NameWanted | MediaChanged | DigitSignalled | TransferEnded
-OfCall = CallProgress | CallAnswered | WhileAnswered | HopFailed | CallBroken | CallFailed | CallEnded
+OfCall = CallProgress | InviteHeard | CallAnswered | WhileAnswered | HopFailed | CallBroken | CallFailed | CallEnded
 """What is told of one call."""
 Event = OfCall | RegistrationChanged | AddressDiscovered | ProbeEnded | FarewellEnded

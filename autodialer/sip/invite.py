@@ -1,12 +1,12 @@
 """What the owner of the SIP core asks for: one outbound call. Checked here: no text of a user can become a header."""
 
-import re
 import uuid
 from dataclasses import dataclass, field
 from functools import lru_cache
 from urllib.parse import quote
 
 from autodialer.errors import Invalid
+from autodialer.sip.addresses import is_ipv4
 from autodialer.sip.fields import TOKEN
 from autodialer.sip.hop import DEFAULT_PORTS, Hop
 from autodialer.sip.sdes import SdesOffer
@@ -14,7 +14,6 @@ from autodialer.sip.sdes import SdesOffer
 Address = tuple[str, int]
 """IPv4 address and port."""
 
-_IPV4 = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
 _USER_MARKS = "-_.!~*'()&=+$,;?/"
 """What the user part of a URI holds unescaped, beside letters and digits."""
 _OWN_HEADERS = frozenset(
@@ -22,8 +21,15 @@ _OWN_HEADERS = frozenset(
         *("allow", "authorization", "call-id", "contact", "content-length", "content-type", "cseq", "from"),
         *("max-forwards", "min-se", "proxy-authorization", "record-route", "require", "route", "session-expires"),
         *("supported", "to", "user-agent", "via"),
+        *("content-encoding", "content-disposition", "expires", "proxy-require", "rack", "refer-to", "replaces"),
+        # Their compact forms (RFC 3261 section 7.3.3, RFC 4028, RFC 3515).
+        *("i", "m", "l", "c", "e", "f", "k", "t", "v", "x", "r"),
     )
 )
+_IDENTITY_HEADERS = frozenset(("p-asserted-identity", "p-preferred-identity", "remote-party-id"))
+MOST_EXTRA_HEADERS = 10
+LONGEST_HEADER = 1024
+"""Characters of a value; an Identity (RFC 8224) takes 600."""
 
 
 def new_call_id() -> str:
@@ -56,6 +62,8 @@ class InviteRequest:
     """Where it goes next, in order, when a hop is silent, unreachable or refuses with 503 (RFC 3263 section 4.3)."""
     route: tuple[str, ...] = ()
     """URIs of a preloaded Route set (outbound proxy), first hop first."""
+    route_names_hop: bool = False
+    """There are several proxies: the first URI of `route` becomes the address of the proxy that is asked."""
     credentials: tuple[str, str] | None = field(default=None, repr=False)
     """User name and password for 401 and 407, None when there are none."""
     sdp: bytes = field(repr=False)
@@ -88,14 +96,32 @@ class InviteRequest:
         if self.credentials is not None:
             _check_text("credentials", self.credentials[0])
         for header, value in self.headers:
-            if not TOKEN.fullmatch(header) or header.lower() in _OWN_HEADERS:
-                raise Invalid(f"the header {header!r} cannot be set", field="headers")
-            _check_text("headers", value)
+            check_header(header, value, field_name="headers")
 
 
-def is_ipv4(host: str) -> bool:
-    """Whether `host` is a dotted IPv4 address, so that no packet to it waits for a name server."""
-    return _IPV4.fullmatch(host) is not None and all(int(octet) < 256 for octet in host.split("."))
+def check_header(name: str, value: str, *, field_name: str) -> None:
+    """Raises Invalid for a header that the stack writes itself, and for what could not stand on a line of its own."""
+    if not TOKEN.fullmatch(name):
+        raise Invalid(f"{field_name}: {name!r} is no name of a header.", field=field_name)
+    if name.lower() in _OWN_HEADERS:
+        raise Invalid(f"{field_name}: {name} is written by the dialer itself and cannot be set.", field=field_name)
+    if len(value) > LONGEST_HEADER:
+        raise Invalid(f"{field_name}: {name} has more than {LONGEST_HEADER} characters.", field=field_name)
+    if not value.strip():
+        raise Invalid(f"{field_name}: {name} has no value.", field=field_name)
+    _check_text(field_name, value)
+
+
+def extra_header(line: str) -> tuple[str, str]:
+    """Name and value of a line that a user wants in every INVITE. Raises Invalid that names it."""
+    name, colon, value = line.partition(":")
+    name, value = name.strip(), value.strip()
+    if not colon:
+        raise Invalid(f"extra_headers: write {line[:80]!r} as `Name: value`.", field="extra_headers")
+    check_header(name, value, field_name="extra_headers")
+    if name.lower() in _IDENTITY_HEADERS:
+        raise Invalid(f"extra_headers: {name} holds the caller ID; set caller_id_header.", field="extra_headers")
+    return name, value
 
 
 def _check_text(name: str, text: str) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from autodialer.errors import HostUnresolved
+from autodialer.sip.addresses import is_ipv4
 from autodialer.sip.hop import DEFAULT_PORTS, TCP, TLS, UDP, Hop
 
 REST_S = 60.0
@@ -168,15 +169,6 @@ def _has_ipv6(name: str, lookups: Lookups) -> bool:
 
 def _hops(addresses: Iterable[str], port: int, transport: str) -> tuple[Hop, ...]:
     return tuple(Hop(address, port, transport) for address in addresses)
-
-
-def is_ipv4(text: str) -> bool:
-    """Whether this is an IPv4 address and no name."""
-    try:
-        ipaddress.IPv4Address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _refuse_ipv6(text: str) -> None:

@@ -9,7 +9,7 @@ from autodialer.sip.auth import Authenticator
 from autodialer.sip.capabilities import ALLOW, SUPPORTED
 from autodialer.sip.events import RegistrationChanged, RegistrationStanding
 from autodialer.sip.fields import parse_name_addr, parse_uri, pause_asked_for
-from autodialer.sip.hop import Hop
+from autodialer.sip.hop import Hop, routes_over
 from autodialer.sip.invite import new_call_id
 from autodialer.sip.message import Response
 from autodialer.sip.outgoing import OutgoingRequest
@@ -70,6 +70,8 @@ class RegistrationRequest:
     hops: tuple[Hop, ...]
     """The provider's servers in the order in which they are tried."""
     route: tuple[str, ...] = ()
+    route_names_hop: bool = False
+    """As of an INVITE."""
     """URIs of the outbound proxy, first hop first."""
     credentials: tuple[str, str] | None = field(default=None, repr=False)
     expires_s: int = 600
@@ -260,7 +262,7 @@ class Registration:
             hop=hop,
             branch=branch,
             via=stack.via(branch, hop),
-            routes=tuple(f"Route: <{uri}>" for uri in request.route),
+            routes=routes_over(hop, request.route, names_hop=request.route_names_hop),
             from_=f"From: <{request.address_of_record}>;tag={self._tag}",
             to=f"To: <{request.address_of_record}>",
             call_id=self._call_id,

@@ -20,6 +20,9 @@ PLAIN, SECURE = "RTP/AVP", "RTP/SAVP"
 """Profiles that we offer."""
 _PROFILES = (PLAIN, "RTP/AVPF")
 _SECURE_PROFILES = (SECURE, "RTP/SAVPF")
+NOT_PLAIN = "not plain RTP"
+NOT_ENCRYPTED = "and this trunk requires encrypted sound"
+"""Ends of the sentences of an `UnusableAnswer` whose reason is SECURE or NOT_SECURE."""
 UNSPECIFIED = ("0.0.0.0", "::")
 """Hold as RFC 2543 has it, and what a gateway says that does not know the address yet."""
 _HOST_NAME = re.compile(
@@ -290,13 +293,13 @@ def _judge_profile(media: Media, sdes: SdesOffer | None) -> MediaKeys | Unusable
     if sdes is None:
         if profile in _PROFILES:
             return None
-        return UnusableAnswer(reason=AnswerFault.SECURE, message=f"the callee wants {media.profile}, not plain RTP")
+        return UnusableAnswer(reason=AnswerFault.SECURE, message=f"the callee wants {media.profile}, {NOT_PLAIN}")
     if profile in _PROFILES and sdes.plain_too:
         return None
     if profile not in _SECURE_PROFILES:
         return UnusableAnswer(
             reason=AnswerFault.NOT_SECURE,
-            message=f"the callee's side wants {media.profile}, and this trunk requires encrypted sound (RTP/SAVP)",
+            message=f"the callee's side answered with {media.profile}, {NOT_ENCRYPTED}",
         )
     keys = agree(sdes.lines, crypto_of(media))
     return keys or UnusableAnswer(

@@ -10,9 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from autodialer.sip.fields import Via, parse_number, parse_uri
+from autodialer.sip.addresses import is_ipv4
+from autodialer.sip.fields import Via, parse_number, parse_uri, split_host_port
 from autodialer.sip.hop import DEFAULT_PORTS, TLS, UDP, Hop
-from autodialer.sip.invite import Address, is_ipv4, sip_uri
+from autodialer.sip.invite import Address, sip_uri
 from autodialer.sip.nonces import Nonces
 from autodialer.sip.timers import TimerQueue
 from autodialer.sip.trace import SENT, Tracer, call_id_of, mask_credentials
@@ -50,6 +51,9 @@ class UserAgentConfig:
     """User-Agent header."""
     known_hosts: frozenset[str] = frozenset()
     """IPv4 addresses whose messages are taken although no call went there yet."""
+    strict_source: bool = True
+    """Take responses from where their request went alone, and requests within a dialog from its own hosts alone, as far
+    as those are known; False: from every host that knows the branch or the tags."""
     t1: float = 0.5
     """Seconds, RFC 3261 section 17.1.1.1: the round trip estimate."""
     t2: float = 4.0
@@ -155,6 +159,13 @@ class Stack:
     def is_ours(self, via: Via) -> bool:
         """Whether a Via names us as the sender (RFC 3261 section 18.1.2)."""
         return (via.host, via.port or DEFAULT_PORTS.get(via.transport, 0)) in self._sent_by
+
+    def own_via(self, line: str) -> None:
+        """Take a Via header line of an earlier process for ours: its responses come here if they come at all."""
+        sent_by = line.partition(";")[0].rpartition(" ")[2]
+        host, port = split_host_port(sent_by)
+        transport = line.partition("SIP/2.0/")[2].partition(" ")[0]
+        self._sent_by.add((host, port or DEFAULT_PORTS.get(transport, 0)))
 
     def complaint_of(self, hop: Hop) -> str | None:
         """Why `hop` cannot be reached, where the system says so."""

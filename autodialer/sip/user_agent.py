@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from autodialer import stun
 from autodialer.errors import Conflict
 from autodialer.sip.answering import answer_request, transaction_key
+from autodialer.sip.attempts import Attempts
+from autodialer.sip.auth import Authenticator
 from autodialer.sip.call import Call, CallState
 from autodialer.sip.dialog_state import DialogState
 from autodialer.sip.discovery import Discovery
@@ -19,6 +21,7 @@ from autodialer.sip.farewell import Farewells
 from autodialer.sip.hop import RELIABLE, Hop
 from autodialer.sip.invite import Address, InviteRequest
 from autodialer.sip.keep_alive import PING, PONG, KeepAlive
+from autodialer.sip.left_invite import LeftInvite
 from autodialer.sip.message import Discard, Request, Response, parse_message
 from autodialer.sip.own_end import OwnEnd
 from autodialer.sip.probe import Probe, ProbeRequest
@@ -31,6 +34,8 @@ __all__ = ["UserAgent", "UserAgentConfig"]
 
 logger = logging.getLogger(__name__)
 
+_TOLD_OF_STRANGERS = frozenset(10**power for power in range(10))
+"""The log names the first, the tenth, the hundredth: a stranger may send a thousand a second."""
 BROKEN = "call %s: an error in the SIP core"
 """An error costs the call that it was met for, and no other: this core may have hundreds."""
 
@@ -150,6 +155,17 @@ class UserAgent:
         """Hang up a dialog that an earlier process left up; FarewellEnded tells how that went."""
         self.know_host(dialog.flow.host)
         self._farewells.say(dialog, credentials, now)
+
+    def recall(self, left: LeftInvite, now: float) -> None:
+        """Cancel an INVITE that an earlier process left; FarewellEnded tells how that went."""
+        self.know_host(left.hop.host)
+        self._farewells.recall(left.request(), now, certain=True)
+
+    def recall_unheard(self, request: InviteRequest, now: float) -> None:
+        """Cancel what an earlier process may have sent for this call; FarewellEnded comes where something rang."""
+        for invite in Attempts(self._stack, request, Authenticator(self._stack, None)).possible_invites():
+            self.know_host(invite.hop.host)
+            self._farewells.recall(invite, now, certain=False)
 
     def expect_answers(self, call_ids: Iterable[str], credentials: tuple[str, str] | None, until: float) -> None:
         """Hang up what still answers INVITEs of an earlier process, by hosts that are known."""
@@ -348,7 +364,7 @@ class UserAgent:
         self.discarded[reason] += 1
 
     def _receive_response(self, response: Response, source: Hop, now: float) -> None:
-        """Any peer that knows branch, Call-ID and our tag may answer: a gateway may send from another address."""
+        """From where the request went, or another of the trunk's servers; the rest is a stranger's word."""
         vias = response.get_all("via")
         via = response.top_via
         if len(vias) != 1 or via is None or not self._stack.is_ours(via):
@@ -363,8 +379,25 @@ class UserAgent:
         ):
             self._receive_stray(response, source, now)
             return
+        if not self._is_own(source, client.hop.host):
+            self._drop_stranger(response, source)
+            return
         self._stack.learn_address(via, client.hop)
         client.receive(response, now)
+
+    def _is_own(self, source: Hop, host: str) -> bool:
+        return not self._stack.config.strict_source or source.host == host or source.host in self._known_hosts
+
+    def _drop_stranger(self, message: Request | Response, source: Hop) -> None:
+        self.discarded["other_host"] += 1
+        if self.discarded["other_host"] in _TOLD_OF_STRANGERS:
+            logger.warning(
+                "call %s: a %s from %s is dropped: that host has no part in this call. If it is one of the provider's,"
+                " turn strict_source of the trunk off",
+                message.call_id,
+                message.method if isinstance(message, Request) else f"{message.code} response",
+                source,
+            )
 
     def _receive_stray(self, response: Response, source: Hop, now: float) -> None:
         """No transaction waits for it: perhaps a 2xx sent again with another Via, or one to an earlier process."""
@@ -386,6 +419,8 @@ class UserAgent:
             if isinstance(invite, InviteServer):
                 invite.receive_ack(now)
             call = self._calls.get(request.call_id)
+            if self._is_strangers(call, request, source):
+                return
             taken = call is not None and call.receive_ack(request, now)
             if invite is None and not taken:
                 self.discarded["stray_ack"] += 1
@@ -396,9 +431,21 @@ class UserAgent:
             return
         call = self._calls.get(request.call_id)
         known = source.host in self._known_hosts
+        if self._is_strangers(call, request, source):
+            return
         dropped = answer_request(self._stack, call, request, via, source, now, known=known)
         if dropped is not None:
             self.discarded[dropped] += 1
+
+    def _is_strangers(self, call: Call | None, request: Request, source: Hop) -> bool:
+        """Whether a request within a dialog comes from a host that has no part in it; that is dropped and counted."""
+        if not self._stack.config.strict_source or source.host in self._known_hosts:
+            return False
+        dialog = call.find_dialog(request) if call is not None else None
+        if dialog is None or dialog.may_come_from(source.host):
+            return False
+        self._drop_stranger(request, source)
+        return True
 
     # What calls report.
 

@@ -10,7 +10,7 @@ from autodialer.store.figures.report import CampaignReport, Figures, HourReport,
 from autodialer.store.forget.erasing import Erasure
 from autodialer.store.live.live import DialerSeen
 from autodialer.store.migrations import migrate
-from autodialer.store.queue.dialogs import KeptDialog
+from autodialer.store.queue.dialogs import CutOff, KeptDialog
 from autodialer.store.queue.waiting import Waiting
 from autodialer.store.setup.callbases import NewSubscriber, RejectedRow, ZoneCount
 from autodialer.store.setup.dnc import DncEntry
@@ -34,6 +34,7 @@ __all__ = [
     "CampaignReport",
     "CampaignRules",
     "Counts",
+    "CutOff",
     "DialerSeen",
     "DncEntry",
     "DncImport",

@@ -171,6 +171,11 @@ def _delete_dnc(office: Office) -> Deed:
     return lambda: office.anna.delete(f"/srv1/dnc/{number}")
 
 
+def _add_user(office: Office) -> Deed:
+    fields = {"login": f"added-{office.turn}", "password": "correct-horse-battery", "name": "Added"}
+    return lambda: office.admin.post("/srv1/admin/adduser", json=fields)
+
+
 def _create(operation: str) -> Prepare:
     return lambda office: office.create(operation)
 
@@ -180,6 +185,7 @@ DEEDS: dict[tuple[str, str], Prepare] = {
     ("POST", "/auth/login"): _log_in_as_before,
     ("PUT", "/users/me/password"): _change_password,
     ("POST", "/users"): _create("create_user"),
+    ("POST", "/admin/adduser"): _add_user,
     ("PUT", "/users/<user_id>"): _change_user,
     ("POST", "/trunks"): _create("create_trunk"),
     ("PUT", "/trunks/<trunk_id>"): _change_trunk,
@@ -207,7 +213,10 @@ DEEDS: dict[tuple[str, str], Prepare] = {
     ("PUT", "/dnc/<number>"): _put_dnc,
     ("DELETE", "/dnc/<number>"): _delete_dnc,
 }
-NOT_RECORDED = {("POST", "/auth/revoke"): "a user ends a session of their own, and the session says so itself"}
+NOT_RECORDED = {
+    ("POST", "/auth/revoke"): "a user ends a session of their own, and the session says so itself",
+    ("POST", "/callbases/preview"): "changes nothing",
+}
 WAIT_FOR_THE_DIALER = {"/trunks/<trunk_id>/check", "/calls/<call_id>/digits"}
 """Here nobody does what is asked for, so that they answer 503 once it is written down."""
 STAYS = {"/dnc/import": "dnc"}

@@ -183,6 +183,7 @@ def test_calls_and_report_say_what_became_of_every_number(
         "remote_lost": None,
         "round_trip_ms": None,
         "strangers": 0,
+        "encryption": None,
     }
     assert done["answered_at"] == "2026-03-01T12:00:03.000Z"
     assert done["trunk_id"] == objects["trunk"]["id"]

@@ -66,9 +66,12 @@ def test_every_field_of_a_trunk_is_kept_but_the_password_is_never_shown(anna: Cl
         "transport": "tls",
         "ca_file": CERTIFICATE,
         "outbound_proxy": "127.0.0.1:5070",
+        "backup_host": "127.0.0.2:5070",
+        "extra_headers": ["X-Account: 42", "Privacy: id"],
         "register": True,
         "stun_server": "127.0.0.1",
         "symmetric_rtp": False,
+        "strict_source": False,
         "media_ports": "shared",
         "media_encryption": "required",
         "username": "user",
@@ -90,6 +93,26 @@ def test_every_field_of_a_trunk_is_kept_but_the_password_is_never_shown(anna: Cl
     }
     [trunk] = store.trunks.page(None)[0]
     assert trunk.password == "s3cret"
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (["Via: x"], "written by the dialer itself"),
+        (["X-Account"], "Name: value"),
+        (["X-One: 1", "v: x"], "v is written"),
+    ],
+)
+def test_a_header_that_may_not_be_set_is_refused_by_name(anna: Client, lines: list[str], said: str) -> None:
+    answer = anna.post("/srv1/trunks", json={**TRUNK, "extra_headers": lines})
+    assert (answer.status, answer.fields) == (422, ["extra_headers"])
+    assert said in str(answer.json())
+
+
+def test_a_trunk_has_ten_headers_of_its_own_at_most(anna: Client) -> None:
+    lines = [f"X-{number}: 1" for number in range(11)]
+    assert anna.post("/srv1/trunks", json={**TRUNK, "extra_headers": lines}).status == 400
+    assert anna.post("/srv1/trunks", json={**TRUNK, "extra_headers": lines[:10]}).status == 201
 
 
 def test_a_change_of_a_trunk_leaves_what_it_does_not_name(anna: Client, store: Store) -> None:

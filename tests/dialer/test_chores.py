@@ -60,3 +60,20 @@ def test_a_chore_that_meets_a_locked_database_goes_on_later() -> None:
     chores.want("refused", piece)
     assert done.wait(at_most(10))
     chores.stop()
+
+
+def test_chores_take_turns_so_that_a_long_one_holds_up_no_other() -> None:
+    chores, done, stop = Chores(), threading.Event(), threading.Event()
+
+    def endless() -> bool:
+        return not stop.is_set()
+
+    def short() -> bool:
+        done.set()
+        return False
+
+    chores.want("endless", endless)
+    chores.want("short", short)
+    assert done.wait(at_most(5))
+    stop.set()
+    chores.stop()

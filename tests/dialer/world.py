@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self, Unpack
+from typing import Any, Self, Unpack
 
 import numpy as np
 import soundfile
@@ -71,9 +71,10 @@ class World:
         password: str = "secret",
         media_ports: str = "per_call",
         number_format: str = "{e164}",
+        trunk_settings: Mapping[str, Any] | None = None,
         **rules: Unpack[CampaignRules],
     ) -> Campaign:
-        """A running campaign over these numbers; `rules` are more of its own."""
+        """A running campaign over these numbers; `rules` are more of its own, `trunk_settings` more of its trunk's."""
         trunk = self.store.trunks.create(
             self.owner,
             TrunkSettings(
@@ -86,6 +87,7 @@ class World:
                 max_channels=max_channels,
                 cps=cps,
                 media_ports=media_ports,
+                **(trunk_settings or {}),
             ),
         )
         callbase = self.store.callbases.create(self.owner, name="base", region="raw")

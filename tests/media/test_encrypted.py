@@ -113,6 +113,20 @@ def test_what_is_plain_or_forged_or_by_another_key_counts_for_nothing(
     assert (stats.received, stats.strangers, stats.remote_lost) == (1, 31, None)
 
 
+def test_questions_to_a_stun_server_and_noise_are_no_strangers_rtp(media: Media, tmp_path: Path, shared: bool) -> None:
+    stem, keys = sound_of(tmp_path, frames=200), new_keys()
+    with SecureCallee() as callee:
+        callee.use(keys)
+        port = begin(media, callee, stem, keys, shared=shared)
+        for _ in range(5):
+            for to in (port, port + 1):
+                callee.send(bytes.fromhex("000100002112a442") + bytes(12), to)
+                callee.send(b"", to)
+        time.sleep(0.1)
+        stats = media.close_and_wait("a")
+    assert (stats.received, stats.strangers, stats.discarded) == (0, 0, 10)
+
+
 def test_reports_are_taken_encrypted(media: Media, tmp_path: Path, shared: bool) -> None:
     stem, keys = sound_of(tmp_path, frames=200), new_keys()
     with SecureCallee() as callee:

@@ -10,7 +10,7 @@ from pylibsrtp import Session as Library
 from autodialer.media import rtp
 from autodialer.media.rtp import RtpPacket
 from autodialer.media.secure_deck import SecureDeck
-from autodialer.media.session import FRAME, Session, SessionStats
+from autodialer.media.session import FRAME, Session
 from autodialer.media.srtp import PROFILES
 from autodialer.media.srtp_keys import SrtpKeys
 
@@ -72,8 +72,7 @@ def step(deck: SecureDeck[Leg]) -> None:
     assert deck.prepare() == []
     for row in range(deck.count):
         deck.owners[row].hear(deck.packet(row))
-    for session, leg in deck.advance([]):
-        deck.add(session, leg)
+    deck.advance([])
 
 
 def test_many_sessions_of_all_suites_come_and_go_and_each_is_heard_whole() -> None:
@@ -159,8 +158,5 @@ def test_a_packet_that_cannot_be_encrypted_is_told_and_nothing_of_it_is_left() -
     assert deck.prepare() == []
     for leg in legs:
         deck.remove(leg.session)
-    assert [leg.session.stats(0.0) for leg in legs] == [
-        SessionStats(sent=1, played_frames=1),
-        SessionStats(),
-        SessionStats(sent=1, played_frames=1),
-    ]
+    figures = [(stats.sent, stats.played_frames) for stats in (leg.session.stats(0.0) for leg in legs)]
+    assert figures == [(1, 1), (0, 0), (1, 1)]

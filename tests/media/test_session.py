@@ -48,11 +48,13 @@ def leave(session: Session, *, left: bool = True) -> RtpPacket:
 def send_all(session: Session, *, left: bool = True) -> list[RtpPacket]:
     packets = []
     deck = deal(session)
-    while deck.count:
+    over = False
+    while not over:
         packet = rtp.parse(deck.packet(0))
         assert packet is not None
         packets.append(packet)
-        deck.advance([] if left else [0])
+        over = bool(deck.advance([] if left else [0]))
+    deck.remove(session)
     return packets
 
 

@@ -137,7 +137,7 @@ onreply_route[MEDIA] {{
 """
 
 _RELAY_OFFER = """
-    rtpengine_manage("replace-origin replace-session-connection");
+    rtpengine_manage("replace-origin replace-session-connection {profile}");
     t_on_reply("MEDIA");
 """
 
@@ -206,7 +206,8 @@ class Kamailio:
     closes after `tcp_lifetime_s` of silence. `tls` (files of the certificate and its key) takes nothing but TLS from
     callers. With `ignores_rport` it answers to the Via's address and port as they are written, which is neither RFC
     3581 nor RFC 3261 section 18.2.2, and is what some gateways do. `routes` names callees of single numbers. The sound
-    of all calls goes through the rtpengine whose control address is `relay`.
+    of all calls goes through the rtpengine whose control address is `relay`, which offers it to the callee in
+    `relay_profile` (`RTP/AVP` decrypts it; empty: as it came).
     """
 
     def __init__(
@@ -234,6 +235,7 @@ class Kamailio:
         ignores_rport: bool = False,
         routes: Mapping[str, Address] | None = None,
         relay: Address | None = None,
+        relay_profile: str = "",
     ) -> None:
         self.address: Address = (host, free_port(host, namespace=namespace))
         self._tls = tls
@@ -283,7 +285,7 @@ class Kamailio:
             authenticate=authenticate if password is not None else "",
             target=f'{user}    $ru = "sip:" + $rU + "@{to_callee}";{_routes(routes or {}, callee_user)}',
             relay=_RELAY.format(host=relay[0], port=relay[1]) if relay else "",
-            relay_offer=_RELAY_OFFER if relay else "",
+            relay_offer=_RELAY_OFFER.format(profile=relay_profile) if relay else "",
             relay_end=_RELAY_END if relay else "",
             reply_to_via="reply_to_via=1" if ignores_rport else "",
             forget_rport=_FORGET_RPORT if ignores_rport else "",

@@ -20,6 +20,7 @@ DEBIAN_PACKAGES: dict[str, str] = {
     "kamailio-tls": "kamailio-tls-modules",
     "baresip": "baresip-core",
     "baresip-srtp": "baresip-core",
+    "linphonec": "linphone-cli",
     "rtpengine": "rtpengine-daemon",
     "tshark": "tshark",
     "dumpcap": "wireshark-common",

@@ -173,6 +173,15 @@ class _Sipp:
             found.setdefault(hit[2], datetime.fromisoformat(hit[1]).timestamp())
         return found
 
+    def came_at(self, method: str) -> dict[str, float]:
+        """Call-ID -> the UNIX time at which SIPp took the first request of this method, by its trace of messages."""
+        log = self._read("messages.log").replace("\r\n", "\n")
+        found: dict[str, float] = {}
+        stamp, first = r"^-{20,} ([\d: .\-]+)\n.* message received .*:\n\n", rf"{method} .*\n"
+        for hit in re.finditer(stamp + first + r"(?:.+\n)*?Call-ID: (.+)\n", log, re.MULTILINE):
+            found.setdefault(hit[2], datetime.fromisoformat(hit[1]).timestamp())
+        return found
+
     def wait_for(self, method: str, *, count: int = 1, timeout_s: float = 10.0) -> None:
         """Return once the scenario has logged so many requests of this method."""
         wait_until(

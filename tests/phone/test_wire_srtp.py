@@ -19,7 +19,9 @@ from tests.peers.baresip import Baresip
 from tests.peers.capture import Capture, before_silence
 from tests.peers.certificates import issue
 from tests.peers.kamailio import Kamailio
+from tests.peers.linphone import Linphone
 from tests.peers.ports import LOCALHOST, wait_until
+from tests.peers.rtpengine import Rtpengine
 from tests.phone.desk import Desk
 
 pytestmark = [pytest.mark.loopback, pytest.mark.peer("kamailio", "kamailio-tls", "baresip", "baresip-srtp", "tshark")]
@@ -73,6 +75,7 @@ def test_a_callee_that_takes_nothing_but_srtp_hears_the_whole_sound_and_nobody_e
     assert (outcome.disposition, outcome.played_share, outcome.digits) == (Disposition.ANSWERED, 1.0, "4")
     assert outcome.rtp is not None
     assert (outcome.rtp.strangers, outcome.rtp.lost, outcome.rtp.one_way_audio) == (0, 0, False)
+    assert outcome.rtp.encryption == "AES_CM_128_HMAC_SHA1_80"
     assert outcome.rtp.received > 90
     (recording,) = here.callee.recordings
     compared = sox.compare(phone.stem.with_suffix(".wav"), recording)
@@ -113,6 +116,37 @@ def media_port(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
 
 
+@pytest.mark.peer("rtpengine", "sox")
+def test_rtpengine_decrypts_for_a_plain_callee_and_encrypts_what_it_says(
+    baresip: Callable[..., Baresip],
+    kamailio: Callable[..., Kamailio],
+    rtpengine: Callable[..., Rtpengine],
+    capture_wire: Captures,
+    desk: Desks,
+    tmp_path: Path,
+    media_port: bool,
+) -> None:
+    callee, relay, issued = baresip(jitter_buffer="5-10"), rtpengine(), issue(tmp_path, LOCALHOST)
+    tls = (issued.certificate, issued.key)
+    proxy = kamailio(callee.address, callee_user="callee", tls=tls, relay=relay.control, relay_profile="RTP/AVP")
+    wire = capture_wire(rtp_ports=[(relay.rtp_ports[0], relay.rtp_ports[-1])])
+    account = {"transport": TLS, "tls": TlsSettings(server_name=LOCALHOST, ca_pem=issued.ca_pem)}
+    phone = desk(proxy.address, sound_s=8.0, shared_media_port=media_port, media_encryption="required", **account)
+    call = phone.call()
+    callee.wait_established()
+    callee.press("4")
+    outcome = phone.outcome(call)
+    callee.wait_closed()
+    assert (outcome.disposition, outcome.played_share, outcome.digits) == (Disposition.ANSWERED, 1.0, "4")
+    assert outcome.rtp is not None and outcome.rtp.encryption in SUITES
+    assert (outcome.rtp.strangers, outcome.rtp.lost, outcome.rtp.one_way_audio) == (0, 0, False)
+    assert outcome.rtp.remote_lost == 0
+    (recording,) = callee.recordings
+    compared = sox.compare(phone.stem.with_suffix(".wav"), recording)
+    assert compared.missing_s < SAMPLE_S and compared.snr_db > 25
+    check_nothing_to_read(wire, phone, call.port)
+
+
 def test_a_callee_without_srtp_hears_a_trunk_that_prefers_it_plain_in_the_same_call(
     provider: Callable[..., Provider], capture_wire: Captures, desk: Desks
 ) -> None:
@@ -123,6 +157,7 @@ def test_a_callee_without_srtp_hears_a_trunk_that_prefers_it_plain_in_the_same_c
     outcome = phone.outcome(call)
     here.callee.wait_closed()
     assert (outcome.disposition, outcome.played_share, outcome.sip_code) == (Disposition.ANSWERED, 1.0, 200)
+    assert outcome.rtp is not None and outcome.rtp.encryption is None
     codes = phone.stem.with_suffix(".alaw").read_bytes()
     packets = before_silence([one for one in wire.rtp() if one.source[1] == call.port])
     assert b"".join(one.payload for one in packets).startswith(codes[:-160])
@@ -162,3 +197,25 @@ def test_no_key_is_left_in_the_log_or_in_the_trace(
     everything = kept + caplog.text.encode() + repr(call.draft).encode()
     assert "a=crypto:" in caplog.text
     assert not any(key in everything for key in keys)
+
+
+@pytest.mark.peer("linphonec", "sox")
+@pytest.mark.parametrize("suite", ["AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32"])
+def test_linphone_hears_the_sound_by_each_suite_that_it_knows(
+    kamailio: Callable[..., Kamailio], desk: Desks, tmp_path: Path, suite: str
+) -> None:
+    issued = issue(tmp_path, LOCALHOST)
+    account = {"transport": TLS, "tls": TlsSettings(server_name=LOCALHOST, ca_pem=issued.ca_pem)}
+    with Linphone(folder=tmp_path, suites=suite) as callee:
+        proxy = kamailio(callee.address, callee_user="callee", tls=(issued.certificate, issued.key))
+        phone = desk(proxy.address, sound_s=3.0, media_encryption="required", **account)
+        outcome = phone.outcome(phone.call())
+        assert (outcome.disposition, outcome.played_share) == (Disposition.ANSWERED, 1.0)
+        assert outcome.rtp is not None and outcome.rtp.encryption == suite
+        wait_until(lambda: "CallReleased" in callee.log or "LinphoneCallReleased" in callee.log, what="the end")
+        recording = sox.read(callee.recording, rate=sox.RATE)
+    # Its jitter buffer stretches the sound by a few samples now and then, so that it is compared piece by piece.
+    reference, step = sox.read(phone.stem.with_suffix(".wav"), rate=sox.RATE), sox.RATE // 5
+    pieces = [reference[at : at + step] for at in range(0, len(reference), step)]
+    clear = [sox.compare_samples(piece, recording).snr_db > 30 for piece in pieces]
+    assert len(pieces) == 15 and sum(clear) >= 8

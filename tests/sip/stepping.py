@@ -71,6 +71,9 @@ class Sent:
         return self["From"].partition(";tag=")[2]
 
 
+PROVISIONAL = ("CallProgress", "InviteHeard")
+
+
 class Steps:
     """A core, its clock and everything it ever sent."""
 
@@ -181,7 +184,7 @@ class Steps:
     @property
     def names(self) -> list[str]:
         """Names of the events so far, provisional ones left out."""
-        return [name for event in self.events if (name := type(event).__name__) != "CallProgress"]
+        return [name for event in self.events if (name := type(event).__name__) not in PROVISIONAL]
 
     @property
     def last(self) -> Event:

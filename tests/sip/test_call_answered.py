@@ -200,10 +200,10 @@ def test_a_preloaded_route_stands_in_invite_ack_to_errors_and_cancel(steps: Step
     invite = steps.invite(route=("sip:192.0.2.5;lr",), next_hop=("192.0.2.5", 5060))
     assert invite.to == ("192.0.2.5", 5060) and invite["Route"] == "<sip:192.0.2.5;lr>"
     assert invite.uri == "sip:79161234567@192.0.2.9"
-    steps.reply(invite, "180 Ringing")
+    steps.reply(invite, "180 Ringing", addr=("192.0.2.5", 5060))
     steps.core.cancel("call-1", steps.now)
     cancel = steps.take_one()
-    (ack,) = steps.reply(invite, "487 Cancelled")
+    (ack,) = steps.reply(invite, "487 Cancelled", addr=("192.0.2.5", 5060))
     assert cancel["Route"] == ack["Route"] == "<sip:192.0.2.5;lr>"
     assert cancel.to == ack.to == ("192.0.2.5", 5060)
 
@@ -309,7 +309,8 @@ def test_a_fork_that_hung_up_before_its_200_gets_an_ack_and_no_bye(steps: Steps)
     assert steps.names == ["CallAnswered"]
 
 
-def test_a_200_from_another_address_of_the_gateway_is_taken(steps: Steps) -> None:
+def test_a_200_from_another_address_of_the_provider_is_taken(steps: Steps) -> None:
+    steps.core.know_host("192.0.2.10")
     invite = steps.invite()
     steps.answer(invite, addr=("192.0.2.10", 5062))
     assert steps.names == ["CallAnswered"]

@@ -12,7 +12,16 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from autodialer.errors import PortsExhausted
-from autodialer.sip.events import CallAnswered, CallEnded, CallFailed, CallProgress, Event, FailureKind, HopFailed
+from autodialer.sip.events import (
+    CallAnswered,
+    CallEnded,
+    CallFailed,
+    CallProgress,
+    Event,
+    FailureKind,
+    HopFailed,
+    InviteHeard,
+)
 from autodialer.sip.invite import InviteRequest, sip_uri
 from autodialer.sip.shell import datagrams
 from autodialer.sip.shell.loop import SipLoop
@@ -51,10 +60,10 @@ def gateway() -> Iterator[Gateway]:
 
 
 class EventsOfCalls(queue.Queue[Event]):
-    """Leaves out what is told of servers."""
+    """Leaves out what is told of servers, and for the process after this one."""
 
     def put(self, item: Event, block: bool = True, timeout: float | None = None) -> None:
-        if not isinstance(item, HopFailed):
+        if not isinstance(item, HopFailed | InviteHeard):
             super().put(item, block, timeout)
 
 

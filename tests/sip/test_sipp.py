@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from autodialer.sip.events import CallAnswered, CallEnded, CallProgress, Event
+from autodialer.sip.events import CallAnswered, CallEnded, CallProgress, Event, InviteHeard
 from autodialer.sip.invite import InviteRequest, sip_uri
 from autodialer.sip.sdp import MediaPlan, build_offer, negotiate
 from autodialer.sip.shell.loop import SipLoop
@@ -75,7 +75,7 @@ def test_sipp_sees_a_call_set_up_and_hung_up(sipp: tuple["subprocess.Popen[bytes
     try:
         loop.run(lambda user_agent, now: user_agent.invite(request, now))
         event = _next_event(events, process)
-        while isinstance(event, CallProgress):
+        while isinstance(event, CallProgress | InviteHeard):
             event = _next_event(events, process)
         assert isinstance(event, CallAnswered)
         plan = negotiate(event.sdp, ["PCMA", "PCMU"])

@@ -74,7 +74,7 @@ def test_a_number_is_excluded_in_the_other_notation_too(world: World, subscriber
 
 def test_an_entry_made_while_jobs_are_queued_holds_for_the_next_claim(world: World) -> None:
     campaign = world.running(3)
-    assert world.store.queue.enqueue_due(NOW) == 3
+    assert world.store.queue.enqueue_due(NOW).jobs == 3
     assert [job.number for job in world.claim(campaign, 1)] == [number(0)]
     world.store.dnc.add(world.user.key, number(1))
     assert [job.number for job in world.claim(campaign)] == [number(2)]

@@ -15,7 +15,6 @@ import sys
 import threading
 import time
 from collections import deque
-from dataclasses import asdict
 from ipaddress import AddressValueError, IPv4Address
 from typing import Any
 
@@ -402,7 +401,7 @@ class MediaLoop:
         self._reports.end(line, time.monotonic())
         stats = line.stats(time.monotonic()).without_late(late)
         self._leave_port(line)
-        self._events.tell({"event": "closed", "session": name, "stats": asdict(stats)})
+        self._events.tell({"event": "closed", "session": name, "stats": vars(stats)})
 
 
 def _keys(command: Command) -> SrtpKeys | None:

@@ -79,7 +79,7 @@ class Reports:
                 return
             sender = port.secure_line_of(data, source)
             opened = data if sender is None else sender.session.open_report(data)
-            if sender is not None and opened is None:
+            if sender is not None and opened is None and rtcp.looks_like_report(data):
                 sender.session.count_stranger()
             for report in rtcp.reports_in(opened or b""):
                 line = port.line_of(report)

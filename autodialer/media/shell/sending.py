@@ -166,9 +166,7 @@ class Sending:
         self._departures.sent(number, now)
         for deck, shared in self._slots[number].decks():
             failed = self._send(deck, shared)
-            for session, line in deck.advance(failed):
-                ended.append(line)
-                deck.add(session, line, line.descriptor)
+            ended += [line for _session, line in deck.advance(failed)]
             for row in range(self._period, deck.count, PROGRESS_PERIODS):
                 progress[deck.owners[row].name] = deck.played_frames(deck.sessions[row])
         self._send_digits(self._slots[number], now)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
 from autodialer.errors import HostUnresolved, Invalid, MediaUnavailable, PhoneClosed, PortsExhausted, TrunkBusy
-from autodialer.model import CallOutcome, Cause, CheckResult, CheckStage, Trunk
+from autodialer.model import CallOutcome, Cause, CheckResult, CheckStage, Disposition, Trunk
 from autodialer.phone.checks import verdicts
 from autodialer.phone.foreign_caller import foreign_caller
 from autodialer.phone.plan import Account
@@ -35,14 +35,19 @@ _NO_REGISTRAR = (404, 405, 481, 501)
 
 E = TypeVar("E")
 
+_NOT_STARTED = (Invalid, MediaUnavailable, PhoneClosed, PortsExhausted, TrunkBusy)
+_GOT_THROUGH = (Disposition.ANSWERED, Disposition.BUSY, Disposition.NO_ANSWER, Disposition.REJECTED)
+_REFUSED_UNRUNG = (415, 488, 606)
+"""The offered media were refused before a phone rang."""
+
 
 class CallOnce(Protocol):
     """Makes one short call over the trunk."""
 
-    def __call__(self, provider: Provider, *, silence_s: float | None) -> CallOutcome:
+    def __call__(self, provider: Provider, *, media_encryption: str, silence_s: float | None) -> CallOutcome:
         """How it ended; no response for so long is an end (None: the INVITE's own timer decides).
 
-        Raises as `Phone.call` when nothing could leave.
+        It offers what `media_encryption` says. Raises as `Phone.call` when nothing could leave.
         """
 
 
@@ -232,12 +237,18 @@ class TrunkCheck:
         assert self._call is not None
         try:
             # A provider that has answered a question gets all the time that a call gives it.
-            outcome = self._call(provider, silence_s=None if self._answered else SILENCE_S)
-        except (Invalid, MediaUnavailable, PhoneClosed, PortsExhausted, TrunkBusy) as exc:
+            silence_s = None if self._answered else SILENCE_S
+            outcome = self._call(provider, media_encryption=self._trunk.media_encryption, silence_s=silence_s)
+        except _NOT_STARTED as exc:
             return self._result(CheckStage.CALL, verdicts.could_not_call(exc), ok=False)
         if outcome.cause is Cause.NO_RESPONSE and not self._answered:
             return None
         known = self._register is not None and (self._register.code or 999) < 300
+        offered = verdicts.OfferedMedia(
+            encryption=self._trunk.media_encryption,
+            tls=account.tls is not None,
+            other_works=self._works_otherwise(provider, outcome, account),
+        )
         judged = verdicts.of_call(
             outcome,
             registers=self._trunk.register,
@@ -250,8 +261,23 @@ class TrunkCheck:
                 auth_username=account.auth_username,
                 login_proved=known,
             ),
+            offered=offered,
             behind_nat=behind_nat,
         )
         return self._result(
             CheckStage.CALL, judged.verdict, ok=judged.ok, code=outcome.sip_code, reason=outcome.sip_reason
         )
+
+    def _works_otherwise(self, provider: Provider, outcome: CallOutcome, account: Account) -> bool:
+        """Whether a call gets through that is encrypted where this one was plain, or plain where it was encrypted.
+
+        Codecs and encryption are refused with the same codes, and only a second call tells them apart.
+        """
+        other = {"none": "required", "required": "none"}.get(self._trunk.media_encryption)
+        if outcome.sip_code not in _REFUSED_UNRUNG or other is None or account.tls is None or self._call is None:
+            return False
+        try:
+            second = self._call(provider, media_encryption=other, silence_s=None)
+        except _NOT_STARTED:
+            return False
+        return second.disposition in _GOT_THROUGH

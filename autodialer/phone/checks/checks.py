@@ -1,5 +1,6 @@
 """Runs checks of trunks beside the dialing: each in a thread of its own, with a phone of its own for the test call."""
 
+import dataclasses
 import logging
 import threading
 import time
@@ -11,6 +12,7 @@ from autodialer.errors import PhoneClosed, PortsExhausted
 from autodialer.media.shell.importing import import_apart
 from autodialer.model import CallOutcome, Cause, CheckResult, CheckStage, Disposition, Trunk
 from autodialer.phone.checks.check import TrunkCheck
+from autodialer.phone.hang_up import HangUp
 from autodialer.phone.plan import CallPlan
 from autodialer.phone.pool import PhonePool
 from autodialer.phone.provider import Provider
@@ -70,9 +72,9 @@ class TrunkChecks:
         threading.Thread(target=run, name=f"check {trunk.name}", daemon=True).start()
 
     def _check(self, trunk: Trunk, number: str | None) -> CheckResult:
-        def call(provider: Provider, *, silence_s: float | None) -> CallOutcome:
+        def call(provider: Provider, *, media_encryption: str, silence_s: float | None) -> CallOutcome:
             assert number is not None
-            return self._call(trunk, provider, number, silence_s)
+            return self._call(trunk, provider, number, media_encryption, silence_s)
 
         check = TrunkCheck(
             trunk,
@@ -87,8 +89,14 @@ class TrunkChecks:
         except PortsExhausted as exc:
             return _broken(str(exc))
 
-    def _call(self, trunk: Trunk, provider: Provider, number: str, silence_s: float | None) -> CallOutcome:
-        """One short call. A registered trunk calls by the phone that is registered, others by one of their own."""
+    def _call(
+        self, trunk: Trunk, provider: Provider, number: str, media_encryption: str, silence_s: float | None
+    ) -> CallOutcome:
+        """One short call. A registered trunk calls by the phone that is registered, others by one of their own.
+
+        So does a call with another `media_encryption` than the trunk's, and it does not register: that would take the
+        provider's calls away from the phone that did.
+        """
         self._encode_sample()
         plan = CallPlan(
             reference=object(),
@@ -97,10 +105,12 @@ class TrunkChecks:
             ring_timeout_s=RING_S,
             max_call_s=CALL_S,
         )
+        own = media_encryption == trunk.media_encryption
+        guest = trunk if own else dataclasses.replace(trunk, media_encryption=media_encryption, register=False)
         with ExitStack() as held:
-            phone = self._phones.registered_phone(trunk)
+            phone = self._phones.registered_phone(trunk) if own else None
             if phone is None:
-                phone = held.enter_context(self._phones.guest(trunk, provider))
+                phone = held.enter_context(self._phones.guest(guest, provider))
                 _wait_until_ready(phone)
             held.enter_context(self._place(trunk))
             call = phone.call(number, plan)
@@ -108,7 +118,7 @@ class TrunkChecks:
             if outcome is not None:
                 return outcome
             # The verdict need not wait, but phone and channel stay: a late answer must still be hung up.
-            call.hangup()
+            call.hangup(HangUp.CHECK_SILENT)
             threading.Thread(target=_see_off, args=(call, held.pop_all()), name="check call", daemon=True).start()
         now = phone.utcnow()
         return CallOutcome(disposition=Disposition.FAILED, cause=Cause.NO_RESPONSE, invited_at=now, ended_at=now)

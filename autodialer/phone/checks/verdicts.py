@@ -8,6 +8,7 @@ from autodialer.phone.foreign_caller import ForeignCaller
 from autodialer.q850 import OF_CALLEE, Q850
 from autodialer.sip.events import ProbeEnded
 from autodialer.sip.hop import Hop
+from autodialer.sip.sdp import NOT_ENCRYPTED, NOT_PLAIN
 
 REGISTRAR_SILENT = (
     "The provider answers, but not to the registration. Ask which server takes registrations, and set it as host."
@@ -17,6 +18,22 @@ _NAT = (
     "This machine is behind a router. Set transport to tcp, or have the router let the provider's answers in;"
     " a router's SIP helper (SIP ALG) does harm and should be off."
 )
+
+_PERHAPS_ENCRYPTED = (
+    "If the provider speaks of SRTP or of a secure trunk, set transport to tls and media_encryption to required."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfferedMedia:
+    """What a call offered."""
+
+    encryption: str = "none"
+    """The trunk's media_encryption."""
+    tls: bool = False
+    """Encrypted sound could be offered."""
+    other_works: bool = False
+    """A call that was encrypted instead of plain, or plain instead of encrypted, got through."""
 
 
 ARRIVES = 0.5
@@ -114,21 +131,20 @@ def of_call(
     registrar_knows_us: bool,
     has_password: bool,
     foreign: ForeignCaller | None = None,
+    offered: OfferedMedia | None = None,
     behind_nat: bool = False,
 ) -> Judged:
     """What a test call shows. `registrar_knows_us`: a REGISTER with this login was accepted.
 
-    `foreign`: the caller ID, where it is not the login. `behind_nat`: one may stand between us and the provider.
+    `foreign`: the caller ID, where it is not the login. `offered`: None: plain sound, without TLS. `behind_nat`: one
+    may stand between us and the provider.
     """
+    offered = offered or OfferedMedia()
     said = f" It said: {outcome.sip_code} {outcome.sip_reason or ''}".rstrip() + "." if outcome.sip_code else ""
     if outcome.disposition is Disposition.ANSWERED:
-        return _of_answered(outcome.rtp or RtpStats(), behind_nat=behind_nat)
+        return _of_answered(outcome.rtp or RtpStats(), offered, behind_nat=behind_nat)
     if outcome.cause is Cause.MEDIA_FAILED:
-        detail = f" {outcome.message}" if outcome.message else ""
-        return Judged(
-            ok=False,
-            verdict=f"The codec was refused: the two sides have no common one.{detail}{said} Offer others in codecs.",
-        )
+        return Judged(ok=False, verdict=_of_refused_media(outcome, said, offered))
     if outcome.cause is Cause.AUTH_FAILED:
         if not has_password:
             verdict = (
@@ -159,7 +175,30 @@ def of_call(
     return Judged(ok=False, verdict=f"The call failed ({outcome.disposition}).{detail}{said}")
 
 
-def _of_answered(rtp: RtpStats, *, behind_nat: bool) -> Judged:
+def _of_refused_media(outcome: CallOutcome, said: str, offered: OfferedMedia) -> str:
+    message = outcome.message or ""
+    detail = f" {message[0].upper()}{message[1:].rstrip('.')}." if message else ""
+    encrypted = offered.encryption == "required"
+    wanted = encrypted if offered.other_works else None
+    if outcome.sip_code == 200 and (NOT_PLAIN in message or NOT_ENCRYPTED in message):
+        wanted = NOT_ENCRYPTED in message
+    if wanted is True:
+        return (
+            f"The provider refuses encrypted sound and takes plain sound.{detail}{said}"
+            " Set media_encryption to none, or to preferred."
+        )
+    if wanted is False:
+        tls = "" if offered.tls else " transport to tls and"
+        return (
+            f"The provider takes encrypted sound only.{detail}{said} Set{tls} media_encryption to required; what the"
+            " provider calls a secure trunk may have a host and port of its own."
+        )
+    perhaps = "" if offered.tls else f" {_PERHAPS_ENCRYPTED}"
+    refused = "The codec was refused: the two sides have no common one."
+    return f"{refused}{detail}{said} Offer others in codecs.{perhaps}"
+
+
+def _of_answered(rtp: RtpStats, offered: OfferedMedia, *, behind_nat: bool) -> Judged:
     """Silence, a one-way path and a NAT, told apart by what came and by what the callee's side reports (RTCP)."""
     arrives = None if rtp.remote_lost is None or not rtp.sent else rtp.remote_lost < ARRIVES * rtp.sent
     if arrives is False:
@@ -169,12 +208,14 @@ def _of_answered(rtp: RtpStats, *, behind_nat: bool) -> Judged:
             f" {_OUT}",
         )
     if rtp.received:
-        return Judged(ok=True, verdict="The call was answered and sound went both ways: the trunk works.")
+        verdict = "The call was answered and sound went both ways: the trunk works."
+        return Judged(ok=True, verdict=f"{verdict}{_of_encryption(rtp, offered)}")
     if arrives:
         return Judged(
             ok=True,
             verdict="The call was answered and our sound arrives, as the callee's reports (RTCP) say: the trunk works."
-            " No sound came back: that is silence at the callee and neither a NAT nor a firewall.",
+            " No sound came back: that is silence at the callee and neither a NAT nor a firewall."
+            f"{_of_encryption(rtp, offered)}",
         )
     if rtp.reports:
         return Judged(
@@ -187,11 +228,19 @@ def _of_answered(rtp: RtpStats, *, behind_nat: bool) -> Judged:
     )
 
 
+def _of_encryption(rtp: RtpStats, offered: OfferedMedia) -> str:
+    if rtp.encryption is not None:
+        return f" The sound was encrypted ({rtp.encryption})."
+    if offered.encryption == "preferred":
+        return " The provider refused encrypted sound, so the sound was plain, as it will be in all calls."
+    return ""
+
+
 def _why_nothing(rtp: RtpStats, *, behind_nat: bool) -> str:
     if rtp.strangers:
         return (
-            " from the address that the answer names; packets came from another one. The peer is behind a NAT"
-            " or names a wrong address: ask it, and leave symmetric_rtp on."
+            " from the address that the answer names; packets came from another one. The provider's side is behind a"
+            " NAT or names a wrong address: ask it, and leave symmetric_rtp on."
         )
     if behind_nat:
         return (

@@ -35,6 +35,7 @@ from autodialer.sip.events import (
     CallProgress,
     DialogMoved,
     DigitSignalled,
+    InviteHeard,
     MediaChanged,
     OfCall,
     TransferEnd,
@@ -42,6 +43,7 @@ from autodialer.sip.events import (
     cancelled_unsent,
 )
 from autodialer.sip.invite import InviteRequest, sip_uri
+from autodialer.sip.left_invite import LeftInvite
 from autodialer.sip.sdp import AnswerFault, MediaPlan, UnusableAnswer, negotiate
 from autodialer.sip.user_agent import UserAgent
 
@@ -233,6 +235,8 @@ class Call(VoIPCall):
         """Carry on with what the SIP core tells."""
         if isinstance(event, CallProgress):
             self._progress(event)
+        elif isinstance(event, InviteHeard):
+            self._tell_dialog(event.invite)
         elif isinstance(event, CallAnswered):
             self._answered(event)
         elif isinstance(event, DialogMoved):
@@ -490,7 +494,7 @@ class Call(VoIPCall):
     def _tell(self, progress: Progress) -> None:
         self._on_event(CallEvent(reference=self.plan.reference, progress=progress))
 
-    def _tell_dialog(self, dialog: DialogState | None) -> None:
+    def _tell_dialog(self, dialog: DialogState | LeftInvite | None) -> None:
         if dialog is not None and self.plan.keeps_dialog:
             self._on_event(CallEvent(reference=self.plan.reference, dialog=dialog))
 

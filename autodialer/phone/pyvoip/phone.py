@@ -12,7 +12,7 @@ from pyVoIP.VoIP import CallState, VoIPPhone
 from pyVoIP.VoIP.status import PhoneStatus
 
 from autodialer.clock import Clock
-from autodialer.errors import MediaUnavailable, PhoneClosed, PortsExhausted
+from autodialer.errors import Invalid, MediaUnavailable, PhoneClosed, PortsExhausted
 from autodialer.media.shell import (
     CalleeSilent,
     DigitReceived,
@@ -27,7 +27,7 @@ from autodialer.media.shell import (
 from autodialer.model import DigitVia
 from autodialer.phone.hang_up import HangUp
 from autodialer.phone.names import NameFinder
-from autodialer.phone.plan import Account, CallEvent, CallPlan
+from autodialer.phone.plan import Account, CallEvent, CallPlan, CutOffCall
 from autodialer.phone.ports import PortLease, Ports
 from autodialer.phone.pyvoip import check_pyvoip
 from autodialer.phone.pyvoip.call import Call
@@ -48,6 +48,7 @@ from autodialer.sip.events import (
 )
 from autodialer.sip.hop import Hop
 from autodialer.sip.invite import InviteRequest, new_call_id
+from autodialer.sip.left_invite import LeftInvite
 from autodialer.sip.locate import Targets
 from autodialer.sip.user_agent import UserAgent
 
@@ -312,25 +313,43 @@ class Phone(VoIPPhone):
 
     def clean_up(
         self,
-        dialogs: Sequence[DialogState],
+        left: Sequence[DialogState | LeftInvite],
         cut_off: Sequence[str],
+        unheard: Sequence[CutOffCall] = (),
         *,
         span_s: float,
         on_ended: Callable[[FarewellEnded], None],
     ) -> None:
-        """Hang up what an earlier process left up: its `dialogs`, and those of its calls `cut_off` that answer yet.
+        """End what an earlier process left: its dialogs by BYE, its INVITEs by CANCEL, and answers to calls `cut_off`.
 
-        The latter are waited for `span_s`. `on_ended` is called in the loop thread. Once a phone.
+        The latter are waited for `span_s`. Of the `unheard` calls perhaps an INVITE left: each one that they can have
+        sent is cancelled. `on_ended` is called in the loop thread. Once a phone.
         """
         self._on_farewell_ended = on_ended
         credentials = self.sip.credentials
 
         def say(user_agent: UserAgent, now: float) -> None:
             user_agent.expect_answers(cut_off, credentials, now + span_s)
-            for dialog in dialogs:
-                user_agent.say_farewell(dialog, credentials, now)
+            # What rings comes first: every second of it is heard.
+            for one in left:
+                if isinstance(one, LeftInvite):
+                    user_agent.recall(one, now)
+            for call in unheard:
+                self._recall_unheard(call, user_agent, now)
+            for one in left:
+                if isinstance(one, DialogState):
+                    user_agent.say_farewell(one, credentials, now)
 
         self.sip.run(say)
+
+    def _recall_unheard(self, call: CutOffCall, user_agent: UserAgent, now: float) -> None:
+        try:
+            draft = self.sip.prepare(call.number, CallPlan(caller_id=call.caller_id), call.call_id)
+            request = self.sip.complete(draft, (self.myIP, self.sip.myPort), user_agent, now)
+        except Invalid as exc:
+            logger.warning("call %s of an earlier dialer cannot be cancelled: %s", call.call_id, exc)
+        else:
+            user_agent.recall_unheard(request, now)
 
     def retire(self) -> None:
         """Another phone takes over: take the registration back; calls go on to their end."""

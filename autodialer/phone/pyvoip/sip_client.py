@@ -89,6 +89,7 @@ class SipClient(SIP.SIPClient):
             tls=self.account.tls,
             tracer=self._tracer,
             nonces=self.account.nonces,
+            strict_source=self.account.strict_source,
             on_end=self._on_end,
         )
         self.myPort = self.loop.local_address[1]
@@ -124,7 +125,10 @@ class SipClient(SIP.SIPClient):
             credentials=self._credentials,
             sdp=b"",
             ring_timeout_s=plan.ring_timeout_s,
-            headers=() if in_from else (_IDENTITY[account.caller_id_header](identity),),
+            headers=(
+                *(() if in_from else (_IDENTITY[account.caller_id_header](identity),)),
+                *account.extra_headers,
+            ),
             call_id=call_id,
             ack_within_s=ACK_WITHIN_S if plan.keeps_dialog else 0.0,
         )
@@ -152,7 +156,14 @@ class SipClient(SIP.SIPClient):
             host = user_agent.public_address(hops[0])[0]
         codecs, session_id = self.account.codecs, random.getrandbits(53)
         plain = build_offer(host, port, codecs, session_id=session_id)
-        whole = dataclasses.replace(draft, next_hop=hops[0], alternatives=hops[1:], route=route, sdp=plain)
+        whole = dataclasses.replace(
+            draft,
+            next_hop=hops[0],
+            alternatives=hops[1:],
+            route=route,
+            route_names_hop=self.account.several_proxies,
+            sdp=plain,
+        )
         if self.account.media_encryption == "none":
             return whole
         preferred = self.account.media_encryption == "preferred"

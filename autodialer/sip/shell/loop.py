@@ -44,6 +44,7 @@ class SipLoop:
         tls: TlsSettings | None = None,
         tracer: Tracer | None = None,
         nonces: Nonces | None = None,
+        strict_source: bool = True,
         on_end: Callable[[], None] | None = None,
         name: str = "sip",
     ) -> None:
@@ -67,6 +68,7 @@ class SipLoop:
                 known_hosts=frozenset(known_hosts),
                 tracer=tracer,
                 nonces=nonces or Nonces(),
+                strict_source=strict_source,
             )
         )
         self._wake_read, self._wake_write = socket.socketpair()

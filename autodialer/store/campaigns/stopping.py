@@ -23,8 +23,8 @@ BY_END = "ended"
 """The same of one whose campaign came to its `ends_at`."""
 
 
-SMALL_BATCH_ROWS = 100
-"""Beside the dialer's ticks: 500 rows take 15 ms, for which a tick would have to wait."""
+SMALL_BATCH_ROWS = 25
+"""Beside the dialer's ticks, which wait for the write lock: 500 rows take 15 ms of a processor, 25 take 1.7."""
 BATCHES_AWAITED = 4
 """Batches that a request waits for; the dialer cancels the rest in the background, so that no request takes seconds."""
 
@@ -39,7 +39,7 @@ def cancel_queued(database: Database, campaign_key: int, *, reason: str = BY_STO
 
 def cancel_batch(database: Database, campaign_key: int, *, reason: str, rows: int = SMALL_BATCH_ROWS) -> bool:
     """Cancel up to `rows` queued jobs, as one transaction; returns whether more may be left."""
-    with database.write() as connection:
+    with database.write(durable=False) as connection:
         return _cancel_batch(connection, campaign_key, reason, rows) == rows
 
 

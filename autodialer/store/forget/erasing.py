@@ -29,7 +29,15 @@ from autodialer.store.sql.engine import AnyRow, Database, insert_into
 from autodialer.store.sql.owned import owned_by
 from autodialer.store.sql.transitions import is_one_of
 
-ERASED_CALL: Mapping[str, Any] = {"number": "", "digits": "", "digit_times": (), "key_results": (), "message": None}
+ERASED_CALL: Mapping[str, Any] = {
+    "number": "",
+    "digits": "",
+    "digit_times": (),
+    "key_results": (),
+    "message": None,
+    # A proxy may name the number in a Warning.
+    "refusal_headers": None,
+}
 """What a call row of an erased person holds."""
 
 

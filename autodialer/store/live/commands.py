@@ -64,7 +64,7 @@ class Commands:
     def take(self, keys: Sequence[int]) -> None:
         """These were obeyed. Raises Unavailable."""
         now = self._clock.utcnow()
-        with self._database.write() as connection:
+        with self._database.write(durable=False) as connection:
             connection.execute(update(commands).where(commands.c.key.in_(keys)).values(taken_at=now))
             connection.execute(delete(commands).where(commands.c.taken_at < now - OBEYED_KEPT_FOR))
 

@@ -134,7 +134,7 @@ def record(connection: Connection, results: Sequence[JobResult], now: datetime, 
             if ends is None and result.next_step.job_state is JobState.QUEUED:
                 retries.append(_retry_of(row, result, now))
     _store(connection, accepted, now)
-    forget(connection, [result.job.call_id for result in results if result.outcome.answered_at])
+    forget(connection, [result.job.call_id for result in results])
     put_off_retries(connection, retries, admit)
 
 
@@ -262,7 +262,7 @@ def _why_it_ends(row: AnyRow, result: JobResult) -> str | None:
 
 def _without_person(result: JobResult) -> JobResult:
     """The result without what tells of the person, who was erased during the call."""
-    outcome = replace(result.outcome, digits="", digit_times=(), message=None)
+    outcome = replace(result.outcome, digits="", digit_times=(), message=None, refusal_headers=())
     return replace(result, job=replace(result.job, number=""), outcome=outcome, key_results=())
 
 
@@ -322,8 +322,10 @@ def _call_values(result: JobResult, *, ends: str | None) -> dict[str, Any]:
         "rtp_remote_lost": rtp.remote_lost if rtp else None,
         "rtp_round_trip_ms": rtp.round_trip_ms if rtp else None,
         "rtp_reports": rtp.reports if rtp else None,
+        "refusal_headers": "\n".join(outcome.refusal_headers) or None,
         "rtp_one_way_audio": rtp.one_way_audio if rtp else None,
         "rtp_strangers": rtp.strangers if rtp else None,
+        "rtp_encryption": rtp.encryption if rtp else None,
         "key_results": result.key_results,
         "next_at": None if ends else step.not_before,
         "next_rule": ends or step.rule,

@@ -58,10 +58,14 @@ trunks = Table(
     Column("register", Boolean, server_default=text("0"), nullable=False),
     words("caller_id_header", server_default=text("'from'")),
     Column("symmetric_rtp", Boolean, server_default=text("1"), nullable=False),
+    Column("strict_source", Boolean, server_default=text("1"), nullable=False),
     words("stun_server", nullable=True),
     words("media_ports", server_default=text("'per_call'")),
     Column("price_per_min", Float),  # by migration 0012
     words("media_encryption", server_default=text("'none'")),  # by migration 0029
+    # By migration 0027; the headers a line each.
+    words("backup_host", nullable=True),
+    words("extra_headers", server_default=text("''")),
     Index(None, "owner_key"),
     sqlite_autoincrement=True,
 )

@@ -115,6 +115,8 @@ class Trunks:
             values["password"] = self._secrets.encrypt(values["password"] or "", context=trunk_id.bytes)
         if "codecs" in values:
             values["codecs"] = ",".join(values["codecs"])
+        if "extra_headers" in values:
+            values["extra_headers"] = "\n".join(values["extra_headers"])
         return values
 
     def _trunk_from(self, row: AnyRow) -> Trunk:
@@ -124,6 +126,7 @@ class Trunks:
         values["deleted"] = row.deleted_at is not None
         # Without its password it could only fail to register; what it had was taken back when it was deleted.
         values["register"] = row.register and not values["deleted"]
+        values["extra_headers"] = tuple(row.extra_headers.splitlines())
         return Trunk(**values)
 
     def _password(self, row: AnyRow) -> tuple[str, str | None]:
