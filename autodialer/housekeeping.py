@@ -19,7 +19,7 @@ FIRST_S = 60.0
 """After the start, when everything else is up."""
 LOOK_S = 1.0
 """How often deleted callbases are looked for. They are found in the database, so that a restart loses none."""
-PAUSE_S = 0.005
+BETWEEN_CLEARINGS_S = 0.005
 """Between two batches of what is cleared away."""
 
 
@@ -63,7 +63,7 @@ class Housekeeping:
     def _run(self) -> None:
         due = time.monotonic() + FIRST_S
         is_more_left = True
-        while not self._stopping.wait(PAUSE_S if is_more_left else LOOK_S):
+        while not self._stopping.wait(BETWEEN_CLEARINGS_S if is_more_left else LOOK_S):
             try:
                 is_more_left = self._store.callbases.clear_some()
                 if time.monotonic() >= due:

@@ -24,20 +24,27 @@ def is_fixed(node: ast.expr, least: float = 0.0) -> bool:
     return isinstance(node, ast.Constant) and type(node.value) in (int, float) and node.value >= least  # type: ignore[operator]
 
 
+def is_stretched(node: ast.expr) -> bool:
+    """Whether this is `at_most(...)`."""
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "at_most"
+
+
 def fixed_waits(call: ast.Call) -> Iterator[str]:
-    """`timeout=5`, `process.wait(5)`."""
+    """`timeout=5`, `process.wait(5)`; and `timeout_s=at_most(5)`, which would be stretched twice."""
     method = call.func.attr if isinstance(call.func, ast.Attribute) else None
     waits = [keyword.value for keyword in call.keywords if keyword.arg == "timeout"]
     waits += call.args if method in WAITS and len(call.args) == 1 else []
     if any(is_fixed(wait, SHORT_S) for wait in waits):
         yield "write at_most(seconds)"
+    if any(keyword.arg == "timeout_s" and is_stretched(keyword.value) for keyword in call.keywords):
+        yield "timeout_s is stretched by the function: give plain seconds"
 
 
 def fixed_bounds(comparison: ast.Compare) -> Iterator[str]:
     """`time.monotonic() - began < 5`."""
     bounds = zip(comparison.ops, comparison.comparators, strict=True)
     upper = [bound for how, bound in bounds if isinstance(how, ast.Lt | ast.LtE)]
-    if any(clock in ast.unparse(comparison) for clock in CLOCKS) and any(map(is_fixed, upper)):
+    if any(map(is_fixed, upper)) and any(clock in ast.unparse(comparison) for clock in CLOCKS):
         yield "assert order or counts, or write at_most(seconds)"
 
 
@@ -45,7 +52,7 @@ def unstretched(function: ast.FunctionDef) -> Iterator[str]:
     """`def wait_for(self, *, timeout_s)` that neither stretches its time nor hands it to a function that does."""
     for name in LIMITS & {argument.arg for argument in (*function.args.args, *function.args.kwonlyargs)}:
         calls = [node for node in ast.walk(function) if isinstance(node, ast.Call)]
-        stretched = any(isinstance(call.func, ast.Name) and call.func.id == "at_most" for call in calls)
+        stretched = any(map(is_stretched, calls))
         handed_on = any(
             keyword.arg in LIMITS and name in ast.unparse(keyword.value) for call in calls for keyword in call.keywords
         )
@@ -87,6 +94,7 @@ def test_no_limit_of_the_tests_is_a_fixed_number_of_seconds() -> None:
         "assert time.monotonic() - began < 2.0",
         "assert 1 < time.process_time() - began <= 3",
         "def wait_for(*, timeout_s):\n    event.wait(timeout_s)",
+        "wait_until(ready, timeout_s=at_most(5))",
     ],
 )
 def test_a_fixed_limit_is_found(source: str) -> None:

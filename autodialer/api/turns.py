@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from autodialer.errors import TooManyRequests, Unavailable
 
-AT_ONCE = 2
+USERS_SERVED = 2
 """Of all users together; a user's own run one after the other, so that no user holds up another."""
 MOST = 4
 """That run or wait, of all users together."""
@@ -37,7 +37,7 @@ class Turns:
         with self._changed:
             self._refuse_too_many(user_key)
             self._here[user_key] += 1
-            self._changed.wait_for(lambda: user_key not in self._running and len(self._running) < AT_ONCE)
+            self._changed.wait_for(lambda: user_key not in self._running and len(self._running) < USERS_SERVED)
             self._running.add(user_key)
         try:
             yield

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from autodialer.errors import TooManyRequests
 
-AT_ONCE = 2
+PROCESSES = 2
 MOST_WAITING = 10
 """Of one user."""
 RETRY_S = 60
@@ -15,7 +15,7 @@ RETRY_S = 60
 class Turns:
     """Runs steps in threads of its own, which are started when they are needed."""
 
-    def __init__(self, *, at_once: int = AT_ONCE, most_waiting: int = MOST_WAITING) -> None:
+    def __init__(self, *, at_once: int = PROCESSES, most_waiting: int = MOST_WAITING) -> None:
         self._at_once = at_once
         self._most_waiting = most_waiting
         self._waiting: dict[int, deque[Callable[[], None]]] = {}

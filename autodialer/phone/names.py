@@ -18,7 +18,7 @@ LONGEST_KEPT_S = 300.0
 """What was found is not believed for longer, whatever its TTL says."""
 FAILURE_KEPT_S = 5.0
 """A name that was not found is not asked for again by each call."""
-AT_ONCE = 4
+LOOKUPS_TOGETHER = 4
 MOST_ASKED = 64
 """Names that are being looked up: peers choose them, and no peer may fill the memory."""
 MOST_KEPT = 1000
@@ -60,7 +60,7 @@ class NameFinder:
                 known, why = True, f"too many names are being looked up to find {host}"
             if not known:
                 self._waiting[asked] = [then]
-                self._workers = self._workers or ThreadPoolExecutor(AT_ONCE, thread_name_prefix="names")
+                self._workers = self._workers or ThreadPoolExecutor(LOOKUPS_TOGETHER, thread_name_prefix="names")
                 self._workers.submit(self._look_up, asked)
                 return
         then(hop, why)

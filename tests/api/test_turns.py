@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from autodialer.api.turns import AT_ONCE, MOST, MOST_OF_A_USER, Turns
+from autodialer.api.turns import MOST, MOST_OF_A_USER, USERS_SERVED, Turns
 from autodialer.errors import TooManyRequests, Unavailable
 from tests.timing import at_most
 
@@ -58,9 +58,9 @@ def test_a_user_with_sounds_waiting_holds_up_no_other() -> None:
 def test_no_more_wait_than_leave_the_api_threads_to_answer_with() -> None:
     turns = Turns()
     with ExitStack() as stack:
-        running = [stack.enter_context(waiting(turns, user)) for user in range(AT_ONCE)]
+        running = [stack.enter_context(waiting(turns, user)) for user in range(USERS_SERVED)]
         assert all(has_turn.wait(at_most(30)) for has_turn in running)
-        others = [stack.enter_context(waiting(turns, user)) for user in range(AT_ONCE, MOST)]
+        others = [stack.enter_context(waiting(turns, user)) for user in range(USERS_SERVED, MOST)]
         with pytest.raises(Unavailable, match="Too many sounds"):
             stack.enter_context(turns.take(99))
         assert not any(has_turn.is_set() for has_turn in others)

@@ -74,6 +74,6 @@ def test_chores_take_turns_so_that_a_long_one_holds_up_no_other() -> None:
 
     chores.want("endless", endless)
     chores.want("short", short)
-    assert done.wait(5)
+    assert done.wait(at_most(5))
     stop.set()
     chores.stop()

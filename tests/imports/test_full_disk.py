@@ -21,7 +21,6 @@ from autodialer.store import Secrets, Store, migrate
 from tests.imports.test_process import csv_of
 from tests.peers.mounts import fill, on_small_disk
 from tests.peers.ports import wait_until
-from tests.timing import at_most
 
 pytestmark = [pytest.mark.loopback, pytest.mark.peer("mount"), pytest.mark.timeout(300)]
 
@@ -52,7 +51,7 @@ class Office:
         """An import that has brought its first rows and is far from its end."""
         file = csv_of(self.folder, ROWS)
         made = self.imports.import_file(file, lambda: self.store.callbases.create(self.owner, name="base", region="RU"))
-        wait_until(lambda: self.read(made).rows_done > 0, what="the first rows", timeout_s=at_most(60), poll_s=0.001)
+        wait_until(lambda: self.read(made).rows_done > 0, what="the first rows", timeout_s=60, poll_s=0.001)
         return made
 
     def read(self, callbase: Callbase) -> Callbase:
@@ -96,9 +95,7 @@ def test_an_import_goes_on_once_a_full_disk_has_room_again(tmp_path: Path) -> No
             callbase = world.begin()
             world.fill_up(callbase)
             world.filler.unlink()
-            wait_until(
-                lambda: world.read(callbase).state != "importing", what="the end", timeout_s=at_most(120), poll_s=0.1
-            )
+            wait_until(lambda: world.read(callbase).state != "importing", what="the end", timeout_s=120, poll_s=0.1)
             ended = world.read(callbase)
             assert (ended.state, ended.rows, ended.imported) == ("ready", ROWS, IMPORTED)
             assert ended.imported + ended.duplicates + ended.rejected == ROWS, "no batch is missing, and none is twice"
@@ -118,12 +115,10 @@ def test_an_import_that_a_full_disk_keeps_waiting_too_long_has_failed_and_says_w
             callbase = world.begin()
             world.fill_up(callbase)
             process = world.imports._process
-            wait_until(
-                lambda: process is None or process.poll() is not None, what="its patience", timeout_s=at_most(60)
-            )
+            wait_until(lambda: process is None or process.poll() is not None, what="its patience", timeout_s=60)
             assert world.read(callbase).state == "importing", "that it failed cannot be written either"
             world.filler.unlink()
-            wait_until(lambda: world.read(callbase).state == "failed", what="the end", timeout_s=at_most(60))
+            wait_until(lambda: world.read(callbase).state == "failed", what="the end", timeout_s=60)
             assert world.read(callbase).error == OUT_OF_REACH
             wait_until(
                 lambda: world.store.subscribers.page(callbase.id, None)[0] == [], what="what it had brought to go"

@@ -49,7 +49,7 @@ def break_once(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, *, times:
 
 
 @pytest.fixture
-def desk_at(tmp_path: Path, sipp_gateway: Callable[..., SippGateway]) -> Iterator[Callable[..., Desk]]:
+def desk_at(tmp_path: Path, sipp_gateway: Callable[..., SippGateway], short_t1: float) -> Iterator[Callable[..., Desk]]:
     """Makes a phone at a gateway that answers `calls` calls and hangs up `after_ms`; without any at a closed port.
 
     Like `desk`, but errors are logged.

@@ -67,7 +67,7 @@ def test_calls_that_want_one_name_ask_once_and_it_is_remembered(resolver: SlowRe
     for name in ("media.example", "MEDIA.example", "media.example"):
         finder.find_address(name, told)
     resolver.free.set()
-    assert told.wait(at_most(3)) == [(HOP, "")] * 3
+    assert told.wait(count=3) == [(HOP, "")] * 3
     finder.find_address("media.example", told)
     assert told.wait() == [(HOP, "")] * 4, "told at once"
     assert resolver.asked == ["media.example"]

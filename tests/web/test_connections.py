@@ -74,7 +74,7 @@ def test_five_hundred_half_sent_requests_leave_the_others_their_answers(
     half_open = [connect(address, stack, HALF) for _ in range(500)]
     assert requests.get(f"http://{address[0]}:{address[1]}/healthz", timeout=at_most(10)).status_code == 200
     # The last of them are kept, for a slow client is no attacker; the first have made room.
-    wait_until(lambda: sum(is_closed(client) for client in half_open) >= 400, what="room", timeout_s=at_most(20))
+    wait_until(lambda: sum(is_closed(client) for client in half_open) >= 400, what="room", timeout_s=20)
     assert not any(is_closed(client) for client in half_open[-connections.MOST_PER_ADDRESS + 2 :])
     half_open[-1].sendall(b" 1\r\n\r\n")
     assert is_answered(half_open[-1])
@@ -93,7 +93,7 @@ def test_headers_that_drip_are_cut_off_and_an_idle_connection_is_not(
             dripping.sendall(b"a")
         return not (is_closed(dripping) and is_closed(silent))
 
-    wait_until(lambda: not drips_on(), what="both cut off", timeout_s=at_most(20), poll_s=0.1)
+    wait_until(lambda: not drips_on(), what="both cut off", timeout_s=20, poll_s=0.1)
     idle.sendall(WHOLE)
     assert is_answered(idle)
 
@@ -104,7 +104,7 @@ def test_an_idle_connection_ends_after_its_own_time(
     monkeypatch.setattr(connections, "IDLE_S", 0.5)
     idle = connect(address, stack, WHOLE)
     assert is_answered(idle)
-    wait_until(lambda: is_closed(idle), what="its end", timeout_s=at_most(20))
+    wait_until(lambda: is_closed(idle), what="its end", timeout_s=20)
 
 
 class FakeChannel:

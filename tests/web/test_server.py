@@ -251,7 +251,7 @@ def test_a_check_that_takes_longer_than_a_connection_may_be_idle_is_answered(
     verdict |= {"public_address": None, "rtt_ms": None}
 
     def dialer() -> None:
-        wait_until(lambda: bool(store.commands.new()), what="the command", timeout_s=at_most(10))
+        wait_until(lambda: bool(store.commands.new()), what="the command", timeout_s=10)
         [command] = store.commands.new()
         assert command.call_id is not None
         time.sleep(4.0)
@@ -424,7 +424,7 @@ def test_health_is_answered_while_ten_sounds_arrive_and_those_that_find_no_room_
     try:
         for sender in senders:
             sender.start()
-        wait_until(lambda: len(answers) >= 8, what="the sounds without room to be refused", timeout_s=at_most(30))
+        wait_until(lambda: len(answers) >= 8, what="the sounds without room to be refused", timeout_s=30)
         assert requests.get(f"{url}/healthz", timeout=at_most(30)).status_code == 200
         assert [answer.status_code for answer in answers] == [429] * 8
         assert {answer.headers["Retry-After"] for answer in answers} == {"3"}
