@@ -381,3 +381,26 @@ def test_flipped_bits_in_re_invites_updates_and_their_acks_raise_nothing(steps: 
             steps.advance(100.0)
             ack = answered(steps)
     steps.core.abandon(steps.now)
+
+
+@pytest.mark.parametrize(("number", "codec"), [(0, "PCMU"), (8, "PCMA")])
+def test_a_re_invite_that_narrows_the_answer_to_one_codec_is_followed(
+    steps: Steps, ack: Sent, number: int, codec: str
+) -> None:
+    """A provider that answered with two codecs locks one of them (RFC 6337 section 5.2)."""
+    audio = f"m=audio 40000 RTP/AVP {number} 101\r\na=rtpmap:101 telephone-event/8000\r\na=maxptime:20\r\n"
+    (ok,) = steps.receive(ask(ack, "INVITE", 1, sdp(audio)))
+    assert ok.code == 200 and f"m=audio 30000 RTP/AVP {number} 101" in lines(ok) and "a=ptime:20" in lines(ok)
+    assert [media.codec for media in changes(steps)] in ([codec], [])
+    steps.receive(ask(ack, "ACK", 1))
+    (again,) = steps.receive(
+        ask(ack, "INVITE", 2, sdp("m=audio 40000 RTP/AVP 8 0 101\r\n" + AUDIO[AUDIO.index("a=") :]))
+    )
+    assert again.code == 200
+
+
+def test_a_trunk_with_one_codec_offers_one_codec() -> None:
+    for codec, number in (("PCMA", 8), ("PCMU", 0)):
+        offer = build_offer("192.0.2.1", 30_000, [codec], session_id=7).decode()
+        assert f"m=audio 30000 RTP/AVP {number} 101\r\n" in offer
+        assert offer.count("a=rtpmap:") == 2
