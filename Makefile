@@ -11,7 +11,7 @@ CORES ?= auto
 OUTSIDE := slow or process or loopback or peer or browser or netns or bench
 RUNS ?= 200
 SECONDS ?= 600
-SOAKED := $(addprefix tests/dialer/test_,kills.py outages.py rules_hold.py people_hold.py)
+SOAKED := $(addprefix tests/dialer/test_,kills.py outages.py rules_hold.py people_hold.py) tests/imports/test_made_tables.py
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev run demo trace quick test check format bench soak fuzz migration diagrams sample-sound script
@@ -70,7 +70,7 @@ format: $(VENV)/.setup-dev  ## format the code
 bench: setup-dev  ## measure: make bench [ONLY=sip|media|queue|import|sound|api|report]; writes docs/performance.md and bench/results.json
 	@$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY))
 
-soak: setup-dev  ## kill -9 at random instants, a database locked for minutes, thousands of random campaigns: make soak [RUNS=200]
+soak: setup-dev  ## kill -9 at random instants, a database locked for minutes, thousands of random campaigns and tables: make soak [RUNS=200]
 	@SOAK=1 KILL_RUNS=$(RUNS) $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(SOAKED) $(ARGS)
 
 fuzz: $(VENV)/.setup-dev  ## coverage-guided attack on every parser and a live call: make fuzz [SECONDS=600]

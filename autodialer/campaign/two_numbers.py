@@ -1,7 +1,8 @@
 """Two cells of one person: which number is called first, which second, and what becomes of a cell without one."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 from autodialer.campaign.numbers import Number, normalise
 from autodialer.errors import Invalid
@@ -9,14 +10,13 @@ from autodialer.errors import Invalid
 FIRST, SECOND = "first_number", "second_number"
 
 
-@dataclass(frozen=True, kw_only=True)
-class TwoNumbers:
+class TwoNumbers(NamedTuple):
     """What is called."""
 
     number: Number
     second: str | None = None
     """In the notation of `number`; None: there is only one."""
-    kept: Mapping[str, str] = field(default_factory=dict)
+    kept: Mapping[str, str] = MappingProxyType({})
     """The cell that is not called, under `first_number` or `second_number`, and why, under `flag`."""
 
 

@@ -5,6 +5,7 @@ The user says it, or `autodialer.imports.judge` finds it out; either way the ans
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from autodialer.errors import Invalid
@@ -45,7 +46,7 @@ class TableColumns:
     names: tuple[str, ...] = ()
     """How people call each column: by its header, else by its letter."""
 
-    @property
+    @cached_property
     def extra(self) -> tuple[tuple[int, str], ...]:
         """The other columns with their names."""
         used = {getattr(self, name) for name in FIELDS}

@@ -103,6 +103,7 @@ def _subscriber(row: Sequence[str], columns: TableColumns, region: str) -> NewSu
     numbers = numbers_of(cell_of(row, columns.number), cell_of(row, columns.second_number), region)
     if timezone is not None and timezone not in _timezones():
         raise Invalid("unknown time zone; write it like Europe/Moscow", field=TIMEZONE)
+    extra = {name: text for index, name in columns.extra if (text := cell_of(row, index))}
     return NewSubscriber(
         number=numbers.number.number,
         second_number=numbers.second,
@@ -110,7 +111,7 @@ def _subscriber(row: Sequence[str], columns: TableColumns, region: str) -> NewSu
         comment=cell_of(row, columns.comment),
         timezone=timezone,
         doubt=numbers.number.doubt,
-        extra={name: text for index, name in columns.extra if (text := cell_of(row, index))} | dict(numbers.kept),
+        extra={**extra, **numbers.kept} if numbers.kept else extra,
     )
 
 
