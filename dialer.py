@@ -26,7 +26,7 @@ from autodialer.campaign.admission import admit
 from autodialer.campaign.breaker import BreakerState
 from autodialer.campaign.keys import KeyPad
 from autodialer.campaign.numbers import dial_string
-from autodialer.campaign.retry import CANCELLED_DELAY_S, decide_next
+from autodialer.campaign.retry import CANCELLED_DELAY_S, asked_pause_s, decide_next
 from autodialer.campaign.scheduler import Scheduler
 from autodialer.clock import Clock
 from autodialer.config import Settings, load_settings
@@ -34,12 +34,12 @@ from autodialer.dialing.check_calls import CheckCalls
 from autodialer.dialing.chores import Chores
 from autodialer.dialing.clock_steps import ClockSteps
 from autodialer.dialing.commands import CommandRunner
-from autodialer.dialing.dialogs import AnsweredDialogs
+from autodialer.dialing.dialogs import LeftCalls
 from autodialer.dialing.ending import Ending
-from autodialer.dialing.farewells import Farewells
+from autodialer.dialing.farewells import Farewells, is_answered
 from autodialer.dialing.hours import Hours
 from autodialer.dialing.keys import Keys
-from autodialer.dialing.outage import PAUSE_S, Outage
+from autodialer.dialing.outage import BETWEEN_TRIES_S, Outage
 from autodialer.dialing.playable import PlayableSounds
 from autodialer.errors import (
     AlreadyRunning,
@@ -63,6 +63,8 @@ from autodialer.model import (
     TrunkStatus,
 )
 from autodialer.phone.checks.checks import TrunkChecks
+from autodialer.phone.hang_up import HangUp
+from autodialer.phone.outcome import BROKEN
 from autodialer.phone.plan import CallEvent, CallPlan, Progress
 from autodialer.phone.pool import PhonePool
 from autodialer.phone.trace_outbox import TraceOutbox
@@ -84,6 +86,9 @@ TICK_S = 0.04
 """How often calls are claimed and outcomes recorded. Each tick is a commit, which costs as much as a call."""
 LOOK_S = 0.1
 """How often commands, campaigns and changed limits are read."""
+ENQUEUED_ROWS = 100
+ENQUEUED_BATCHES = 2
+"""Subscribers that become jobs in one tick: 3 ms a batch, and 2500 a second are more than is dialled."""
 REPORT_S = 1.0
 """How often live state is written."""
 HANG_UP_S = 1.5
@@ -126,10 +131,10 @@ class Dialer:
         self._unusable: dict[int, str] = {}
         """Trunks that cannot be used as they are stored -> why."""
         self._sounds = PlayableSounds(store, sounds_folder)
-        self._registering: set[int] = set()
-        """Trunks that stay registered although nothing is dialled over them."""
         self._live: dict[object, LiveCall] = {}
         self._dry: set[int] = set()
+        self._is_hungry = False
+        """A campaign may have too few jobs that are due."""
         self._unrecorded: list[JobResult] = []
         self._unstarted: list[ClaimedJob] = []
         self._events: deque[CallEvent] = deque()
@@ -138,7 +143,7 @@ class Dialer:
         self._check_calls = CheckCalls(self._scheduler)
         checks = TrunkChecks(phones, sample=SAMPLE, folder=sounds_folder, place=self._check_calls.place)
         self._commands = CommandRunner(store, phones, checks, self._wake)
-        self._dialogs = AnsweredDialogs(phones)
+        self._dialogs = LeftCalls(phones)
         self._farewells = Farewells(store, phones, clock)
         self._outage = Outage()
         self._chores = chores or Chores()
@@ -165,7 +170,7 @@ class Dialer:
                 self._outage.is_over(self._clock.monotonic())
             except Unavailable as exc:
                 self._outage.goes_on(exc, self._clock.monotonic())
-                self._ending.wait(PAUSE_S)
+                self._ending.wait(BETWEEN_TRIES_S)
             self._tend_drain(self._clock.monotonic())
             # A whole tick, not up to the first event: claims and outcomes of one tick share a commit.
             busy = self._campaigns or self._live or self._unrecorded or self._unstarted
@@ -178,7 +183,7 @@ class Dialer:
 
     def recover(self) -> None:
         """Close the books of calls that an earlier dialer left open. Raises Unavailable; harmless to repeat."""
-        picked_up = {kept.call_id for kept in self._store.dialogs.all()}
+        picked_up = {kept.call_id for kept in self._store.dialogs.all() if is_answered(kept)}
 
         def decide(campaign: Campaign, job: ClaimedJob) -> NextStep:
             answered, now = job.call_id in picked_up, self._clock.utcnow()
@@ -197,6 +202,7 @@ class Dialer:
         if now >= self._next_look:
             self._next_look = now + LOOK_S
             self._look()
+        self._enqueue()
         # Before the claims: a trunk that campaigns keep full would never have room for a check.
         self._check_calls.step(now)
         self._dial(now, self._record_and_claim(now))
@@ -242,6 +248,8 @@ class Dialer:
             now=self._clock.utcnow(),
             fault=ended.fault,
             hung_up=self._commands.has_hung_up(live.job.call_id),
+            cause=outcome.cause,
+            retry_after_s=asked_pause_s(outcome.sip_code, outcome.retry_after_s),
         )
         step, pressed = live.pad.step_after(step), live.pad.results
         self._unrecorded.append(JobResult(job=live.job, outcome=outcome, next_step=step, key_results=pressed))
@@ -257,7 +265,7 @@ class Dialer:
         self._campaigns = {campaign.key: campaign for campaign in campaigns}
         keys = {key for campaign in campaigns for key in campaign.trunk_keys}
         keys |= {live.job.trunk_key for live in self._live.values()}
-        keys |= self._registering | self._farewells.trunk_keys
+        keys |= self._store.trunks.keys_to_register() | self._farewells.trunk_keys
         trunks = self._store.trunks.by_keys(sorted(keys)) if keys else {}
         self._trunks = {key: trunk for key, trunk in trunks.items() if trunk.problem is None}
         self._unusable = {key: trunk.problem for key, trunk in trunks.items() if trunk.problem is not None}
@@ -265,10 +273,22 @@ class Dialer:
         self._sounds.learn(campaign.sound_key for campaign in campaigns)
         audible = [campaign for campaign in campaigns if campaign.sound_key in self._sounds]
         self._scheduler.update(audible, self._trunks, self._clock.monotonic())
-        self._phones.update(self._trunks)
+        self._phones.update(self._wanting_phones())
         self._dry.clear()
-        if campaigns and not self._ending.asked:
-            self._store.queue.enqueue_due(self._clock.utcnow())
+        self._is_hungry = bool(campaigns)
+
+    def _enqueue(self) -> None:
+        """Have jobs for the claims to come: so few rows a tick that no call waits for it, tick after tick."""
+        if self._is_hungry and not self._ending.asked:
+            queue = self._store.queue
+            made = queue.enqueue_due(self._clock.utcnow(), ENQUEUED_ROWS, most_batches=ENQUEUED_BATCHES)
+            self._is_hungry = made.is_more
+
+    def _wanting_phones(self) -> dict[int, Trunk]:
+        """Not deleted ones, whose calls under way keep the phones that they have; but what a dead dialer left up there
+        can only be hung up by phones."""
+        needed = self._farewells.trunk_keys
+        return {key: trunk for key, trunk in self._trunks.items() if not trunk.deleted or key in needed}
 
     def _wake(self, trunk_key: int) -> None:
         if self._scheduler.wake(trunk_key):
@@ -282,9 +302,9 @@ class Dialer:
         When the database fails, nothing is claimed, and what ended is kept and tried again.
         """
         self._keys.write_opt_outs()
-        ending = self._ending.asked
+        is_held = self._ending.asked or self._clock_steps.made_due
         skip = self._dry | self._hours.shut
-        requests = [] if ending else self._scheduler.requests(now, self._usable_phones(), skip=skip)
+        requests = [] if is_held else self._scheduler.requests(now, self._usable_phones(), skip=skip)
         utcnow = self._clock.utcnow()
         jobs = self._store.queue.record_and_claim(
             self._unrecorded,
@@ -314,8 +334,22 @@ class Dialer:
 
     def _start_call(self, job: ClaimedJob, now: float) -> None:
         campaign = self._campaigns[job.campaign_key]
-        sound = self._sounds[campaign.sound_key]
-        trunk = self._trunks[job.trunk_key]
+        live = self._live[job.call_id] = LiveCall(job=job, campaign=campaign, pad=KeyPad(campaign.keys))
+        self._scheduler.started(job, now)
+        try:
+            self._place_call(job, campaign)
+        except Invalid as exc:
+            logger.error("call %s to %s cannot be made: %s", job.call_id, job.number, exc)
+            self._end_call(live, self._not_made(Cause.PROTOCOL_ERROR, str(exc)))
+        except (PortsExhausted, MediaUnavailable, PhoneClosed) as exc:
+            self._put_back(job, str(exc))
+        except Exception:
+            # Whatever is wrong with this call, hundreds of others are up.
+            logger.exception("call %s to %s cannot be made by an error in the dialer", job.call_id, job.number)
+            self._end_call(live, self._not_made(Cause.INTERNAL_ERROR, BROKEN))
+
+    def _place_call(self, job: ClaimedJob, campaign: Campaign) -> None:
+        sound, trunk = self._sounds[campaign.sound_key], self._trunks[job.trunk_key]
         plan = CallPlan(
             reference=job.call_id,
             sound_stem=sound.stem,
@@ -325,21 +359,11 @@ class Dialer:
             ring_timeout_s=campaign.ring_timeout_s,
             max_call_s=campaign.max_call_s,
             caller_id=campaign.caller_id,
+            survives_failed_transfer=campaign.after_failed_transfer == "continue",
             keeps_dialog=True,
         )
-        self._live[job.call_id] = LiveCall(job=job, campaign=campaign, pad=KeyPad(campaign.keys))
-        self._scheduler.started(job, now)
-        try:
-            self._phones.call(trunk.key, dial_string(job.number, trunk.number_format), plan)
-        except Invalid as exc:
-            logger.error("call %s to %s cannot be made: %s", job.call_id, job.number, exc)
-            self._end_call(self._live[job.call_id], self._not_callable(str(exc)))
-        except (PortsExhausted, MediaUnavailable, PhoneClosed) as exc:
-            self._put_back(job, str(exc))
-        else:
-            logger.info(
-                "call %s to %s starts on trunk %s, attempt %d", job.call_id, job.number, trunk.name, job.attempt
-            )
+        self._phones.call(trunk.key, dial_string(job.number, trunk.number_format), plan)
+        logger.info("call %s to %s starts on trunk %s, attempt %d", job.call_id, job.number, trunk.name, job.attempt)
 
     def _put_back(self, job: ClaimedJob, why: str) -> None:
         """Nothing has left this machine, so the number has not been called."""
@@ -348,18 +372,15 @@ class Dialer:
         self._scheduler.unstarted(job)
         self._unstarted.append(job)
 
-    def _not_callable(self, message: str) -> CallOutcome:
-        """The outcome of a call that cannot be written as a SIP request: trying again would not help."""
+    def _not_made(self, cause: Cause, message: str) -> CallOutcome:
+        """The outcome of a call of which nothing has left: it cannot be written as SIP, or we failed at it."""
         now = self._clock.utcnow()
-        return CallOutcome(
-            disposition=Disposition.FAILED, cause=Cause.PROTOCOL_ERROR, invited_at=now, ended_at=now, message=message
-        )
+        return CallOutcome(disposition=Disposition.FAILED, cause=cause, invited_at=now, ended_at=now, message=message)
 
     # -- what people see, and the end
 
     def _report(self, now: float) -> None:
         utcnow = self._clock.utcnow()
-        self._registering = self._store.trunks.keys_to_register()
         problems, registrations = self._phones.problems(), self._phones.registrations()
         statuses = [
             complete(status, problems.get(status.trunk_key), registrations.get(status.trunk_key))
@@ -370,19 +391,26 @@ class Dialer:
             TrunkStatus(trunk_key=key, breaker_state=BreakerState.RESTING.value, breaker_cause=problem)
             for key, problem in self._unusable.items()
         ]
-        self._store.live.heartbeat(self._instance, os.getpid())
-        self._store.live.write_trunks(statuses)
-        self._store.live.write_campaigns(self._hours.statuses(self._scheduler.campaign_statuses(utcnow)))
+        with self._store.transaction(durable=False):
+            self._store.live.heartbeat(self._instance, os.getpid())
+            self._store.live.write_trunks(statuses)
+            self._store.live.write_campaigns(self._hours.statuses(self._scheduler.campaign_statuses(utcnow)))
+        self._chores.want("bringing the log into the database", self._checkpoint)
         if self._store.queue.has_to_cancel(utcnow):
             self._chores.want("cancelling jobs", lambda: self._store.queue.cancel_some(self._clock.utcnow()))
         for campaign_id in [*self._store.queue.end_overdue(utcnow), *self._store.queue.finish_campaigns(utcnow)]:
             logger.info("campaign %s is finished", campaign_id)
 
+    def _checkpoint(self) -> bool:
+        """Beside the ticks: a tick whose commit makes a checkpoint waits for the disk for 100 ms and more."""
+        self._store.checkpoint()
+        return False
+
     def _tend_drain(self, now: float) -> None:
         if self._ending.begins(now):
             logger.info("draining: %d calls get %.0f s to finish", len(self._live), self._ending.drain_s)
         if self._ending.is_time_to_hang_up(now):
-            self._phones.hang_up_all()
+            self._phones.hang_up_all(HangUp.SHUTDOWN)
 
     def _has_ended(self) -> bool:
         if not self._ending.asked:
@@ -399,7 +427,7 @@ def run_dialer(settings: Settings) -> None:
     try:
         migrate(settings.url)
         clock = Clock()
-        store = Store(settings.url, secrets=Secrets(settings.keys), synchronous="FULL")
+        store = Store(settings.url, secrets=Secrets(settings.keys), synchronous="FULL", checkpoints_apart=True)
         phones = PhonePool(
             sip_address=settings.sip_address, sip_port=settings.sip_port, rtp_ports=settings.rtp_ports, clock=clock
         )

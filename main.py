@@ -14,18 +14,20 @@ import sys
 import threading
 from collections.abc import Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from api_srv import Api
 from autodialer.api.accounts import LogIn, NewUser, PasswordChange, UserChange
-from autodialer.api.callbases import NewCallbase, OneSubscriber
+from autodialer.api.callbases import NewCallbase, OneSubscriber, SubscriberFilter
 from autodialer.api.calls import CallFilter, Digits, SampleCall
 from autodialer.api.campaigns import CallableAt, CampaignChange, Clone, NewCampaign, Stop
 from autodialer.api.people import DncChange, DncScope, Erase, NewDncImport
 from autodialer.api.prototype import PrototypeCall, PrototypeUser
-from autodialer.api.sounds import NewSound
+from autodialer.api.sounds import NewSound, WantedAudio
 from autodialer.api.trunks import NewTrunk, TrunkChange, TrunkCheck
+from autodialer.api.uploaded_tables import RejectedFilter, TableFields
 from autodialer.clock import Clock
 from autodialer.commands.accounts import make_administrator, set_password
 from autodialer.commands.command_line import read_command
@@ -36,6 +38,7 @@ from autodialer.commands.trace import show_trace
 from autodialer.config import Settings, load_settings
 from autodialer.errors import AlreadyRunning, SettingsError, Unavailable, UserError
 from autodialer.housekeeping import Housekeeping
+from autodialer.imports.imports import Imports
 from autodialer.logs import start_logging
 from autodialer.store import Secrets, Store, migrate
 from autodialer.supervisor import EXIT_CONFIG, HANDOVER_S, DataFolderLock, run_service, watch_parent
@@ -48,7 +51,7 @@ logger = logging.getLogger(__name__)
 Line = Route[Api]
 OPEN, USER, ADMIN = Access.OPEN, Access.USER, Access.ADMIN
 OAUTH, LOGIN = ErrorStyle.OAUTH, ErrorStyle.LOGIN
-ROW_COLUMNS = ("row", "value", "reason")
+ROW_COLUMNS = ("row", "column", "value", "reason")
 
 
 def once_imported(made: dict[str, Any]) -> int:
@@ -103,7 +106,12 @@ ROUTES: tuple[Line, ...] = (
     ),
     Line("GET", "/sounds/<sound_id>", lambda api, r: api.sounds.read(r.caller, r.id)),
     Line("DELETE", "/sounds/<sound_id>", lambda api, r: api.sounds.delete(r.caller, r.id), USER, 204),
-    Line("GET", "/sounds/<sound_id>/audio", lambda api, r: api.sounds.read_audio(r.caller, r.id)),
+    Line(
+        "GET",
+        "/sounds/<sound_id>/audio",
+        lambda api, r: api.sounds.read_audio(r.caller, r.id, r.parameters(WantedAudio)),
+    ),
+    Line("GET", "/sounds/<sound_id>/waveform", lambda api, r: api.sounds.read_waveform(r.caller, r.id)),
     # -- callbases
     Line("GET", "/callbases", lambda api, r: api.callbases.list(r.caller, r.page)),
     Line(
@@ -113,12 +121,17 @@ ROUTES: tuple[Line, ...] = (
         USER,
         once_imported,
     ),
+    Line(
+        "POST",
+        "/callbases/preview",
+        lambda api, r: api.callbases.preview(r.caller, r.upload, r.parameters(TableFields)),
+    ),
     Line("GET", "/callbases/<callbase_id>", lambda api, r: api.callbases.read(r.caller, r.id)),
     Line("DELETE", "/callbases/<callbase_id>", lambda api, r: api.callbases.delete(r.caller, r.id), USER, 204),
     Line(
         "GET",
         "/callbases/<callbase_id>/subscribers",
-        lambda api, r: api.callbases.list_subscribers(r.caller, r.id, r.page),
+        lambda api, r: api.callbases.list_subscribers(r.caller, r.id, r.parameters(SubscriberFilter), r.page),
     ),
     Line(
         "POST",
@@ -130,7 +143,9 @@ ROUTES: tuple[Line, ...] = (
     Line(
         "GET",
         "/callbases/<callbase_id>/rejected",
-        lambda api, r: list_or_csv(r, ROW_COLUMNS, lambda page: api.callbases.list_rejected(r.caller, r.id, page)),
+        lambda api, r: list_or_csv(
+            r, ROW_COLUMNS, partial(api.callbases.list_rejected, r.caller, r.id, r.parameters(RejectedFilter))
+        ),
     ),
     # -- campaigns
     Line("GET", "/campaigns", lambda api, r: api.campaigns.list(r.caller, r.page)),
@@ -230,7 +245,9 @@ ROUTES: tuple[Line, ...] = (
     Line(
         "GET",
         "/dnc/imports/<import_id>/rejected",
-        lambda api, r: list_or_csv(r, ROW_COLUMNS, lambda page: api.people.list_dnc_rejected(r.caller, r.id, page)),
+        lambda api, r: list_or_csv(
+            r, ROW_COLUMNS, partial(api.people.list_dnc_rejected, r.caller, r.id, r.parameters(RejectedFilter))
+        ),
     ),
     Line("GET", "/dnc/<number>", lambda api, r: api.people.read_dnc_entry(r.caller, r.number)),
     Line("PUT", "/dnc/<number>", lambda api, r: api.people.put_dnc_entry(r.caller, r.number, r.fields(DncChange))),
@@ -267,8 +284,7 @@ def serve(settings: Settings, stopping: threading.Event | None = None) -> None:
 
 
 def _serve(settings: Settings, store: Store, listener: socket.socket, stopping: threading.Event | None) -> None:
-    store.callbases.fail_unfinished()
-    store.dnc_imports.fail_unfinished()
+    Imports(settings, store).fail_unfinished()
     app = build_app(settings, store)
     housekeeping = Housekeeping(settings, store)
     housekeeping.start()

@@ -1,7 +1,8 @@
-"""Ends deletions that a crash cut short, forgets once an hour what the settings say is old: a thread of the API."""
+"""Clears away what was deleted, and forgets once an hour what the settings say is old: a thread of the API."""
 
 import logging
 import threading
+import time
 from datetime import timedelta
 
 from autodialer.clock import Clock
@@ -16,10 +17,17 @@ LONGEST_WAIT_S = 10.0
 """For the thread in the end; what it leaves undone is found again at the next start."""
 FIRST_S = 60.0
 """After the start, when everything else is up."""
+LOOK_S = 1.0
+"""How often deleted callbases are looked for. They are found in the database, so that a restart loses none."""
+PAUSE_S = 0.005
+"""Between two batches of what is cleared away."""
 
 
 class Housekeeping:
-    """Deletes calls after `DIALER_CALLS_DAYS` and callbases after `DIALER_SUBSCRIBERS_DAYS`; 0: never."""
+    """Deletes calls after `DIALER_CALLS_DAYS` and callbases after `DIALER_SUBSCRIBERS_DAYS`; 0: never.
+
+    The rows of a callbase that is deleted, by a user or by this, go in batches of 500.
+    """
 
     def __init__(self, settings: Settings, store: Store, clock: Clock | None = None) -> None:
         self._settings = settings
@@ -53,14 +61,14 @@ class Housekeeping:
                 logger.info("%d calls older than %d days are deleted", deleted, self._settings.calls_days)
 
     def _run(self) -> None:
-        wait_s = FIRST_S
-        try:
-            self._store.callbases.purge_deleted()
-        except Unavailable as exc:
-            logger.error("The database is not available, what is left of deleted callbases stays for now: %s", exc)
-        while not self._stopping.wait(wait_s):
-            wait_s = EVERY_S
+        due = time.monotonic() + FIRST_S
+        is_more_left = True
+        while not self._stopping.wait(PAUSE_S if is_more_left else LOOK_S):
             try:
-                self.forget()
+                is_more_left = self._store.callbases.clear_some()
+                if time.monotonic() >= due:
+                    due = time.monotonic() + EVERY_S
+                    self.forget()
             except Unavailable as exc:
-                logger.error("The database is not available, old calls are forgotten later: %s", exc)
+                is_more_left = False
+                logger.error("The database is not available; what is deleted or old is cleared away later: %s", exc)

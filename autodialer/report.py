@@ -46,8 +46,10 @@ class Why:
 
 def explain(store: Store, campaign: Campaign, now: datetime, *, sound_there: bool = True) -> Why:
     """Why the campaign dials or does not, from what is known now. `sound_there`: the sound's files exist."""
+    warnings = [*_of_stop_lists(store, campaign), *_of_doubtful(store, campaign)]
     if campaign.state is not CampaignState.RUNNING:
-        return Why(dialing=False, reasons=[_not_running(store, campaign)])
+        has_ended = campaign.state in (CampaignState.FINISHED, CampaignState.STOPPED)
+        return Why(dialing=False, reasons=[_not_running(store, campaign), *([] if has_ended else warnings)])
     dialer = store.live.dialer()
     if dialer is None:
         return Why(dialing=False, reasons=[DIALER_DOWN])
@@ -69,9 +71,37 @@ def explain(store: Store, campaign: Campaign, now: datetime, *, sound_there: boo
             store.live.campaign(campaign.key),
             nothing_due=bool(of_queue),
         ),
+        *warnings,
     ]
     blocked = any(reason.blocks for reason in reasons)
     return Why(dialing=progress.active_calls > 0 or not blocked, reasons=reasons)
+
+
+MOST_STOP_LISTS = 5
+
+
+def _of_stop_lists(store: Store, campaign: Campaign) -> list[Reason]:
+    """Stop lists of which a part could not be read: a campaign may call the people in it."""
+    return [
+        Reason(
+            code="dnc_rejects",
+            message=f"{each.rejected} cells of the stop list {each.file!r} could not be read: the people in them may"
+            f" be called. Read GET /srv1/dnc/imports/{each.id}/rejected, enter their numbers, then delete the import.",
+            blocks=False,
+        )
+        for each in store.dnc_imports.with_rejects(campaign.owner_key, limit=MOST_STOP_LISTS)
+    ]
+
+
+def _of_doubtful(store: Store, campaign: Campaign) -> list[Reason]:
+    doubtful = 0 if campaign.dial_doubtful else store.callbases.by_key(campaign.callbase_key).doubtful
+    if not doubtful:
+        return []
+    message = (
+        f"{doubtful} numbers of the callbase have the length of a phone number, but are in no assigned range; they are "
+        "not dialled. Read GET .../subscribers?doubtful=true of the callbase, or set dial_doubtful of the campaign."
+    )
+    return [Reason(code="doubtful_excluded", message=message, blocks=False)]
 
 
 NOT_RUNNING: Mapping[CampaignState, Reason] = {
@@ -257,7 +287,7 @@ def _of_queue(progress: CampaignProgress, waiting: Sequence[Waiting], now: datet
         found.append(Reason(code="waiting_for_retry", message=message, until=until))
     if caps:
         message = (
-            f"Who has been called as often as the campaign's caps allow, by whatever campaign, waits{_by_rule(caps)}."
+            f"{_jobs(caps)} subscribers wait: campaigns have called them as often as the caps allow{_by_rule(caps)}."
         )
         found.append(Reason(code="waiting_for_cap", message=message, until=caps[0].next_at))
     if windows:

@@ -1,4 +1,4 @@
-"""`make bench [ONLY=sip|media|queue|import|api|report]`: writes bench/results.json and docs/performance.md.
+"""`make bench [ONLY=sip|media|queue|import|sound|api|report]`: writes bench/results.json and docs/performance.md.
 
 A figure that was not measured is absent from the results, never guessed.
 """
@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import api, media, queue, report, rows, sip
+from bench import api, media, queue, report, rows, sip, sound
 from bench.page import page
 
 PARTS: dict[str, Callable[[Path], dict[str, float]]] = {
@@ -17,6 +17,7 @@ PARTS: dict[str, Callable[[Path], dict[str, float]]] = {
     "media": media.measure,
     "queue": queue.measure,
     "import": rows.measure,
+    "sound": sound.measure,
     "api": api.measure,
     "report": report.measure,
 }

@@ -6,10 +6,11 @@ BENCH_RUNS (suffixes of the runs, by comma; `_4000` is the one without) measures
 last figures.
 """
 
+import base64
 import contextlib
 import dataclasses
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,9 @@ from bench.service import PASSWORD, is_up
 from bench.watch import Watched, watch
 from tests.dialer.world import DialerProcess, World
 from tests.peers import callers, gateways
-from tests.peers.ports import free_ports, wait_until
+from tests.peers.certificates import issue
+from tests.peers.kamailio import Kamailio
+from tests.peers.ports import LOCALHOST, free_ports, wait_until
 from tests.peers.scenario import ANSWER_SDP
 from tests.peers.sipp import SippCaller, SippGateway
 
@@ -32,7 +35,11 @@ PATIENCE_S = 60
 RTP_PORTS = "10000-19999"
 SAMPLE_RATE = 8000
 Work = Callable[[str], AbstractContextManager[None]]
+# The callees only look at the clock, so that it may be any key.
+_KEY = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:" + base64.b64encode(bytes(30)).decode()
 _SDP = tuple(line.replace("[sink_host]", "[field0]").replace("[sink_port]", "[field1]") for line in ANSWER_SDP)
+
+_SECURE_SDP = (*(line.replace("RTP/AVP", "RTP/SAVP") for line in _SDP), _KEY)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +52,8 @@ class Run:
     media_ports: str = "shared"
     echo: bool = False
     """The callees send back what they hear."""
+    encrypted: bool = False
+    """By SRTP, signalled over TLS through Kamailio; SIPp does neither, and is not measured."""
     beside: str = ""
     """What the API does meanwhile: `requests`, `importing`."""
 
@@ -55,6 +64,7 @@ RUNS = (
     Run(suffix="", calls=4000),
     Run(suffix="_echo", calls=2000, echo=True),
     Run(suffix="_per_call", calls=2000, media_ports="per_call"),
+    Run(suffix="_srtp", calls=1000, encrypted=True),
     Run(suffix="_1000_api", calls=1000, beside="requests"),
     Run(suffix="_1000_import", calls=1000, beside="importing"),
 )
@@ -79,7 +89,8 @@ def measure(folder: Path) -> dict[str, float]:
     most = int(os.environ.get("BENCH_CALLS", max(run.calls for run in RUNS)))
     figures: dict[str, float] = {}
     for run in asked_runs():
-        print(f"  {run.calls} calls {run.media_ports}{' echo' if run.echo else ''} {run.beside}", flush=True)
+        kind = f"{run.media_ports}{' echo' if run.echo else ''}{' encrypted' if run.encrypted else ''}"
+        print(f"  {run.calls} calls {kind} {run.beside}", flush=True)
         found = _measure_run(dataclasses.replace(run, calls=min(run.calls, most)), folder / f"run{run.suffix}", call_s)
         found["rss_mb" if run.suffix == RSS_RUN else "_rss_mb"] = found.pop("rss_mb")
         figures |= {_key(name, run): value for name, value in found.items()}
@@ -99,20 +110,20 @@ def _measure_run(run: Run, folder: Path, call_s: float) -> dict[str, float]:
     with pinned(CALLEE_CORE), Callees(run.calls, port, echo=run.echo) as callees:
         folder.mkdir(parents=True)
         figures |= _service_figures(run, callees, folder / "service", call_s)
-        if not run.beside:
+        if not run.beside and not run.encrypted:
             sipp = _sipp_figures(callees, folder / "sipp", call_s)
             figures |= {f"sipp_{name}": value for name, value in sipp.items()}
     return figures
 
 
 @contextlib.contextmanager
-def _gateway(callees: Callees, folder: Path, call_s: float) -> Iterator[SippGateway]:
+def _gateway(callees: Callees, folder: Path, call_s: float, sdp: Sequence[str] = _SDP) -> Iterator[SippGateway]:
     """SIPp, which answers each call with the address of another callee."""
     folder.mkdir(parents=True)
     file = folder / "callees.csv"
     file.write_text("SEQUENTIAL\n" + "".join(f"{host};{port};\n" for host, port in callees.addresses))
     calls, first = len(callees.addresses), callees.addresses[0]
-    scenario = gateways.answered(ring_ms=0, sdp=_SDP, max_call_s=int(call_s) + PATIENCE_S)
+    scenario = gateways.answered(ring_ms=0, sdp=sdp, max_call_s=int(call_s) + PATIENCE_S)
     seconds = int(calls / CPS + call_s + 2 * PATIENCE_S)
     with pinned(CALLEE_CORE), ExitStack() as stack:
         extra = ["-inf", str(file.resolve())]
@@ -120,15 +131,37 @@ def _gateway(callees: Callees, folder: Path, call_s: float) -> Iterator[SippGate
         yield stack.enter_context(gateway)
 
 
+@contextlib.contextmanager
+def _behind_tls(gateway: SippGateway, folder: Path) -> Iterator[tuple[tuple[str, int], dict[str, str]]]:
+    """Kamailio, which speaks TLS for SIPp: its address, and the settings of a trunk that trusts it."""
+    issued = issue(folder, LOCALHOST)
+    tls = (issued.certificate, issued.key)
+    with pinned(CALLEE_CORE), ExitStack() as stack:
+        proxy = Kamailio(gateway.address, folder=folder, tls=tls, limit_s=gateway.timeout_s)
+        stack.enter_context(proxy)
+        yield proxy.address, {"transport": "tls", "ca_file": issued.ca_pem, "media_encryption": "required"}
+
+
 def _service_figures(run: Run, callees: Callees, folder: Path, call_s: float) -> dict[str, float]:
     world = World.make(folder / "data", sound_s=call_s)
     world.store.users.set_password(world.owner, PASSWORD)
     numbers = [f"7000{number:07d}" for number in range(run.calls)]
     figures: dict[str, float] = {}
-    with _gateway(callees, folder / "gateway", call_s) as gateway, _service(world) as service:
+    with ExitStack() as stack:
+        sdp = _SECURE_SDP if run.encrypted else _SDP
+        gateway = stack.enter_context(_gateway(callees, folder / "gateway", call_s, sdp))
+        entrance, settings = gateway.address, {}
+        if run.encrypted:
+            entrance, settings = stack.enter_context(_behind_tls(gateway, folder))
+        service = stack.enter_context(_service(world))
         work = _work_beside(run, service, folder, figures)
         campaign = world.campaign(
-            gateway.address, numbers, cps=CPS, max_channels=run.calls, media_ports=run.media_ports
+            entrance,
+            numbers,
+            cps=CPS,
+            max_channels=run.calls,
+            media_ports=run.media_ports,
+            trunk_settings=settings,
         )
         dialer = child_named(service.running.pid, "dialer.py")
         wait_until(lambda: _has_child(dialer, "media.shell"), what="the media process", timeout_s=PATIENCE_S)

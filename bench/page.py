@@ -20,12 +20,16 @@ MEANINGS = {
     "queue.claim_to_invite_p50_ms": "median wait of a claimed job for its INVITE, including the commit",
     "queue.claim_to_invite_p99_ms": "the same wait, 99th percentile",
     "queue.tick_p50_ms": "median time of a dialer's tick at 50 calls a second beside a queue of a million rows",
+    "queue.tick_cpu_p999_ms": "the time of a processor that the same ticks take, 99.9th percentile",
     "queue.tick_p999_ms": "the same, 99.9th percentile, while 200 000 of the rows are cancelled",
     "queue.cancelled_per_s": "waiting jobs cancelled in a second meanwhile",
     "import.rows_per_s": "CSV rows imported as subscribers in a second",
     "import.cpu_us_per_row": "CPU of the importing process for each row",
     "import.rss_mb": "peak memory of the importing process",
     "import.claim_p99_ms": "time of a dialer's claim during the import, 99th percentile",
+    "sound.cpu_s": "CPU of importing ten minutes of stereo MP3 at 44.1 kHz, the start of the process included",
+    "sound.note_cpu_s": "CPU of importing a voice note of 4 s in Opus, nearly all of it the start of the process",
+    "sound.rss_mb": "peak memory of the process that imports ten minutes",
     "api.get_campaign_per_s": "GET /srv1/campaigns/{id} requests in a second, one after another",
     "api.get_campaign_p99_ms": "time of such a request, 99th percentile",
     "report.get_campaign_ms": "GET /srv1/campaigns/{id} of a campaign with a million calls, median",
@@ -82,12 +86,13 @@ MEDIA = (
     "",
     "The whole service makes calls of 60 s in a real campaign, on one core. SIPp (the gateway) and the callees run on "
     "the other core; a busy API runs on both. After each run SIPp makes the same calls to the same callees from the "
-    "same core: its `rtp_stream` plays a sound of the same length, one socket for each call. The gaps are measured "
-    "at the receiver, between the packets of 40 calls, by the kernel's timestamps, while all calls are up. A socket "
-    "filter drops and counts the packets of the other calls. In the echo run each callee has its own address and sends "
-    "back everything it hears. CPU is the CPU of the process for 50 packets really sent. For both senders, it includes "
-    "the system's work of delivering a packet on this machine. A sender that cannot keep up sends fewer packets, in "
-    "bursts, which cost less. Memory counts shared pages once for each process.",
+    "same core: its `rtp_stream` plays a sound of the same length, one socket for each call. The gaps are measured at "
+    "the receiver, between the packets of 40 calls, by the kernel's timestamps, while all calls are up. A socket "
+    "filter drops and counts the packets of the other calls. In the echo run each callee has its own address and "
+    "sends back everything it hears. In the encrypted run (SRTP, AES_CM_128_HMAC_SHA1_80) Kamailio speaks TLS for "
+    "SIPp, which does not encrypt and is not measured. CPU is the CPU of the process for 50 packets really sent. For "
+    "both senders, it includes the system's work of delivering a packet on this machine. A sender that cannot keep up "
+    "sends fewer packets, in bursts, which cost less. Memory counts shared pages once for each process.",
     "",
 )
 
@@ -128,7 +133,8 @@ def _media(figures: Mapping[str, float]) -> list[str]:
 
 def _title(run: Run) -> str:
     beside = {"": "", "requests": ", API busy", "importing": ", import"}[run.beside]
-    return f"{run.media_ports}{', echo' if run.echo else ''}{beside} (`{run.suffix or 'no suffix'}`)"
+    kind = f"{', echo' if run.echo else ''}{', encrypted' if run.encrypted else ''}"
+    return f"{run.media_ports}{kind}{beside} (`{run.suffix or 'no suffix'}`)"
 
 
 def _value(row: Row, run: Run, figures: Mapping[str, float]) -> str:

@@ -33,7 +33,8 @@ def measure(folder: Path) -> dict[str, float]:
     request = ClaimRequest(campaign_key=campaign.key, trunk_key=campaign.trunk_keys[0], limit=1)
     callbase = world.store.callbases.create(world.owner, name="base", region="RU")
     settings = world.settings
-    job = ImportJob(url=settings.url, keys=str(settings.keys), into=CALLBASE, key=callbase.key, file=str(file))
+    keys = str(settings.keys)
+    job = ImportJob(url=settings.url, keys=keys, into=CALLBASE, key=callbase.key, file=str(file), region="RU")
     dialer = Store(settings.url, secrets=Secrets(settings.keys), synchronous="FULL")
     waits, rss, cpu = [], 0.0, 0.0
     started = time.monotonic()

@@ -10,7 +10,9 @@ from typing import Any
 from autodialer.clock import Clock
 from autodialer.model import CallOutcome, Disposition
 from autodialer.phone.plan import CallEvent, CallPlan
+from autodialer.store import Secrets, Store
 from autodialer.store.sql.engine import Database
+from autodialer.supervisor import pause_rarely_for_garbage
 from dialer import TICK_S, Dialer
 from tests.dialer.world import World
 
@@ -28,7 +30,10 @@ INSERT INTO {into} SELECT {values} FROM n
 
 
 def measure(folder: Path) -> dict[str, float]:
-    """How long the longest of a thousand ticks takes, in ms."""
+    """How long the longest of a thousand ticks takes, in ms of the clock and of a processor.
+
+    On a machine with other work the clock measures that too: a tick that waits for a processor is a long one.
+    """
     world = World.make(folder / "data", sound_s=1.0)
     gateway = ("127.0.0.1", 5060)
     dialled = world.campaign(gateway, [f"7000{number:07d}" for number in range(5000)], cps=CPS, max_channels=500)
@@ -37,14 +42,17 @@ def measure(folder: Path) -> dict[str, float]:
     _fill(world.settings.url, waiting.key, waiting.callbase_key, ROWS - OVERDUE)
     _fill(world.settings.url, overdue.key, overdue.callbase_key, OVERDUE)
     phones = Phones()
+    # As `run_dialer` makes it.
+    store = Store(world.settings.url, secrets=Secrets(world.settings.keys), synchronous="FULL", checkpoints_apart=True)
     dialer = Dialer(
-        world.store,
+        store,
         phones,  # type: ignore[arg-type]
         SimpleNamespace(write_due=lambda _now: None, write_last=lambda: None),  # type: ignore[arg-type]
         sounds_folder=world.settings.data,
         drain_s=1.0,
         clock=Clock(),
     )
+    pause_rarely_for_garbage()
     dialer.recover()
     ticks = [_tick(dialer, phones) for _ in range(int(WARM_UP_S / TICK_S))]
     world.store.campaigns.update(overdue.id, None, ends_at=datetime.now(UTC))
@@ -52,21 +60,24 @@ def measure(folder: Path) -> dict[str, float]:
     calls = world.store.campaigns.progress(dialled.key).counts.reached
     left = world.store.campaigns.progress(overdue.key).counts.in_progress
     dialer._chores.stop()
+    store.close()
     world.store.close()
     assert calls > CPS * RUN_S / 2, calls
-    ticks.sort()
+    by_clock, by_processor = (sorted(each) for each in zip(*ticks, strict=True))
     return {
-        "queue.tick_p999_ms": ticks[math.ceil(len(ticks) * 0.999) - 1] * 1000,
-        "queue.tick_p50_ms": ticks[len(ticks) // 2] * 1000,
+        "queue.tick_p999_ms": by_clock[math.ceil(len(ticks) * 0.999) - 1] * 1000,
+        "queue.tick_p50_ms": by_clock[len(ticks) // 2] * 1000,
+        "queue.tick_cpu_p999_ms": by_processor[math.ceil(len(ticks) * 0.999) - 1] * 1000,
         "queue.cancelled_per_s": (OVERDUE - left) / RUN_S,
     }
 
 
-def _tick(dialer: Dialer, phones: "Phones") -> float:
+def _tick(dialer: Dialer, phones: "Phones") -> tuple[float, float]:
+    """Seconds of the clock, and of a processor for this thread."""
     phones.end_calls()
-    began = time.perf_counter()
+    began, used = time.perf_counter(), time.thread_time()
     dialer.step()
-    took = time.perf_counter() - began
+    took = time.perf_counter() - began, time.thread_time() - used
     time.sleep(TICK_S)
     return took
 

@@ -1,4 +1,4 @@
-"""Checks the documents: links lead somewhere, every word of the model is in the glossary, every setting in deploy.md.
+"""Checks the documents: links and files lead somewhere, and every word of the model and every setting is explained.
 
 Run by `make check`; prints what is wrong and ends with 1.
 """
@@ -19,6 +19,8 @@ from autodialer.config import WHAT_IT_TAKES  # noqa: E402
 
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
 TARGET = re.compile(r"`make ([a-z-]+)")
+FILE = re.compile(r"(?<![\w./*-])((?:[\w-]+/)+(?:[\w-]+\.py)?)(?![\w/*<.])")
+"""A module or folder of the repository; those of the package may be named without `autodialer/`."""
 
 
 def tracked_documents() -> list[Path]:
@@ -47,6 +49,20 @@ def unknown_targets(document: Path) -> list[str]:
     return [f"{document.relative_to(ROOT)}: the Makefile has no target {name}" for name in sorted(names)]
 
 
+def missing_files(document: Path) -> list[str]:
+    """Modules and folders that were moved or are gone; the changelog and replaced decisions may tell of old ones."""
+    if document.name == "CHANGELOG.md" or "\nReplaced by [" in document.read_text():
+        return []
+    places = (ROOT, ROOT / "autodialer", document.parent)
+    rooms = {entry.name for place in places[:2] for entry in place.iterdir() if entry.is_dir()}
+    named = sorted({name for name in FILE.findall(document.read_text()) if name.split("/")[0] in rooms})
+    return [
+        f"{document.relative_to(ROOT)}: no such file: {name}"
+        for name in named
+        if not any((place / name).exists() for place in places)
+    ]
+
+
 def missing_words() -> list[str]:
     """States, dispositions and causes that the glossary does not explain, settings that deploy.md does not list."""
     glossary = (ROOT / "docs/glossary.md").read_text()
@@ -62,8 +78,8 @@ def main() -> int:
     """Print every fault found; 0 when there is no fault."""
     faults = missing_words()
     for document in tracked_documents():
-        faults += broken_links(document) + unknown_targets(document)
-    print("\n".join(faults) or "documents: links, commands, words and settings are right")
+        faults += broken_links(document) + missing_files(document) + unknown_targets(document)
+    print("\n".join(faults) or "documents: links, files, commands, words and settings are right")
     return 1 if faults else 0
 
 

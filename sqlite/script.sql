@@ -115,7 +115,7 @@ CREATE TABLE callbases (
     hidden BOOLEAN DEFAULT 0 NOT NULL,
     created_at BIGINT NOT NULL,
     -- the row stays for the campaigns that called it, its subscribers are erased
-    deleted_at BIGINT,
+    deleted_at BIGINT, reading TEXT, doubtful INTEGER DEFAULT 0 NOT NULL,
     CONSTRAINT callbases_state_known CHECK (state IN ('importing', 'ready', 'failed')),
     CONSTRAINT callbases_owner_key_there FOREIGN KEY(owner_key) REFERENCES users ("key"),
     CONSTRAINT callbases_id_once UNIQUE (id)
@@ -162,7 +162,7 @@ CREATE TABLE sounds (
     original_path TEXT NOT NULL,
     created_at BIGINT NOT NULL,
     -- the row stays for the campaigns that played it
-    deleted_at BIGINT, gain_db FLOAT,
+    deleted_at BIGINT, gain_db FLOAT, warnings TEXT,
     CONSTRAINT sounds_owner_key_there FOREIGN KEY(owner_key) REFERENCES users ("key"),
     CONSTRAINT sounds_id_once UNIQUE (id)
 );
@@ -196,7 +196,7 @@ CREATE TABLE trunks (
     hidden BOOLEAN DEFAULT 0 NOT NULL,
     created_at BIGINT NOT NULL,
     -- the row stays for the calls that went through it
-    deleted_at BIGINT, ca_file TEXT, outbound_proxy TEXT, register BOOLEAN DEFAULT 0 NOT NULL, caller_id_header TEXT DEFAULT 'from' NOT NULL, symmetric_rtp BOOLEAN DEFAULT 1 NOT NULL, stun_server TEXT, media_ports TEXT DEFAULT 'per_call' NOT NULL, price_per_min FLOAT,
+    deleted_at BIGINT, ca_file TEXT, outbound_proxy TEXT, register BOOLEAN DEFAULT 0 NOT NULL, caller_id_header TEXT DEFAULT 'from' NOT NULL, symmetric_rtp BOOLEAN DEFAULT 1 NOT NULL, stun_server TEXT, media_ports TEXT DEFAULT 'per_call' NOT NULL, price_per_min FLOAT, strict_source BOOLEAN DEFAULT 1 NOT NULL, backup_host TEXT, extra_headers TEXT DEFAULT '' NOT NULL, media_encryption TEXT DEFAULT 'none' NOT NULL,
     CONSTRAINT trunks_owner_key_there FOREIGN KEY(owner_key) REFERENCES users ("key"),
     CONSTRAINT trunks_id_once UNIQUE (id)
 );
@@ -208,7 +208,7 @@ CREATE TABLE rejected_rows (
     -- of the file, as a spreadsheet counts
     "row" INTEGER NOT NULL,
     value TEXT NOT NULL,
-    reason TEXT NOT NULL,
+    reason TEXT NOT NULL, column_name TEXT,
     CONSTRAINT rejected_rows_key PRIMARY KEY ("key"),
     CONSTRAINT rejected_rows_callbase_key_there FOREIGN KEY(callbase_key) REFERENCES callbases ("key")
 );
@@ -224,13 +224,14 @@ CREATE TABLE subscribers (
     comment TEXT,
     timezone TEXT,
     -- JSON: the columns that have no field of their own
-    extra TEXT, second_number TEXT, number_zone TEXT, number_zone_by TEXT,
+    extra TEXT, second_number TEXT, number_zone TEXT, number_zone_by TEXT, doubt TEXT,
     CONSTRAINT subscribers_key PRIMARY KEY ("key"),
     CONSTRAINT subscribers_callbase_key_there FOREIGN KEY(callbase_key) REFERENCES callbases ("key"),
     CONSTRAINT subscribers_callbase_key_number_once UNIQUE (callbase_key, number),
     CONSTRAINT subscribers_id_once UNIQUE (id)
 );
 CREATE INDEX subscribers_callbase_key ON subscribers (callbase_key);
+CREATE INDEX subscribers_doubtful ON subscribers (callbase_key) WHERE doubt IS NOT NULL;
 CREATE INDEX subscribers_second_number ON subscribers (callbase_key, second_number) WHERE second_number IS NOT NULL;
 CREATE TRIGGER subscribers_zone_counted AFTER INSERT ON subscribers
 WHEN NEW.number IS NOT NULL
@@ -284,7 +285,7 @@ CREATE TABLE campaigns (
     cps FLOAT,
     ring_timeout_s FLOAT NOT NULL,
     max_call_s FLOAT NOT NULL,
-    lead_in_ms INTEGER NOT NULL,
+    lead_in_ms INTEGER,
     max_attempts INTEGER NOT NULL,
     min_played_s FLOAT,
     -- JSON: {"busy": {"after_s": 300, "times": 3}, ...}
@@ -298,7 +299,7 @@ CREATE TABLE campaigns (
     -- also when it was stopped
     finished_at BIGINT,
     -- subscribers of the callbase when the campaign ended; NULL: it has not
-    final_total INTEGER, cap_day INTEGER, cap_week INTEGER, keys TEXT, transfer_to TEXT, key_wait_s FLOAT, moved_at BIGINT, moved_by TEXT, calling_window TEXT, holidays TEXT, starts_at BIGINT, ends_at BIGINT,
+    final_total INTEGER, cap_day INTEGER, cap_week INTEGER, keys TEXT, transfer_to TEXT, key_wait_s FLOAT, moved_at BIGINT, moved_by TEXT, calling_window TEXT, holidays TEXT, starts_at BIGINT, ends_at BIGINT, after_failed_transfer TEXT DEFAULT 'continue' NOT NULL, dial_doubtful BOOLEAN DEFAULT 0 NOT NULL,
     CONSTRAINT campaigns_state_known CHECK (state IN ('draft', 'running', 'paused', 'finished', 'stopped')),
     CONSTRAINT campaigns_callbase_key_there FOREIGN KEY(callbase_key) REFERENCES callbases ("key"),
     CONSTRAINT campaigns_owner_key_there FOREIGN KEY(owner_key) REFERENCES users ("key"),
@@ -380,7 +381,7 @@ CREATE TABLE calls (
     -- NULL: no further attempt
     next_at BIGINT,
     -- the rule that made the next attempt, or ended them
-    next_rule TEXT NOT NULL, rtp_remote_lost INTEGER, rtp_round_trip_ms FLOAT, digit_times TEXT, key_results TEXT, rtp_strangers INTEGER,
+    next_rule TEXT NOT NULL, rtp_remote_lost INTEGER, rtp_round_trip_ms FLOAT, digit_times TEXT, key_results TEXT, rtp_strangers INTEGER, rtp_reports INTEGER, refusal_headers TEXT, rtp_encryption TEXT,
     CONSTRAINT calls_key PRIMARY KEY ("key"),
     CONSTRAINT calls_cause_known CHECK (cause IN ('auth_failed', 'forbidden', 'media_failed', 'no_response', 'redirected', 'transport_error', 'protocol_error', 'trunk_limit', 'internal_error')),
     CONSTRAINT calls_disposition_known CHECK (disposition IN ('answered', 'machine', 'busy', 'no_answer', 'rejected', 'invalid_number', 'congestion', 'failed', 'cancelled', 'interrupted')),
@@ -569,7 +570,7 @@ CREATE TABLE dnc_imports (
     duplicates INTEGER DEFAULT 0 NOT NULL,
     rejected INTEGER DEFAULT 0 NOT NULL,
     error TEXT,
-    created_at BIGINT NOT NULL,
+    created_at BIGINT NOT NULL, reading TEXT,
     CONSTRAINT dnc_imports_state_known CHECK (state IN ('importing', 'ready', 'failed')),
     CONSTRAINT dnc_imports_owner_key_there FOREIGN KEY(owner_key) REFERENCES users ("key"),
     CONSTRAINT dnc_imports_id_once UNIQUE (id)
@@ -590,7 +591,7 @@ CREATE TABLE dnc_rejected_rows (
     -- of the file, as a spreadsheet counts
     "row" INTEGER NOT NULL,
     value TEXT NOT NULL,
-    reason TEXT NOT NULL,
+    reason TEXT NOT NULL, column_name TEXT,
     CONSTRAINT dnc_rejected_rows_key PRIMARY KEY ("key"),
     CONSTRAINT dnc_rejected_rows_import_key_there FOREIGN KEY(import_key) REFERENCES dnc_imports ("key")
 );
@@ -748,7 +749,7 @@ CREATE TABLE commands (
 CREATE INDEX commands_new ON commands ("key") WHERE taken_at IS NULL;
 
 -- The migration that this schema corresponds to.
-INSERT INTO alembic_version VALUES ('0021');
+INSERT INTO alembic_version VALUES ('0032');
 
 -- Three sample users. None can log in until `python main.py set-password LOGIN`.
 INSERT INTO users ("key", id, login, name, role, password_hash, comment, created_at) VALUES

@@ -7,15 +7,27 @@ import hypothesis
 import pytest
 
 from autodialer.config import Settings
-from autodialer.store import Secrets, Store, migrate
+from autodialer.store import Store
+from tests.databases import cheap_secrets, make_database
 from tests.peers.requirements import require_peers
 from tests.purity import purity
+from tests.timing import FACTOR, at_most
 
 # A deadline times the machine, not the code.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
 pytest_plugins = ["tests.peers.fixtures"]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The limit of a whole test is stretched as those within it are."""
+    if FACTOR == 1:
+        return
+    for item in items:
+        own = item.get_closest_marker("timeout")
+        seconds = float(own.args[0] if own else config.getini("timeout"))
+        item.add_marker(pytest.mark.timeout(at_most(seconds)), append=False)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -41,7 +53,7 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def store(settings: Settings) -> Iterator[Store]:
     """An empty store in that folder."""
-    migrate(settings.url)
-    opened = Store(settings.url, secrets=Secrets(settings.keys))
+    make_database(settings.url)
+    opened = Store(settings.url, secrets=cheap_secrets(settings.keys))
     yield opened
     opened.close()

@@ -14,7 +14,7 @@ import pytest
 IMPURE = ("loopback", "peer", "browser", "netns", "process", "bench")
 """Tests with one of these may meet the world outside; `slow` alone does not allow it."""
 
-PAUSE_S = 0.02
+LONGEST_PAUSE_S = 0.02
 """Bulk writes pause for milliseconds between batches, and the API polls for a reply every 20 ms. More is a wait."""
 
 _OUTSIDE = frozenset(
@@ -53,7 +53,7 @@ def purity(item: pytest.Item) -> Iterator[None]:
     start = multiprocessing.process.BaseProcess.start
 
     def no_sleep(seconds: float) -> None:
-        if seconds > PAUSE_S:
+        if seconds > LONGEST_PAUSE_S:
             _refuse(f"time.sleep({seconds})")
         really_sleep(seconds)
 

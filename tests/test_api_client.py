@@ -14,7 +14,7 @@ import api_client
 from autodialer.config import Settings
 from autodialer.store import Store
 from tests.web.client import wav
-from tests.web.conftest import PASSWORD, StandingClock, app, clock, empty_database, store  # noqa: F401 -- fixtures
+from tests.web.conftest import PASSWORD, StandingClock, app, clock, store  # noqa: F401 -- fixtures
 from tests.web.serving import free_port, serving
 
 pytestmark = pytest.mark.loopback
@@ -112,7 +112,7 @@ def test_a_campaign_from_the_console(run: Run, tmp_path: Path, session_file: Pat
     table = tmp_path / "table.xlsx"
     assert run("export-subscribers-xlsx", campaign["id"], "--output", str(table))[0] == 0
     assert table.read_bytes()[:2] == b"PK"
-    assert run("list-rejected", callbase["id"], "--csv")[1].startswith("row,value,reason")
+    assert run("list-rejected", callbase["id"], "--csv")[1].startswith("row,column,value,reason")
     status, out, _ = run("list-campaigns")
     assert status == 0
     assert campaign["id"] in out

@@ -16,6 +16,7 @@ from tests.dialer.world import ROOT
 from tests.peers.by_number import by_number
 from tests.peers.ports import free_port, free_ports, wait_until
 from tests.peers.sipp import SippGateway
+from tests.timing import at_most
 
 pytestmark = [pytest.mark.loopback, pytest.mark.peer("sipp", "sox", "curl")]
 
@@ -50,7 +51,7 @@ def service(tmp_path: Path) -> Iterator[str]:
     def healthy() -> bool:
         assert process.poll() is None, (tmp_path / "service.log").read_text()
         try:
-            with urllib.request.urlopen(f"http://{http}/healthz", timeout=1) as answer:
+            with urllib.request.urlopen(f"http://{http}/healthz", timeout=at_most(1)) as answer:
                 return bool(json.load(answer)["status"] == "ok")
         except OSError:
             return False
@@ -59,7 +60,7 @@ def service(tmp_path: Path) -> Iterator[str]:
         wait_until(healthy, what="the service", timeout_s=30, poll_s=0.1)
         yield f"http://{http}"
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(at_most(20)) == 0
     finally:
         if process.poll() is None:
             process.kill()
@@ -73,7 +74,7 @@ def run(script: str, folder: Path) -> str:
         env={**os.environ, "PASSWORD": PASSWORD},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=at_most(60),
         check=False,
     )
     assert done.returncode == 0, done.stderr

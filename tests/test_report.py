@@ -19,7 +19,8 @@ from autodialer.model import (
     TrunkStatus,
 )
 from autodialer.report import explain
-from autodialer.store import NewSubscriber, Secrets, Store, migrate
+from autodialer.store import NewSubscriber, Store
+from tests.databases import cheap_secrets, make_database
 from tests.web.dialing import DONE, EXHAUSTED, again, answered, claim, failed, record
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -34,8 +35,8 @@ class At(Clock):
 
 @pytest.fixture
 def store(settings: Settings):  # type: ignore[no-untyped-def]
-    migrate(settings.url)
-    opened = Store(settings.url, secrets=Secrets(settings.keys), clock=At())
+    make_database(settings.url)
+    opened = Store(settings.url, secrets=cheap_secrets(settings.keys), clock=At())
     yield opened
     opened.close()
 
@@ -153,7 +154,7 @@ def test_numbers_that_wait_for_a_cap_are_told_with_when_it_lets_them(store: Stor
     why = explain(store, campaign, NOW)
     [reason] = why.reasons
     assert (why.dialing, reason.code, reason.until) == (False, "waiting_for_cap", NOW + timedelta(days=1))
-    assert reason.message.endswith(" waits: 2 cap_day.")
+    assert reason.message.endswith(" allow: 2 cap_day.")
 
 
 def test_numbers_that_were_never_called_here_may_wait_for_a_cap_too(store: Store, campaign: Campaign) -> None:

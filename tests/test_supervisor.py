@@ -15,6 +15,7 @@ import pytest
 from autodialer.errors import AlreadyRunning
 from autodialer.supervisor import EXIT_CONFIG, Child, DataFolderLock, Supervisor
 from tests.locks import locks_taken
+from tests.timing import at_most
 
 pytestmark = pytest.mark.loopback
 
@@ -78,7 +79,7 @@ def test_a_child_that_dies_is_started_again() -> None:
         assert line_of(parent) != line_of(parent)
     finally:
         parent.send_signal(signal.SIGTERM)
-        parent.communicate(timeout=10)
+        parent.communicate(timeout=at_most(10))
 
 
 def test_kill_9_of_the_supervisor_ends_its_children() -> None:
@@ -94,14 +95,14 @@ def test_sigterm_ends_the_children_and_then_the_supervisor() -> None:
     parent = supervise(WATCHING)
     child = int(line_of(parent))
     parent.send_signal(signal.SIGTERM)
-    parent.communicate(timeout=10)
+    parent.communicate(timeout=at_most(10))
     assert parent.returncode == 0
     assert is_gone(child)
 
 
 def test_a_child_that_a_restart_would_not_mend_ends_the_service_with_its_status() -> None:
     parent = supervise(MISCONFIGURED)
-    output, _ = parent.communicate(timeout=10)
+    output, _ = parent.communicate(timeout=at_most(10))
     assert parent.returncode == EXIT_CONFIG
     assert output.split() == ["no"]
 
@@ -148,7 +149,7 @@ def test_a_child_that_has_run_before_is_started_again_whatever_its_status(
         assert parent.poll() is None
     finally:
         parent.send_signal(signal.SIGTERM)
-        parent.communicate(timeout=10)
+        parent.communicate(timeout=at_most(10))
 
 
 def test_a_child_that_dies_again_and_again_is_started_ever_more_seldom() -> None:
@@ -160,7 +161,7 @@ def test_a_child_that_dies_again_and_again_is_started_ever_more_seldom() -> None
             started.append(time.monotonic())
     finally:
         parent.send_signal(signal.SIGTERM)
-        parent.communicate(timeout=10)
+        parent.communicate(timeout=at_most(10))
     pauses = [later - earlier for earlier, later in itertools.pairwise(started)]
     assert all(pause > 0.8 * backoff for pause, backoff in zip(pauses, (0.5, 1.0, 2.0), strict=True)), pauses
 
@@ -200,5 +201,5 @@ def test_a_second_signal_is_passed_on_while_a_child_drains() -> None:
     for asked in ("1", "2"):
         parent.send_signal(signal.SIGTERM)
         assert line_of(parent) == asked
-    parent.communicate(timeout=10)
+    parent.communicate(timeout=at_most(10))
     assert parent.returncode == 0

@@ -41,8 +41,8 @@ def check_hours(values: Mapping[str, Any], callbase_zone: str | None) -> None:
         return
     if window.fallback_timezone is None and callbase_zone is None:
         message = (
-            "window.fallback_timezone is needed: the callbase has no time zone, and a number may tell none; name the "
-            "zone of subscribers of whom none is known, such as Europe/Moscow."
+            "window.fallback_timezone is needed: the callbase has no time zone, and some numbers do not tell theirs; "
+            "name the zone for such subscribers, as in Europe/Moscow."
         )
         raise Invalid(message, field="window.fallback_timezone")
 
@@ -93,14 +93,14 @@ def _clock(text: str, field: str) -> time:
     try:
         return time.fromisoformat(text).replace(second=0, microsecond=0, tzinfo=None)
     except ValueError as exc:
-        raise Invalid(f"{field} takes a time of day such as 09:00; {text!r} is none.", field=field) from exc
+        raise Invalid(f"{field} takes a time of day such as 09:00, not {text!r}.", field=field) from exc
 
 
 def _zone(name: str | None, field: str, *, also: str | None = None) -> str | None:
     if name is None or name == also or name in _zones():
         return name
     word = f", or {also}" if also else ""
-    raise Invalid(f"{field} takes a name such as Europe/Moscow{word}; {name!r} is none.", field=field)
+    raise Invalid(f"{field} takes a name such as Europe/Moscow{word}, not {name!r}.", field=field)
 
 
 @cache
@@ -112,7 +112,7 @@ def _day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError as exc:
-        raise Invalid(f"holidays takes days such as 2027-01-01; {text!r} is none.", field="holidays") from exc
+        raise Invalid(f"holidays takes days such as 2027-01-01, not {text!r}.", field="holidays") from exc
 
 
 def moment_of(text: str, field: str) -> datetime:
@@ -120,9 +120,7 @@ def moment_of(text: str, field: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as exc:
-        raise Invalid(
-            f"{field} takes a time such as 2027-01-01T09:00:00+03:00; {text!r} is none.", field=field
-        ) from exc
+        raise Invalid(f"{field} takes a time such as 2027-01-01T09:00:00+03:00, not {text!r}.", field=field) from exc
     if moment.tzinfo is None:
         raise Invalid(f"{field} needs its offset from UTC, such as {text}+03:00 or {text}Z.", field=field)
     return moment.astimezone(UTC)

@@ -2,7 +2,7 @@
 
 import re
 import time as time_module
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from autodialer.api.context import Context, owned
@@ -43,6 +43,8 @@ class SampleCall(Fields):
     number: str
     raw: bool = False
     """Whether the number is dialled as written."""
+    dial_doubtful: bool = False
+    """Whether a number is dialled that is possible, but not valid."""
 
 
 class Calls:
@@ -73,7 +75,7 @@ class Calls:
         """Ask the dialer to end a call. Raises Conflict when it is not under way."""
         call = self._store.calls.get(call_id, caller.owner_key)
         if call.state is not JobState.DIALING:
-            raise Conflict(f"The call is {call.state}; only one that is dialing can be hung up.")
+            raise Conflict(f"The call is {call.state}; only a call that is dialing can be hung up.")
         with self._store.transaction():
             self._store.commands.add("hangup_call", call_id=call_id)
             self._context.record(caller, "calls.hangup", call_id)
@@ -83,9 +85,13 @@ class Calls:
         """Press keys in an answered call. Raises Invalid, Conflict, Unavailable without a dialer."""
         call, digits = self._store.calls.get(call_id, caller.owner_key), check_digits(fields.digits)
         if call.state is not JobState.DIALING:
-            raise Conflict(f"The call is {call.state}; only one that is answered takes digits.")
-        send_digits(self._store, call_id, digits)
-        self._context.record(caller, "calls.digits", call_id, count=len(digits))
+            raise Conflict(f"The call is {call.state}; only an answered call takes digits.")
+        send_digits(
+            self._store,
+            call_id,
+            digits,
+            record=lambda: self._context.record(caller, "calls.digits", call_id, count=len(digits)),
+        )
         return present_call(call)
 
     def create_sample(self, caller: Caller, fields: SampleCall, once: str | None) -> Json:
@@ -94,7 +100,7 @@ class Calls:
             if attempt.object_id is None:
                 trunk = owned(self._store.trunks.get, fields.trunk_id, caller, "trunk_id")
                 sound = owned(self._store.sounds.get, fields.sound_id, caller, "sound_id")
-                number = sample_number(fields.number, raw=fields.raw)
+                number = sample_number(fields.number, raw=fields.raw, dial_doubtful=fields.dial_doubtful)
                 queue_sample_call(
                     self._context, caller, attempt, trunk_key=trunk.key, sound_key=sound.key, number=number
                 )
@@ -120,11 +126,16 @@ def check_digits(digits: str) -> str:
     return digits
 
 
-def send_digits(store: Store, call_id: UUID, digits: str) -> None:
-    """Have the dialer send digits. Raises Conflict when the call cannot take any, Unavailable without a dialer."""
+def send_digits(store: Store, call_id: UUID, digits: str, *, record: Callable[[], object]) -> None:
+    """Have the dialer send digits; `record` writes to the audit that it was asked to.
+
+    Raises Conflict when the call cannot take any, Unavailable without a dialer.
+    """
     if store.live.dialer() is None:
         raise Unavailable("No dialer process is running, and only it can send digits; see the service's log.")
-    key = store.commands.add("send_digits", call_id=call_id, digits=digits)
+    with store.transaction():
+        key = store.commands.add("send_digits", call_id=call_id, digits=digits)
+        record()
     deadline = time_module.monotonic() + PATIENCE_S
     while time_module.monotonic() < deadline:
         reply = store.commands.reply_to(key)
@@ -159,6 +170,7 @@ OUTCOME_VALUES = (
     "sip_code",
     "sip_reason",
     "q850_cause",
+    "refusal_headers",
     "pdd_s",
     "duration_s",
     "billsec_s",
@@ -178,7 +190,18 @@ def _outcome(value: CallOutcome | None) -> Json:
 
 
 def _rtp(value: RtpStats | None) -> Json | None:
-    names = ("sent", "received", "lost", "jitter_ms", "one_way_audio", "remote_lost", "round_trip_ms", "strangers")
+    names = (
+        "sent",
+        "received",
+        "lost",
+        "jitter_ms",
+        "one_way_audio",
+        "remote_lost",
+        "round_trip_ms",
+        "reports",
+        "strangers",
+        "encryption",
+    )
     return values_of(value, names) if value else None
 
 

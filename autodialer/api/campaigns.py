@@ -62,13 +62,15 @@ class CampaignChange(Fields):
     cps: float | None = None
     ring_timeout_s: float = 0.0
     max_call_s: float = 0.0
-    lead_in_ms: int = 0
+    lead_in_ms: int | None = None
     max_attempts: int = 0
     min_played_s: float | None = None
     caps: Caps = Caps()
+    dial_doubtful: bool = False
     retry: Mapping[str, RetryRule] = Field(default_factory=dict)
     keys: Mapping[str, str] = Field(default_factory=dict)
     transfer_to: str | None = None
+    after_failed_transfer: str = ""
     key_wait_s: float | None = None
     window: Window = None
     holidays: Holidays = ()
@@ -206,9 +208,13 @@ class Campaigns:
 
     def stop(self, caller: Caller, campaign_id: UUID, fields: Stop) -> Json:
         """Raises Conflict unless it runs or is paused."""
-        # Not one transaction with the audit row: stopping a large campaign takes many of them.
-        self._store.campaigns.stop(campaign_id, caller.owner_key, hangup=fields.hangup, by=caller.user.login)
-        self._context.record(caller, "campaigns.stop", campaign_id, hangup=fields.hangup)
+        self._store.campaigns.stop(
+            campaign_id,
+            caller.owner_key,
+            hangup=fields.hangup,
+            by=caller.user.login,
+            record=lambda: self._context.record(caller, "campaigns.stop", campaign_id, hangup=fields.hangup),
+        )
         return self.read(caller, campaign_id)
 
     def clone(self, caller: Caller, campaign_id: UUID, fields: Clone, once: str | None) -> Json:
@@ -274,6 +280,7 @@ def present_campaign(value: Campaign, progress: CampaignProgress, eta_s: float |
         **values_of(value, names),
         "min_played_s": value.min_played_s,
         "caps": {"day": value.cap_day, "week": value.cap_week},
+        "dial_doubtful": value.dial_doubtful,
         "state": value.state.value,
         "trunk_ids": [str(trunk_id) for trunk_id in value.trunk_ids],
         "sound_id": str(value.sound_id),
@@ -309,6 +316,7 @@ def present_keys(campaign: Campaign) -> Json:
     return {
         "keys": {digit: action.value for digit, action in sorted(campaign.keys.items())},
         "transfer_to": campaign.transfer_to,
+        "after_failed_transfer": campaign.after_failed_transfer,
         "key_wait_s": campaign.waits_for_key_s,
     }
 

@@ -19,7 +19,7 @@ def check_host(host: str, field: str = "host") -> str:
         raise Invalid(f"{field} takes an IPv4 address or a name; {host} is IPv6, which is not supported.", field=field)
     if address is not None:
         if address.is_unspecified or address.is_multicast or address == ipaddress.IPv4Address("255.255.255.255"):
-            raise Invalid(f"{field} takes the address of one machine; {host} is none.", field=field)
+            raise Invalid(f"{field} takes the address of one machine, which {host} is not.", field=field)
         return str(address)
     labels = host.split(".")
     if not all(LABEL.fullmatch(label) for label in labels) or labels[-1].isdigit():

@@ -1,12 +1,14 @@
 """What people who are called may ask for: not to be called (DNC), and to be forgotten."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 from autodialer.api.context import Context
-from autodialer.api.present import Json, page, rejected_row, time, values_of
+from autodialer.api.present import Json, page, reading, rejected_row, time, values_of
+from autodialer.api.uploaded_tables import RejectedFilter, TableFields, uploaded
 from autodialer.campaign.checks import NO_REGION
-from autodialer.campaign.numbers import RAW, check_region, normalise
+from autodialer.campaign.numbers import RAW, check_region, normalise, numbers_to_block
 from autodialer.errors import Forbidden, Invalid
 from autodialer.imports.imports import Imports
 from autodialer.model import Role
@@ -17,6 +19,8 @@ from autodialer.web.request import PageWanted
 from autodialer.web.uploads import Upload
 
 OWN, ALL = "own", "all"
+READY_WITH_REJECTS = "ready_with_rejects"
+"""State of an import that is over and has rows which it could not read: the people in them may still be called."""
 
 
 class DncScope(Fields):
@@ -35,10 +39,9 @@ class DncChange(Fields):
     scope: str = OWN
 
 
-class NewDncImport(Fields):
+class NewDncImport(TableFields):
     """What is said of an uploaded file of such numbers."""
 
-    region: str
     scope: str = OWN
 
 
@@ -77,9 +80,11 @@ class People:
         if "scope" in fields.given:
             said["for_everybody"] = _for_everybody(caller, fields.scope)
         with self._store.transaction():
-            entry = self._store.dnc.put(caller.user.key, _number(number, fields.region), **said)
-            self._record_number(caller, "dnc.put", entry.number)
-        return present_dnc_entry(entry)
+            # A doubtful number is kept off in both readings; the answer is the first.
+            entries = [self._store.dnc.put(caller.user.key, one, **said) for one in _numbers(number, fields.region)]
+            for entry in entries:
+                self._record_number(caller, "dnc.put", entry.number)
+        return present_dnc_entry(entries[0])
 
     def delete_dnc_entry(self, caller: Caller, number: str) -> None:
         """Take a number off the caller's list; an admin takes it off everybody's. Raises NotFound, Forbidden."""
@@ -92,19 +97,24 @@ class People:
         """Import a file of numbers. A large one is still `importing` when this returns."""
         region = check_region(fields.region)
         for_everybody = _for_everybody(caller, fields.scope)
+        wanted = fields.wanted()
         with self._context.once.attempt(caller, "import_dnc", once, f"{fields.asked()} {upload.digest}") as attempt:
 
-            def make() -> DncImport:
+            def make(taken: Mapping[str, Any]) -> DncImport:
                 with self._store.transaction():
                     made = self._store.dnc_imports.create(
-                        caller.user.key, file=upload.filename, region=region, for_everybody=for_everybody
+                        caller.user.key,
+                        file=upload.filename,
+                        region=region,
+                        for_everybody=for_everybody,
+                        reading=taken,
                     )
                     self._context.record(caller, "dnc.import", made.id, file=upload.filename)
                     attempt.remember(made.id)
                 return made
 
             if attempt.object_id is None:
-                self._imports.import_dnc_file(upload.take(), make)
+                self._imports.import_dnc_file(uploaded(caller, upload, region, wanted), make)
             return self.read_dnc_import(caller, attempt.made)
 
     def list_dnc_imports(self, caller: Caller, wanted: PageWanted) -> Json:
@@ -122,18 +132,23 @@ class People:
             self._store.dnc_imports.delete(import_id, caller.owner_key)
             self._context.record(caller, "dnc.delete_import", import_id)
 
-    def list_dnc_rejected(self, caller: Caller, import_id: UUID, wanted: PageWanted) -> Json:
-        """The rows that hold no number."""
+    def list_dnc_rejected(self, caller: Caller, import_id: UUID, fields: RejectedFilter, wanted: PageWanted) -> Json:
+        """The rows that hold no number, or their reasons."""
+        if fields.group:
+            return page((self._store.dnc_imports.rejected_by_reason(import_id, caller.owner_key), None), rejected_row)
         found = self._store.dnc_imports.rejected(import_id, caller.owner_key, limit=wanted.limit, after=wanted.after)
         return page(found, rejected_row)
 
     def erase_subscriber(self, caller: Caller, subscriber_id: UUID, fields: Erase) -> Json:
         """Forget the person behind a subscriber. Raises NotFound."""
         erased = self._store.erasing.erase(
-            subscriber_id, caller.owner_key, all_callbases=fields.all_callbases, dnc_too=fields.dnc
-        )
-        self._context.record(
-            caller, "subscribers.erase", subscriber_id, all_callbases=fields.all_callbases, dnc=fields.dnc
+            subscriber_id,
+            caller.owner_key,
+            all_callbases=fields.all_callbases,
+            dnc_too=fields.dnc,
+            record=lambda: self._context.record(
+                caller, "subscribers.erase", subscriber_id, all_callbases=fields.all_callbases, dnc=fields.dnc
+            ),
         )
         return present_erasure(erased)
 
@@ -143,15 +158,16 @@ class People:
         )
 
 
-def _number(text: str, region: str | None) -> str:
+def _numbers(text: str, region: str | None) -> Sequence[str]:
     """What is entered: E.164, or as written for region `raw`. Raises Invalid."""
     if region is None and not text.strip().startswith("+"):
         raise Invalid(
-            "number takes + and the country code; without them say the region, or raw for one that is dialled as"
-            " written.",
+            "number takes + and the country code; without them say the region, or raw to have it dialled as written.",
             field="number",
         )
-    return normalise(text, check_region(region) if region is not None else NO_REGION).number
+    region = check_region(region) if region is not None else NO_REGION
+    number = normalise(text, region)
+    return [number.number] if number.doubt is None else numbers_to_block(text, region)
 
 
 def _as_written(text: str) -> str:
@@ -177,10 +193,13 @@ def present_dnc_entry(value: DncEntry) -> Json:
 def present_dnc_import(value: DncImport) -> Json:
     """An uploaded file of such numbers, with its counts."""
     names = ("file", "region", "state", "rows", "rows_done", "imported", "duplicates", "rejected", "error")
+    with_rejects = value.state == "ready" and value.rejected
     return {
         "id": str(value.id),
         "scope": present_scope(for_everybody=value.for_everybody),
         **values_of(value, names),
+        **({"state": READY_WITH_REJECTS} if with_rejects else {}),
+        **reading(value.reading),
         "created_at": time(value.created_at),
     }
 

@@ -1,6 +1,6 @@
 """What the JSON of all subjects has in common: times, ids, parts of lists."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID
@@ -36,4 +36,14 @@ def values_of(value: object, names: tuple[str, ...]) -> Json:
 
 def rejected_row(value: RejectedRow) -> Json:
     """A row of an uploaded file that was not imported."""
-    return values_of(value, ("row", "value", "reason"))
+    counted = {} if value.rows is None else {"rows": value.rows}
+    return {**values_of(value, ("row", "column", "value", "reason")), **counted}
+
+
+TABLE = ("kind", "encoding", "delimiter", "broken_letters", "sheet", "sheets_not_read", "header_row")
+
+
+def reading(value: Mapping[str, Any]) -> Json:
+    """How an uploaded file was read: which columns were taken, and what of the file."""
+    table = {name: value.get(name) for name in TABLE} if value else None
+    return {"columns": dict(value.get("columns", {})), "table": table}

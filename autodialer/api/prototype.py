@@ -153,7 +153,7 @@ class Prototype:
     def _hidden_trunk(self, caller: Caller, settings: TrunkSettings) -> Trunk:
         """The user's trunk through this gateway, in the transaction of the call that needs it.
 
-        A trunk a gateway, not one that is changed: a call that is queued must not go to the next call's gateway. Those
+        Each gateway has a trunk, and none is changed: a queued call must not go to the next call's gateway. Those
         that no call needs any more go, with their passwords.
         """
         found = self._store.trunks.find_hidden(caller.user.key, settings)

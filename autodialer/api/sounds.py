@@ -1,26 +1,33 @@
 """Sounds: uploaded recordings, their files, and how they are read back."""
 
+import io
 import os
+import wave
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
+from pydantic import ConfigDict, Field
+
 from autodialer.api.context import Context
 from autodialer.api.present import Json, page, time, values_of
+from autodialer.api.turns import Turns
 from autodialer.config import Settings
 from autodialer.errors import NotFound
-from autodialer.media.g711 import EXTENSION
+from autodialer.media import g711, waveform
 from autodialer.media.shell.importing import import_apart
 from autodialer.media.sound_info import SoundInfo
 from autodialer.model import Sound
 from autodialer.store import Store, new_id
 from autodialer.web.caller import Caller
-from autodialer.web.downloads import StoredFile
+from autodialer.web.downloads import MadeFile, StoredFile
 from autodialer.web.fields import Fields
 from autodialer.web.request import PageWanted
 from autodialer.web.uploads import Upload
 
 ORIGINAL = ".original"
+ENCODED, HEARD = "encoded", "heard"
+WAV = "audio/wav"
 
 
 class NewSound(Fields):
@@ -32,6 +39,14 @@ class NewSound(Fields):
     """Whether silence at both ends is cut off."""
 
 
+class WantedAudio(Fields):
+    """Which audio of a sound is wanted."""
+
+    model_config = ConfigDict(populate_by_name=True)
+    stage: str = Field(alias="as", default=ENCODED)
+    """encoded: what the encoder is given; heard: what the callee hears."""
+
+
 class Sounds:
     """The operations on sounds."""
 
@@ -39,6 +54,7 @@ class Sounds:
         self._context = context
         self._store = context.store
         self._files = files
+        self._turns = Turns()
 
     def list(self, caller: Caller, wanted: PageWanted) -> Json:
         """The sounds of the caller."""
@@ -47,10 +63,14 @@ class Sounds:
     def create(self, caller: Caller, upload: Upload, fields: NewSound, once: str | None) -> Json:
         """Import a recording: files first, then the row; all of it or nothing.
 
-        Raises Invalid, TooLarge, UnsupportedContent.
+        Raises Invalid, TooLarge, UnsupportedContent, TooManyRequests, Unavailable.
         """
         asked = f"{fields.asked()} {upload.digest}"
-        with self._context.once.attempt(caller, "create_sound", once, asked) as attempt:
+        # The turn first: requests with one key wait for each other too, and each holds a thread.
+        with (
+            self._turns.take(caller.user.key),
+            self._context.once.attempt(caller, "create_sound", once, asked) as attempt,
+        ):
             if attempt.object_id is None:
                 imported = self._files.import_upload(upload, trim=fields.trim)
                 try:
@@ -67,10 +87,19 @@ class Sounds:
         """One sound."""
         return present_sound(self._store.sounds.get(sound_id, caller.owner_key))
 
-    def read_audio(self, caller: Caller, sound_id: UUID) -> StoredFile:
-        """The WAV that is heard. Raises NotFound."""
-        path = self._files.audio(self._store.sounds.get(sound_id, caller.owner_key))
-        return StoredFile(path=path, content_type="audio/wav")
+    def read_audio(self, caller: Caller, sound_id: UUID, wanted: WantedAudio) -> StoredFile | MadeFile:
+        """The WAV that is encoded, or what the callee hears of it. Raises NotFound."""
+        sound = self._store.sounds.get(sound_id, caller.owner_key)
+        if wanted.stage == HEARD:
+            heard = g711.decode(self._files.codes(sound, "PCMA"), "PCMA")
+            return MadeFile(data=_wav(heard), content_type=WAV)
+        return StoredFile(path=self._files.audio(sound), content_type=WAV)
+
+    def read_waveform(self, caller: Caller, sound_id: UUID) -> Json:
+        """Its outline, to be drawn. Raises NotFound."""
+        sound = self._store.sounds.get(sound_id, caller.owner_key)
+        peaks, stretch = waveform.peaks(self._files.codes(sound, "PCMA"))
+        return {"duration_s": sound.duration_s, "peak_s": stretch / g711.SAMPLE_RATE, "peaks": peaks}
 
     def delete(self, caller: Caller, sound_id: UUID) -> None:
         """Raises Conflict while a campaign needs it."""
@@ -129,6 +158,7 @@ class SoundFiles:
             gain_db=info.gain_db,
             sample_rate=info.sample_rate,
             channels=info.channels,
+            warnings={warning.code: warning.message for warning in info.warnings},
             path=self._relative(imported.stem.with_suffix(".wav")),
             original_path=self._relative(imported.stem.with_suffix(ORIGINAL)),
             sound_id=imported.sound_id,
@@ -137,21 +167,38 @@ class SoundFiles:
     def are_there(self, sound_key: int) -> bool:
         """Whether a sound can be played."""
         stem = (self._data / self._store.sounds.by_key(sound_key).path).with_suffix("")
-        return all(stem.with_suffix(suffix).exists() for suffix in EXTENSION.values())
+        return all(stem.with_suffix(suffix).exists() for suffix in g711.EXTENSION.values())
 
     def audio(self, sound: Sound) -> Path:
         """The WAV that is heard. Raises NotFound."""
-        path = self._data / sound.path
-        if not path.exists():
-            raise NotFound("The audio of this sound is missing from the data folder; upload it again.")
-        return path
+        return self._there(self._data / sound.path)
+
+    def codes(self, sound: Sound, codec: str) -> bytes:
+        """What is sent of it, one byte a sample. Raises NotFound."""
+        return self._there((self._data / sound.path).with_suffix(g711.EXTENSION[codec])).read_bytes()
 
     def remove(self, sound: Sound) -> None:
         """All files of a deleted sound."""
         _remove((self._data / sound.path).with_suffix(""))
 
+    def _there(self, path: Path) -> Path:
+        if not path.exists():
+            raise NotFound("The audio of this sound is missing from the data folder; upload it again.")
+        return path
+
     def _relative(self, path: Path) -> str:
         return path.relative_to(self._data).as_posix()
+
+
+def _wav(samples: bytes) -> bytes:
+    """16-bit samples at 8 kHz, mono, as a file."""
+    target = io.BytesIO()
+    with wave.open(target, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(g711.SAMPLE_RATE)
+        file.writeframes(samples)
+    return target.getvalue()
 
 
 def _remove(stem: Path) -> None:
@@ -162,4 +209,10 @@ def _remove(stem: Path) -> None:
 def present_sound(value: Sound) -> Json:
     """A sound; its audio has a path of its own."""
     names = ("name", "duration_s", "peak_dbfs", "loudness_lufs", "gain_db", "sample_rate", "channels")
-    return {"id": str(value.id), **values_of(value, names), "created_at": time(value.created_at)}
+    warnings = [{"code": code, "message": message} for code, message in value.warnings.items()]
+    return {
+        "id": str(value.id),
+        **values_of(value, names),
+        "warnings": warnings,
+        "created_at": time(value.created_at),
+    }

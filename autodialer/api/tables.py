@@ -14,7 +14,7 @@ from autodialer.errors import TooManyRequests
 from autodialer.model import Campaign, SubscriberState
 from autodialer.store import AnyRow, Store
 from autodialer.web.caller import Caller
-from autodialer.web.downloads import Cell, Download, Table
+from autodialer.web.downloads import Cell, Download, DownloadedTable
 
 MOST_AT_ONCE = 3
 """Of the API's 8 threads: a download keeps one until the client has taken it all."""
@@ -33,6 +33,7 @@ CALL_COLUMNS = (
     "sip_code",
     "sip_reason",
     "q850_cause",
+    "refusal_headers",
     "invited_at",
     "ringing_at",
     "answered_at",
@@ -54,7 +55,9 @@ CALL_COLUMNS = (
     "rtp_one_way_audio",
     "rtp_remote_lost",
     "rtp_round_trip_ms",
+    "rtp_reports",
     "rtp_strangers",
+    "rtp_encryption",
 )
 PERSON_COLUMNS = ("id", "number", "second_number", "name", "comment", "timezone", "state", "reason", "attempts")
 LAST_CALL_COLUMNS = ("disposition", "cause", "sip_code", "invited_at", "ended_at", "billsec_s", "played_s", "digits")
@@ -86,8 +89,8 @@ class Tables:
         return Download(self._table(caller, campaign_id, subscribers_table), "xlsx")
 
     def _table(
-        self, caller: Caller, campaign_id: UUID, make: Callable[[Store, Campaign, Callable[[], None]], Table]
-    ) -> Table:
+        self, caller: Caller, campaign_id: UUID, make: Callable[[Store, Campaign, Callable[[], None]], DownloadedTable]
+    ) -> DownloadedTable:
         campaign = self._store.campaigns.get(campaign_id, caller.owner_key)
         if not self._slots.acquire(blocking=False):
             raise TooManyRequests(f"{MOST_AT_ONCE} tables are being downloaded; wait until one is through.")
@@ -109,7 +112,7 @@ def _once(deed: Callable[[], None]) -> Callable[[], None]:
     return do
 
 
-def calls_table(store: Store, campaign: Campaign, close: Callable[[], None]) -> Table:
+def calls_table(store: Store, campaign: Campaign, close: Callable[[], None]) -> DownloadedTable:
     """Every finished call of a campaign, with what the callbase says of the subscriber called."""
     extra = store.exports.extra_names(campaign.callbase_key)
 
@@ -120,10 +123,10 @@ def calls_table(store: Store, campaign: Campaign, close: Callable[[], None]) -> 
                 yield [*map(_cell, own(row)), *_extra(extra_of(row)[0], extra)]
 
     header = [*CALL_COLUMNS, *_extra_header(extra, CALL_COLUMNS)]
-    return Table(name="calls", header=header, rows=rows(), close=close)
+    return DownloadedTable(name="calls", header=header, rows=rows(), close=close)
 
 
-def subscribers_table(store: Store, campaign: Campaign, close: Callable[[], None]) -> Table:
+def subscribers_table(store: Store, campaign: Campaign, close: Callable[[], None]) -> DownloadedTable:
     """Every subscriber of a campaign: what the callbase says of the subscriber, and the outcome."""
     extra = store.exports.extra_names(campaign.callbase_key)
 
@@ -140,7 +143,7 @@ def subscribers_table(store: Store, campaign: Campaign, close: Callable[[], None
                 yield [*person, *became, *map(_cell, of_call(last) if last else NO_CALL), *_extra(more, extra)]
 
     own = [*PERSON_COLUMNS, *(f"last_{name}" for name in LAST_CALL_COLUMNS)]
-    return Table(name="subscribers", header=[*own, *_extra_header(extra, own)], rows=rows(), close=close)
+    return DownloadedTable(name="subscribers", header=[*own, *_extra_header(extra, own)], rows=rows(), close=close)
 
 
 def _picker(page: Sequence[AnyRow], names: Sequence[str]) -> Callable[[AnyRow], Sequence[Any]]:

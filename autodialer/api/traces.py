@@ -15,7 +15,7 @@ from autodialer.store.calls.traces import KeptTrace
 WAIT_S = 2.0
 """For the dialer's answer."""
 LOOK_S = 0.05
-AT_ONCE = 4
+WAITING_REQUESTS = 4
 """Requests that wait at the same time: the others of the API must not starve."""
 SETTLES = timedelta(seconds=10)
 """After its end a call may still have messages that are not written."""
@@ -27,7 +27,7 @@ class CallTraces:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._free = threading.BoundedSemaphore(AT_ONCE)
+        self._free = threading.BoundedSemaphore(WAITING_REQUESTS)
 
     def read(self, call: CallRecord) -> str:
         """The ladder of a call and its messages. Raises NotFound when they are not kept, or TooManyRequests."""

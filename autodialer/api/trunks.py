@@ -6,7 +6,7 @@ import threading
 import time as time_module
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 from uuid import UUID
 
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -22,19 +22,20 @@ from autodialer.errors import Invalid, TooManyRequests, Unavailable
 from autodialer.model import Trunk, TrunkSettings, TrunkStatus
 from autodialer.phone.provider import find_provider
 from autodialer.phone.resolver import Resolver
+from autodialer.sip.invite import extra_header
 from autodialer.store import Store, trunk_of
 from autodialer.web.caller import Caller
 from autodialer.web.fields import Fields
 from autodialer.web.request import PageWanted
 
-NAMES_A_HOST = frozenset(("host", "port", "transport", "outbound_proxy", "stun_server"))
+NAMES_A_HOST = frozenset(("host", "port", "transport", "outbound_proxy", "backup_host", "stun_server"))
 CHECKS_AT_ONCE = 2
 """Requests that wait for a check at the same time: the others of the API must not starve."""
 LOOK_S = 0.1
 SIGNALLING_S = 45.0
 """Names, OPTIONS, REGISTER, and TCP after UDP was silent."""
-CALL_S = 130.0
-"""A call that rings, is answered and hears the sound; or one that nobody answers."""
+CALL_S = 160.0
+"""A call that waits for a channel, rings, is answered and hears the sound; or one that nobody answers."""
 
 
 class GivenSettings(Fields):
@@ -42,11 +43,11 @@ class GivenSettings(Fields):
 
     def new(self) -> TrunkSettings:
         """Those of a new trunk, in their stored spelling. Raises Invalid; no name is looked up."""
-        return TrunkSettings(**self._checked())
+        return _fitting(TrunkSettings(**self._checked()))
 
     def over(self, trunk: Trunk) -> Trunk:
         """The trunk with those that were given, in their stored spelling. Raises Invalid; no name is looked up."""
-        return replace(trunk, **self._checked())
+        return _fitting(replace(trunk, **self._checked()))
 
     def _checked(self) -> dict[str, Any]:
         values = self.given
@@ -54,6 +55,20 @@ class GivenSettings(Fields):
             if values.get(name):
                 values[name] = check(values[name])
         return values
+
+
+Settings = TypeVar("Settings", bound=TrunkSettings)
+
+
+def _fitting(settings: Settings) -> Settings:
+    """The settings, once they go together. Raises Invalid."""
+    if settings.media_encryption != "none" and settings.transport != "tls":
+        raise Invalid(
+            f"media_encryption {settings.media_encryption} needs transport tls, and this trunk has"
+            f" {settings.transport}: the keys go through the SIP messages, where anybody on the way could read them.",
+            field="media_encryption",
+        )
+    return settings
 
 
 def _fields_of(settings: type[TrunkSettings], *, required: bool) -> dict[str, Any]:
@@ -100,11 +115,13 @@ def check_ca_file(value: str) -> str:
     return text
 
 
-_CHECKS: Mapping[str, Callable[[str], str]] = {
+_CHECKS: Mapping[str, Callable[[Any], Any]] = {
     "name": str.strip,
     "host": check_host,
     "outbound_proxy": lambda value: check_endpoint(value, "outbound_proxy"),
+    "backup_host": lambda value: check_endpoint(value, "backup_host"),
     "stun_server": lambda value: check_endpoint(value, "stun_server"),
+    "extra_headers": lambda lines: tuple(": ".join(extra_header(line)) for line in lines),
     "ca_file": check_ca_file,
     "number_format": check_number_format,
 }
@@ -180,8 +197,13 @@ class Trunks:
         """Have the dialer try it. Raises Invalid for the number, TooManyRequests, Unavailable without a dialer."""
         trunk = self._store.trunks.get(trunk_id, caller.owner_key)
         checked = sample_number(fields.number, raw=fields.raw) if fields.number else None
-        self._context.record(caller, "trunks.check", trunk_id, number=checked)
-        return dict(self._checks.run(trunk.key, checked))
+        return dict(
+            self._checks.run(
+                trunk.key,
+                checked,
+                record=lambda: self._context.record(caller, "trunks.check", trunk_id, number=checked),
+            )
+        )
 
     def wake(self, caller: Caller, trunk_id: UUID) -> Json:
         """Have the dialer end the trunk's rest and try it at once; a trunk that does not rest stays as it is."""
@@ -206,20 +228,24 @@ class WaitingChecks:
         self._store = store
         self._free = threading.BoundedSemaphore(CHECKS_AT_ONCE)
 
-    def run(self, trunk_key: int, number: str | None) -> Mapping[str, Any]:
-        """What a check found. Raises TooManyRequests, or Unavailable when no dialer does it."""
+    def run(self, trunk_key: int, number: str | None, *, record: Callable[[], object]) -> Mapping[str, Any]:
+        """What a check found; `record` writes to the audit that it was asked for.
+
+        Raises TooManyRequests, or Unavailable when no dialer does it.
+        """
         if not self._free.acquire(blocking=False):
             raise TooManyRequests("Two checks are under way already; wait for their answers.")
         try:
-            return self._wait(trunk_key, number)
+            return self._wait(trunk_key, number, record)
         finally:
             self._free.release()
 
-    def _wait(self, trunk_key: int, number: str | None) -> Mapping[str, Any]:
+    def _wait(self, trunk_key: int, number: str | None, record: Callable[[], object]) -> Mapping[str, Any]:
         self._expect_dialer()
         with self._store.transaction():
             check_id = self._store.checks.ask(trunk_key, number)
             self._store.commands.add("check_trunk", call_id=check_id)
+            record()
         deadline = time_module.monotonic() + SIGNALLING_S + (CALL_S if number else 0.0)
         while time_module.monotonic() < deadline:
             result = self._store.checks.result(check_id)

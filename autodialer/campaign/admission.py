@@ -1,20 +1,20 @@
-"""Decides who may be called, and when, by the DNC list, attempts, calling hours and caps; nothing else does. Pure."""
+"""Decides who may be called, and when, by the DNC list, doubts, attempts, hours and caps; nothing else does. Pure."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from autodialer.campaign.breaker import is_trunk_side
-from autodialer.model import Disposition, SubscriberState
+from autodialer.model import Cause, Disposition, SubscriberState
 from autodialer.model.admission import (
     CAP_DAY,
     CAP_WEEK,
     EXCLUDED_CAP,
     EXCLUDED_DNC,
+    EXCLUDED_DOUBTFUL,
     EXCLUDED_ERASED,
     EXCLUDED_WINDOW,
     HUNG_UP,
     MAX_ATTEMPTS,
-    SHORT,
     WINDOW,
     Call,
     CallsOf,
@@ -26,6 +26,7 @@ from autodialer.model.admission import (
     PastCall,
     Verdict,
     Wait,
+    ended_state,
 )
 
 SPANS = {CAP_DAY: timedelta(days=1), CAP_WEEK: timedelta(days=7)}
@@ -61,11 +62,6 @@ def admit(candidates: Sequence[Candidate], hours: OpenHours, calls_of: CallsOf, 
     return verdicts
 
 
-def ended_state(retries_used: Mapping[str, int], *, answered: bool = False) -> SubscriberState:
-    """What a subscriber is who gets no further attempt: an answer, now or earlier, however short, is `reached`."""
-    return SubscriberState.REACHED if answered or SHORT in retries_used else SubscriberState.EXHAUSTED
-
-
 def attempts_are_used_up(attempts: int, max_attempts: int) -> bool:
     """Whether no attempt is left after so many."""
     return attempts >= max_attempts
@@ -74,11 +70,13 @@ def attempts_are_used_up(attempts: int, max_attempts: int) -> bool:
 def counts_towards_caps(call: PastCall) -> bool:
     """Whether a finished call is an attempt at the person.
 
-    A call by whose trunk's fault no phone rang has reached nobody, and neither has one that stopping or the end of the
-    service cancelled. One that an operator hung up is an attempt: the phone may have rung.
+    A call by whose trunk's fault, or by our own, no phone rang has reached nobody, and neither has one that stopping or
+    the end of the service cancelled. One that an operator hung up is an attempt: the phone may have rung.
     """
     if call.disposition == Disposition.CANCELLED:
         return call.next_rule == HUNG_UP
+    if call.cause == Cause.INTERNAL_ERROR:
+        return call.ringing_at is not None or call.answered_at is not None
     return not is_trunk_side(call)
 
 
@@ -106,12 +104,14 @@ def _until(cap: int, span: timedelta, at: Sequence[datetime], in_air: int, now: 
 
 def _before_caps(candidate: Candidate, hours: OpenHours, now: datetime) -> Verdict:
     if candidate.number is None:
-        return Exclude(reason=EXCLUDED_ERASED)
+        return _turn_away(candidate, EXCLUDED_ERASED)
     if candidate.on_dnc:
-        return Exclude(reason=EXCLUDED_DNC)
+        return _turn_away(candidate, EXCLUDED_DNC)
+    if candidate.doubtful and not candidate.dial_doubtful:
+        return _turn_away(candidate, EXCLUDED_DOUBTFUL)
     is_open = hours.open_zones is None or candidate.zone in hours.open_zones
     if candidate.zone in hours.opens_at and hours.opens_at[candidate.zone] is None:
-        return Exclude(reason=EXCLUDED_WINDOW)
+        return _turn_away(candidate, EXCLUDED_WINDOW)
     if attempts_are_used_up(candidate.attempts, candidate.max_attempts):
         # The campaign allows fewer attempts than when this one was queued.
         return End(reason=MAX_ATTEMPTS, state=ended_state(candidate.retries_used))
@@ -125,4 +125,10 @@ def _by_caps(candidate: Candidate, calls: NumberCalls, now: datetime) -> Verdict
     if wait is None:
         return CALL
     too_late = candidate.ends_at is not None and wait.until > candidate.ends_at
-    return Exclude(reason=EXCLUDED_CAP) if too_late else wait
+    return _turn_away(candidate, EXCLUDED_CAP) if too_late else wait
+
+
+def _turn_away(candidate: Candidate, reason: str) -> Verdict:
+    """A person who has answered already, though too briefly, was reached; only the others are excluded."""
+    state = ended_state(candidate.retries_used, unanswered=SubscriberState.EXCLUDED)
+    return Exclude(reason=reason) if state is SubscriberState.EXCLUDED else End(reason=reason, state=state)

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from autodialer.model import CallOutcome, Cause, Disposition
+from autodialer.q850 import UNREACHED
 
 TRIP_AFTER = 5
 """Trunk-side results in a row."""
@@ -50,6 +51,10 @@ class HowItEnded(Protocol):
         """Of the final response."""
 
     @property
+    def q850_cause(self) -> int | None:
+        """Beside that code."""
+
+    @property
     def ringing_at(self) -> datetime | None:
         """Of the first 18x."""
 
@@ -72,7 +77,9 @@ def is_trunk_side(call: HowItEnded) -> bool:
     if call.disposition == Disposition.CONGESTION:
         return True
     if call.disposition == Disposition.NO_ANSWER:
-        return call.sip_code == REQUEST_TIMEOUT and call.ringing_at is None
+        # With one of these causes the 408 is the word of the callee's exchange, not of a gateway that lost its way.
+        reached = call.ringing_at is not None or call.q850_cause in UNREACHED
+        return call.sip_code == REQUEST_TIMEOUT and not reached
     if call.disposition != Disposition.FAILED or call.answered_at is not None:
         return False
     trunk_causes = (Cause.AUTH_FAILED, Cause.FORBIDDEN, Cause.NO_RESPONSE, Cause.TRANSPORT_ERROR)
@@ -158,7 +165,8 @@ class Breaker:
         self.in_doubt.pop(call, None)
         self.heard(call)
         is_probe = self.probe is not None and call == self.probe
-        if outcome.disposition is Disposition.CANCELLED or call in self.before_waking:
+        says_nothing = outcome.disposition is Disposition.CANCELLED or outcome.cause is Cause.INTERNAL_ERROR
+        if says_nothing or call in self.before_waking:
             self.forget(call)
             return False
         is_fault = is_trunk_side(outcome)

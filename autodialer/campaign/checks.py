@@ -14,15 +14,23 @@ NO_REGION = "ZZ"
 def check_timezone(timezone: str | None) -> str | None:
     """The IANA name itself; None for none. Raises Invalid."""
     if timezone and timezone not in _timezones():
-        raise Invalid(f"timezone takes a name such as Europe/Moscow; {timezone!r} is none.", field="timezone")
+        raise Invalid(f"timezone takes a name such as Europe/Moscow, not {timezone!r}.", field="timezone")
     return timezone or None
 
 
-def sample_number(text: str, *, raw: bool) -> str:
-    """The number of a sample call: E.164, or with `raw` the text as written. Raises Invalid."""
+def sample_number(text: str, *, raw: bool, dial_doubtful: bool = True) -> str:
+    """The number of a sample call: E.164, or with `raw` the text as written.
+
+    Raises Invalid, without `dial_doubtful` also for a number that is possible, but not valid.
+    """
     if not raw and not clean(text).startswith("+"):
         raise Invalid("number takes + and the country code; with raw it is dialled as written.", field="number")
-    return normalise(text, RAW if raw else NO_REGION).number
+    number = normalise(text, RAW if raw else NO_REGION)
+    if number.doubt and not dial_doubtful:
+        raise Invalid(
+            f"number {number.number} {number.doubt}; check it, or send dial_doubtful to call it anyway", field="number"
+        )
+    return number.number
 
 
 def check_second_number(text: str | None, region: str, first: str) -> str | None:

@@ -87,7 +87,7 @@ def check_keys(keys: Mapping[str, str], transfer_to: str | None) -> dict[str, Ke
     """The meanings themselves. Raises Invalid that names the field."""
     for digit, action in keys.items():
         if len(digit) != 1 or digit not in KEYS:
-            raise Invalid(f"keys takes the keys {', '.join(KEYS)}; {digit!r} is none.", field="keys")
+            raise Invalid(f"keys takes the keys {', '.join(KEYS)}; not {digit!r}.", field="keys")
         if action not in list(KeyAction):
             raise Invalid(f"keys: {digit} takes {', '.join(KeyAction)}; not {action!r}.", field="keys")
     meanings = {digit: KeyAction(action) for digit, action in keys.items()}

@@ -1,7 +1,9 @@
 """Phone numbers: what a user wrote -> what is stored (E.164) -> what the provider wants dialled."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumber, ValidationResult
@@ -17,6 +19,13 @@ LONGEST_NUMBER = 50
 """Characters of a number with the signs between its digits."""
 FLAG_UNASSIGNED = "unassigned"
 """Possible by its length, but in no range that the numbering plan has assigned."""
+
+DOUBT = "has the length of a phone number, but is in no range that the numbering plan has assigned"
+
+MORE_BEHIND = (
+    "has more behind the number: an extension cannot be dialled, and a second number needs a cell of its own; for "
+    "extensions use a callbase with region raw"
+)
 
 _RAW_PATTERN = re.compile(rf"[0-9*#]{{1,{LONGEST_RAW}}}")
 _SCIENTIFIC = re.compile(r"\d[.,]?\d*[eE]\+?\d+")
@@ -36,19 +45,43 @@ class Number:
     number: str
     """E.164 with the plus, or the text as written for region `raw`."""
     flag: str | None
-    """A doubt worth showing (`unassigned`), None: no doubt."""
+    """`unassigned`: possible by its length only; None: valid."""
+
+    @property
+    def doubt(self) -> str | None:
+        """Why the number may be wrong, a sentence for a person; None: it is valid."""
+        return None if self.flag is None else DOUBT
 
 
 def check_region(region: str) -> str:
-    """The region in its canonical spelling. Raises Invalid for what is neither an ISO 3166 country nor `raw`."""
-    if region.lower() == RAW:
+    """The region in its canonical spelling: by code or by name (`ru`, `Россия`), or `raw`. Raises Invalid."""
+    said = " ".join(clean(region).split())
+    if said.casefold() == RAW:
         return RAW
-    if region.upper() not in phonenumbers.SUPPORTED_REGIONS:
+    if said.upper() in phonenumbers.SUPPORTED_REGIONS:
+        return said.upper()
+    found = regions_by_name().get(said.casefold())
+    if found is None:
         raise Invalid(
-            f"region takes a two-letter country code such as RU, or raw to dial numbers as written; it is {region!r}",
+            "region takes the name of a country or its two-letter code such as RU, or raw to dial numbers as written; "
+            f"it is {region!r}",
             field="region",
         )
-    return region.upper()
+    return found
+
+
+@cache
+def regions_by_name() -> Mapping[str, str]:
+    """Names of countries, in all languages and without capitals -> their codes; a name that two have is left out."""
+    # Half a megabyte, which only a user who writes a name needs.
+    from phonenumbers.geodata.locale import LOCALE_DATA
+
+    codes: dict[str, set[str]] = {}
+    for code, names in LOCALE_DATA.items():
+        if code in phonenumbers.SUPPORTED_REGIONS:
+            for name in names.values():
+                codes.setdefault(name.casefold(), set()).add(code)
+    return {name: next(iter(found)) for name, found in codes.items() if len(found) == 1 and not name.startswith("*")}
 
 
 def normalise(text: str, region: str) -> Number:
@@ -129,11 +162,7 @@ def _without_remark(text: str) -> str:
         raise Invalid("not a phone number", field="number")
     # phonenumbers would take letters and stars for digits: `79160000001 ext.` would be dialled as +779160000001398.
     if any(character.isdigit() or character in "*#" for character in written.after):
-        raise Invalid(
-            f"has {written.after!r} behind the number {written.number}: an extension cannot be dialled, and a second "
-            "number needs a cell of its own; for extensions use a callbase with region raw",
-            field="number",
-        )
+        raise Invalid(MORE_BEHIND, field="number")
     return written.number
 
 
@@ -165,11 +194,7 @@ def _refuse_two_in_one(text: str, region: str) -> None:
     """Raises Invalid when the text begins with a whole number, which what follows would turn into another."""
     begin = _whole_beginning(text, region)
     if begin is not None:
-        raise Invalid(
-            f"has {text[begin[0] :].strip()!r} behind the number {text[: begin[0]].strip()}: an extension cannot be "
-            "dialled, and a second number needs a cell of its own; for extensions use a callbase with region raw",
-            field="number",
-        )
+        raise Invalid(MORE_BEHIND, field="number")
 
 
 def _whole_beginning(text: str, region: str) -> tuple[int, Number] | None:

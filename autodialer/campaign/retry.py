@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from autodialer.campaign.admission import attempts_are_used_up, ended_state
+from autodialer.campaign.admission import attempts_are_used_up
 from autodialer.campaign.breaker import Fault
 from autodialer.model import (
     DEFAULT_RETRY,
     SECOND_NUMBER,
     Campaign,
+    Cause,
     ClaimedJob,
     Disposition,
     JobState,
@@ -17,7 +18,7 @@ from autodialer.model import (
     RetryRule,
     SubscriberState,
 )
-from autodialer.model.admission import HUNG_UP, MAX_ATTEMPTS, SHORT, TRUNK
+from autodialer.model.admission import HUNG_UP, MAX_ATTEMPTS, SHORT, TRUNK, ended_state
 
 NEVER_RETRIED = frozenset({Disposition.INVALID_NUMBER})
 CANCELLED_DELAY_S = 5.0
@@ -25,6 +26,21 @@ CANCELLED_DELAY_S = 5.0
 TRUNK_DELAY_S = 30.0
 """A job whose call failed by the trunk's fault waits this long: behind everybody who is due already, so that the next
 try of a trunk that rests goes to another number, and soon enough for a second trunk to take it over."""
+INTERNAL_ERROR = Cause.INTERNAL_ERROR.value
+"""The rule that puts a job back whose call ended by an error in the dialer itself, and its budget."""
+ERRORS_FORGIVEN = 3
+"""Calls of one person that may end so in one campaign; the next one is the last."""
+ERROR_DELAY_S = 60.0
+
+LONGEST_ASKED_S = 86_400.0
+"""A callee that wants to be left alone for longer is called again after a day, if the campaign still runs."""
+_OF_THE_CALLEE = frozenset({480, 486, 600, 603})
+"""Codes whose Retry-After says when the callee is available again (RFC 3261 section 20.33)."""
+
+
+def asked_pause_s(sip_code: int | None, retry_after_s: float | None) -> float | None:
+    """Seconds for which the callee's side asked not to be called; None: it did not ask."""
+    return retry_after_s if sip_code in _OF_THE_CALLEE else None
 
 
 def decide_next(
@@ -37,14 +53,18 @@ def decide_next(
     now: datetime,
     fault: Fault | None = None,
     hung_up: bool = False,
+    cause: Cause | None = None,
+    retry_after_s: float | None = None,
 ) -> NextStep:
     """The next step for `job` after a call that ended with `disposition`.
 
     `answered` tells a call whose phone was picked up (2xx), `played_s` how much of the sound was sent, `fault` one that
-    failed on the trunk's side, `hung_up` one that an operator ended. The rule of the result names what decided: the
+    failed on the trunk's side, `hung_up` one that an operator ended, `cause` what the disposition does not say,
+    `retry_after_s` one whose callee asked not to be called so long. The rule of the result names what decided: the
     retry rule used, `max_attempts`, `retries_used`, or the disposition.
     """
-    if hung_up and disposition in (Disposition.CANCELLED, Disposition.ANSWERED):
+    broken = cause is Cause.INTERNAL_ERROR
+    if hung_up and (broken or disposition in (Disposition.CANCELLED, Disposition.ANSWERED)):
         # The operator has seen this very call; to redial it by itself would undo what was asked for.
         return _over(job, HUNG_UP, answered=answered)
     if disposition is Disposition.CANCELLED:
@@ -61,7 +81,17 @@ def decide_next(
         # 2xx without usable media, or cut off in talk: a person picked the phone up, so the number is not called again
         # by itself.
         return _over(job, "picked_up")
-    return _retry(campaign, job, SHORT if disposition is Disposition.ANSWERED else disposition.value, now)
+    if broken:
+        return _after_error(job, now)
+    name = SHORT if disposition is Disposition.ANSWERED else disposition.value
+    return _retry(campaign, job, name, now, at_least_s=min(retry_after_s or 0.0, LONGEST_ASKED_S))
+
+
+def _after_error(job: ClaimedJob, now: datetime) -> NextStep:
+    """The dialer itself failed, which is no attempt at the person. Not for ever: the phone may have rung each time."""
+    if job.retries_used.get(INTERNAL_ERROR, 0) < ERRORS_FORGIVEN:
+        return _again(now, ERROR_DELAY_S, INTERNAL_ERROR, counts_as_attempt=False)
+    return replace(_over(job, INTERNAL_ERROR), counts_as_attempt=False)
 
 
 def _after_fault(
@@ -84,7 +114,7 @@ def rule_for(retry: Mapping[str, RetryRule], name: str) -> RetryRule:
     return retry.get(name) or DEFAULT_RETRY.get(name) or RetryRule(after_s=0, times=0)
 
 
-def _retry(campaign: Campaign, job: ClaimedJob, name: str, now: datetime) -> NextStep:
+def _retry(campaign: Campaign, job: ClaimedJob, name: str, now: datetime, *, at_least_s: float) -> NextStep:
     rule = rule_for(campaign.retry, name)
     answered = name == SHORT
     second = None if answered else _second_number(campaign, job, now)
@@ -94,7 +124,7 @@ def _retry(campaign: Campaign, job: ClaimedJob, name: str, now: datetime) -> Nex
         return _over(job, MAX_ATTEMPTS, answered=answered)
     if second is not None and attempts_are_used_up(job.attempt + 1, campaign.max_attempts):
         return second  # the last attempt is kept for it
-    return _again(now, rule.after_s, name)
+    return _again(now, max(rule.after_s, at_least_s), name)
 
 
 def _again(

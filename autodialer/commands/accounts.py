@@ -36,7 +36,11 @@ def set_password(settings: Settings, login: str) -> int:
         asked = getpass.getpass(f"New password of {login}: ") if sys.stdin.isatty() else sys.stdin.readline().strip()
         if len(asked) < LEAST_PASSWORD:
             raise Invalid(f"A password takes at least {LEAST_PASSWORD} characters.", field="password")
-        store.users.set_password(user.key, asked)
+        hashed = store.users.hash_password(asked)
+        with store.transaction():
+            store.users.set_password(user.key, hashed)
+            # By nobody: the console knows no user of the API.
+            store.audit.append(None, "users.set_password", object_kind="users", object_id=user.id)
     finally:
         store.close()
     say(f"{login} can log in with the new password; all sessions of this user have ended.")

@@ -5,6 +5,7 @@ import os
 import platform
 import shutil
 import socket
+import stat
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -62,6 +63,12 @@ def _data(settings: Settings) -> Finding:
     folder = settings.data.resolve()
     if not os.access(folder, os.W_OK):
         return Finding(grade=BAD, sentence=f"{folder} cannot be written; give it to this user, or set DIALER_DATA")
+    mode = folder.stat().st_mode
+    if mode & (stat.S_IWGRP | stat.S_IWOTH):
+        who = "every user of this machine" if mode & stat.S_IWOTH else "its group"
+        sentence = f"{who} may write in {folder}, and so replace the database: `chmod go-w {folder}`"
+        # Where each user has a group of their own, as on Ubuntu, a folder that the group may write in is the usual one.
+        return Finding(grade=BAD if mode & stat.S_IWOTH else NOTE, sentence=sentence)
     free_mb = shutil.disk_usage(folder).free // 1_000_000
     if free_mb < LITTLE_ROOM_MB:
         sentence = f"{folder} has {free_mb} MB left; with a full disk nothing is dialled, make room"

@@ -22,7 +22,7 @@ def run_numbering_plan(settings: Settings, file: str | None) -> int:
             path = Path(file)
             if not path.is_file():
                 raise NotFound(f"There is no file {file!r}.")
-            table = read_plan(open_table(path).rows())
+            table = read_plan(row for _, row in open_table(path).rows())
             store.numbering_plan.take(path.name, table.ranges)
             _tell(table)
         _tell_plan(store)

@@ -13,14 +13,14 @@ from autodialer.errors import Unavailable
 
 logger = logging.getLogger(__name__)
 
-PAUSE_S = 0.005
+BETWEEN_PIECES_S = 0.005
 """Between two pieces, in which a tick may have the write lock."""
 TRY_AGAIN_S = 1.0
 """After the database refused."""
 
 
 class Chores:
-    """One thread that does one chore after the other. A chore is called until it says that nothing is left of it."""
+    """One thread in which chores take turns, a piece each, until they say that nothing is left of them."""
 
     def __init__(self) -> None:
         self._waiting: SimpleQueue[tuple[str, Callable[[], bool]] | None] = SimpleQueue()
@@ -48,19 +48,21 @@ class Chores:
     def _run(self) -> None:
         while (chore := self._waiting.get()) is not None and not self._over.is_set():
             name, piece = chore
-            try:
-                self._finish(name, piece)
-            except Exception:
-                # It is wanted again at the next look; the thread must be there for the others.
-                logger.exception("%s failed", name)
-            self._named.discard(name)
+            if self._do(name, piece):
+                self._waiting.put(chore)
+            else:
+                self._named.discard(name)
+            self._over.wait(BETWEEN_PIECES_S)
 
-    def _finish(self, name: str, piece: Callable[[], bool]) -> None:
-        left = True
-        while left and not self._over.is_set():
-            try:
-                left = piece()
-            except Unavailable as exc:
-                logger.warning("%s has to wait: %s", name, exc)
-                self._over.wait(TRY_AGAIN_S)
-            self._over.wait(PAUSE_S)
+    def _do(self, name: str, piece: Callable[[], bool]) -> bool:
+        """One piece; whether more is left."""
+        try:
+            return piece()
+        except Unavailable as exc:
+            logger.warning("%s has to wait: %s", name, exc)
+            self._over.wait(TRY_AGAIN_S)
+            return True
+        except Exception:
+            # It is wanted again at the next look; the thread must be there for the others.
+            logger.exception("%s failed", name)
+            return False

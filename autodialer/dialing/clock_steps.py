@@ -10,6 +10,7 @@ from datetime import timedelta
 from autodialer.clock import Clock
 from autodialer.dialing.chores import Chores
 from autodialer.store import Store
+from autodialer.store.queue.postponing import Postponement
 
 logger = logging.getLogger(__name__)
 
@@ -26,8 +27,18 @@ class ClockSteps:
         self._store = store
         self._chores = chores
         self._steps = 0
+        self._moving: list[Postponement] = []
         self._clock = clock
         self._offset_s = self._read()
+
+    @property
+    def made_due(self) -> bool:
+        """Whether jobs may be due only because the clock was set: they are being moved, and nothing is to be claimed.
+
+        A million of them take some minutes; retries of an hour in which the machine slept are all of them.
+        """
+        self._moving = [postponement for postponement in self._moving if postponement.made_due]
+        return bool(self._moving)
 
     def _read(self) -> float:
         return self._clock.utcnow().timestamp() - self._clock.monotonic()
@@ -38,8 +49,9 @@ class ClockSteps:
         step_s = offset_s - self._offset_s
         if abs(step_s) >= SLEWED_S:
             if abs(step_s) <= LONGEST_S:
-                postponement = self._store.queue.postpone(timedelta(seconds=step_s))
+                postponement = self._store.queue.postpone(timedelta(seconds=step_s), self._clock.utcnow())
                 self._steps += 1
+                self._moving.append(postponement)
                 self._chores.want(f"moving what waits, {self._steps}", postponement.move_some)
             logger.warning("the clock was set %s by %.0f s", "forward" if step_s > 0 else "back", abs(step_s))
         self._offset_s = offset_s

@@ -1,15 +1,21 @@
 """What the API asks of the dialer."""
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from uuid import UUID
 
 from autodialer.campaign.numbers import dial_string
 from autodialer.dialing.digits import send_digits
+from autodialer.errors import Unavailable
 from autodialer.model import CheckResult, CheckStage, ClaimedJob, Command
 from autodialer.phone.checks.checks import TrunkChecks
+from autodialer.phone.hang_up import HangUp
 from autodialer.phone.pool import PhonePool
 from autodialer.store import Store
+
+DELETED = "This trunk was deleted before it could be checked."
+logger = logging.getLogger(__name__)
 
 
 class CommandRunner:
@@ -44,13 +50,22 @@ class CommandRunner:
         try:
             for command in self._store.commands.new():
                 if command.key not in self._obeyed:
-                    self._obey(command, live)
+                    self._obey_whole(command, live)
                     self._obeyed.add(command.key)
         finally:
             # When a command fails, those obeyed before it are still taken.
             if self._obeyed:
                 self._store.commands.take(sorted(self._obeyed))
                 self._obeyed.clear()
+
+    def _obey_whole(self, command: Command, live: Sequence[ClaimedJob]) -> None:
+        try:
+            self._obey(command, live)
+        except Unavailable:
+            raise
+        except Exception:
+            # It counts as obeyed: a dialer that ended by it would meet it again at its next start, and end again.
+            logger.exception("the command %d, %s, failed by an error in the dialer", command.key, command.kind)
 
     def _obey(self, command: Command, live: Sequence[ClaimedJob]) -> None:
         if command.kind == "check_trunk" and command.call_id is not None:
@@ -67,15 +82,16 @@ class CommandRunner:
             if of_call:
                 self._hung_up.add(job.call_id)
             if of_campaign or of_call:
-                self._phones.hang_up(job.call_id)
+                self._phones.hang_up(job.call_id, HangUp.OPERATOR if of_call else HangUp.CAMPAIGN_STOPPED)
 
     def _check_trunk(self, check_id: UUID) -> None:
         asked = self._store.checks.asked(check_id)
         if asked is None:
             return
         trunk = self._store.trunks.by_key(asked.trunk_key)
-        if trunk.problem is not None:
-            self._store.checks.record(check_id, asdict(_unusable(trunk.problem)))
+        problem = DELETED if trunk.deleted else trunk.problem
+        if problem is not None:
+            self._store.checks.record(check_id, asdict(_unusable(problem)))
             return
         number = dial_string(asked.number, trunk.number_format) if asked.number else None
         self._checks.start(trunk, number, lambda result: self._store.checks.record(check_id, asdict(result)))

@@ -1,16 +1,22 @@
-"""What a dialer that died left up at the far side is hung up by the next one, beside its own calls."""
+"""What a dialer that died left at the far side is ended by the next one, beside its own calls."""
 
 import logging
 from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
+from autodialer.campaign.numbers import dial_string
 from autodialer.clock import Clock
+from autodialer.errors import Invalid
+from autodialer.phone.plan import CutOffCall
 from autodialer.phone.pool import PhonePool
 from autodialer.phone.pyvoip.phone import Phone
 from autodialer.sip.dialog_state import DialogState
 from autodialer.sip.events import FarewellEnded
-from autodialer.store import KeptDialog, Store
+from autodialer.sip.left_invite import LeftInvite, unpack_left
+from autodialer.store import CutOff, KeptDialog, Store
 
 logger = logging.getLogger(__name__)
 
@@ -19,15 +25,15 @@ LATE_S = 180.0
 
 
 class Farewells:
-    """Sends BYE in each kept dialog, and to callees who still answer a call that was cut off."""
+    """Cancels what still rings, sends BYE in each kept dialog, and to callees who answer a call that was cut off."""
 
     def __init__(self, store: Store, phones: PhonePool, clock: Clock) -> None:
         self._store = store
         self._phones = phones
         self._clock = clock
-        self._dialogs: dict[int, list[DialogState]] = {}
-        """By trunk: those whose BYE has not left."""
-        self._cut_off: dict[int, list[UUID]] = {}
+        self._left: dict[int, list[DialogState | LeftInvite]] = {}
+        """By trunk: those whose BYE or CANCEL has not left."""
+        self._cut_off: dict[int, list[CutOff]] = {}
         """By trunk: calls whose answer may yet come, until its phones know them."""
         self._wanted: set[int] = set()
         self._until = 0.0
@@ -41,15 +47,18 @@ class Farewells:
         self._cut_off = self._store.dialogs.cut_off_since(self._clock.utcnow() - timedelta(seconds=LATE_S))
         for kept in self._store.dialogs.all():
             self._add(kept)
-        self._wanted = {*self._cut_off, *self._dialogs}
-        if count := sum(map(len, self._dialogs.values())):
+        self._wanted = {*self._cut_off, *self._left}
+        left = [one for calls in self._left.values() for one in calls]
+        if count := sum(isinstance(one, DialogState) for one in left):
             logger.warning("%d answered calls of an earlier dialer are hung up", count)
+        if count := sum(isinstance(one, LeftInvite) for one in left):
+            logger.warning("%d calls of an earlier dialer that may ring are cancelled", count)
 
     def _add(self, kept: KeptDialog) -> None:
         try:
-            self._dialogs.setdefault(kept.trunk_key, []).append(DialogState.unpack(kept.dialog))
+            self._left.setdefault(kept.trunk_key, []).append(unpack_left(kept.dialog))
         except ValueError:
-            logger.error("call %s cannot be hung up: its dialog cannot be read", kept.call_id)
+            logger.error("call %s cannot be ended: what it left cannot be read", kept.call_id)
             self._to_forget.append(kept.call_id)
 
     @property
@@ -66,7 +75,7 @@ class Farewells:
                 self._hand_over(key, phones)
         while self._over:
             event = self._over.popleft()
-            logger.info("call %s of an earlier dialer: BYE: %s", event.call_id, event.message)
+            logger.info("call %s of an earlier dialer: %s: %s", event.call_id, event.method, event.message)
             self._to_forget.append(UUID(event.call_id))
         if now >= self._until:
             self._give_up()
@@ -75,18 +84,46 @@ class Farewells:
             self._to_forget.clear()
 
     def _hand_over(self, key: int, phones: list[Phone]) -> None:
-        dialogs, cut_off = self._dialogs.pop(key, []), self._cut_off.pop(key, [])
-        if not dialogs and not cut_off:
+        left, cut_off = self._left.pop(key, []), self._cut_off.pop(key, [])
+        if not left and not cut_off:
             return
-        call_ids = [str(call_id) for call_id in cut_off]
+        call_ids = [str(call.call_id) for call in cut_off]
+        unheard = self._unheard(key, left, cut_off)
         span_s = self._until - self._clock.monotonic()
+        # Any phone may hang up any call: a dialog is known by its tags, not by the address that its INVITE came from.
         for number, phone in enumerate(phones):
-            phone.clean_up(dialogs[number :: len(phones)], call_ids, span_s=span_s, on_ended=self._over.append)
+            # Each phone has its own Via: only the one whose port the dead dialer's had can cancel an unheard call.
+            own = left[number :: len(phones)]
+            phone.clean_up(own, call_ids, unheard, span_s=span_s, on_ended=self._over.append)
+
+    def _unheard(
+        self, key: int, left: Sequence[DialogState | LeftInvite], cut_off: Sequence[CutOff]
+    ) -> list[CutOffCall]:
+        """Calls that were claimed so shortly before the end that nothing else of them was written down."""
+        known = {one.call_id for one in left}
+        unheard = [call for call in cut_off if str(call.call_id) not in known and call.number]
+        trunk = self._store.trunks.by_keys([key]).get(key) if unheard else None
+        if trunk is None:
+            return []
+        found = []
+        for call in unheard:
+            with suppress(Invalid):  # then it was never dialled
+                number = dial_string(call.number or "", trunk.number_format)
+                found.append(CutOffCall(call_id=str(call.call_id), number=number, caller_id=call.caller_id))
+        return found
 
     def _give_up(self) -> None:
-        for dialog in (dialog for dialogs in self._dialogs.values() for dialog in dialogs):
-            logger.error("call %s of an earlier dialer is not hung up: its trunk was not to be reached", dialog.call_id)
-            self._to_forget.append(UUID(dialog.call_id))
-        self._dialogs.clear()
+        for left in (left for calls in self._left.values() for left in calls):
+            logger.error("call %s of an earlier dialer is not ended: its trunk was not to be reached", left.call_id)
+            self._to_forget.append(UUID(left.call_id))
+        self._left.clear()
         self._cut_off.clear()
         self._wanted = set()
+
+
+def is_answered(kept: KeptDialog) -> bool:
+    """Whether the callee had picked up: a call that cannot be read counts as one that had."""
+    try:
+        return isinstance(unpack_left(kept.dialog), DialogState)
+    except ValueError:
+        return True

@@ -8,6 +8,7 @@ from autodialer.campaign.keys import KeyPad
 from autodialer.campaign.numbers import dial_string
 from autodialer.errors import Unavailable
 from autodialer.model import Campaign, ClaimedJob, KeyAction, KeyEffect, Trunk
+from autodialer.phone.hang_up import HangUp
 from autodialer.phone.plan import CallEvent
 from autodialer.phone.pool import PhonePool
 from autodialer.store import Store
@@ -49,7 +50,7 @@ class Keys:
         call = self._phones.find(job.call_id)
         if action is KeyAction.OPT_OUT:
             self._opt_out(OptOut(number=job.number, owner_key=campaign.owner_key, call_id=job.call_id))
-            self._phones.hang_up(job.call_id)
+            self._phones.hang_up(job.call_id, HangUp.OPTED_OUT)
         elif action is KeyAction.REPEAT and call is not None:
             call.repeat()
         elif action is KeyAction.TRANSFER and call is not None and campaign.transfer_to and trunk is not None:

@@ -6,7 +6,7 @@ from autodialer.errors import Unavailable
 
 logger = logging.getLogger(__name__)
 
-PAUSE_S = 1.0
+BETWEEN_TRIES_S = 1.0
 """Between two tries. Calls go on by themselves meanwhile, and what they report is kept."""
 
 

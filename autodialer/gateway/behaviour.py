@@ -50,7 +50,7 @@ FINAL_CODES = {
     Kind.INCOMPATIBLE: 488,
     Kind.OVERLOAD: 503,
 }
-AT_ONCE = frozenset({Kind.BUSY, Kind.UNKNOWN, Kind.INCOMPATIBLE, Kind.OVERLOAD})
+REFUSED_UNRUNG = frozenset({Kind.BUSY, Kind.UNKNOWN, Kind.INCOMPATIBLE, Kind.OVERLOAD})
 """Refused without ringing."""
 OVERLOADED = frozenset({17, 58})
 """Far apart, so that the dialer does not rest the trunk."""

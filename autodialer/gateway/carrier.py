@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from autodialer.gateway.behaviour import AT_ONCE, FINAL_CODES, Behaviour, Kind, behaviour_of
+from autodialer.gateway.behaviour import FINAL_CODES, REFUSED_UNRUNG, Behaviour, Kind, behaviour_of
 from autodialer.sip.fields import parse_name_addr
 from autodialer.sip.message import Request, Response, parse_message
 from autodialer.sip.sdp import MediaPlan, negotiate
@@ -134,7 +134,7 @@ class Carrier:
         call.media = offered
         self._respond(call, 100)
         kind, ring_s = call.behaviour.kind, call.behaviour.ring_s
-        if kind in AT_ONCE:
+        if kind in REFUSED_UNRUNG:
             self._refuse(call, FINAL_CODES[kind], now)
             return
         call.port = self._ear.open(invite.call_id, number, offered)

@@ -6,13 +6,13 @@ import subprocess
 import sys
 import threading
 import time
+import wave
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from signal import SIGTERM, signal
 from typing import Any
 
-import soundfile
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -21,7 +21,7 @@ from autodialer.gateway.behaviour import DISPOSITIONS, Kind, behaviour_of
 from autodialer.gateway.service import LOGIN, PASSWORD, ROOT, DemoFailed, Service
 
 SUBSCRIBERS = 200
-RECORDED = "70000000012"
+RECORDED = "12015550112"
 """A callee who listens to the end."""
 SAMPLE = Path(__file__).with_name("sample.flac")
 NAMES = ("Анна Смирнова", "John Miller", "Борис Кузнецов", "Maria Rossi", "Вера Попова", "Peter Novak", "Олег Волков")
@@ -99,7 +99,7 @@ def set_up(service: Service, port: int, folder: Path, console: Console) -> str:
     base = folder / "subscribers.csv"
     write_callbase(base)
     with base.open("rb") as file:
-        form = {"name": "demo", "region": "RU"}
+        form = {"name": "demo", "region": "US"}
         callbase = service.post("/callbases", files={"file": (base.name, file)}, data=form)
     told = ("rows", "imported", "duplicates", "rejected")
     console.print("callbase   " + ", ".join(f"{callbase[name]} {name}" for name in told))
@@ -111,8 +111,8 @@ def set_up(service: Service, port: int, folder: Path, console: Console) -> str:
 
 
 def numbers() -> list[str]:
-    """The subscribers' numbers: of a range that belongs to nobody."""
-    return [f"7000000{number:04d}" for number in range(SUBSCRIBERS)]
+    """The subscribers' numbers: of a range that is kept for films in every area code, so that they belong to nobody."""
+    return [f"1{area}55501{number:02d}" for area in (201, 202) for number in range(SUBSCRIBERS // 2)]
 
 
 def write_callbase(path: Path) -> None:
@@ -201,7 +201,9 @@ def show_where_to_look(service: Service, folder: Path, console: Console, *, stay
     if not wav.exists():
         raise DemoFailed("The carrier recorded nothing.")
     console.print()
-    console.print(f"what one callee heard   {wav}  ({soundfile.info(wav).duration:.1f} s)", highlight=False)
+    with wave.open(str(wav)) as file:
+        seconds = file.getnframes() / file.getframerate()
+    console.print(f"what one callee heard   {wav}  ({seconds:.1f} s)", highlight=False)
     if not stays:
         return
     console.print(f"front page              http://{service.http}/", highlight=False)

@@ -3,11 +3,9 @@
 import contextlib
 import selectors
 import socket
+import wave
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import numpy as np
-import soundfile
 
 from autodialer.media import g711, rtp
 from autodialer.media.session import FRAME
@@ -90,14 +88,8 @@ def write_heard(heard: dict[int, bytes], codec: str, path: Path) -> None:
     silence = bytes([g711.SILENCE[codec]]) * FRAME
     first, last = min(heard), max(heard)
     codes = b"".join(heard.get(number, silence) for number in range(first, last + 1))
-    samples = _decoding_table(codec)[np.frombuffer(codes, dtype=np.uint8)]
-    soundfile.write(path, samples, g711.SAMPLE_RATE, format="WAV", subtype="PCM_16")
-
-
-def _decoding_table(codec: str) -> "np.typing.NDArray[np.int16]":
-    """Code -> the middle of the samples that have it."""
-    samples = np.arange(65536, dtype=np.uint16).view(np.int16).astype(np.float64)
-    codes = g711.encoding_table(codec)
-    sums = np.bincount(codes, weights=samples, minlength=256)
-    counts = np.maximum(np.bincount(codes, minlength=256), 1)
-    return np.rint(sums / counts).astype(np.int16)
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(g711.SAMPLE_RATE)
+        file.writeframes(g711.decode(codes, codec))

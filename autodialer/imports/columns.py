@@ -1,102 +1,156 @@
-"""Finds out what the columns of an uploaded table hold: number, name, comment, time zone, and the rest as extra."""
+"""What the columns of an uploaded table hold: phone numbers, name, comment, time zone, and the rest as extra.
 
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+The user says it, or `autodialer.imports.judge` finds it out; either way the answer to the upload tells what was taken.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from autodialer.errors import Invalid
+from autodialer.imports.judge import HEADER_WITHIN, JudgedColumn, NumberedRow, Speaks, choose, letters, look
 
-NUMBER, NAME, COMMENT, TIMEZONE, SECOND = "number", "name", "comment", "timezone", "second_number"
-KNOWN_HEADERS = {
-    NUMBER: ("number", "phone", "phone number", "phone_number", "phonenumber", "tel", "telephone", "mobile", "msisdn",
-             "номер", "телефон", "номер телефона", "тел", "тел.", "мобильный", "абонент"),
-    NAME: ("name", "full name", "fullname", "fio", "имя", "фио", "ф.и.о.", "имя абонента"),
-    COMMENT: ("comment", "note", "notes", "remark", "комментарий", "примечание", "коммент"),
-    TIMEZONE: ("timezone", "time zone", "time_zone", "tz", "часовой пояс", "таймзона"),
-    SECOND: ("second number", "second_number", "number 2", "number2", "phone 2", "phone2", "second phone",
-             "phone number 2", "второй номер", "второй телефон", "номер 2", "телефон 2",
-             "доп. телефон", "дополнительный телефон"),
-}  # fmt: skip
-_FIELD_OF_HEADER = {header: field for field, headers in KNOWN_HEADERS.items() for header in headers}
-_NUMBER_LIKE = re.compile(r"\+?[\d\s().*#-]{3,}|\d+[.,]\d*(?:[eE]\+?\d+)?")
+NUMBER, SECOND, NAME, COMMENT, TIMEZONE = "number", "second_number", "name", "comment", "timezone"
+FIELDS = (NUMBER, SECOND, NAME, COMMENT, TIMEZONE)
+_SPEAKS_OF = {NAME: Speaks.NAME, COMMENT: Speaks.COMMENT, TIMEZONE: Speaks.TIMEZONE}
+MOST_NAMED = 30
+"""Columns that a message lists."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What the user says of a table; all of it is optional."""
+
+    columns: Mapping[str, str | None] = field(default_factory=dict)
+    """Field -> header or letter of its column; None: the table has no such column."""
+    sheet: str | None = None
+    """Name of the sheet of a workbook; None: the first visible one with a column of phone numbers."""
+    header_row: int | None = None
+    """Its number in the file, from 1; 0: there is no header; None: it is to be found."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TableColumns:
     """Which cell of a row is what; indices from 0, None where the table has no such column."""
 
-    has_header: bool
+    header_row: int | None
+    """Its number in the file, from 1; rows up to this one are not imported. None: there is no header."""
     number: int
+    second_number: int | None = None
     name: int | None = None
     comment: int | None = None
     timezone: int | None = None
-    second_number: int | None = None
-    extra: tuple[tuple[int, str], ...] = ()
-    """Other columns with their names: the header's, or `column N`."""
+    phones: tuple[int, ...] = ()
+    """All columns of phone numbers: a stop list blocks those of each."""
+    names: tuple[str, ...] = ()
+    """How people call each column: by its header, else by its letter."""
+
+    @property
+    def extra(self) -> tuple[tuple[int, str], ...]:
+        """The other columns with their names."""
+        used = {getattr(self, name) for name in FIELDS}
+        return tuple((index, name) for index, name in enumerate(self.names) if index not in used)
+
+    def taken(self) -> dict[str, str]:
+        """Field -> column, as a user may say it for the same table once more."""
+        places = {name: getattr(self, name) for name in FIELDS}
+        return {name: self._said(index) for name, index in places.items() if index is not None}
+
+    def name_of(self, index: int | None) -> str | None:
+        """How people call a column."""
+        return None if index is None or index >= len(self.names) else self.names[index]
+
+    def _said(self, index: int) -> str:
+        name = self.names[index]
+        return name if _place(self.names, name) == index else letters(index)
 
 
-def looks_like_number(text: str) -> bool:
-    """Whether a cell could be meant as a phone number: digits and the signs written between them."""
-    return bool(_NUMBER_LIKE.fullmatch(text)) and any(character.isdigit() for character in text)
+def find_columns(rows: Sequence[NumberedRow], region: str, wanted: Wanted) -> tuple[TableColumns, list[JudgedColumn]]:
+    """The columns, and what each looks like; `rows` are the first ones that are not blank.
 
-
-def find_columns(sample: Sequence[Sequence[str]]) -> TableColumns:
-    """Judge by the header's words if there is one, else by what the cells look like.
-
-    `sample` is the first rows that are not blank. Raises Invalid (field `file`) when no column holds numbers.
+    Raises Invalid: field `file` when the right column is not clear, else the field that names something that is not
+    in the table.
     """
-    if not sample:
-        raise Invalid("file is empty; upload a table with one phone number a row", field="file")
-    first = [cell.strip().lower().lstrip("\ufeff") for cell in sample[0]]
-    known = {
-        _FIELD_OF_HEADER[cell]: index for index, cell in reversed(list(enumerate(first))) if cell in _FIELD_OF_HEADER
-    }
-    has_header = bool(known) or (len(sample) > 1 and not any(looks_like_number(cell) for cell in first))
-    body = sample[1:] if has_header else sample
-    number = known.get(NUMBER)
-    if number is None:
-        number = _number_column(body, taken=set(known.values()))
-    if has_header:
-        return _with_header(number, known, sample[0])
-    return _without_header(number, width=max(len(row) for row in sample))
-
-
-def _number_column(body: Sequence[Sequence[str]], taken: set[int]) -> int:
-    width = max((len(row) for row in body), default=0)
-    scores = [
-        (sum(len(row) > index and looks_like_number(row[index]) and _digits(row[index]) for row in body), -index)
-        for index in range(width)
-        if index not in taken
-    ]
-    best = max(scores, default=(0, 0))
-    if not best[0]:
-        raise Invalid(
-            "file has no column of phone numbers; put the numbers in the first column, or name a column `number`",
-            field="file",
-        )
-    return -best[1]
-
-
-def _digits(text: str) -> int:
-    return min(sum(character.isdigit() for character in text), 11)
-
-
-def _with_header(number: int, known: dict[str, int], header: Sequence[str]) -> TableColumns:
-    used = {number, *known.values()}
-    extra = tuple((i, cell.strip() or f"column {i + 1}") for i, cell in enumerate(header) if i not in used)
-    return TableColumns(
-        has_header=True,
-        number=number,
-        name=known.get(NAME),
-        comment=known.get(COMMENT),
-        timezone=known.get(TIMEZONE),
-        second_number=known.get(SECOND),
-        extra=extra,
+    header_row, judged = survey(rows, region, wanted)
+    names = tuple(column.header or letters(column.index) for column in judged)
+    said = {name: _named(judged, name, text) for name, text in wanted.columns.items()}
+    phones = _phones(judged, region, said)
+    others = _others(judged, phones, said, has_header=header_row is not None)
+    found = TableColumns(
+        header_row=header_row,
+        number=phones[0],
+        second_number=said[SECOND] if SECOND in said else next(iter(phones[1:]), None),
+        **others,
+        phones=tuple(dict.fromkeys([*phones, *(column.index for column in judged if column.is_phone)])),
+        names=names,
     )
+    return found, list(judged)
 
 
-def _without_header(number: int, width: int) -> TableColumns:
-    others = [index for index in range(width) if index != number]
-    name, comment = (*others[:2], None, None)[:2]
-    extra = tuple((index, f"column {index + 1}") for index in others[2:])
-    return TableColumns(has_header=False, number=number, name=name, comment=comment, extra=extra)
+def survey(rows: Sequence[NumberedRow], region: str, wanted: Wanted) -> tuple[int | None, tuple[JudgedColumn, ...]]:
+    """The row of the header, and what each column looks like. Raises Invalid for a header row that is not there."""
+    return look(rows, region, _header_wanted(rows, wanted), may_have_header=wanted.header_row != 0)
+
+
+def _header_wanted(rows: Sequence[NumberedRow], wanted: Wanted) -> NumberedRow | None:
+    """The row that is said to be the header, or that holds a header which a column is named by."""
+    if wanted.header_row:
+        found = next((row for row in rows if row[0] == wanted.header_row), None)
+        if found is None:
+            raise Invalid(f"header_row: row {wanted.header_row} is blank, or is not in the file", field="header_row")
+        return found
+    texts = [text for text in wanted.columns.values() if text is not None]
+    if wanted.header_row is None and texts:
+        for number, row in rows:
+            if number <= HEADER_WITHIN and any(_same(cell, text) for text in texts for cell in row):
+                return number, row
+    return None
+
+
+def _named(judged: Sequence[JudgedColumn], name: str, text: str | None) -> int | None:
+    if text is None:
+        return None
+    index = _place([column.header for column in judged], text)
+    if index is None:
+        there = ", ".join(column.name for column in judged[:MOST_NAMED])
+        raise Invalid(f"columns: {name} is to be {text!r}, but the table has the columns {there}", field="columns")
+    return index
+
+
+def _place(headers: Sequence[str], text: str) -> int | None:
+    """The column with this header, else the one with this letter. A header that two columns have names neither."""
+    same = [index for index, header in enumerate(headers) if _same(header, text)]
+    if len(same) == 1:
+        return same[0]
+    letter = text.strip().upper()
+    return next((index for index in range(len(headers)) if letters(index) == letter), None)
+
+
+def _same(header: str, text: str) -> bool:
+    return header.strip().casefold() == text.strip().casefold() != ""
+
+
+def _phones(judged: Sequence[JudgedColumn], region: str, said: Mapping[str, int | None]) -> list[int]:
+    """The phone columns in the order of calling. Raises Invalid."""
+    number = said.get(NUMBER)
+    taken = {index for name, index in said.items() if name not in (NUMBER, SECOND)}
+    if number is None:
+        return [column.index for column in choose([one for one in judged if one.index not in taken], region)]
+    # Who names the column to call has chosen: another phone is called only if it is named, too.
+    second = said.get(SECOND)
+    return [number] if second is None or second == number else [number, second]
+
+
+def _others(
+    judged: Sequence[JudgedColumn], phones: Sequence[int], said: Mapping[str, int | None], *, has_header: bool
+) -> dict[str, Any]:
+    """Name, comment and time zone: as said, else by their headers; without a header the first columns of words."""
+    free = [column for column in judged if column.index not in {*phones, *said.values()}]
+    if has_header:
+        found = {
+            name: next((column.index for column in free if column.speaks == kind), None)
+            for name, kind in _SPEAKS_OF.items()
+        }
+    else:
+        found = dict(zip((NAME, COMMENT), (column.index for column in free), strict=False))
+    return {name: said[name] if name in said else found.get(name) for name in _SPEAKS_OF}

@@ -2,20 +2,33 @@
 
 import logging
 import math
-import queue
 import subprocess
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from autodialer.config import Settings
 from autodialer.errors import Unavailable, UserError
-from autodialer.imports.process import CALLBASE, DNC, NO_DATABASE, ImportJob, destination, start_import
-from autodialer.imports.reading import ImportPlan, inspect
-from autodialer.imports.running import Destination, import_rows, keep_trying
+from autodialer.imports.apart import LookApart, preview_apart
+from autodialer.imports.columns import Wanted
+from autodialer.imports.process import (
+    BEYOND_LIMITS,
+    CALLBASE,
+    DNC,
+    IMPORT,
+    LIMIT_SIGNALS,
+    LOOK,
+    NO_DATABASE,
+    ImportJob,
+    destination,
+    start_import,
+)
+from autodialer.imports.running import Destination, keep_trying
+from autodialer.imports.seats import Seats
+from autodialer.imports.turns import Turns
 from autodialer.model import Callbase
 from autodialer.store import DncImport, Store
 
@@ -23,6 +36,10 @@ logger = logging.getLogger(__name__)
 
 ROWS_AT_ONCE = 10_000
 """A file of more rows is imported in the background."""
+LOOKS_AT_ONCE = 3
+"""Of the API's 8 threads: so many may wait for the import process; ..."""
+LOOKS_OF_A_USER = 2
+"""... and so many for files of one user, so that one who sends hostile files leaves a seat to the others."""
 SERVICE_STOPPED = "The service stopped during the import; upload the file again."
 BROKEN = "The import failed inside the service, whose log says why; upload the file again."
 OUT_OF_REACH = (
@@ -34,16 +51,26 @@ Made = TypeVar("Made", Callbase, DncImport)
 
 
 @dataclass(frozen=True, kw_only=True)
+class Uploaded:
+    """A file to be imported, and what its user says of it."""
+
+    file: Path
+    user_key: int
+    region: str
+    wanted: Wanted = field(default_factory=Wanted)
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Waiting:
     """A large file whose turn has not come."""
 
     into: str
     key: int
-    file: Path
+    uploaded: Uploaded
 
 
 class Imports:
-    """Imports files into callbases and DNC lists. Large ones run one at a time, each in a process.
+    """Imports files into callbases and DNC lists. Every file is opened in the import process only.
 
     Deleting a callbase or a DNC import ends its import at the next batch.
     """
@@ -52,24 +79,35 @@ class Imports:
         self._settings = settings
         self._store = store
         self._stopping = threading.Event()
-        self._work: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._starting = threading.Lock()
-        self._worker: threading.Thread | None = None
-        self._process: subprocess.Popen[bytes] | None = None
+        self._seats = Seats(most=LOOKS_AT_ONCE, most_a_user=LOOKS_OF_A_USER)
+        self._turns = Turns()
+        self._processes: set[subprocess.Popen[bytes]] = set()
 
-    def import_file(self, file: Path, make_callbase: Callable[[], Callbase]) -> Callbase:
+    def preview(self, uploaded: Uploaded) -> dict[str, Any]:
+        """What the file would be taken for; nothing is stored, and the file is removed.
+
+        Raises UserError, Unavailable.
+        """
+        try:
+            with self._seats.taken(uploaded.user_key):
+                return preview_apart(self._job(CALLBASE, None, uploaded))
+        finally:
+            uploaded.file.unlink(missing_ok=True)
+
+    def import_file(self, uploaded: Uploaded, make_callbase: Callable[[Mapping[str, Any]], Callbase]) -> Callbase:
         """Look at the file, make the callbase, fill it; it is still `importing` when there are many rows.
 
-        The file is removed in the end. Raises UserError or Unavailable; then nothing is stored.
+        `make_callbase` is told how the file is read (see `ImportPlan.taken`). The file is removed in the end. Raises
+        UserError or Unavailable; then nothing is stored.
         """
-        return self._import(CALLBASE, file, make_callbase)
+        return self._import(CALLBASE, uploaded, make_callbase)
 
-    def import_dnc_file(self, file: Path, make_import: Callable[[], DncImport]) -> DncImport:
+    def import_dnc_file(self, uploaded: Uploaded, make_import: Callable[[Mapping[str, Any]], DncImport]) -> DncImport:
         """The same for numbers that are not to be called.
 
         Raises UserError or Unavailable; then there is no import, but what it had entered stays on the list.
         """
-        return self._import(DNC, file, make_import)
+        return self._import(DNC, uploaded, make_import)
 
     def fail_unfinished(self) -> int:
         """Imports that died with an earlier service have failed; how many. Raises Unavailable.
@@ -81,52 +119,41 @@ class Imports:
     def stop(self) -> None:
         """End all imports; their destinations are `failed` and say why."""
         self._stopping.set()
-        process = self._process
-        if process is not None:
+        for process in list(self._processes):
             process.terminate()
-        if self._worker is not None:
-            self._work.put(lambda: None)
-            self._worker.join(10)
+        self._turns.stop()
 
-    def _import(self, into: str, file: Path, make: Callable[[], Made]) -> Made:
+    def _import(self, into: str, uploaded: Uploaded, make: Callable[[Mapping[str, Any]], Made]) -> Made:
         in_background = False
         try:
-            plan = inspect(file)
-            made = make()
-            if plan.rows > ROWS_AT_ONCE:
-                self._later(partial(self._run, _Waiting(into=into, key=made.key, file=file)))
-                in_background = True
-            else:
-                self._import_now(destination(self._store, into, made.key), plan)
+            self._turns.check_room(uploaded.user_key)
+            with self._seats.taken(uploaded.user_key), LookApart(self._job(into, None, uploaded, LOOK)) as process:
+                looked = process.looked()
+                made = make(looked.taken)
+                if looked.rows > ROWS_AT_ONCE:
+                    step = partial(self._run, _Waiting(into=into, key=made.key, uploaded=uploaded))
+                    self._turns.add(uploaded.user_key, step)
+                    in_background = True
+                else:
+                    self._import_now(into, made.key, uploaded, process)
         finally:
             if not in_background:
-                file.unlink(missing_ok=True)
+                uploaded.file.unlink(missing_ok=True)
         return made
 
-    def _import_now(self, into: Destination, plan: ImportPlan) -> None:
+    def _import_now(self, into: str, key: int, uploaded: Uploaded, process: LookApart) -> None:
         try:
-            import_rows(into, plan)
+            process.import_into(key)
         except BaseException:
-            self._discard(into)
+            self._discard(destination(self._store, into, key), uploaded.user_key)
             raise
 
-    def _discard(self, into: Destination) -> None:
+    def _discard(self, into: Destination, user_key: int) -> None:
         try:
             into.discard()
         except Unavailable:
             # The client is told to try again, so that what is left of this try must go once the database is back.
-            self._later(partial(self._persist, into.discard))
-
-    def _later(self, step: Callable[[], None]) -> None:
-        self._work.put(step)
-        with self._starting:
-            if self._worker is None:
-                self._worker = threading.Thread(target=self._work_through, name="imports", daemon=True)
-                self._worker.start()
-
-    def _work_through(self) -> None:
-        while not (self._stopping.is_set() and self._work.empty()):
-            self._work.get()()
+            self._turns.add(user_key, partial(self._persist, into.discard))
 
     def _run(self, waiting: _Waiting) -> None:
         error: str | None = BROKEN
@@ -139,30 +166,35 @@ class Imports:
                 into = destination(self._store, waiting.into, waiting.key)
                 self._persist(partial(into.fail, error))
         finally:
-            waiting.file.unlink(missing_ok=True)
+            waiting.uploaded.file.unlink(missing_ok=True)
 
     def _in_process(self, waiting: _Waiting) -> str | None:
         """Why it failed; None: the destination says how it ended."""
-        job = ImportJob(
-            url=self._settings.url,
-            keys=str(self._settings.keys.absolute()),
-            into=waiting.into,
-            key=waiting.key,
-            file=str(waiting.file.absolute()),
-        )
-        with start_import(job) as process:
-            self._process = process
+        with start_import(self._job(waiting.into, waiting.key, waiting.uploaded)) as process:
+            self._processes.add(process)
             # `stop` may have come before there was a process to end.
             if self._stopping.is_set():
                 process.terminate()
             status = process.wait()
-            self._process = None
+            self._processes.discard(process)
         if status == 0:
             return None
         logger.error("the import into %s %s ended with status %s", waiting.into, waiting.key, status)
         if self._stopping.is_set():
             return SERVICE_STOPPED
-        return OUT_OF_REACH if status == NO_DATABASE else BROKEN
+        return OUT_OF_REACH if status == NO_DATABASE else BEYOND_LIMITS if status in LIMIT_SIGNALS else BROKEN
+
+    def _job(self, into: str, key: int | None, uploaded: Uploaded, task: str = IMPORT) -> ImportJob:
+        return ImportJob(
+            task=task,
+            url=self._settings.url,
+            keys=str(self._settings.keys.absolute()),
+            into=into,
+            key=key,
+            file=str(uploaded.file.absolute()),
+            region=uploaded.region,
+            wanted=asdict(uploaded.wanted),
+        )
 
     def _persist(self, step: Callable[[], None]) -> None:
         """Do it once the database lets it; when the service stops before, its next start does (`fail_unfinished`)."""

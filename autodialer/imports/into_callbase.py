@@ -5,11 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache, partial
 
-from autodialer.campaign.numbers import normalise
+from autodialer.campaign.two_numbers import numbers_of
 from autodialer.campaign.zones import ZoneFinder
 from autodialer.errors import Invalid
-from autodialer.imports.columns import TableColumns
-from autodialer.imports.reading import ImportPlan, NumberedRow, cell_of
+from autodialer.imports.columns import SECOND, TIMEZONE, TableColumns
+from autodialer.imports.judge import NumberedRow
+from autodialer.imports.reading import ImportPlan, cell_of
 from autodialer.store import NewSubscriber, RejectedRow, Store
 
 JUDGED_ROWS = 10
@@ -44,7 +45,7 @@ class IntoCallbase:
             try:
                 good.append(self._in_zone(_subscriber(row, plan.columns, self._region)))
             except Invalid as exc:
-                bad.append(RejectedRow(row=number, value=cell_of(row, plan.columns.number) or "", reason=str(exc)))
+                bad.append(_rejected(number, row, plan.columns, exc))
         self._rows += len(batch)
         self._usable += len(good)
         self._examples += bad[: EXAMPLES - len(self._examples)]
@@ -79,36 +80,37 @@ class IntoCallbase:
         few = self._rows >= JUDGED_ROWS and self._usable < self._rows * LEAST_USABLE_SHARE
         if self._usable and not few:
             return
+        shown = "; ".join(one.shown() for one in self._examples[:2])
         message = (
-            f"file has {self._rows} rows, but only {self._usable} hold a phone number of region {self._region}; "
-            "check the region and that one column holds the numbers, then upload it again"
+            f"file has {self._rows} rows, but only {self._usable} hold a phone number of region {self._region} "
+            f"({shown}); check the region, or say with columns which one holds the numbers, then upload it again"
         )
-        details = [{"row": row.row, "value": row.value, "reason": row.reason} for row in self._examples]
+        details = [
+            {"row": row.row, "column": row.column, "value": row.value, "reason": row.reason} for row in self._examples
+        ]
         raise Invalid(message, field="file", details=details)
 
 
+def _rejected(number: int, row: Sequence[str], columns: TableColumns, exc: Invalid) -> RejectedRow:
+    index = columns.timezone if exc.field == TIMEZONE else columns.number
+    if exc.field == SECOND:
+        index = columns.second_number
+    return RejectedRow(row=number, value=cell_of(row, index) or "", reason=str(exc), column=columns.name_of(index))
+
+
 def _subscriber(row: Sequence[str], columns: TableColumns, region: str) -> NewSubscriber:
-    number = normalise(cell_of(row, columns.number) or "", region)
     timezone = cell_of(row, columns.timezone)
+    numbers = numbers_of(cell_of(row, columns.number), cell_of(row, columns.second_number), region)
     if timezone is not None and timezone not in _timezones():
-        raise Invalid(f"unknown time zone {timezone!r}; write it like Europe/Moscow", field="timezone")
-    extra = {name: text for index, name in columns.extra if (text := cell_of(row, index))}
-    if number.flag:
-        extra["flag"] = number.flag
-    second_number = None
-    if second := cell_of(row, columns.second_number):
-        # A bad one costs the row nothing but itself: a subscriber with a good first number is called.
-        try:
-            second_number = normalise(second, region).number
-        except Invalid as exc:
-            extra["second_number"], extra["flag"] = second, f"second number: {exc}"
+        raise Invalid("unknown time zone; write it like Europe/Moscow", field=TIMEZONE)
     return NewSubscriber(
-        number=number.number,
-        second_number=None if second_number == number.number else second_number,
+        number=numbers.number.number,
+        second_number=numbers.second,
         name=cell_of(row, columns.name),
         comment=cell_of(row, columns.comment),
         timezone=timezone,
-        extra=extra,
+        doubt=numbers.number.doubt,
+        extra={name: text for index, name in columns.extra if (text := cell_of(row, index))} | dict(numbers.kept),
     )
 
 

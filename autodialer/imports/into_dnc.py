@@ -6,11 +6,16 @@ from functools import partial
 from autodialer.campaign.numbers import numbers_to_block
 from autodialer.errors import Invalid, NotFound
 from autodialer.imports.columns import TableColumns
-from autodialer.imports.reading import BATCH_ROWS, ImportPlan, NumberedRow, cell_of
+from autodialer.imports.judge import NumberedRow
+from autodialer.imports.reading import ROWS_A_BATCH, ImportPlan, cell_of
 from autodialer.store import DncImport, RejectedRow, Store
 
 LONGEST_CELL = 10_000
-NOBODY = "file holds no phone number of region {region}; check the region and that one column holds the numbers"
+NO_NUMBER = (
+    "file holds no phone number of region {region} ({shown}); check the region, or say with columns which one holds "
+    "the numbers, then upload it again"
+)
+EXAMPLES = 3
 
 
 class IntoDnc:
@@ -21,6 +26,7 @@ class IntoDnc:
         self._key = key
         self._done = 0
         self._usable = 0
+        self._examples: list[RejectedRow] = []
 
     def begin(self) -> None:
         """See Destination."""
@@ -31,20 +37,28 @@ class IntoDnc:
         numbers: list[str] = []
         rejected: list[RejectedRow] = []
         for number, row in batch:
-            for text in _phone_cells(row, plan.columns):
+            for index, text in _phone_cells(row, plan.columns):
                 try:
                     numbers += numbers_to_block(text, self._import.region)
                 except Invalid as exc:
-                    rejected.append(RejectedRow(row=number, value=cell_of([text], 0) or "", reason=str(exc)))
+                    rejected.append(
+                        RejectedRow(
+                            row=number,
+                            value=cell_of([text], 0) or "",
+                            reason=str(exc),
+                            column=plan.columns.name_of(index),
+                        )
+                    )
         before, self._done = self._done, self._done + len(batch)
         self._usable += len(numbers)
+        self._examples += rejected[: EXAMPLES - len(self._examples)]
         return partial(self._write, numbers, rejected, before=before, done=self._done)
 
     def _write(self, numbers: Sequence[str], rejected: Sequence[RejectedRow], *, before: int, done: int) -> None:
         # A row may hold many numbers. It counts as done with the last of them: to enter the others twice is harmless.
         most = max(len(numbers), len(rejected))
-        for start in range(0, max(most, 1), BATCH_ROWS):
-            end = start + BATCH_ROWS
+        for start in range(0, max(most, 1), ROWS_A_BATCH):
+            end = start + ROWS_A_BATCH
             rows = done if end >= most else before
             self._store.dnc_imports.add_batch(self._import, numbers[start:end], rejected[start:end], rows=rows)
 
@@ -55,7 +69,8 @@ class IntoDnc:
     def finish(self) -> None:
         """See Destination."""
         if not self._usable:
-            raise Invalid(NOBODY.format(region=self._import.region), field="file")
+            shown = "; ".join(one.shown() for one in self._examples)
+            raise Invalid(NO_NUMBER.format(region=self._import.region, shown=shown), field="file")
         self._store.dnc_imports.finish(self._import)
 
     def fail(self, error: str) -> None:
@@ -73,9 +88,8 @@ class IntoDnc:
         return self._store.dnc_imports.by_key(self._key)
 
 
-def _phone_cells(row: Sequence[str], columns: TableColumns) -> list[str]:
+def _phone_cells(row: Sequence[str], columns: TableColumns) -> list[tuple[int, str]]:
     """The cells that should hold phone numbers; the empty first one when all are empty, for the row to be told."""
-    places = (columns.number, columns.second_number)
     # Longer than a cell that is stored: with its end a number would be lost, and its owner called.
-    cells = [row[place][:LONGEST_CELL] for place in places if place is not None and place < len(row) and row[place]]
-    return cells or [""]
+    cells = [(place, row[place][:LONGEST_CELL]) for place in columns.phones if place < len(row) and row[place]]
+    return cells or [(columns.number, "")]

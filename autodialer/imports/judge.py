@@ -3,12 +3,14 @@
 A wrong guess calls strangers, so that a column is taken only when no other comes near it; else the user is asked.
 """
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
-from autodialer.campaign.numbers import normalise
+from autodialer.campaign.numbers import RAW, normalise, numbers_to_block
 from autodialer.errors import Invalid
 
 HEADER_WITHIN = 20
@@ -19,9 +21,21 @@ LEAST_VALID = 0.8
 """Share of the values of a phone column that are numbers of the region."""
 FEW_VALUES = 10
 """Of fewer values a share says little: a column whose header speaks of phones is taken by that alone."""
+LEAST_OF_FEW = 0.5
+"""The same of fewer values, where no other column has any."""
 SHOWN = 3
+KEPT = 30
+"""Values that are kept of a column, for messages and previews, and to find a region that fits better."""
+NEIGHBOURS = ("RU", "KZ", "UA", "BY", "UZ", "KG", "TJ", "AM", "AZ", "GE", "MD", "GB", "US")
+"""Regions that may be proposed. Not all: nearly everything of the right length is a number of Germany or Austria."""
+FEWEST_DIGITS = 5
+LONGEST_SHOWN = 30
+"""Characters of a value in a message."""
 
-NumberedRow = tuple[int, Sequence[str]]
+NumberedRow = tuple[int, list[str]]
+
+
+NO_ROWS = "file has a header and no rows below it; upload a table with one phone number a row"
 
 
 class Speaks(StrEnum):
@@ -67,6 +81,7 @@ _SPEAKS: tuple[tuple[Speaks, re.Pattern[str]], ...] = tuple(
         (Speaks.NAME, _NAME),
     )
 )
+_UNLIKELY = re.compile(r"[\^~!&=:#\x1f]")
 _ANOTHER = re.compile(rf"(?:^|\s)(?:{_OTHER})")
 _PHONES = (Speaks.MOBILE, Speaks.PHONE, Speaks.OTHER_PHONE)
 
@@ -82,14 +97,33 @@ class JudgedColumn:
     speaks: Speaks
     values: int
     """Of the rows that were looked at, those with anything in this column."""
-    valid: float
-    """Share of them that are phone numbers of the region, 0 to 1."""
-    examples: tuple[str, ...]
+    valid_values: int
+    """Of these, phone numbers of the region."""
+    first_values: tuple[str, ...]
+
+    @property
+    def valid(self) -> float:
+        """Share of the values that are phone numbers of the region, 0 to 1."""
+        return self.valid_values / self.values if self.values else 0.0
+
+    @property
+    def examples(self) -> tuple[str, ...]:
+        """Those that a message shows."""
+        return tuple(_short(value) for value in self.first_values[:SHOWN])
 
     @property
     def name(self) -> str:
         """How a message calls it: by its header, else by its letter."""
         return repr(self.header) if self.header else f"column {letters(self.index)}"
+
+    def described(self) -> dict[str, Any]:
+        """The same for a program."""
+        return {
+            "column": letters(self.index),
+            "header": self.header or None,
+            "values": list(self.examples),
+            "valid_share": round(self.valid, 3),
+        }
 
     @property
     def is_phone(self) -> bool:
@@ -112,20 +146,27 @@ def judge(rows: Sequence[NumberedRow], region: str) -> Verdict:
     """Judge by the first rows of a table, numbered as in the file; blank ones may be left out.
 
     Raises Invalid (field `file`) when no column is clearly the one with the numbers. The message names those that may
-    be, shows their values and says how to choose.
+    be, shows their values and says how to choose; the details have the same for a program.
     """
-    filled = [(number, row) for number, row in rows if any(cell.strip() for cell in row) and not _is_separator(row)]
-    header = _header_of(filled, region)
+    header, columns = look(rows, region)
+    return Verdict(header_row=header, columns=columns, phones=tuple(column.index for column in choose(columns, region)))
+
+
+def look(
+    rows: Sequence[NumberedRow], region: str, header: NumberedRow | None = None, *, may_have_header: bool = True
+) -> tuple[int | None, tuple[JudgedColumn, ...]]:
+    """The number of the header's row (None: there is no header), and what each column looks like.
+
+    `header` is given where the user has said which row it is.
+    """
+    filled = [(number, row) for number, row in rows if any(cell.strip() for cell in row)]
+    if header is None and may_have_header:
+        header = _header_of(filled, region)
     body = filled if header is None else [(number, row) for number, row in filled if number > header[0]]
-    width = max((len(row) for _, row in body), default=0)
     names = [] if header is None else [cell.strip() for cell in header[1]]
-    columns = tuple(_judge_column(index, names, body, region) for index in range(width))
-    phones = _choose(columns, region)
-    return Verdict(
-        header_row=None if header is None else header[0],
-        columns=columns,
-        phones=tuple(column.index for column in phones),
-    )
+    width = max(len(names), max((len(row) for _, row in body), default=0))
+    columns = tuple(_judge_column(index, names, body, region, is_sole=width == 1) for index in range(width))
+    return None if header is None else header[0], columns
 
 
 def speaks_of(header: str) -> Speaks:
@@ -146,11 +187,6 @@ def letters(index: int) -> str:
         index, rest = divmod(index - 1, 26)
         name = chr(ord("A") + rest) + name
     return name
-
-
-def _is_separator(row: Sequence[str]) -> bool:
-    """The line `sep=;`, by which a file tells Excel its delimiter."""
-    return row[0].strip().lower().startswith("sep=")
 
 
 def _header_of(rows: Sequence[NumberedRow], region: str) -> NumberedRow | None:
@@ -174,17 +210,21 @@ def _header_of(rows: Sequence[NumberedRow], region: str) -> NumberedRow | None:
     return first if is_words and sum(map(bool, first[1])) * 2 >= widest else None
 
 
-def _judge_column(index: int, names: Sequence[str], body: Sequence[NumberedRow], region: str) -> JudgedColumn:
+def _judge_column(
+    index: int, names: Sequence[str], body: Sequence[NumberedRow], region: str, *, is_sole: bool
+) -> JudgedColumn:
     header = names[index] if index < len(names) else ""
     values = [row[index] for _, row in body if index < len(row) and row[index].strip()]
-    valid = sum(_is_valid(value, region) for value in values)
+    speaks = speaks_of(header) if header else Speaks.UNKNOWN
+    # Where phones are meant, a cell with two of them is one; elsewhere it is an address with a number in it.
+    is_valid = _has_number if speaks in _PHONES or is_sole else _is_valid
     return JudgedColumn(
         index=index,
         header=header,
-        speaks=speaks_of(header) if header else Speaks.UNKNOWN,
+        speaks=speaks,
         values=len(values),
-        valid=valid / len(values) if values else 0.0,
-        examples=tuple(values[:SHOWN]),
+        valid_values=sum(is_valid(value, region) for value in values),
+        first_values=tuple(values[:KEPT]),
     )
 
 
@@ -195,18 +235,40 @@ def _is_valid(text: str, region: str) -> bool:
         return False
 
 
-def _choose(columns: Sequence[JudgedColumn], region: str) -> list[JudgedColumn]:
-    """The phone columns in the order of calling. Raises Invalid."""
+def _has_number(text: str, region: str) -> bool:
+    try:
+        if _is_valid(text, region):
+            return True
+        # Signs that nobody writes between two numbers: rather a row whose delimiter is not known.
+        return not _UNLIKELY.search(text) and any(_is_valid(one, region) for one in numbers_to_block(text, region))
+    except Invalid:
+        return False
+
+
+def choose(columns: Sequence[JudgedColumn], region: str) -> list[JudgedColumn]:
+    """The phone columns in the order of calling. Raises Invalid, as `judge` does."""
     phones = [column for column in columns if column.is_phone and _is_good(column)]
     if phones:
         order = list(_PHONES)
         return sorted(phones, key=lambda column: (order.index(column.speaks), column.index))
+    if columns and not any(column.values for column in columns):
+        raise Invalid(NO_ROWS, field="file")
     told = [column for column in columns if column.is_phone and column.values]
     silent = [column for column in columns if column.speaks == Speaks.UNKNOWN and _is_good(column)]
     if len(silent) == 1 and not told:
         return silent
+    if not told and (only := _only_one(columns)) is not None:
+        return [only]
     doubtful = told + silent if told or silent else sorted(columns, key=lambda column: -column.valid)[:2]
-    raise Invalid(_question(doubtful, region), field="file")
+    raise Invalid(_question(doubtful, region), field="file", details=[column.described() for column in doubtful])
+
+
+def _only_one(columns: Sequence[JudgedColumn]) -> JudgedColumn | None:
+    """The one column with any numbers, of a table too short for shares; a header may speak against it."""
+    some = [column for column in columns if column.valid_values]
+    if len(some) != 1 or some[0].values >= FEW_VALUES or some[0].speaks != Speaks.UNKNOWN:
+        return None
+    return some[0] if len(columns) == 1 or some[0].valid >= LEAST_OF_FEW else None
 
 
 def _is_good(column: JudgedColumn) -> bool:
@@ -226,4 +288,27 @@ def _question(columns: Sequence[JudgedColumn], region: str) -> str:
         said = f"file has no column that clearly holds phone numbers of region {region}; the nearest is {shown}"
     else:
         return "file is empty; upload a table with one phone number a row"
-    return f"{said}. Name the right one in its header (phone), or check the region"
+    name = columns[0].header or letters(columns[0].index)
+    example = json.dumps({"number": name}, ensure_ascii=False)
+    better = _better_region(columns, region)
+    region_said = f"send region={better}, of which most of these are numbers" if better else "check the region"
+    return f"{said}. Say which column to call, for example columns={example}, or {region_said}"
+
+
+def _better_region(columns: Sequence[JudgedColumn], region: str) -> str | None:
+    """Of which the values of one column are valid numbers, where those of the region given are not."""
+    if region == RAW or any(column.valid >= LEAST_VALID for column in columns):
+        return None
+    for column in columns:
+        values = [value for value in column.first_values if sum(map(str.isdigit, value)) >= FEWEST_DIGITS]
+        if len(values) < len(column.first_values) / 2:
+            continue
+        for other in NEIGHBOURS:
+            valid = sum(_is_valid(value, other) for value in values)
+            if valid and valid >= len(column.first_values) * LEAST_VALID:
+                return other
+    return None
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 3] + "..."

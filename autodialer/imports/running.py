@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 from autodialer.errors import Unavailable
-from autodialer.imports.reading import ImportPlan, NumberedRow
+from autodialer.imports.judge import NumberedRow
+from autodialer.imports.reading import ImportPlan
 
 logger = logging.getLogger(__name__)
 
-PAUSE_S = 0.002
+BETWEEN_BATCHES_S = 0.002
 """Between two batches, so that the dialer's claims never wait long for the database."""
 RETRY_S = 1.0
 
@@ -62,7 +63,7 @@ def import_rows(
         _write(into, write, done, patience_s)
         if on_progress:
             on_progress(done)
-        time.sleep(PAUSE_S)
+        time.sleep(BETWEEN_BATCHES_S)
     keep_trying(into.finish, for_s=patience_s)
 
 

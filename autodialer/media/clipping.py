@@ -13,7 +13,14 @@ FULL_SCALE = 10 ** (-1 / 20)
 """An extreme above -1 dBFS is full scale: recorders and editors that clip do so at 0 to -1."""
 FAINT = 10 ** (-40 / 20)
 """Nobody turns a clipped recording down so far; below this, flat tops are the steps of the format."""
-STEPS = {"PCM_U8": 1 / 128, "PCM_S8": 1 / 128, "ULAW": 1 / 32, "ALAW": 1 / 32, "G721_32": 1 / 32}
+STEPS = {
+    "pcm_u8": 1 / 128,
+    "pcm_s8": 1 / 128,
+    "pcm_mulaw": 1 / 32,
+    "pcm_alaw": 1 / 32,
+    "g726": 1 / 32,
+    "g726le": 1 / 32,
+}
 """How far apart the loudest two values of a coarse format are; of all others, no further than those of 16 bit."""
 STEP = 1 / 32768
 
@@ -29,16 +36,17 @@ class ClippingMeter:
     a square wave, which is meant to be flat, jumps.
     """
 
-    def __init__(self, channels: int, subtype: str) -> None:
-        """`subtype` is libsndfile's word for how samples are stored."""
-        self._step = STEPS.get(subtype, STEP)
+    def __init__(self, channels: int, codec: str) -> None:
+        """`codec` is FFmpeg's name of how samples are stored."""
+        self._step = STEPS.get(codec, STEP)
         self._extremes = np.zeros((channels, 2))
         self._clipped = np.zeros((channels, 2), np.int64)
-        self._frames = 0
+        self.frames = 0
+        """Samples of each channel so far."""
 
     def add(self, block: Samples) -> None:
         """Samples of shape (frames, channels). A run across two blocks counts as two."""
-        self._frames += len(block)
+        self.frames += len(block)
         for channel, samples in enumerate(block.T):
             for side, curve in enumerate((samples, -samples)):
                 self._add(channel, side, curve)
@@ -46,7 +54,7 @@ class ClippingMeter:
     @property
     def share(self) -> float:
         """Clipped samples of the channel that has most, 0 to 1."""
-        return float(self._clipped.sum(axis=1).max(initial=0)) / self._frames if self._frames else 0.0
+        return float(self._clipped.sum(axis=1).max(initial=0)) / self.frames if self.frames else 0.0
 
     def _add(self, channel: int, side: int, curve: Samples) -> None:
         extreme = float(curve.max(initial=0.0))

@@ -8,7 +8,7 @@ numbers here, and the sender hands the messages to the system.
 from array import array
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,11 +39,12 @@ MESSAGE_OCTETS = _MESSAGE.itemsize
 _VERSION_BITS = 0x80
 _MARKER_BIT = 0x80
 _AF_INET = 2
-_SMALLEST = 64
+SMALLEST = 64
+"""Rows of a new deck."""
 
 
 @dataclass(kw_only=True)
-class Columns:
+class DeckColumns:
     """The rows of a deck, by column; the first `Deck.count` of each are in use."""
 
     capacity: int
@@ -53,9 +54,9 @@ class Columns:
     addresses: NDArray[Any] = field(init=False)
     messages: NDArray[Any] = field(init=False)
     stride: NDArray[np.uint64] = field(init=False)
-    """Octets from one packet's codes to the next's: 160, or 0 for a lead-in of silence."""
+    """Octets from one packet's codes to the next's: 160, or 0 for silence."""
     left: NDArray[np.int64] = field(init=False)
-    """Packets until the codes, or the lead-in, are at their end."""
+    """Packets until the codes, or the silence, are at their end."""
 
     def __post_init__(self) -> None:
         size = self.capacity
@@ -83,9 +84,9 @@ class Columns:
         self.stride[target] = self.stride[source]
         self.left[target] = self.left[source]
 
-    def grown(self) -> "Columns":
+    def grown(self) -> Self:
         """Twice as many rows, with what these hold."""
-        larger = Columns(capacity=2 * self.capacity)
+        larger = type(self)(capacity=2 * self.capacity)
         for name in ("headers", "addresses", "stride", "left"):
             getattr(larger, name)[: self.capacity] = getattr(self, name)
         larger.vectors["base"][: self.capacity, 1] = self.vectors["base"][:, 1]
@@ -98,8 +99,8 @@ Owner = TypeVar("Owner")
 class Deck(Generic[Owner]):
     """Rows of sessions. While a session is in, its numbers live here; `remove` gives them back."""
 
-    def __init__(self) -> None:
-        self._columns = Columns(capacity=_SMALLEST)
+    def __init__(self, columns: DeckColumns | None = None) -> None:
+        self._columns = columns or DeckColumns(capacity=SMALLEST)
         self.sessions: list[Session] = []
         """By row."""
         self.owners: list[Owner] = []
@@ -138,15 +139,19 @@ class Deck(Generic[Owner]):
         if now.marker:
             self._first.append(session)
         self._load(row, session)
+        self._enter(row, session)
         self.redirect(session)
 
+    def _enter(self, row: int, session: Session) -> None:
+        """The session has a row now."""
+
     def _load(self, row: int, session: Session) -> None:
-        """Point the row at the session's lead-in, or at its sound."""
+        """Point the row at the session's sound, or at the silence around it."""
         codes, offset, frames = session.segment()
         base = np.frombuffer(codes, np.uint8).ctypes.data
         columns = self._columns
         columns.vectors["base"][row, 1] = base + offset
-        columns.stride[row] = 0 if session.leading_in else FRAME
+        columns.stride[row] = FRAME if session.sounding else 0
         columns.left[row] = frames
 
     def redirect(self, session: Session) -> None:
@@ -169,6 +174,8 @@ class Deck(Generic[Owner]):
             frames_left=int(columns.left[row]),
             marker=bool(header["type"] & _MARKER_BIT),
         )
+        self._leave(row)
+        # The last row fills the gap, so that the rows in use stay together for `sendmmsg`; their order means nothing.
         last, owner, descriptor = self.sessions.pop(), self.owners.pop(), self.descriptors.pop()
         if last is not session:
             columns.move(self.count, row)
@@ -177,10 +184,17 @@ class Deck(Generic[Owner]):
         if session in self._first:
             self._first.remove(session)
 
+    def _leave(self, row: int) -> None:
+        """A session is about to lose its row to the last one."""
+
+    def prepare(self) -> list[int]:
+        """Make ready what is sent next; the rows whose packet must not leave."""
+        return []
+
     def played_frames(self, session: Session) -> int:
         """Packets of the sound that have left so far, also of a session that is in."""
         row = self._rows.get(session)
-        if row is None or session.leading_in:
+        if row is None or not session.sounding:
             return session.played_frames
         return session.played_with(int(self._columns.left[row]))
 
@@ -194,13 +208,14 @@ class Deck(Generic[Owner]):
     def advance(self, failed: list[int]) -> list[tuple[Session, Owner]]:
         """All rows have had their turn, those in `failed` without a packet that left.
 
-        The sessions that are now at the end of their sound; they are out of the deck.
+        The sessions that are now at the end of their sound, and send silence from the next turn on.
         """
         count, columns = self.count, self._columns
         for row in failed:
             self.sessions[row].count_failure()
         if self._first:
             self._clear_markers(failed)
+        # A packet that could not leave counts on as well: to the callee it is lost, and the sound keeps its pace.
         headers = columns.headers[:count]
         headers["sequence"] += 1
         headers["timestamp"] += FRAME
@@ -224,11 +239,10 @@ class Deck(Generic[Owner]):
         for session, owner in ends:
             if session.leading_in:
                 session.end_lead_in()
-                if not session.ended:
-                    self._load(self._rows[session], session)
-                    continue
-            self.remove(session)
-            finished.append((session, owner))
+            else:
+                session.end_sound()
+                finished.append((session, owner))
+            self._load(self._rows[session], session)
         return finished
 
     def packet(self, row: int) -> bytes:

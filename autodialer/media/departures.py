@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Hashable
 from itertools import islice
 
-KEPT = 250
+PERIODS_KEPT = 250
 """Periods, 5 s: the dialer tells of an ended call much sooner."""
 
 
@@ -15,7 +15,7 @@ class Departures:
     """The times at which the sessions of each slot sent lately. Sessions are told apart by any hashable."""
 
     def __init__(self, slots: int) -> None:
-        self._times: list[deque[float]] = [deque(maxlen=KEPT) for _ in range(slots)]
+        self._times: list[deque[float]] = [deque(maxlen=PERIODS_KEPT) for _ in range(slots)]
         self._sends = [0] * slots
         """How often each slot has sent."""
         self._joined: dict[Hashable, tuple[int, int]] = {}
@@ -41,7 +41,7 @@ class Departures:
         times = self._times[slot]
         own = min(self._sends[slot] - before, len(times))
         latest = [*self._left.get(session, ()), *islice(times, len(times) - own, None)]
-        self._left[session] = latest[-KEPT:]
+        self._left[session] = latest[-PERIODS_KEPT:]
 
     def forget(self, session: Hashable, ended_at: float) -> int:
         """The session is closed: how many packets of it left after the monotonic time `ended_at`."""

@@ -1,6 +1,6 @@
 """G.711 A-law and mu-law by table. The codes are those of Python's audioop lin2alaw and lin2ulaw.
 
-The dialer wants to know of G.711 but not to encode: numpy, which takes 12 MB, is imported only by who encodes.
+The dialer wants to know of G.711 but not to encode: numpy, which takes 12 MB, is imported only for encoding.
 """
 
 from collections.abc import Callable
@@ -24,6 +24,23 @@ _MU_BIAS = 0x21
 _MU_CLIP = 8159
 _SEGMENT_ENDS = (0x1F, 0x3F, 0x7F, 0xFF, 0x1FF, 0x3FF, 0x7FF, 0xFFF)
 _MU_SEGMENT_ENDS = (0x3F, 0x7F, 0xFF, 0x1FF, 0x3FF, 0x7FF, 0xFFF, 0x1FFF)
+
+
+def decode(codes: bytes, codec: str) -> bytes:
+    """16-bit samples, little-endian, of the codes: what is heard of them."""
+    lower, upper = _decoding_tables(codec)
+    # Two look-ups in C instead of one in Python, and no numpy: the API decodes too.
+    samples = bytearray(2 * len(codes))
+    samples[::2], samples[1::2] = codes.translate(lower), codes.translate(upper)
+    return bytes(samples)
+
+
+@cache
+def _decoding_tables(codec: str) -> tuple[bytes, bytes]:
+    """Lower and upper byte of the sample that each code stands for."""
+    decode_one: Callable[[int], int] = {"PCMA": _from_alaw, "PCMU": _from_ulaw}[codec]
+    samples = b"".join(decode_one(code).to_bytes(2, "little", signed=True) for code in range(256))
+    return samples[::2], samples[1::2]
 
 
 def encode(samples: "NDArray[np.int16]", codec: str) -> bytes:
@@ -71,3 +88,19 @@ def _ulaw(sample: int) -> int:
     if segment >= 8:
         return 0x7F ^ mask
     return ((segment << 4) | ((value >> (segment + 1)) & 0x0F)) ^ mask
+
+
+def _from_alaw(code: int) -> int:
+    """ITU-T G.711 table 1a, the decoder's output value, times 8."""
+    code ^= 0x55
+    segment, step = code >> 4 & 7, code & 0x0F
+    value = (2 * step + 1) << 3 if segment == 0 else (2 * step + 33) << segment + 2
+    return value if code & 0x80 else -value
+
+
+def _from_ulaw(code: int) -> int:
+    """ITU-T G.711 table 2a, the decoder's output value, times 4."""
+    code ^= 0xFF
+    segment, step = code >> 4 & 7, code & 0x0F
+    value = ((2 * step + _MU_BIAS) << segment) - _MU_BIAS
+    return -4 * value if code & 0x80 else 4 * value

@@ -25,6 +25,7 @@ class Pacer:
         """Give the session a place in the emptiest slot, the next of equals; returns the slot's number."""
         if session in self._slot_of:
             return self._slot_of[session]
+        # Of slots that are equally full, the next to have its turn: the sound begins as soon as it can.
         coming = [(self._next_slot + step) % SLOTS for step in range(SLOTS)]
         slot = min(coming, key=lambda number: len(self._slots[number]))
         self._slots[slot][session] = None

@@ -1,7 +1,7 @@
 """What one session tells its peer by RTCP, when, and what it learns from the peer's reports. Pure."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from autodialer.media import rtcp
 
@@ -46,6 +46,8 @@ class PeerView:
     lost: int | None = None
     """Packets of ours that it missed."""
     round_trip_ms: float | None = None
+    reports: int = 0
+    """Reports of its that came, whatever they speak of."""
 
 
 class Reporting:
@@ -107,13 +109,14 @@ class Reporting:
         """The peer's report; `ours` is the SSRC of our stream. A report on others, or from ourselves, says nothing."""
         if report.ssrc == ours:
             return
+        self.peer = replace(self.peer, reports=self.peer.reports + 1)
         if report.sender is not None:
             self._last_sr = (rtcp.middle(report.sender.ntp), now)
         for block in report.blocks:
             if block.ssrc == ours:
                 trip_ms = self._round_trip_ms(block, now)
                 known = self.peer.round_trip_ms if trip_ms is None else trip_ms
-                self.peer = PeerView(lost=max(0, block.lost), round_trip_ms=known)
+                self.peer = replace(self.peer, lost=max(0, block.lost), round_trip_ms=known)
 
     def _round_trip_ms(self, block: rtcp.ReportBlock, now: float) -> float | None:
         """RFC 3550 section 6.4.1: now, less when our report left, less how long it lay with the peer."""

@@ -11,7 +11,6 @@ _HEADER = struct.Struct("!BBH")
 _SENDER = struct.Struct("!QIII")
 _BLOCK = struct.Struct("!IIIIII")
 _WORD = struct.Struct("!I")
-MOST_BLOCKS = 31
 MAX_LOST = 0x7FFFFF
 
 
@@ -99,6 +98,11 @@ def _packet(kind: int, count: int, body: bytes) -> bytes:
 def is_rtcp(data: bytes) -> bool:
     """Whether a datagram could be RTCP rather than RTP (RFC 5761 section 4)."""
     return len(data) >= 8 and data[0] >> 6 == 2 and 192 <= data[1] <= 223
+
+
+def looks_like_report(data: bytes) -> bool:
+    """Whether the readable head of a packet, which may be encrypted, is RTCP's (RFC 5761 section 4)."""
+    return len(data) >= 8 and data[0] & 0xC0 == 0x80 and 192 <= data[1] <= 223
 
 
 def reports_in(data: bytes) -> list[Report]:

@@ -3,12 +3,17 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from autodialer.media import g711, rtp
 from autodialer.media.digit_sender import DigitSender, EventNumbers
 from autodialer.media.dtmf import DigitReceiver
 from autodialer.media.reporting import Heard, Sent
 from autodialer.media.source import Address, Kind, RtpSource, kind_of
+from autodialer.media.srtp_keys import SrtpKeys
+
+if TYPE_CHECKING:
+    from autodialer.media.srtp import Protection, Unprotection
 
 PTIME_MS = 20
 FRAME = g711.SAMPLE_RATE * PTIME_MS // 1000
@@ -16,6 +21,9 @@ FRAME = g711.SAMPLE_RATE * PTIME_MS // 1000
 
 _SILENT_FRAMES = {codec: bytes([code]) * FRAME for codec, code in g711.SILENCE.items()}
 
+_SYSTEM = random.SystemRandom()
+_ENDLESS = 1 << 40
+"""Packets of the silence after the sound: more than any call lasts."""
 SETTLED_AFTER = 50
 """Packets of one stream, 1 s, before most of it need not be looked at."""
 
@@ -44,6 +52,10 @@ class SessionStats:
     """Packets of ours that the callee's side missed, by its RTCP reports; None without any."""
     round_trip_ms: float | None = None
     """By the same reports."""
+    encryption: str | None = None
+    """The suite that its packets were encrypted by at last; None: they were plain."""
+    reports: int = 0
+    """RTCP reports that the callee's side sent, of whichever stream."""
 
     def without_late(self, late: int) -> "SessionStats":
         """The same but for the last `late` packets, which nobody was there to hear."""
@@ -75,11 +87,9 @@ class Session:
     """What one call sends and has received. Sends nothing until `play`; a `Deck` makes its packets after that."""
 
     def __init__(self, randomness: random.Random | None = None) -> None:
-        source = randomness or random.SystemRandom()
-        # RFC 3550 section 5.1: all three start at random.
-        self._ssrc = source.getrandbits(32)
-        self._sequence = source.getrandbits(16)
-        self._timestamp = source.getrandbits(32)
+        # RFC 3550 section 5.1: all three start at random. The system is asked once: it costs more than all else here.
+        bits = (randomness or _SYSTEM).getrandbits(80)
+        self._ssrc, self._sequence, self._timestamp = bits >> 48, bits >> 32 & 0xFFFF, bits & 0xFFFFFFFF
         self._source = RtpSource()
         self._payload_type = 0
         self._event_type: int | None = None
@@ -95,9 +105,11 @@ class Session:
         """Packets of the sound, before it was repeated last: the most in one go, and all."""
         self._failures = self._sound_failures = 0
         """Packets that could not leave."""
+        self._tail_left = _ENDLESS
+        """Packets of silence after the sound, by how many fewer than at first."""
         self._held_at: float | None = None
         self._silent_since: float | None = None
-        """When the sound, or the digits after it, ended."""
+        """When the last digit ended of a session that has no sound."""
         self._digit_packets = 0
         self.unsent_digits = ""
         """To be sent once the session sends again."""
@@ -109,6 +121,10 @@ class Session:
         """Audio packets of the stream that is heard, of one payload type."""
         self._stream: Stream | None = None
         """What `settled` told last."""
+        self.protection: Protection | None = None
+        """Encrypts what it sends; None: that is plain."""
+        self._opening: Unprotection | None = None
+        """Decrypts what comes; None: that is plain."""
         self._reception = rtp.Reception()
         self._digits = DigitReceiver()
 
@@ -125,18 +141,42 @@ class Session:
         symmetric: bool = True,
         peer_host: str | None = None,
         earlier: Sequence[Address] = (),
+        keys: SrtpKeys | None = None,
     ) -> None:
         """The call is answered: send `codes`, the encoded sound, to `remote` after `lead_in_ms` of silence.
 
+        Silence follows it for as long as the session lives: a jitter buffer gives out the last packets only when more
+        come. A session without a sound sends nothing.
+
         `symmetric`: a callee whose RTP steadily comes from another address may get ours there (RFC 4961), `peer_host`
-        being where the SIP answer comes from. `earlier`: addresses that descriptions before the answer named.
+        being where the SIP answer comes from. `earlier`: addresses that descriptions before the answer named. `keys`
+        encrypt both ways; None: everything is plain.
         """
+        if keys is not None:
+            self._take_keys(keys, moved=False)
+            # RFC 3711 section 3.3.1: the receiver believes that the roll-over counter begins at 0 with what it hears
+            # first, so that the numbers must not wrap before that.
+            self._sequence &= 0x7FFF
         for address in earlier:
             self._source.name_early(address)
         self._source.answer(remote, now, symmetric=symmetric, peer_host=peer_host)
         self._take_codes(codec, payload_type, codes, telephone_event_pt)
         self._frames = self._frames_left = len(self._codes) // FRAME
         self._lead_in = self._lead_in_left = -(-lead_in_ms // PTIME_MS)
+
+    def _take_keys(self, keys: SrtpKeys | None, *, moved: bool) -> None:
+        """Encrypt by these from now on. A key that stays keeps its roll-over counter. Not while a deck has it."""
+        if keys is None:
+            self.protection = self._opening = None
+            return
+        # The dialer and the API read `SessionStats` from this module, and have no use for the library's 5 MB.
+        from autodialer.media.srtp import Protection, Unprotection
+
+        ours, theirs = self.protection, self._opening
+        if ours is None or (ours.suite, ours.key) != (keys.suite, keys.ours):
+            self.protection = Protection(keys.suite, keys.ours)
+        if theirs is None or (theirs.suite, theirs.key) != (keys.suite, keys.theirs):
+            self._opening = Unprotection(keys.suite, keys.theirs, before=theirs, moved=moved)
 
     def _take_codes(self, codec: str, payload_type: int, codes: bytes, telephone_event_pt: int | None) -> None:
         self._payload_type = payload_type
@@ -145,13 +185,16 @@ class Session:
         missing = -len(codes) % FRAME
         self._codes = codes + self._silence[:missing] if missing else codes
 
-    def hold(self, now: float, *, remote: Address | None = None) -> None:
+    def hold(self, now: float, *, remote: Address | None = None, keys: SrtpKeys | None = None) -> None:
         """Send nothing for a while: the sound stops where it is. Not while a deck has it.
 
-        `remote`: where the callee is meanwhile, who may be heard from there; None: that is not said.
+        `remote`: where the callee is meanwhile, who may be heard from there; None: that is not said. `keys`: those that
+        are said with it.
         """
         if self._held_at is None:
             self._held_at = now
+        if keys is not None and self.started:
+            self._take_keys(keys, moved=remote not in (None, self._source.signalled))
         if remote is not None and self.started:
             self._describe(remote, now)
 
@@ -164,6 +207,7 @@ class Session:
         payload_type: int,
         codes: bytes,
         telephone_event_pt: int | None,
+        keys: SrtpKeys | None = None,
     ) -> None:
         """Go on, to `remote` and perhaps in another codec; `codes` are those of the same sound. Ends a hold.
 
@@ -172,6 +216,7 @@ class Session:
         if self._held_at is not None:
             self._count_on(self._held_at, now)
             self._held_at = None
+        self._take_keys(keys, moved=remote != self._source.signalled)
         self._describe(remote, now)
         self._take_codes(codec, payload_type, codes, telephone_event_pt)
 
@@ -185,22 +230,13 @@ class Session:
         self._timestamp = (self._timestamp + periods * FRAME) & 0xFFFFFFFF
         self._marker = True
 
-    def repeat(self, now: float) -> None:
+    def repeat(self) -> None:
         """Begin the sound again, without its lead-in. A hold goes on. Not while a deck has it."""
         self.repeats += 1
-        since, self._silent_since = self._silent_since, None
-        if since is not None and self._held_at is not None:
-            self._held_at = min(since, self._held_at)
-        elif since is not None:
-            self._count_on(since, now)
         if not self.leading_in:
             self._played_before = self.played_frames
-            self._sent_before += self._frames - self._frames_left
-            self._frames_left, self._sound_failures = self._frames, 0
-
-    def fall_silent(self, now: float) -> None:
-        """Nothing is left to send."""
-        self._silent_since = now
+            self._sent_before += self._frames - self._frames_left + self.tail_sent
+            self._frames_left, self._sound_failures, self._tail_left = self._frames, 0, _ENDLESS
 
     @property
     def takes_digits(self) -> bool:
@@ -222,7 +258,7 @@ class Session:
         self._digit_packets += sender.sent
         self.unsent_digits = sender.unbegun
         self._marker = True
-        if self.ended:
+        if not self._frames:
             self._silent_since = now
 
     @property
@@ -237,13 +273,18 @@ class Session:
 
     @property
     def playing(self) -> bool:
-        """Whether packets are left to send now."""
-        return self._held_at is None and not self.ended
+        """Whether packets are left to send now: the sound, or the silence around it."""
+        return self._held_at is None and self._frames > 0
 
     @property
     def ended(self) -> bool:
         """Whether the whole sound has left."""
         return self._frames_left == 0
+
+    @property
+    def tail_sent(self) -> int:
+        """Packets of silence that followed the sound so far."""
+        return _ENDLESS - self._tail_left
 
     @property
     def played_frames(self) -> int:
@@ -257,6 +298,11 @@ class Session:
         """Whether the silence before the sound is being sent."""
         return self._lead_in_left > 0
 
+    @property
+    def sounding(self) -> bool:
+        """Whether what it sends now is the sound, not the silence before or after it."""
+        return not self.leading_in and not self.ended
+
     def position(self) -> Position:
         """The next packet's numbers."""
         return Position(
@@ -268,9 +314,9 @@ class Session:
         )
 
     def segment(self) -> tuple[bytes, int, int]:
-        """What is sent now, the lead-in or the sound: its codes, where the next packet's start, and packets left."""
-        if self.leading_in:
-            return self._silence, 0, self._lead_in_left
+        """What is sent now, the sound or silence: its codes, where the next packet's start, and packets left."""
+        if not self.sounding:
+            return self._silence, 0, self._segment_left
         return self._codes, (self._frames - self._frames_left) * FRAME, self._frames_left
 
     def advance_to(self, *, sequence: int, timestamp: int, frames_left: int, marker: bool) -> None:
@@ -278,6 +324,8 @@ class Session:
         self._sequence, self._timestamp, self._marker = sequence, timestamp, marker
         if self.leading_in:
             self._lead_in_left = frames_left
+        elif self.ended:
+            self._tail_left = frames_left
         else:
             self._frames_left = frames_left
 
@@ -285,10 +333,14 @@ class Session:
         """The silence has been sent; the sound is next."""
         self._lead_in_left = 0
 
+    def end_sound(self) -> None:
+        """The sound has been sent; silence is next."""
+        self._frames_left = 0
+
     def count_failure(self) -> None:
         """A packet could not leave: it is lost on its way like any other, and does not count as played."""
         self._failures += 1
-        self._sound_failures += not self.leading_in
+        self._sound_failures += self.sounding
 
     def played_with(self, frames_left: int) -> int:
         """Packets of the sound that left in one go when so many are left."""
@@ -299,6 +351,16 @@ class Session:
 
         Before the answer everything is early media and is not counted.
         """
+        if self._opening is not None and data:
+            opened = self._opening.unprotect(data)
+            if opened is None and rtp.parse(data) is None:
+                self._discarded += 1
+                return None
+            if opened is None:
+                # A stranger made it, or it has come before.
+                self._source.strangers += 1
+                return None
+            data = opened
         packet = rtp.parse(data)
         if packet is None:
             self._discarded += 1
@@ -324,6 +386,18 @@ class Session:
             self._reception.take(packet, now)
         return None
 
+    def awaits_latch(self, now: float) -> bool:
+        """Whether the callee may yet speak from an address that nobody has named."""
+        return self._source.awaits_latch(now)
+
+    def may_latch(self, source: Address, now: float) -> bool:
+        """Whether that address may be the callee's."""
+        return self._source.may_latch(source, now)
+
+    def see_early(self, source: Address) -> None:
+        """Something came from there before the answer."""
+        self._source.see(source)
+
     def is_peer(self, source: Address, reports_to: Address | None, ssrc: int) -> bool:
         """Whether RTCP of `ssrc` from there is the callee's, which has to come from where ours goes, `reports_to`.
 
@@ -332,6 +406,19 @@ class Session:
         remote = self.remote
         known = source == reports_to or (remote is not None and source[0] == remote[0])
         return known and self._source.ssrc in (None, ssrc)
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether only what the callee has encrypted is taken."""
+        return self._opening is not None
+
+    def open_report(self, data: bytes) -> bytes | None:
+        """An RTCP packet as the callee made it; None: it is not the callee's."""
+        return self._opening.unprotect_report(data) if self._opening is not None else data
+
+    def close_report(self, data: bytes) -> bytes:
+        """An RTCP packet of ours as it leaves."""
+        return self.protection.protect_report(data) if self.protection is not None else data
 
     def count_stranger(self) -> None:
         """RTCP came from a stranger."""
@@ -372,7 +459,7 @@ class Session:
         return self._ssrc
 
     def sent(self, timestamp: int, frames_left: int) -> Sent:
-        """What has left when so many packets of the lead-in, or the sound, are left; for RTCP."""
+        """What has left when so many packets of what is sent now are left; for RTCP."""
         packets = self._packets_sent(frames_left)
         octets = (packets - self._digit_packets) * FRAME + self._digit_packets * rtp.EVENT_OCTETS
         return Sent(ssrc=self._ssrc, timestamp=timestamp & 0xFFFFFFFF, packets=packets, octets=octets)
@@ -385,13 +472,13 @@ class Session:
 
     @property
     def _segment_left(self) -> int:
-        return self._lead_in_left if self.leading_in else self._frames_left
+        if self.leading_in:
+            return self._lead_in_left
+        return self._tail_left if self.ended else self._frames_left
 
     def _packets_sent(self, segment_left: int) -> int:
-        if self.leading_in:
-            done = self._lead_in - segment_left + self._frames - self._frames_left
-        else:
-            done = self._lead_in + self._frames - segment_left
+        done = self._lead_in - self._lead_in_left + self._frames - self._frames_left + self.tail_sent
+        done += self._segment_left - segment_left
         return done + self._sent_before + self._digit_packets - self._failures
 
     def heard(self, now: float, *, held_back: int = 0) -> Heard | None:
@@ -414,4 +501,5 @@ class Session:
             played_before=self._played_before,
             discarded=self._discarded,
             strangers=self._source.strangers,
+            encryption=self.protection.suite if self.protection is not None else None,
         )

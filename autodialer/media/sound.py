@@ -1,12 +1,13 @@
-"""Import of a sound: whatever libsndfile reads, to 8 kHz mono at the wanted loudness, encoded once for every codec."""
+"""Import of a sound: any recording, to 8 kHz mono at the wanted loudness, encoded once for every codec."""
 
 import os
+import wave
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import soundfile
 import soxr
 from numpy.typing import NDArray
 
@@ -14,12 +15,25 @@ from autodialer.errors import Invalid, TooLarge, UnsupportedContent
 from autodialer.media import g711
 from autodialer.media.clipping import ClippingMeter
 from autodialer.media.loudness import amplitude, decibels, gain_db, loudness_lufs
-from autodialer.media.sound_info import DEFAULT_LUFS, FORMATS, SoundInfo
+from autodialer.media.mixing import RUMBLE_SHARE, Mixed, mix
+from autodialer.media.recording import Block, Recording
+from autodialer.media.sound_info import DEFAULT_LUFS, FORMATS, SoundInfo, SoundWarning
+from autodialer.media.sound_warnings import (
+    clipping_warnings,
+    damage_warnings,
+    loudness_warnings,
+    mixing_warnings,
+    noise_warnings,
+    silence_warnings,
+)
 
 MAX_BYTES = 50_000_000
 MAX_S = 600.0
+MIN_S = 0.3
+"""What is shorter is a click to a callee, or a recording that went wrong."""
 MIN_RATE, MAX_RATE = 1_000, 768_000
-MAX_CHANNELS = 64
+MAX_CHANNELS = 8
+"""Of 7.1 sound; each channel of ten minutes takes 19 MB until they are mixed."""
 SILENT = amplitude(-60)
 """-60 dBFS: a sound that never gets louder is silence."""
 MOST_CLIPPED = 0.01
@@ -29,11 +43,11 @@ TRIM_DB = 45.0
 TRIM_GUARD = round(0.05 * g711.SAMPLE_RATE)
 """Samples of silence kept when it is trimmed: words begin and end softly."""
 BLOCK_SAMPLES = 262_144
-"""Decoded at once, of all channels together, so that memory does not grow with the file."""
+"""Resampled at once, of all channels together: a decoder gives blocks of 20 ms, each of which would cost a call."""
+PADDING_S = 0.5
+"""What codecs add to ten minutes: blocks that are filled up, and the start and end of their filters."""
 LOUDEST = 1e6
 """Floating-point files may hold any number; what is beyond this is no level of sound."""
-UNKNOWN_FRAMES = 2**62
-"""libsndfile reports the largest number there is for a file that does not tell its length."""
 
 Samples = NDArray[np.float32]
 
@@ -42,18 +56,21 @@ def import_sound(original: Path, stem: Path, *, lufs: float = DEFAULT_LUFS, trim
     """Read `original` and write `stem`.wav (16 bit, 8 kHz, mono), `stem`.alaw and `stem`.ulaw; all of them or none.
 
     Brought to a loudness of `lufs`, its true peak at most -1 dBTP; `trim` takes silence off both ends first. Raises
-    Invalid (empty, no audio, all silence, clipped), TooLarge (50 MB, 10 min) or UnsupportedContent; all name `file`.
+    Invalid (empty, no audio, all silence, clipped, under 0.3 s), TooLarge (50 MB, 10 min) or UnsupportedContent; all
+    name `file`.
     """
     size = original.stat().st_size
     if size == 0:
         raise Invalid(f"file is empty; upload a recording as {FORMATS}", field="file")
     if size > MAX_BYTES:
         raise TooLarge("file is larger than 50 MB; shorten the recording or save it as FLAC or MP3", field="file")
-    samples, rate, channels = _read(original)
-    if trim:
-        samples = trim_silence(samples)
+    read = _read(original)
+    samples = trim_silence(read.samples) if trim else read.samples
     if np.abs(samples).max() < SILENT:
         raise Invalid("file holds only silence; record it again and listen to it before uploading", field="file")
+    if len(samples) < MIN_S * g711.SAMPLE_RATE:
+        seconds = f"{len(samples) / g711.SAMPLE_RATE:.2f} s"
+        raise Invalid(f"file holds only {seconds} of sound; upload a recording of {MIN_S} s or more", field="file")
     gain = gain_db(samples, lufs)
     # Times 32768: a 16-bit file at 8 kHz that is right is heard bit for bit, and the ceiling rules out an overflow.
     pcm = np.rint(samples * np.float32(32768 * amplitude(gain))).astype(np.int16)
@@ -65,8 +82,14 @@ def import_sound(original: Path, stem: Path, *, lufs: float = DEFAULT_LUFS, trim
         peak_dbfs=round(decibels(float(np.abs(heard).max())), 2),
         loudness_lufs=None if loudness is None else round(loudness, 2),
         gain_db=round(gain, 2),
-        sample_rate=rate,
-        channels=channels,
+        sample_rate=read.rate,
+        channels=read.channels,
+        warnings=(
+            *loudness_warnings(loudness=loudness, lufs=lufs, gain_db=gain),
+            *read.warnings,
+            *noise_warnings(heard),
+            *silence_warnings(heard),
+        ),
     )
 
 
@@ -79,74 +102,129 @@ def trim_silence(samples: Samples) -> Samples:
     return samples[max(0, loud[0] - TRIM_GUARD) : loud[-1] + 1 + TRIM_GUARD]
 
 
-def _read(original: Path) -> tuple[Samples, int, int]:
-    """The sound as 8 kHz mono, -1 to 1, with the rate and channels of the file."""
-    try:
-        # By descriptor, so that the content alone says what the file is and never the ending of its name.
-        with original.open("rb") as raw, soundfile.SoundFile(raw.fileno(), closefd=False) as file:
-            _check_header(file)
-            rate, channels = file.samplerate, file.channels
-            clipping = ClippingMeter(channels, file.subtype)
-            blocks = list(_resampled(_mono_blocks(file, clipping), rate))
-    except soundfile.SoundFileError as exc:
-        raise UnsupportedContent(f"file is no sound that can be read; save it as {FORMATS}", field="file") from exc
-    samples = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
+@dataclass(frozen=True, kw_only=True)
+class _Read:
+    """A recording as 8 kHz mono, -1 to 1."""
+
+    samples: Samples
+    rate: int
+    """Of the file as it begins."""
+    channels: int
+    warnings: tuple[SoundWarning, ...]
+
+
+@dataclass(kw_only=True)
+class _Run:
+    """Sound of one rate and number of channels on end, resampled to 8 kHz as it comes."""
+
+    rate: int
+    channels: int
+    clipping: ClippingMeter
+    parts: list[Samples] = field(default_factory=list)
+    _resampler: soxr.ResampleStream | None = None
+    _waiting: list[Samples] = field(default_factory=list)
+    _waiting_frames: int = 0
+    _offset: Samples | None = None
+    """Of each channel, held back from the resampler, which takes an offset that begins with the file for a knock."""
+
+    @classmethod
+    def like(cls, block: Block) -> "_Run":
+        """A run that begins with this block. Raises UnsupportedContent."""
+        rate, channels = block.rate, block.samples.shape[1]
+        if not MIN_RATE <= rate <= MAX_RATE:
+            raise UnsupportedContent(f"file has a sample rate of {rate} Hz; save it with 8 to 48 kHz", field="file")
+        if channels > MAX_CHANNELS:
+            raise UnsupportedContent(f"file has {channels} channels; save it as mono or stereo", field="file")
+        run = cls(rate=rate, channels=channels, clipping=ClippingMeter(channels, block.codec))
+        if rate != g711.SAMPLE_RATE:
+            run._resampler = soxr.ResampleStream(rate, g711.SAMPLE_RATE, channels, dtype="float32", quality="VHQ")
+        return run
+
+    def takes(self, block: Block) -> bool:
+        """Whether the block goes on where this run is."""
+        return (block.rate, block.samples.shape[1]) == (self.rate, self.channels)
+
+    def add(self, samples: Samples) -> None:
+        """Samples of shape (frames, channels)."""
+        self._waiting.append(samples)
+        self._waiting_frames += len(samples)
+        if self._waiting_frames * self.channels >= BLOCK_SAMPLES:
+            self._resample()
+
+    def mixed(self) -> Mixed:
+        """All of it as one channel."""
+        self._resample()
+        if self._resampler is not None:
+            rest = self._resampler.resample_chunk(np.zeros((0, self.channels), np.float32), last=True)
+            self.parts.append(rest if self._offset is None else rest + self._offset)
+        channels = np.concatenate([np.zeros((0, self.channels), np.float32), *self.parts])
+        self.parts.clear()
+        return mix(channels)
+
+    def _resample(self) -> None:
+        if not self._waiting:
+            return
+        block = np.concatenate(self._waiting)
+        self._waiting.clear()
+        self._waiting_frames = 0
+        finite = np.clip(np.nan_to_num(block, nan=0.0, posinf=1.0, neginf=-1.0), -LOUDEST, LOUDEST)
+        self.clipping.add(finite)
+        if self._resampler is None:
+            self.parts.append(finite)
+            return
+        if self._offset is None:
+            mean = finite.mean(axis=0, dtype=np.float64)
+            counts = np.abs(mean) > RUMBLE_SHARE * np.abs(finite).max(axis=0)
+            self._offset = np.where(counts, mean, 0.0).astype(np.float32)
+        self.parts.append(self._resampler.resample_chunk(finite - self._offset) + self._offset)
+
+
+def _read(original: Path) -> _Read:
+    recording = Recording(original)
+    runs = _runs(recording)
+    if not runs:
+        raise Invalid(f"file holds no audio; upload a recording as {FORMATS}", field="file")
+    mixed = [run.mixed() for run in runs]
+    samples = np.concatenate([each.samples for each in mixed])
     if not len(samples):
         raise Invalid(f"file holds no audio; upload a recording as {FORMATS}", field="file")
-    if clipping.share > MOST_CLIPPED:
-        share = f"{clipping.share:.1%}"
-        raise Invalid(f"file is clipped ({share} of it is cut off); record it again at a lower level", field="file")
-    return samples, rate, channels
+    frames = sum(run.clipping.frames for run in runs)
+    clipped = sum(run.clipping.share * run.clipping.frames for run in runs) / frames
+    if clipped > MOST_CLIPPED:
+        raise Invalid(
+            f"file is clipped ({clipped:.1%} of it is cut off); record it again at a lower level", field="file"
+        )
+    # What is true of one piece of a joined file is said once, of the piece that has most of it.
+    longest = max(range(len(runs)), key=lambda number: len(mixed[number].samples))
+    warnings = (
+        *clipping_warnings(clipped),
+        *mixing_warnings(mixed[longest], runs[longest].channels),
+        *damage_warnings(broken=recording.broken, packets=recording.packets, missing_s=recording.missing_s),
+    )
+    return _Read(samples=samples, rate=runs[0].rate, channels=runs[0].channels, warnings=warnings)
 
 
-def _check_header(file: soundfile.SoundFile) -> None:
-    """Refuse by its header what would be costly to decode."""
-    rate, channels = file.samplerate, file.channels
-    if not MIN_RATE <= rate <= MAX_RATE:
-        raise UnsupportedContent(f"file has a sample rate of {rate} Hz; save it with 8 to 48 kHz", field="file")
-    if channels > MAX_CHANNELS:
-        raise UnsupportedContent(f"file has {channels} channels; save it as mono or stereo", field="file")
-    if file.frames > UNKNOWN_FRAMES:
-        raise UnsupportedContent("file does not tell its length; open it in an editor and save it as WAV", field="file")
-    if file.frames > MAX_S * rate:
-        raise _too_long()
-
-
-def _mono_blocks(file: soundfile.SoundFile, clipping: ClippingMeter) -> Iterator[Samples]:
-    """All channels mixed, block by block, after a look for clipping.
-
-    A header that understates the length does not get past the limit.
-    """
-    frames = 0
-    while True:
-        block = file.read(BLOCK_SAMPLES // file.channels, dtype="float32", always_2d=True)
-        if not len(block):
-            return
-        frames += len(block)
-        if frames > MAX_S * file.samplerate:
-            raise _too_long()
-        finite = np.clip(np.nan_to_num(block, nan=0.0, posinf=1.0, neginf=-1.0), -LOUDEST, LOUDEST)
-        clipping.add(finite)
-        yield finite.mean(axis=1, dtype=np.float32)
-
-
-def _resampled(blocks: Iterator[Samples], rate: int) -> Iterator[Samples]:
-    if rate == g711.SAMPLE_RATE:
-        yield from blocks
-        return
-    resampler = soxr.ResampleStream(rate, g711.SAMPLE_RATE, 1, dtype="float32", quality="VHQ")
-    for block in blocks:
-        yield resampler.resample_chunk(block)
-    yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
-
-
-def _too_long() -> TooLarge:
-    return TooLarge("file is longer than 10 minutes; shorten the recording", field="file")
+def _runs(recording: Recording) -> list[_Run]:
+    """The whole recording. Raises TooLarge once more than ten minutes of it are decoded, whatever its header says."""
+    runs: list[_Run] = []
+    seconds = 0.0
+    for block in recording.blocks():
+        if not runs or not runs[-1].takes(block):
+            runs.append(_Run.like(block))
+        seconds += len(block.samples) / block.rate
+        if seconds > MAX_S + PADDING_S:
+            raise TooLarge("file is longer than 10 minutes; shorten the recording", field="file")
+        runs[-1].add(block.samples)
+    return runs
 
 
 def _write(pcm: NDArray[np.int16], stem: Path) -> None:
     with _all_or_none(stem, (".wav", *g711.EXTENSION.values())) as parts:
-        soundfile.write(parts[".wav"], pcm, g711.SAMPLE_RATE, format="WAV", subtype="PCM_16")
+        with wave.open(str(parts[".wav"]), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(g711.SAMPLE_RATE)
+            file.writeframes(pcm.astype("<i2").tobytes())
         for codec, extension in g711.EXTENSION.items():
             parts[extension].write_bytes(g711.encode(pcm, codec))
 

@@ -5,6 +5,17 @@ from dataclasses import dataclass
 DEFAULT_LUFS = -20.0
 """What sounds are brought to."""
 FORMATS = "WAV, FLAC, OGG or MP3"
+"""What every program can save."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoundWarning:
+    """Something about a sound that its user may not expect; it was taken anyway."""
+
+    code: str
+    """quiet, clipped, noise, long_silence, dc_removed, one_channel or damaged."""
+    message: str
+    """What is the matter and what can be done, as a sentence."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +31,7 @@ class SoundInfo:
     gain_db: float
     """By how much it was turned up, or down (below 0)."""
     sample_rate: int
-    """Of the file as it came, Hz."""
+    """Of the file as it came, Hz; of its first piece if it was joined."""
     channels: int
-    """Of the file as it came."""
+    """Of the file as it came; of its first piece if it was joined."""
+    warnings: tuple[SoundWarning, ...] = ()

@@ -190,7 +190,7 @@ class RtpSource:
             counts = self._is_in_stream(packet, kind, now, largest_step=LARGEST_STEP * one_in)
         else:
             self.see(source)
-            counts = kind is Kind.AUDIO and self._may_latch(source, now) and self._watch(packet, source, now)
+            counts = kind is Kind.AUDIO and self.may_latch(source, now) and self._watch(packet, source, now)
         self.strangers += not counts
         return counts
 
@@ -213,12 +213,17 @@ class RtpSource:
         self.ssrc = packet.ssrc
         return True
 
-    def _may_latch(self, source: Address, now: float) -> bool:
-        if not self._symmetric or self._heard_right or now - self._described_at > LATCH_WITHIN_S:
+    def awaits_latch(self, now: float) -> bool:
+        """Whether a latch onto some address could still happen: nothing has come from the right place so far."""
+        if not self._symmetric or self._heard_right or self.signalled is None:
+            return False
+        return now - self._described_at <= LATCH_WITHIN_S
+
+    def may_latch(self, source: Address, now: float) -> bool:
+        """Whether a stream from there could lead to a latch."""
+        if not self.awaits_latch(now) or source in self._earlier:
             return False
         assert self.signalled is not None
-        if source in self._earlier:
-            return False
         return source[0] in (self.signalled[0], self._peer_host) or is_private(self.signalled[0])
 
     def _watch(self, packet: RtpPacket, source: Address, now: float) -> bool:

@@ -14,6 +14,7 @@ EXCLUDED_DNC = "dnc"
 EXCLUDED_ERASED = "erased"
 EXCLUDED_WINDOW = "window"
 EXCLUDED_CAP = "frequency_cap"
+EXCLUDED_DOUBTFUL = "doubtful"
 WINDOW = "window"
 """The rule that puts a job off to the next opening of its subscriber's calling window."""
 CAP_DAY = "cap_day"
@@ -27,6 +28,20 @@ TRUNK = "trunk"
 """The rule that puts a job back whose call failed by the trunk's fault."""
 HUNG_UP = "hung_up"
 """The rule that ends the attempts at a subscriber whose call an operator has hung up."""
+
+
+def ended_state(
+    retries_used: Mapping[str, int],
+    *,
+    answered: bool = False,
+    unanswered: SubscriberState = SubscriberState.EXHAUSTED,
+) -> SubscriberState:
+    """What a subscriber is who gets no further attempt: an answer, now or earlier, however short, is `reached`.
+
+    `unanswered` is what a person is who never answered. It stands beside the words, not in a rule of campaigns, because
+    the store ends attempts as well: of a whole campaign that stops, and of people who are erased.
+    """
+    return SubscriberState.REACHED if answered or SHORT in retries_used else unanswered
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,6 +61,10 @@ class Candidate:
     """cap_day and cap_week."""
     ends_at: datetime | None
     """Of the campaign."""
+    doubtful: bool = False
+    """Whether the number is possible, but in no range that the numbering plan has assigned."""
+    dial_doubtful: bool = False
+    """Whether the campaign calls such numbers."""
 
 
 class OpenHours(NamedTuple):
@@ -64,6 +83,7 @@ class PastCall(NamedTuple):
     disposition: str
     cause: str | None
     sip_code: int | None
+    q850_cause: int | None
     ringing_at: datetime | None
     answered_at: datetime | None
     next_rule: str | None

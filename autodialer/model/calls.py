@@ -30,6 +30,10 @@ class RtpStats:
     """Packets of ours that the callee's side missed, by its RTCP reports; None without any."""
     round_trip_ms: float | None = None
     """There and back, by the same reports."""
+    encryption: str | None = None
+    """How RTP and RTCP were encrypted when the call ended, a suite of RFC 4568 or RFC 7714; None: they were plain."""
+    reports: int | None = 0
+    """RTCP reports that the callee's side sent, of whichever stream. None: recorded before they were counted."""
 
 
 class DigitVia(StrEnum):
@@ -65,6 +69,8 @@ class CallOutcome:
     """From the Reason header (RFC 3326) of the final response or the BYE."""
     retry_after_s: float | None = None
     """Retry-After of a 503."""
+    refusal_headers: tuple[str, ...] = ()
+    """Lines `Name: value` of a refusal that say more on its cause: Reason, Call-Info, Warning, a provider's own."""
     invited_at: datetime
     ringing_at: datetime | None = None
     """First 18x."""

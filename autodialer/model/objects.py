@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 from autodialer.model.keys import KEY_WAIT_S, KeyAction
@@ -67,14 +68,23 @@ class TrunkSettings:
     """Certificates of the issuers to trust for TLS, PEM text; None: those that the system trusts."""
     outbound_proxy: str | None = None
     """host or host:port that everything goes through; None: straight to `host`."""
+    backup_host: str | None = None
+    """host or host:port of a second server of the provider, beside `outbound_proxy` or else `host`; None: there is no
+    other."""
+    extra_headers: tuple[str, ...] = ()
+    """Lines `Name: value` that every INVITE has as well."""
     register: bool = False
     """The provider wants us to register; no call leaves before."""
     caller_id_header: str = "from"
-    """Where the caller ID stands: from, p_asserted_identity or remote_party_id."""
+    """Where the caller ID stands: from, p_asserted_identity, p_preferred_identity or remote_party_id."""
     media_ports: str = "per_call"
     """per_call: an RTP port for each call; shared: one for all calls of a phone."""
+    media_encryption: str = "none"
+    """none; preferred: encrypted, and plain where the provider refuses that; required: encrypted or not at all."""
     symmetric_rtp: bool = True
     """Send RTP to where the callee's comes from, if that is elsewhere than it says."""
+    strict_source: bool = True
+    """Obey SIP within a call only from the hosts that the call goes through, as far as they are known."""
     price_per_min: float | None = field(default=None, metadata=_LIVE)
     """What a minute of an answered call costs, for the report's estimate; None: not said."""
     stun_server: str | None = None
@@ -107,6 +117,8 @@ class Trunk(TrunkSettings):
     """True for a trunk made by the prototype's sample call, which no list shows."""
     problem: str | None = None
     """Why it cannot be used as it is stored, a sentence for a person; None: it can. Never written."""
+    deleted: bool = False
+    """It is kept for the calls that went through it, without its password, and is not registered. Never written."""
     created_at: datetime
 
 
@@ -133,6 +145,8 @@ class Sound:
     """Path, relative to the data folder, of the 16-bit 8 kHz mono WAV that is heard; .alaw and .ulaw beside it."""
     original_path: str
     """Path, relative to the data folder, of the file as it came."""
+    warnings: Mapping[str, str] = field(default_factory=dict)
+    """What may not be heard as it was meant, a sentence by its code."""
     created_at: datetime
 
 
@@ -160,6 +174,11 @@ class Callbase:
     """Why the import failed, for a person; None otherwise."""
     hidden: bool
     created_at: datetime
+    doubtful: int
+    """Of the imported: subscribers whose number is possible, but not valid."""
+    reading: Mapping[str, Any]
+    """How the file was read: kind, encoding, delimiter, sheet, header_row, columns ...; empty: no file, or before that
+    was kept."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,8 +195,10 @@ class Subscriber:
     timezone: str | None
     second_number: str | None = None
     """Called once the attempts at `number` are used up, in the same notation; None: there is only one number."""
+    doubt: str | None = None
+    """Why the number may be wrong, a sentence for a person; None: it is valid."""
     extra: Mapping[str, str]
-    """Columns of the file that have no field of their own, and `flag` where the import had a doubt."""
+    """Columns of the file that have no field of their own; `flag` tells of a second cell that holds no number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,8 +248,8 @@ class Campaign:
     """Most new calls a second; None: as many as its trunks allow."""
     ring_timeout_s: float
     max_call_s: float
-    lead_in_ms: int
-    """Silence between the answer and the sound."""
+    lead_in_ms: int | None
+    """Silence between the answer and the sound; None: 100 behind a NAT, else 0."""
     max_attempts: int
     min_played_s: float | None
     """An answered call that heard less is tried again by the rule `short`; None: never."""
@@ -242,10 +263,14 @@ class Campaign:
     """Most attempts of a number in 24 hours, over all campaigns of the owner; None: no cap."""
     cap_week: int | None = None
     """The same in 7 days."""
+    dial_doubtful: bool = False
+    """Whether numbers are dialled that are possible, but in no range that the numbering plan has assigned."""
     keys: Mapping[str, KeyAction] = field(default_factory=dict)
     """What a key that the callee presses does; keys that are not here do nothing."""
     transfer_to: str | None = None
     """Number to which a key transfers: E.164 with the plus, or digits, * and # that are dialled as written."""
+    after_failed_transfer: str = "continue"
+    """continue: the sound goes on where it stopped; hang_up."""
     key_wait_s: float | None = None
     """How long the callee may press a key after the sound; None: 5 s with keys, else not at all."""
     window: CallingWindow | None = None

@@ -5,18 +5,22 @@ from datetime import datetime, timedelta
 
 from autodialer.media.shell import SessionStats
 from autodialer.model import CallOutcome, Cause, Disposition, EndedBy, RtpStats
-from autodialer.phone.disposition import disposition_of
+from autodialer.phone.disposition import disposition_of, explain
+from autodialer.phone.foreign_caller import ForeignCaller
 from autodialer.phone.keys import PressedKeys
+from autodialer.q850 import Q850
+from autodialer.sip.auth import REFUSED
 from autodialer.sip.events import CallAnswered, CallEnded, CallFailed, FailureKind
 from autodialer.sip.sdp import UnusableAnswer
 
-NO_CHANNEL = (34, 44)
-"""Q.850 causes of a gateway whose channels are all taken: no circuit available, the requested one not available."""
+NO_CHANNEL = (Q850.NO_CIRCUIT_AVAILABLE, Q850.CHANNEL_NOT_AVAILABLE)
+"""Causes of a gateway whose channels are all taken."""
 FRAME_S = 0.02
 """One RTP packet of G.711 at a ptime of 20 ms."""
 
 
 BROKEN = "An error in the dialer itself ended this call; the log of the dialer has it under this call's id."
+"""The message of cause `internal_error`."""
 
 
 @dataclass(kw_only=True)
@@ -44,12 +48,16 @@ def make_outcome(
     keys: PressedKeys,
     media_died: bool,
     broken: bool,
+    foreign_caller: ForeignCaller | None = None,
 ) -> CallOutcome:
     """The record of one call whose last event of the SIP core is `event`.
 
     `stats`: None without an RTP session, or where its figures are lost. `broken`: an error of ours ended the call.
+    `foreign_caller`: the caller ID may be why credentials were refused.
     """
     disposition, cause, message = _judge(event, unusable, media_died=media_died, broken=broken)
+    if cause is Cause.AUTH_FAILED and message == REFUSED and foreign_caller is not None:
+        message = foreign_caller.explain()
     if disposition is Disposition.CONGESTION and event.reason_cause in NO_CHANNEL:
         cause = Cause.TRUNK_LIMIT
     pressed = keys.times(times.answered) if times.answered is not None else ()
@@ -62,6 +70,7 @@ def make_outcome(
         sip_reason=failed.reason if failed else (answer.reason if answer else None),
         q850_cause=event.reason_cause,
         retry_after_s=failed.retry_after_s if failed else None,
+        refusal_headers=failed.explanations if failed else (),
         invited_at=times.invited_at,
         ringing_at=times.wall(times.rang) if times.rang is not None else None,
         answered_at=times.wall(times.answered) if times.answered is not None else None,
@@ -102,10 +111,11 @@ def _judge(
     if isinstance(event, CallEnded):
         if unusable:
             return Disposition.FAILED, Cause.MEDIA_FAILED, unusable.message
-        return Disposition.ANSWERED, Cause.MEDIA_FAILED if media_died else None, None
+        return Disposition.ANSWERED, Cause.MEDIA_FAILED if media_died else None, event.message
     match event.kind:
         case FailureKind.FINAL if event.code:
-            return (*disposition_of(event.code), event.message)
+            said = event.message or explain(event.code, event.reason_cause)
+            return (*disposition_of(event.code, event.reason_cause), said)
         case FailureKind.AUTH:
             return Disposition.FAILED, Cause.AUTH_FAILED, event.message
         case FailureKind.TIMEOUT:
@@ -129,6 +139,8 @@ def _rtp(stats: SessionStats | None) -> RtpStats | None:
         jitter_ms=stats.jitter_ms,
         one_way_audio=stats.received == 0,
         strangers=stats.strangers,
+        encryption=stats.encryption,
         remote_lost=stats.remote_lost,
         round_trip_ms=stats.round_trip_ms,
+        reports=stats.reports,
     )

@@ -6,6 +6,7 @@ Everything happens in the loop thread of the call's phone.
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from autodialer.phone.hang_up import HangUp
 from autodialer.phone.plan import CallPlan
 from autodialer.sip.sdp import MediaPlan
 
@@ -19,8 +20,8 @@ class Stream(Protocol):
     def start(self) -> None:
         """Send the sound."""
 
-    def hold(self, remote: tuple[str, int] | None = None) -> None:
-        """Send nothing for a while; the sound stops where it is. `remote`: where the callee may be heard from."""
+    def hold(self, media: MediaPlan | None = None) -> None:
+        """Send nothing for a while; the sound stops where it is. `media`: what the peer has said, if it is held."""
 
     def move(self, media: MediaPlan) -> None:
         """Go on from where the sound stands, as both sides have agreed now."""
@@ -35,8 +36,8 @@ class Listener(Protocol):
     plan: CallPlan
     RTPClients: Sequence[Stream]
 
-    def hangup(self) -> None:
-        """End the call."""
+    def hangup(self, why: str) -> None:
+        """End the call; `why` is a sentence for the record."""
 
     def run_later(self, delay_s: float, fn: Callable[[], object]) -> None:
         """Run `fn` in the loop thread after a while."""
@@ -72,7 +73,7 @@ class Playing:
             return
         for client in self._call.RTPClients:
             if media.held:
-                client.hold((media.host, media.port) if media.host != "0.0.0.0" else None)
+                client.hold(media)
             else:
                 client.move(media)
 
@@ -116,6 +117,6 @@ class Playing:
 
         def end() -> None:
             if turn == self._turn and not self.paused:
-                self._call.hangup()
+                self._call.hangup(HangUp.SOUND_OVER)
 
         self._call.run_later(TAIL_S + self._call.plan.key_wait_s, end)

@@ -11,6 +11,7 @@ from autodialer.clock import Clock
 from autodialer.errors import HostUnresolved, MediaUnavailable, PhoneClosed, PortsExhausted
 from autodialer.media.shell import MediaDied, MediaEvent, MediaProcess
 from autodialer.model import Trunk
+from autodialer.phone.names import NameFinder
 from autodialer.phone.plan import CallEvent, CallPlan
 from autodialer.phone.provider import Provider, account_for, address_towards, find_provider
 from autodialer.phone.pyvoip.call import Call
@@ -20,6 +21,7 @@ from autodialer.phone.resolver import Resolver
 from autodialer.phone.trace import CallTrace
 from autodialer.phone.trunk_phones import TrunkPhones, phones_needed
 from autodialer.sip.locate import Targets
+from autodialer.sip.nonces import Nonces
 
 logger = logging.getLogger(__name__)
 
@@ -63,11 +65,17 @@ class PhonePool:
         self._resolver = ThreadPoolExecutor(max_workers=2, thread_name_prefix="resolver")
         self._lookups: dict[tuple[object, ...], Future[Provider]] = {}
         self.names = resolver or Resolver()
+        self._name_finder = NameFinder(self.names)
+        self._nonces: dict[int, Nonces] = {}
+        """By trunk. They outlive its phones, because the provider's nonces do."""
         self._calls: dict[object, Call] = {}
         self._lock = threading.Lock()
 
     def update(self, trunks: Mapping[int, Trunk]) -> None:
-        """Have phones for these trunks, with their present settings."""
+        """Have phones for these trunks, with their present settings.
+
+        Those of other trunks take their registration back at once, and end a while after their last call.
+        """
         if not trunks and not self._by_trunk and not self._retired:
             return
         self._revive_media()
@@ -80,6 +88,9 @@ class PhonePool:
                 self._look_again(present)
             else:
                 self._start(trunk)
+        for key in [key for key, phones in self._by_trunk.items() if key not in trunks and phones.trunk.register]:
+            # Deleted: its registrar must not keep a binding. Phones that do not register may be wanted again soon.
+            self._retire(self._by_trunk.pop(key))
         self._end_unused(trunks)
 
     def _end_unused(self, trunks: Mapping[int, Trunk]) -> None:
@@ -148,18 +159,18 @@ class PhonePool:
         with self._lock:
             return self._calls.get(reference)
 
-    def hang_up(self, reference: object) -> None:
-        """CANCEL or BYE the call of that reference, if it is under way."""
+    def hang_up(self, reference: object, why: str) -> None:
+        """CANCEL or BYE the call of that reference, if it is under way; `why` is a sentence for its record."""
         call = self.find(reference)
         if call:
-            call.hangup()
+            call.hangup(why)
 
-    def hang_up_all(self) -> None:
-        """CANCEL or BYE every call."""
+    def hang_up_all(self, why: str) -> None:
+        """CANCEL or BYE every call; `why` is a sentence for their records."""
         with self._lock:
             calls = list(self._calls.values())
         for call in calls:
-            call.hangup()
+            call.hangup(why)
 
     def show_trace(self, call_id: UUID) -> None:
         """Have `on_trace` called with the messages so far of a call that is under way or has just ended."""
@@ -177,6 +188,11 @@ class PhonePool:
         """Ours towards the provider. Raises OSError when there is no route."""
         first = provider.targets[0]
         return self._sip_address or address_towards(first.host, first.port)
+
+    def nonces_of(self, trunk: Trunk) -> Nonces:
+        """What the trunk's servers were told by any of its phones. From any thread."""
+        with self._lock:
+            return self._nonces.setdefault(trunk.key, Nonces())
 
     def registered_phone(self, trunk: Trunk) -> Phone | None:
         """A phone of the trunk that is registered, None without one. From any thread."""
@@ -208,6 +224,7 @@ class PhonePool:
         for thread in self._stopping:
             thread.join()
         self._resolver.shutdown(wait=False, cancel_futures=True)
+        self._name_finder.close()
         if self._media:
             self._media.stop()
             self._media = None
@@ -284,10 +301,11 @@ class PhonePool:
             sipPort=self.sip_port,
             rtpPortLow=low,
             rtpPortHigh=high,
-            account=account_for(trunk, provider),
+            account=account_for(trunk, provider, self.nonces_of(trunk)),
             media=media,
             on_event=self._on_call_event,
             targets=Targets(provider.targets),
+            names=self._name_finder,
             clock=self._clock,
             on_trace=self.on_trace,
         )

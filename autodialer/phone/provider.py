@@ -1,7 +1,8 @@
 """What a trunk's settings mean for its phones: where the provider's servers are, and who we are to the provider."""
 
+import logging
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from autodialer.errors import HostUnresolved
 from autodialer.model import Trunk
@@ -9,9 +10,14 @@ from autodialer.phone.plan import Account, Address
 from autodialer.phone.resolver import Resolver
 from autodialer.sip.fields import split_host_port
 from autodialer.sip.hop import TLS, UDP, Hop
+from autodialer.sip.invite import extra_header
 from autodialer.sip.locate import Located
+from autodialer.sip.nonces import Nonces
 from autodialer.sip.shell import TlsSettings
 
+logger = logging.getLogger(__name__)
+
+LOOK_AGAIN_S = 60.0
 STUN_PORT = 3478
 """RFC 5389 section 9."""
 
@@ -34,12 +40,27 @@ def find_provider(trunk: Trunk, resolver: Resolver) -> Provider:
         located = _locate(resolver, "outbound_proxy", host, port, trunk.transport.upper())
     else:
         located = _locate(resolver, "host", trunk.host, trunk.port, trunk.transport.upper())
+    if trunk.backup_host:
+        located = _with_backup(located, trunk.backup_host, resolver, trunk.transport.upper())
     if not trunk.stun_server:
         return Provider(targets=located.targets, ttl_s=located.ttl_s, stun_server=None)
     host, port = split_host_port(trunk.stun_server)
     found = _locate(resolver, "stun_server", host, port or STUN_PORT, UDP)
     ttl_s = min(located.ttl_s, found.ttl_s)
     return Provider(targets=located.targets, ttl_s=ttl_s, stun_server=found.targets[0].address)
+
+
+def _with_backup(first: Located, backup: str, resolver: Resolver, transport: str) -> Located:
+    """The provider's servers, and after them those of the second host, which are tried while the first are down."""
+    host, port = split_host_port(backup)
+    try:
+        second = _locate(resolver, "backup_host", host, port, transport)
+    except HostUnresolved:
+        # The second server is there for bad times; it must not make any.
+        logger.warning("backup_host %s is not found, so there is no other server for now", backup)
+        return replace(first, ttl_s=min(first.ttl_s, LOOK_AGAIN_S))
+    targets = dict.fromkeys((*first.targets, *second.targets))
+    return replace(first, targets=tuple(targets), ttl_s=min(first.ttl_s, second.ttl_s))
 
 
 def _locate(resolver: Resolver, field: str, host: str, port: int | None, transport: str) -> Located:
@@ -49,8 +70,8 @@ def _locate(resolver: Resolver, field: str, host: str, port: int | None, transpo
         raise HostUnresolved(f"{field}: {exc}", field=field) from exc
 
 
-def account_for(trunk: Trunk, provider: Provider) -> Account:
-    """Who we are to the provider, and how to reach it."""
+def account_for(trunk: Trunk, provider: Provider, nonces: Nonces | None = None) -> Account:
+    """Who we are to the provider, and how to reach it; `nonces` of the trunk's other phones, None: there are none."""
     transport = trunk.transport.upper()
     entrance = split_host_port(trunk.outbound_proxy)[0] if trunk.outbound_proxy else trunk.host
     return Account(
@@ -62,10 +83,15 @@ def account_for(trunk: Trunk, provider: Provider) -> Account:
         tls=TlsSettings(server_name=entrance, ca_pem=trunk.ca_file) if transport == TLS else None,
         register=trunk.register,
         outbound_proxy=_proxy_uri(trunk.outbound_proxy, transport) if trunk.outbound_proxy else None,
+        several_proxies=trunk.outbound_proxy is not None and trunk.backup_host is not None,
         caller_id_header=trunk.caller_id_header,
+        extra_headers=tuple(extra_header(line) for line in trunk.extra_headers),
         stun_server=provider.stun_server,
+        media_encryption=trunk.media_encryption,
         symmetric_rtp=trunk.symmetric_rtp,
+        strict_source=trunk.strict_source,
         shared_media_port=trunk.media_ports == "shared",
+        nonces=nonces or Nonces(),
     )
 
 

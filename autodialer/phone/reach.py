@@ -5,7 +5,6 @@ sends OPTIONS: the answer tells under which address the provider sees us. Calls 
 Everything happens in the thread of the phone's loop.
 """
 
-import ipaddress
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from datetime import datetime
 
 from autodialer.clock import Clock
 from autodialer.phone.plan import Account
+from autodialer.sip.addresses import is_inside
 from autodialer.sip.events import AddressDiscovered, Event, ProbeEnded, RegistrationChanged, RegistrationStanding
 from autodialer.sip.hop import Hop
 from autodialer.sip.invite import sip_uri
@@ -25,10 +25,6 @@ logger = logging.getLogger(__name__)
 
 PROBE_S = 2.0
 """A provider that does not answer OPTIONS by then never does: calls go out with the local address."""
-_INSIDE = [
-    ipaddress.IPv4Network(network)
-    for network in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "127.0.0.0/8")
-]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +95,12 @@ class Reach:
         else:
             self._open = True
 
+    def behind_nat(self, user_agent: UserAgent, hop: Hop, local: str) -> bool:
+        """Whether a NAT stands between us at `local` and the peer, by what anybody has told, or by the addresses."""
+        if user_agent.knows_public_address(hop):
+            return user_agent.public_address(hop)[0] != local
+        return may_be_translated(local, hop.host)
+
     def _registration_request(self, now: float) -> RegistrationRequest:
         domain = self._account.domain
         return RegistrationRequest(
@@ -107,6 +109,7 @@ class Reach:
             contact_user=self._contact_user,
             hops=self._targets.order(now),
             route=self._account.route,
+            route_names_hop=self._account.several_proxies,
             credentials=self._credentials,
         )
 
@@ -127,9 +130,4 @@ class Reach:
 
 def may_be_translated(local: str, peer: str) -> bool:
     """Whether a NAT may stand between: our address is private and the peer's is not."""
-    return _is_inside(local) and not _is_inside(peer)
-
-
-def _is_inside(host: str) -> bool:
-    address = ipaddress.IPv4Address(host)
-    return any(address in network for network in _INSIDE)
+    return is_inside(local) and not is_inside(peer)

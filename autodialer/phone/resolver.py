@@ -2,7 +2,6 @@
 
 import logging
 import os
-import random
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,8 +14,9 @@ import dns.nameserver
 import dns.resolver
 
 from autodialer.errors import HostUnresolved
+from autodialer.sip.addresses import is_ipv4
 from autodialer.sip.hop import DEFAULT_PORTS, UDP
-from autodialer.sip.locate import Answer, Located, Naptr, Srv, is_ipv4, locate
+from autodialer.sip.locate import Answer, Located, Naptr, Srv, locate
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +26,8 @@ NAPTR_SHARE = 0.4
 """Of that time: NAPTR is a hint, and some forwarders leave it without an answer."""
 TRY_S = 1.0
 """Before a name server is asked again, or the next one."""
+ORDERED = ("NAPTR", "SRV")
+"""Records that say in which order to try them (RFC 3403 section 4.1, RFC 2782)."""
 SYSTEM_TTL_S = 60.0
 """Of what does not come from DNS and so has no TTL."""
 RESOLV_CONF = Path("/etc/resolv.conf")
@@ -59,7 +61,6 @@ class Resolver:
         self._system_names = system_names
         self._hosts_file = hosts_file
         self._resolv_conf = resolv_conf
-        self._chance = random.SystemRandom()
 
     def locate(self, host: str, port: int | None = None, transport: str = UDP) -> Located:
         """The servers of `host`, as `autodialer.sip.locate.locate`. Blocks. Raises HostUnresolved.
@@ -76,7 +77,7 @@ class Resolver:
         )
         if port is None and questions.is_local(host.rstrip(".")):
             port = DEFAULT_PORTS[transport]
-        located = locate(host, port, transport, lookups=questions, chance=self._chance)
+        located = locate(host, port, transport, lookups=questions)
         logger.debug("%s is at %s for %s s", host, ", ".join(map(str, located.targets)), located.ttl_s)
         return located
 
@@ -162,9 +163,9 @@ class _Questions:
                 self._dns.nameservers = [*self._dns.nameservers[1:], *self._dns.nameservers[:1]]
         if found.rrset is None:
             return Answer()
-        return Answer(
-            records=tuple(convert(record) for record in found.rrset), ttl_s=float(found.chaining_result.minimum_ttl)
-        )
+        # Addresses stay as the name server has them: it turns them round itself, and dnspython would shuffle them.
+        records = found.rrset.processing_order() if kind in ORDERED else found.rrset
+        return Answer(records=tuple(map(convert, records)), ttl_s=float(found.chaining_result.minimum_ttl))
 
 
 def read_hosts(file: Path) -> dict[str, list[str]]:
@@ -207,8 +208,6 @@ def _refusals(error: dns.exception.DNSException) -> str:
 
 def _to_naptr(record: Any) -> Naptr:
     return Naptr(
-        order=record.order,
-        preference=record.preference,
         flags=record.flags.decode("ascii", "replace"),
         service=record.service.decode("ascii", "replace"),
         replacement=record.replacement.to_text(omit_final_dot=True),
@@ -217,8 +216,6 @@ def _to_naptr(record: Any) -> Naptr:
 
 def _to_srv(record: Any) -> Srv:
     return Srv(
-        priority=record.priority,
-        weight=record.weight,
         port=record.port,
         target=record.target.to_text(omit_final_dot=True),
     )

@@ -15,7 +15,7 @@ from autodialer.phone.trace import CallTrace
 logger = logging.getLogger(__name__)
 
 WRITE_S = 1.0
-PAUSE_S = 10.0
+REFUSED_PAUSE_S = 10.0
 """After the database refused."""
 PRUNE_S = 600.0
 """How often old traces are looked for while nothing is written."""
@@ -68,7 +68,7 @@ class TraceOutbox:
                 if self._write():
                     self._next_prune = now
             except Unavailable:
-                self._next_write = now + PAUSE_S
+                self._next_write = now + REFUSED_PAUSE_S
 
     def write_last(self) -> None:
         """Write what waits; nothing more comes."""

@@ -31,6 +31,18 @@ class Acknowledgements:
             self._held = ack
             self._timer = self._stack.timers.start(hold_until, lambda _now: self.release(), call_id=ack.call_id)
 
+    def go_elsewhere(self, dialog: Dialog) -> None:
+        """The host name that the ACK should go to has been found: send it there too, and for each repeated 2xx."""
+        made = self._made.get(dialog.remote_tag)
+        if made is None:
+            return
+        credentials = tuple(line for line in made.lines if "uthorization:" in line)
+        ack = self._made[dialog.remote_tag] = dialog.request("ACK", made.cseq, credentials)
+        if made is self._held:
+            self._held = ack
+        else:
+            self._stack.send(ack.data, ack.hop)
+
     def release(self) -> None:
         """Let the waiting ACK leave; nothing happens without one."""
         held, self._held = self._held, None
@@ -39,6 +51,11 @@ class Acknowledgements:
         if self._timer is not None:
             self._stack.timers.stop(self._timer)
             self._timer = None
+
+    def knows(self, remote_tag: str, cseq: int) -> bool:
+        """Whether a 2xx with this tag, to the INVITE of this number, has come."""
+        ack = self._made.get(remote_tag)
+        return ack is not None and ack.cseq == cseq
 
     def repeat(self, remote_tag: str) -> bool:
         """A 2xx came: acknowledge it once more if it has come before; whether it has."""

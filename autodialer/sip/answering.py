@@ -9,6 +9,7 @@ from autodialer.sip.info import reply_to_info
 from autodialer.sip.message import Request, build_response
 from autodialer.sip.session import Reply
 from autodialer.sip.stack import MAGIC_COOKIE, Stack
+from autodialer.sip.tokens import split
 from autodialer.sip.transaction import InviteServer, NonInviteServer, ServerTransaction
 
 _REASONS = {
@@ -129,6 +130,6 @@ def _answered_via(request: Request, via: Via, source: Hop) -> str:
     if "rport" not in via.params:
         return value if via.host == source[0] else f"{value};received={source[0]}"
     pieces = [
-        piece for piece in value.split(";") if piece.partition("=")[0].strip().lower() not in ("rport", "received")
+        piece for piece in split(value, ";") if piece.partition("=")[0].strip().lower() not in ("rport", "received")
     ]
     return ";".join((*pieces, f"rport={source[1]}", f"received={source[0]}"))

@@ -1,16 +1,21 @@
-"""The INVITEs of one call: each differs from the one before in credentials, session interval or next hop."""
+"""The INVITEs of one call: each differs from the one before in credentials, offer, session interval or next hop."""
 
-from sipmessage.address import quote
+import dataclasses
+import hashlib
+from collections.abc import Iterator
 
 from autodialer.sip.auth import Authenticator
 from autodialer.sip.capabilities import ALLOW, SUPPORTED
-from autodialer.sip.hop import Hop
+from autodialer.sip.fields import quote
+from autodialer.sip.hop import Hop, routes_over
 from autodialer.sip.invite import InviteRequest
 from autodialer.sip.message import Response
 from autodialer.sip.outgoing import OutgoingRequest
 from autodialer.sip.session_timer import min_se
-from autodialer.sip.stack import Stack
+from autodialer.sip.stack import MAGIC_COOKIE, Stack
 
+MOST_TRIES = 3
+"""CSeq numbers that nearly all calls stay within: a challenge, and a longer session interval or another server."""
 _MIN_SE_TRIES = 3
 """INVITEs sent again because the session interval was too short."""
 
@@ -22,7 +27,7 @@ class Attempts:
         self._stack = stack
         self._request = request
         self._auth = auth
-        self.local_tag = stack.token()
+        self.local_tag = _derived(request.call_id, "From")
         display = f"{quote(request.from_display)} " if request.from_display else ""
         self._from = f"From: {display}<{request.from_uri}>;tag={self.local_tag}"
         self._intervals: list[int] = []
@@ -38,23 +43,32 @@ class Attempts:
 
     def next_invite(self, after_cseq: int = 0) -> OutgoingRequest:
         """The next INVITE, its CSeq above `after_cseq` and above those of the INVITEs before."""
-        request, stack, hop = self._request, self._stack, self.hop
         self.cseq = max(self.cseq, after_cseq) + 1
-        branch = stack.new_branch()
+        return self._invite(self.cseq, self.hop)
+
+    def possible_invites(self) -> Iterator[OutgoingRequest]:
+        """Those that an earlier process may have sent for this call, to be cancelled."""
+        for hop in self._hops:
+            for cseq in range(1, MOST_TRIES + 1):
+                yield self._invite(cseq, hop)
+
+    def _invite(self, cseq: int, hop: Hop) -> OutgoingRequest:
+        request, stack = self._request, self._stack
+        branch = MAGIC_COOKIE + _derived(request.call_id, f"{cseq} INVITE")
         return OutgoingRequest(
             method="INVITE",
             uri=request.target,
             hop=hop,
             branch=branch,
             via=stack.via(branch, hop),
-            routes=tuple(f"Route: <{uri}>" for uri in request.route),
+            routes=routes_over(hop, request.route, names_hop=request.route_names_hop),
             from_=self._from,
             to=f"To: <{request.target}>",
             call_id=request.call_id,
-            cseq=self.cseq,
+            cseq=cseq,
             lines=(
                 stack.contact(request.contact_user, hop),
-                *self._auth.lines("INVITE", request.target),
+                *self._auth.lines("INVITE", request.target, hop),
                 *(f"{name}: {value}" for name, value in request.headers),
                 *self._interval_lines(),
                 SUPPORTED,
@@ -75,6 +89,15 @@ class Attempts:
         self._intervals.append(wanted)
         return True
 
+    def offer_plain(self) -> InviteRequest | None:
+        """The request with its plain offer instead of the encrypted one; None: there is no other offer."""
+        request = self._request
+        if not request.plain_sdp:
+            return None
+        self._request = dataclasses.replace(request, sdp=request.plain_sdp, plain_sdp=b"", sdes=None)
+        self._auth.start_request()
+        return self._request
+
     def take_next_hop(self) -> bool:
         """Go on to the next of the provider's servers; False: no server is left (RFC 3263 section 4.3)."""
         if len(self._hops) == 1:
@@ -82,3 +105,11 @@ class Attempts:
         del self._hops[0]
         self._auth.start_request()
         return True
+
+
+def _derived(call_id: str, what: str) -> str:
+    """A word for a tag or a branch that the process after a dead one finds again.
+
+    It is as hard to guess as the Call-ID, which has 74 random bits and stands in the same messages.
+    """
+    return hashlib.sha256(f"{call_id} {what}".encode()).hexdigest()[:16]

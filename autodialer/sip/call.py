@@ -7,37 +7,68 @@ is the TABLE at the end of this module.
 import logging
 import weakref
 from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
 from typing import Protocol
 
+from autodialer.q850 import OF_CALLEE
 from autodialer.sip.acknowledgement import Acknowledgements
 from autodialer.sip.attempts import Attempts
 from autodialer.sip.auth import Authenticator
-from autodialer.sip.call_states import CallState
 from autodialer.sip.dialog import Dialog
 from autodialer.sip.events import (
     CallAnswered,
     CallEnded,
     CallFailed,
     CallProgress,
+    DialogMoved,
     EndedBy,
     Event,
     FailureKind,
     HopFailed,
+    InviteHeard,
+    NameWanted,
 )
-from autodialer.sip.failure import NO_RESPONSE, failed
-from autodialer.sip.fields import parse_q850_cause, pause_asked_for
+from autodialer.sip.explanations import explanations, warning_of
+from autodialer.sip.fields import parse_q850_cause, parse_retry_after, pause_asked_for
 from autodialer.sip.hop import Hop
 from autodialer.sip.invite import InviteRequest
+from autodialer.sip.left_invite import LeftInvite
 from autodialer.sip.message import Request, Response
+from autodialer.sip.own_end import OwnEnd
 from autodialer.sip.refer import Referrer
 from autodialer.sip.reliable import Acknowledger, is_reliable
 from autodialer.sip.sdp import extract_sdp
 from autodialer.sip.session import Reply, Session
 from autodialer.sip.stack import Stack
 from autodialer.sip.timers import Timer
-from autodialer.sip.transaction import ClientTransaction, InviteClient, NonInviteClient, ServerTransaction
+from autodialer.sip.transaction import ClientTransaction, InviteClient, NonInviteClient, ServerTransaction, State
 
 logger = logging.getLogger(__name__)
+
+_REFUSES_OFFER = (415, 488, 606)
+"""What peers answer to RTP/SAVP that they do not speak, or do not want (RFC 3261 section 21.4.13, 21.4.26, 21.6.4)."""
+_NO_RESPONSE = {
+    "Timer B": (FailureKind.TIMEOUT, "the gateway did not answer at all"),
+    "Transport Err.": (FailureKind.TRANSPORT, "the gateway cannot be reached: its host or port refuses packets"),
+}
+"""How the transaction ended -> the kind of failure, and a sentence for a person."""
+
+
+class CallState(StrEnum):
+    """What the call waits for."""
+
+    CALLING = "Calling"
+    """The first response to the INVITE."""
+    PROCEEDING = "Proceeding"
+    """The final response; the phone may ring."""
+    CANCEL_WANTED = "CancelWanted"
+    """A provisional response: until then CANCEL must not be sent (RFC 3261 section 9.1)."""
+    CANCELLING = "Cancelling"
+    """The final response after our CANCEL."""
+    CONFIRMED = "Confirmed"
+    """A BYE, either way."""
+    TERMINATED = "Terminated"
+    """Nothing; the call's last transactions live on to answer what is sent again."""
 
 
 class CallOwner(Protocol):
@@ -73,6 +104,8 @@ class Call:
         self._acknowledger = Acknowledger(stack, weakref.proxy(self), self._auth)
         self._referrer = Referrer(stack, weakref.proxy(self), self._auth, request.contact_user)
         self._invite: InviteClient | None = None
+        self._heard: InviteClient | None = None
+        """The INVITE whose first provisional response has been told."""
         self._transactions = 0
         self._dialogs: dict[str, Dialog] = {}
         """By remote tag."""
@@ -86,6 +119,7 @@ class Call:
         self._rang = False
         self._cancel_kind: FailureKind | None = None
         self._cancel_reason: str | None = None
+        self._bye_reason: str | None = None
         self._silence = ""
         """What ended an INVITE without a response: Timer B or Transport Err."""
         self._bye_cause: int | None = None
@@ -118,8 +152,10 @@ class Call:
             self._cancel_reason = reason
             self._feed("cancel", now)
 
-    def bye(self, now: float) -> None:
-        """Hang up; nothing happens unless the call is answered."""
+    def bye(self, now: float, reason: str | None) -> None:
+        """Hang up; nothing happens unless the call is answered. The first reason given counts."""
+        if self.state is CallState.CONFIRMED:
+            self._bye_reason = self._bye_reason or reason
         self._feed("bye", now)
 
     def change_address(self, host: str | None, port: int, now: float) -> None:
@@ -131,6 +167,21 @@ class Call:
         """Ask the peer of an answered call to call this SIP URI in its place; TransferEnded follows."""
         if self.state is CallState.CONFIRMED and self._dialog is not None:
             self._referrer.refer(self._dialog, target, self.request.from_uri, now)
+
+    def find_peer(self, now: float) -> None:
+        """Have a host name looked up by which the callee is to be reached, if there is one."""
+        unfound = self._dialog.unfound() if self._dialog is not None else None
+        if unfound is not None:
+            uri, (host, port, transport) = unfound
+            assert transport is not None
+            self.emit(NameWanted(call_id=self.call_id, at=now, uri=uri, host=host, port=port, transport=transport))
+
+    def place(self, uri: str, hop: Hop, now: float) -> None:
+        """The host name of this URI leads to `hop`."""
+        dialog = self._dialog
+        if dialog is not None and dialog.place(uri, hop) and self.state is CallState.CONFIRMED:
+            self._acknowledgements.go_elsewhere(dialog)
+            self.emit(DialogMoved(call_id=self.call_id, at=now, dialog=dialog.state))
 
     def acknowledge(self) -> None:
         """Let the ACK leave that `ack_within_s` holds back."""
@@ -161,7 +212,18 @@ class Call:
         if dialog is self._dialog:
             self._bye_cause = parse_q850_cause(request.headers.get("reason", []))
             self._bye_at = self._stack.arrived_at
+            self._referrer.peer_hung_up(now)
             self._feed("BYE", now)
+
+    def receive_strange_copy(self, response: Response) -> bool:
+        """A response whose Via is not our INVITE's; whether it is a 2xx sent again, which gets its ACK again."""
+        tag = response.to_tag or ""
+        ours = response.from_tag == self.local_tag and response.cseq_method == "INVITE"
+        if self._invite is None or self._invite.state is not State.ACCEPTED:
+            return False
+        if not ours or not 200 <= response.code < 300 or not self._acknowledgements.knows(tag, response.cseq):
+            return False
+        return self._acknowledgements.repeat(tag)
 
     def receive_ack(self, request: Request, now: float) -> bool:
         """An ACK that belongs to no transaction of its own; whether it was expected."""
@@ -188,7 +250,7 @@ class Call:
         """A response to our INVITE, CANCEL or BYE."""
         if transaction is self._invite:
             self._feed(self._classify(response, now), now, response)
-        elif transaction in self._byes and response.code in (401, 407) and self._auth.learn(response) is None:
+        elif transaction in self._byes and self._auth.tries_again(response, transaction.hop):
             self._send_bye(self._byes[transaction], now)
 
     def on_no_response(self, transaction: ClientTransaction, now: float, happening: str) -> None:
@@ -203,23 +265,37 @@ class Call:
         self._transactions -= 1
         if self._transactions == 0 and self.state is CallState.TERMINATED:
             # Lets go of the transaction that knows this call: both are freed at once, without the garbage collector.
-            self._invite = None
+            self._invite = self._heard = None
             self._owner.forget(self)
 
     def _classify(self, response: Response, now: float) -> str:
         code = response.code
+        is_challenge = self._auth.is_challenged(response, self._attempts.hop)
         if code < 200:
             return "1xx"
         if code < 300:
             return "2xx"
-        if code in (401, 407) and self.state in (CallState.CALLING, CallState.PROCEEDING):
-            self._auth_message = self._auth.learn(response)
+        if is_challenge and self.state in (CallState.CALLING, CallState.PROCEEDING):
+            self._auth_message = self._auth.learn(response, self._attempts.hop)
             return "final" if self._auth_message else "challenge"
         if code == 422 and not self._cancel_kind and self._attempts.ask_for_longer(response):
             return "too short"
-        if code == 503 and self._go_on_elsewhere(now, pause_asked_for(response.get("retry-after"))):
-            return "next hop"
+        if code in _REFUSES_OFFER and not self._cancel_kind and not self._rang and self._offer_plain():
+            return "plain offer"
+        if code == 503 and not _is_about_callee(response):
+            pause_s = pause_asked_for(response.get("retry-after"))
+            return "next hop" if self._go_on_elsewhere(now, pause_s) else "final"
         return "final"
+
+    def _offer_plain(self) -> bool:
+        """Whether the peer that refused encrypted media is to be offered plain media."""
+        request = self._attempts.offer_plain()
+        if request is None:
+            return False
+        logger.info("call %s: the peer refuses encrypted media and is offered plain media", self.call_id)
+        self.request = request
+        self._session.offer(request)
+        return True
 
     def _go_on_elsewhere(self, now: float, retry_after_s: float | None = None) -> bool:
         """Whether to ask the next server, because this one failed and no phone has rung yet."""
@@ -235,6 +311,7 @@ class Call:
         if arrow is None:
             return
         actions, state = arrow
+        # The state first: an action may feed the machine again, as a 2xx does whose BYE has overtaken it.
         if state is not self.state:
             self._enter(state, now)
         for action in actions:
@@ -262,6 +339,7 @@ class Call:
     def _send_invite(self, now: float, _response: Response | None) -> None:
         # A PRACK may have counted on.
         outgoing = self._attempts.next_invite(max((dialog.local_cseq for dialog in self._dialogs.values()), default=0))
+        # The early dialogs of an INVITE that was refused ended with it.
         self._dialogs.clear()
         self._invite = InviteClient(self._stack, outgoing, self)
         self.begin(self._invite, now)
@@ -277,6 +355,9 @@ class Call:
 
     def _note_progress(self, now: float, response: Response | None) -> None:
         assert response is not None
+        if self._invite is not None and self._heard is not self._invite:
+            self._heard = self._invite
+            self.emit(InviteHeard(call_id=self.call_id, at=now, invite=LeftInvite.of(self._invite.request)))
         sdp = extract_sdp(response.content_type, response.body)
         tag = response.to_tag
         if tag is not None and self._invite is not None:
@@ -292,7 +373,16 @@ class Call:
         progress = (response.code, sdp is not None)
         if progress != self._last_progress:
             self._last_progress = progress
-            self.emit(CallProgress(call_id=self.call_id, at=now, code=response.code, reason=response.reason, sdp=sdp))
+            self.emit(
+                CallProgress(
+                    call_id=self.call_id,
+                    at=now,
+                    code=response.code,
+                    reason=response.reason,
+                    sdp=sdp,
+                    sdes=self.request.sdes,
+                )
+            )
 
     def _time_ringing(self, now: float, response: Response | None) -> None:
         assert response is not None
@@ -315,6 +405,7 @@ class Call:
                 reason=response.reason,
                 sdp=sdp,
                 dialog=dialog.state,
+                sdes=self.request.sdes,
             )
         )
         self._answered_at = now
@@ -323,6 +414,7 @@ class Call:
             self._feed("BYE", now)
         else:
             self._session.begin(dialog, response, sdp, now)
+            self.find_peer(now)
 
     def _confirm(self, response: Response, *, hold_until: float | None = None) -> Dialog:
         """Make or confirm the dialog of a 2xx and acknowledge it (RFC 3261 section 13.2.2.4)."""
@@ -349,7 +441,9 @@ class Call:
 
     def _send_cancel(self, now: float, _response: Response | None) -> None:
         assert self._invite is not None
-        self._cancel_kind = self._cancel_kind or FailureKind.RING_TIMEOUT
+        if self._cancel_kind is None:
+            self._cancel_kind = FailureKind.RING_TIMEOUT
+            self._cancel_reason = OwnEnd.RING_TIMEOUT.format(f"{self.request.ring_timeout_s:g}")
         self._start_timer(now + 64 * self._stack.config.t1, "give up")
         self.begin(NonInviteClient(self._stack, self._invite.request.cancel((self._user_agent,)), self), now)
 
@@ -363,14 +457,16 @@ class Call:
         self._send_bye(self._dialog, now)
 
     def _send_bye(self, dialog: Dialog, now: float) -> None:
-        lines = (*self._auth.lines("BYE", dialog.request_uri), self._user_agent)
+        lines = (*self._auth.lines("BYE", dialog.request_uri, dialog.next_hop), self._user_agent)
         bye = NonInviteClient(self._stack, dialog.request("BYE", dialog.next_cseq(), lines), self)
         self._byes[bye] = dialog
         self.begin(bye, now)
 
     def _end_by_us(self, now: float, _response: Response | None) -> None:
         logger.debug("call %s: we hung up", self.call_id)
-        self._tell_end(CallEnded(call_id=self.call_id, at=now, by=EndedBy.US, reason_cause=None))
+        self._tell_end(
+            CallEnded(call_id=self.call_id, at=now, by=EndedBy.US, reason_cause=None, message=self._bye_reason)
+        )
 
     def _end_by_callee(self, now: float, _response: Response | None) -> None:
         logger.debug("call %s: the callee hung up", self.call_id)
@@ -383,7 +479,7 @@ class Call:
         self._fail(now, kind, response, self._auth_message)
 
     def _fail_silent(self, now: float, _response: Response | None) -> None:
-        kind, message = NO_RESPONSE[self._silence]
+        kind, message = _NO_RESPONSE[self._silence]
         complaint = self._stack.complaint_of(self._invite.hop) if self._invite is not None else None
         self._fail(now, kind, None, complaint or message)
 
@@ -392,7 +488,7 @@ class Call:
 
     def _fail(self, now: float, kind: FailureKind, response: Response | None, message: str | None) -> None:
         logger.debug("call %s: not answered: %s %s", self.call_id, kind, response.code if response else "")
-        self._tell_end(failed(self.call_id, now, kind, response, message, saw_18x=self._rang))
+        self._tell_end(_failed(self.call_id, now, kind, response, message, saw_18x=self._rang))
 
     def _tell_end(self, event: CallFailed | CallEnded) -> None:
         # Once, whatever goes wrong in between: a channel that is given back twice is as wrong as one that never is.
@@ -401,8 +497,32 @@ class Call:
             self._owner.emit(event)
 
 
+def _is_about_callee(response: Response) -> bool:
+    """Whether the network's own cause says that the call got through to the callee's exchange."""
+    return parse_q850_cause(response.headers.get("reason", [])) in OF_CALLEE
+
+
 def _is_ringing(response: Response) -> bool:
     return 180 <= response.code <= 189
+
+
+def _failed(
+    call_id: str, at: float, kind: FailureKind, response: Response | None, message: str | None, *, saw_18x: bool
+) -> CallFailed:
+    """The end of a call with its final response, None without one."""
+    return CallFailed(
+        call_id=call_id,
+        at=at,
+        kind=kind,
+        code=response.code if response else None,
+        reason=response.reason if response else None,
+        cancelled=kind in (FailureKind.RING_TIMEOUT, FailureKind.CANCELLED),
+        saw_18x=saw_18x,
+        reason_cause=parse_q850_cause(response.headers.get("reason", [])) if response else None,
+        retry_after_s=parse_retry_after(response.get("retry-after")) if response else None,
+        explanations=explanations(response) if response else (),
+        message=message or warning_of(response),
+    )
 
 
 Action = Callable[[Call, float, Response | None], None]
@@ -412,6 +532,7 @@ TABLE: Mapping[tuple[CallState, str], tuple[tuple[Action, ...], CallState]] = {
     (_S.CALLING, "2xx"): ((Call._answer,), _S.CONFIRMED),
     (_S.CALLING, "challenge"): ((Call._send_invite,), _S.CALLING),
     (_S.CALLING, "too short"): ((Call._send_invite,), _S.CALLING),
+    (_S.CALLING, "plain offer"): ((Call._send_invite,), _S.CALLING),
     (_S.CALLING, "next hop"): ((Call._send_invite,), _S.CALLING),
     (_S.CALLING, "final"): ((Call._fail_final,), _S.TERMINATED),
     (_S.CALLING, "no response"): ((Call._fail_silent,), _S.TERMINATED),
@@ -420,6 +541,7 @@ TABLE: Mapping[tuple[CallState, str], tuple[tuple[Action, ...], CallState]] = {
     (_S.PROCEEDING, "2xx"): ((Call._answer,), _S.CONFIRMED),
     (_S.PROCEEDING, "challenge"): ((Call._send_invite,), _S.CALLING),
     (_S.PROCEEDING, "too short"): ((Call._send_invite,), _S.CALLING),
+    (_S.PROCEEDING, "plain offer"): ((Call._send_invite,), _S.CALLING),
     (_S.PROCEEDING, "next hop"): ((Call._send_invite,), _S.CALLING),
     (_S.PROCEEDING, "final"): ((Call._fail_final,), _S.TERMINATED),
     (_S.PROCEEDING, "ring timeout"): ((Call._send_cancel,), _S.CANCELLING),

@@ -1,10 +1,13 @@
 """Dialogs (RFC 3261 section 12) as the caller sees them: tags, CSeq numbers, Route set, remote target."""
 
+from dataclasses import replace
+
+from autodialer.sip.addresses import is_inside, is_ipv4
 from autodialer.sip.dialog_state import DialogState, route_set_of, target_of
 from autodialer.sip.hop import Hop
 from autodialer.sip.message import Message, Request, Response
 from autodialer.sip.outgoing import OutgoingRequest
-from autodialer.sip.stack import Stack
+from autodialer.sip.stack import Place, Stack, place_of
 
 
 class Dialog:
@@ -18,7 +21,10 @@ class Dialog:
         self.remote_cseq: int | None = None
         """Of the last request from the peer, None before the first."""
         self.target = invite.uri
-        """Remote target: the URI of the peer's Contact."""
+        """Remote target: the URI of the peer's Contact, the INVITE's own until a usable one came."""
+        self._has_contact = False
+        self._found: dict[str, Hop] = {}
+        """The URI of the present first hop -> where its host name leads."""
         self.confirmed = False
         """A 2xx came."""
         self.allowed: frozenset[str] = frozenset()
@@ -42,7 +48,8 @@ class Dialog:
 
     def retarget(self, message: Message) -> None:
         """Take a new remote target from the Contact (RFC 3261 section 12.2)."""
-        self.target = target_of(message) or self.target
+        contact = target_of(message)
+        self.target, self._has_contact = contact or self.target, self._has_contact or contact is not None
 
     def accept_cseq(self, request: Request) -> bool:
         """Whether the peer's request is in order (RFC 3261 section 12.2.2)."""
@@ -60,15 +67,51 @@ class Dialog:
     def state(self) -> DialogState:
         """The dialog as it stands."""
         invite = self._invite
-        return DialogState(
+        by_flow = not self._has_contact and not self.route_set
+        state = DialogState(
             call_id=invite.call_id,
             from_=invite.from_,
             to=self._to,
             cseq=self.local_cseq,
             target=self.target,
-            route_set=self.route_set,
+            route_set=tuple(line.partition(": ")[2] for line in invite.routes) if by_flow else self.route_set,
             flow=invite.hop,
+            by_flow=by_flow,
         )
+        found = self._found.get(state.first_hop or "") if self._found else None
+        return state if found is None else replace(state, found=found)
+
+    def unfound(self) -> tuple[str, Place] | None:
+        """The URI of the first hop and what it says, where it names a host that has not been found."""
+        uri = self.state.first_hop
+        place = place_of(uri) if uri is not None and uri not in self._found else None
+        if uri is None or place is None or is_ipv4(place.host):
+            return None
+        return uri, place._replace(transport=place.transport or self.flow.transport)
+
+    def may_come_from(self, host: str) -> bool:
+        """Whether `host` is one of those that this dialog goes through, as far as they are known.
+
+        Without Record-Route the callee's own host sends to us; behind a NAT, or as long as its name has not been found,
+        that may be any.
+        """
+        if host in (self.flow.host, self.next_hop.host):
+            return True
+        place = place_of(self.target)
+        if place is None or not self._has_contact:
+            return False
+        if host == place.host:
+            return True
+        if self.route_set or self.state.found is not None:
+            return False
+        return not is_ipv4(place.host) or (is_inside(place.host) and not is_inside(self.flow.host))
+
+    def place(self, uri: str, hop: Hop) -> bool:
+        """The name in `uri` leads to `hop`; whether our requests go elsewhere now."""
+        before = self.next_hop
+        if uri == self.state.first_hop:
+            self._found = {uri: hop}
+        return self.next_hop != before
 
     @property
     def flow(self) -> Hop:

@@ -28,17 +28,23 @@ class DialogState:
     """As Route headers name it, first hop first."""
     flow: Hop
     """Where the INVITE went: the peer that knows our Contact."""
+    by_flow: bool = False
+    """The peer gave neither a usable Contact nor a Route: requests take the way of the INVITE, which worked."""
+    found: Hop | None = None
+    """Where the host name of the first hop leads; None: it has none, or nobody knows yet."""
 
     def packed(self) -> str:
         """As text, for the store."""
         parts = (self.call_id, self.from_, self.to, self.cseq, self.target, self.route_set, self.flow)
-        return json.dumps(parts)
+        return json.dumps((*parts, self.by_flow, self.found))
 
     @classmethod
     def unpack(cls, text: str) -> Self:
         """Back from text. Raises ValueError for what `packed` did not write."""
         try:
-            call_id, from_, to, cseq, target, route_set, flow = json.loads(text)
+            # An older dialer wrote seven parts.
+            call_id, from_, to, cseq, target, route_set, flow, *more = json.loads(text)
+            by_flow, found = more or (False, None)
             return cls(
                 call_id=call_id,
                 from_=from_,
@@ -47,6 +53,8 @@ class DialogState:
                 target=target,
                 route_set=tuple(route_set),
                 flow=Hop(*flow),
+                by_flow=by_flow,
+                found=Hop(*found) if found else None,
             )
         except TypeError as exc:
             raise ValueError("this is no dialog") from exc
@@ -54,17 +62,19 @@ class DialogState:
     @classmethod
     def of_answer(cls, response: Response, source: Hop) -> Self | None:
         """The dialog that a 2xx from `source` describes, when its INVITE is forgotten; None: it says too little."""
-        target = target_of(response)
-        if target is None:
+        target, route_set = target_of(response), route_set_of(response)
+        called = parse_name_addr(response.headers["to"][0])
+        if called is None or not _may_be_request_uri(called.uri):
             return None
         return cls(
             call_id=response.call_id,
             from_=f"From: {response.headers['from'][0]}",
             to=f"To: {response.headers['to'][0]}",
             cseq=response.cseq,
-            target=target,
-            route_set=route_set_of(response),
+            target=target or without_headers(called.uri),
+            route_set=route_set,
             flow=source,
+            by_flow=target is None and not route_set,
         )
 
     def request(
@@ -90,7 +100,8 @@ class DialogState:
 
     def routing(self) -> tuple[str, tuple[str, ...], Hop]:
         """Request-URI, Route header lines and the hop where a request goes."""
-        # A host name in Contact or Route would need a look-up: the gateway that took the INVITE is asked to forward.
+        if self.by_flow:
+            return self.target, tuple(f"Route: {route}" for route in self.route_set), self.flow
         if not self.route_set:
             return self.target, (), self._hop(self.target)
         first = parse_name_addr(self.route_set[0])
@@ -103,9 +114,18 @@ class DialogState:
         routes = (*self.route_set[1:], f"<{self.target}>")
         return without_headers(first.uri), tuple(f"Route: {route}" for route in routes), hop
 
+    @property
+    def first_hop(self) -> str | None:
+        """The URI that says where requests go; None where they take the way of the INVITE."""
+        if self.by_flow:
+            return None
+        first = parse_name_addr(self.route_set[0]) if self.route_set else None
+        return first.uri if first is not None else None if self.route_set else self.target
+
     def _hop(self, uri: str) -> Hop:
         """Where a request for `uri` goes; what began on TLS stays on it, whatever a Contact or Route says."""
-        flow, hop = self.flow, hop_of(uri)
+        # Until a host name is found, and where it cannot be, the gateway that took the INVITE is asked to forward.
+        flow, hop = self.flow, hop_of(uri) or self.found
         if hop is None or (flow.transport == TLS and hop.transport != TLS):
             return flow
         unnamed = "transport=" not in uri.lower()
@@ -121,7 +141,9 @@ def target_of(message: Message) -> str | None:
     """The remote target in a message's Contact; None without one that may become a Request-URI."""
     contacts = message.get_all("contact")
     contact = parse_name_addr(contacts[0]) if contacts else None
+    return without_headers(contact.uri) if contact is not None and _may_be_request_uri(contact.uri) else None
+
+
+def _may_be_request_uri(uri: str) -> bool:
     # Characters outside visible ASCII must have been escaped.
-    if contact is None or not (contact.uri.isascii() and contact.uri.isprintable()) or parse_uri(contact.uri) is None:
-        return None
-    return without_headers(contact.uri)
+    return uri.isascii() and uri.isprintable() and parse_uri(uri) is not None

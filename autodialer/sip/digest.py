@@ -5,7 +5,8 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from autodialer.sip.fields import split_outside_quotes, unquote
+from autodialer.sip.fields import unquote
+from autodialer.sip.tokens import split
 
 
 def _hash_with(name: str) -> Callable[[str], str]:
@@ -54,7 +55,7 @@ def parse_challenges(values: Sequence[str]) -> list[Challenge]:
     """The Digest challenges in header values, of which one may hold several. Other schemes are left out."""
     found: list[tuple[str, dict[str, str]]] = []
     for value in values:
-        for piece in split_outside_quotes(value, ","):
+        for piece in split(value, ","):
             name, equals, text = piece.strip().partition("=")
             scheme, space, first_name = name.strip().partition(" ")
             if space or not equals:

@@ -1,15 +1,17 @@
 """What the SIP core tells its owner.
 
-Of one call: any number of CallProgress, at most one CallAnswered, any number of DialogMoved, MediaChanged,
-DigitSignalled and TransferEnded while it is answered, at most one CallBroken at any time, and exactly one of CallFailed
-(never answered) or CallEnded (answered, now over).
+Of one call: any number of CallProgress, an InviteHeard for each INVITE, at most one CallAnswered, any number of
+DialogMoved, NameWanted, MediaChanged, DigitSignalled and TransferEnded while it is answered, at most one CallBroken at
+any time, and exactly one of CallFailed (never answered) or CallEnded (answered, now over).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from autodialer.sip.dialog_state import DialogState
 from autodialer.sip.hop import Hop
+from autodialer.sip.left_invite import LeftInvite
+from autodialer.sip.sdes import SdesOffer
 from autodialer.sip.sdp import MediaPlan
 
 
@@ -49,6 +51,18 @@ class CallProgress:
     reason: str
     sdp: bytes | None
     """Early media, None without."""
+    sdes: SdesOffer | None = field(default=None, repr=False)
+    """How our offer wanted it encrypted; None: plain."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InviteHeard:
+    """An INVITE got its first provisional response: from now on it takes a CANCEL to silence the callee's phone."""
+
+    call_id: str
+    at: float
+    """Monotonic seconds."""
+    invite: LeftInvite
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,6 +78,8 @@ class CallAnswered:
     """None when neither the 2xx nor a provisional response of the same dialog had one."""
     dialog: DialogState | None = None
     """What a BYE would be made of."""
+    sdes: SdesOffer | None = field(default=None, repr=False)
+    """How the offer that was answered wanted it encrypted; None: plain."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,6 +90,24 @@ class DialogMoved:
     at: float
     """Monotonic seconds."""
     dialog: DialogState
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NameWanted:
+    """The callee's side is to be reached by a host name, which the owner may look up: `UserAgent.place` takes the hop.
+
+    Without it requests go where the INVITE went.
+    """
+
+    call_id: str
+    at: float
+    """Monotonic seconds."""
+    uri: str
+    """The URI that names the host; goes back with the answer."""
+    host: str
+    port: int | None
+    """None: the name servers say (RFC 3263)."""
+    transport: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,9 +138,9 @@ class TransferEnd(StrEnum):
     """How a transfer ended."""
 
     ACCEPTED = "accepted"
-    """The peer says that who was called in our place has answered."""
+    """The peer says that the transfer's target has answered, or took the transfer and hung up."""
     REFUSED = "refused"
-    """The peer would not, or who was called in our place did not answer."""
+    """The peer would not, or the transfer's target did not answer."""
     TIMEOUT = "timeout"
     """The peer did not say within a minute."""
     UNKNOWN = "unknown"
@@ -166,6 +200,8 @@ class CallFailed:
     """Q.850 cause of the Reason header (RFC 3326), None without."""
     retry_after_s: float | None
     """Retry-After of the final response, None without."""
+    explanations: tuple[str, ...] = ()
+    """Header lines of that response that say more on why."""
     message: str | None
     """One sentence for a person where the code does not explain itself."""
 
@@ -196,6 +232,8 @@ class CallEnded:
     by: EndedBy
     reason_cause: int | None
     """Q.850 cause of the BYE's Reason header, None without."""
+    message: str | None = None
+    """Why we hung up, a sentence for a person; None when the callee did, or the owner gave no reason."""
 
 
 class RegistrationStanding(StrEnum):
@@ -259,18 +297,20 @@ class ProbeEnded:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FarewellEnded:
-    """A BYE in a dialog that an earlier process left up was answered, or was not."""
+    """What ends a call that an earlier process left up, BYE or CANCEL, was answered, or was not."""
 
     call_id: str
     at: float
     """Monotonic seconds."""
     code: int | None
-    """Any final code ends the dialog (RFC 3261 section 15.1.1); None without an answer."""
+    """Any final code to a BYE ends the dialog (RFC 3261 section 15.1.1); None without an answer."""
     message: str
     """How it went, for the log."""
+    method: str = "BYE"
+    """BYE or CANCEL."""
 
 
-WhileAnswered = DialogMoved | MediaChanged | DigitSignalled | TransferEnded
-OfCall = CallProgress | CallAnswered | WhileAnswered | HopFailed | CallBroken | CallFailed | CallEnded
+WhileAnswered = DialogMoved | NameWanted | MediaChanged | DigitSignalled | TransferEnded
+OfCall = CallProgress | InviteHeard | CallAnswered | WhileAnswered | HopFailed | CallBroken | CallFailed | CallEnded
 """What is told of one call."""
 Event = OfCall | RegistrationChanged | AddressDiscovered | ProbeEnded | FarewellEnded

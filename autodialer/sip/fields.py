@@ -1,12 +1,14 @@
 """Values of SIP header fields (RFC 3261 section 20), read tolerantly: what peers really send, not only what the grammar
 allows. Nothing here raises; what cannot be read comes back as None or empty."""
 
-from collections.abc import Iterator
+import re
 from functools import lru_cache
 from typing import NamedTuple
 
-DEFAULT_PORT = 5060
-"""RFC 3261 section 19.1.2."""
+from autodialer.sip.tokens import Kind, split, tokens
+
+TOKEN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]+")
+"""A word of a header (RFC 3261 section 25.1)."""
 
 
 class NameAddr(NamedTuple):
@@ -37,38 +39,11 @@ class UriParts(NamedTuple):
     params: dict[str, str]
 
 
-def split_outside_quotes(text: str, separator: str) -> Iterator[str]:
-    """Pieces of `text` between separators that stand neither in a quoted string nor in angle brackets."""
-    if '"' not in text and "<" not in text:
-        yield from text.split(separator)
-        return
-    start = index = 0
-    quoted = bracketed = False
-    while index < len(text):
-        character = text[index]
-        if quoted:
-            if character == "\\":
-                index += 1
-            elif character == '"':
-                quoted = False
-        elif character == '"':
-            quoted = True
-        elif character == "<":
-            bracketed = True
-        elif character == ">":
-            bracketed = False
-        elif character == separator and not bracketed:
-            yield text[start:index]
-            start = index + 1
-        index += 1
-    yield text[start:]
-
-
 def split_values(values: list[str]) -> list[str]:
     """The values of a header that may stand on several lines or, with commas, on one (RFC 3261 section 7.3.1)."""
     if len(values) == 1 and "," not in values[0]:
         return values
-    pieces = (piece.strip() for value in values for piece in split_outside_quotes(value, ","))
+    pieces = (piece.strip() for value in values for piece in split(value, ","))
     return [piece for piece in pieces if piece]
 
 
@@ -89,10 +64,15 @@ def unquote(text: str) -> str:
     return "".join(result)
 
 
+def quote(text: str) -> str:
+    """The text as a quoted string (RFC 3261 section 25.1); `unquote` gives it back."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
 def parse_params(text: str) -> dict[str, str]:
     """`;name=value;flag` as a dictionary with lower-case names; the first of equal names counts."""
     params: dict[str, str] = {}
-    for piece in split_outside_quotes(text, ";"):
+    for piece in split(text, ";"):
         name, _, value = piece.partition("=")
         name = name.strip().lower()
         if name:
@@ -106,34 +86,27 @@ def parse_name_addr(value: str) -> NameAddr | None:
     Without angle brackets every parameter belongs to the header, not to the URI (RFC 3261 section 20.10).
     """
     value = value.strip()
-    start = 0
-    if value.startswith('"'):
-        start = _end_of_quoted(value)
-        if start < 0:
-            return None
-    opening = value.find("<", start)
-    if opening < 0:
-        uri, _, params = value[start:].partition(";")
-        uri = uri.strip()
-    else:
-        closing = value.find(">", opening)
-        if closing < 0:
-            return None
-        uri, params = value[opening + 1 : closing].strip(), value[closing + 1 :]
+    uri, params = _address_and_params(value)
     if ":" not in uri or len(uri.split()) != 1:
         return None
     return NameAddr(uri, parse_params(params))
 
 
-def _end_of_quoted(value: str) -> int:
-    index = 1
-    while index < len(value):
-        if value[index] == "\\":
-            index += 1
-        elif value[index] == '"':
-            return index + 1
-        index += 1
-    return -1
+def _address_and_params(value: str) -> tuple[str, str]:
+    """The text of the URI, empty without one, and what follows it."""
+    if value.startswith("<") and '"' not in value:
+        # Nearly every value: no need for its tokens.
+        uri, closing, params = value[1:].partition(">")
+        return (uri.strip(), params) if closing else ("", "")
+    for token in tokens(value):
+        if token.kind is Kind.BRACKETED:
+            return (token.text[1:-1].strip(), value[token.end :]) if token.closed else ("", "")
+        if token.kind is Kind.SEPARATOR and ":" in value[: token.end - 1]:
+            # An addr-spec; a display name without quotes may hold a semicolon, though it should not.
+            return value[: token.end - 1].strip(), value[token.end :]
+        if not token.closed:
+            return "", ""
+    return value, ""
 
 
 def parse_tag(value: str) -> str | None:

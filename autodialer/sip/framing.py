@@ -9,6 +9,9 @@ _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 _CONTENT_LENGTH = re.compile(rb"(?im)^(?:content-length|l)[ \t]*:[ \t]*([^\r\n]*?)[ \t]*\r?$")
 _FOLD = re.compile(rb"[ \t]*\r?\n[ \t]+")
 _PING = b"\r\n\r\n"
+PONG = b"\r\n"
+PING_S = 1.0
+"""The two line ends of a ping leave together (RFC 5626 section 3.5.1); further apart they are two pongs."""
 
 
 class BrokenStream(Exception):
@@ -22,12 +25,16 @@ class StreamReader:
         self._buffer = b""
         self._looked = 0
         """How far the buffer was searched for the end of the headers."""
+        self._fed_at = 0.0
 
-    def feed(self, data: bytes) -> Iterator[bytes]:
-        """The messages that are complete now, pings (two line ends) among them.
+    def feed(self, data: bytes, now: float = 0.0) -> Iterator[bytes]:
+        """The messages that are complete now, pings (two line ends) among them. `now` is monotonic seconds.
 
         Raises BrokenStream after the last good message; the reader must not be used after that.
         """
+        if self._buffer == PONG and now - self._fed_at > PING_S:
+            self._buffer = b""
+        self._fed_at = now
         self._buffer += data
         while (message := self._next()) is not None:
             yield message

@@ -29,3 +29,15 @@ class Hop(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.transport.lower()}:{self.host}:{self.port}"
+
+
+def routes_over(hop: Hop, route: tuple[str, ...], *, names_hop: bool) -> tuple[str, ...]:
+    """Route header lines of a request that goes to `hop` first.
+
+    `names_hop`: the first URI of `route` stands for one of several proxies. The proxy that is asked knows its own
+    address, and would forward to the other one what names that.
+    """
+    if names_hop and route:
+        named = "" if hop.transport == UDP else f";transport={hop.transport.lower()}"
+        route = (f"sip:{hop.host}:{hop.port}{named};lr", *route[1:])
+    return tuple(f"Route: <{uri}>" for uri in route)

@@ -7,8 +7,7 @@ bare digit.
 import re
 from dataclasses import dataclass
 
-from autodialer.sip.call import Call
-from autodialer.sip.call_states import CallState
+from autodialer.sip.call import Call, CallState
 from autodialer.sip.dialog import Dialog
 from autodialer.sip.events import DigitSignalled
 from autodialer.sip.message import Request

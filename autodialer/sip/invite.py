@@ -1,28 +1,35 @@
 """What the owner of the SIP core asks for: one outbound call. Checked here: no text of a user can become a header."""
 
-import re
 import uuid
 from dataclasses import dataclass, field
 from functools import lru_cache
-
-from sipmessage import URI
-from sipmessage.grammar import TOKEN
+from urllib.parse import quote
 
 from autodialer.errors import Invalid
+from autodialer.sip.addresses import is_ipv4
+from autodialer.sip.fields import TOKEN
 from autodialer.sip.hop import DEFAULT_PORTS, Hop
+from autodialer.sip.sdes import SdesOffer
 
 Address = tuple[str, int]
 """IPv4 address and port."""
 
-_IPV4 = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
-_TOKEN = re.compile(TOKEN)
+_USER_MARKS = "-_.!~*'()&=+$,;?/"
+"""What the user part of a URI holds unescaped, beside letters and digits."""
 _OWN_HEADERS = frozenset(
     (
         *("allow", "authorization", "call-id", "contact", "content-length", "content-type", "cseq", "from"),
         *("max-forwards", "min-se", "proxy-authorization", "record-route", "require", "route", "session-expires"),
         *("supported", "to", "user-agent", "via"),
+        *("content-encoding", "content-disposition", "expires", "proxy-require", "rack", "refer-to", "replaces"),
+        # Their compact forms (RFC 3261 section 7.3.3, RFC 4028, RFC 3515).
+        *("i", "m", "l", "c", "e", "f", "k", "t", "v", "x", "r"),
     )
 )
+_IDENTITY_HEADERS = frozenset(("p-asserted-identity", "p-preferred-identity", "remote-party-id"))
+MOST_EXTRA_HEADERS = 10
+LONGEST_HEADER = 1024
+"""Characters of a value; an Identity (RFC 8224) takes 600."""
 
 
 def new_call_id() -> str:
@@ -33,7 +40,8 @@ def new_call_id() -> str:
 @lru_cache(maxsize=1024)
 def sip_uri(user: str, host: str, port: int | None = None) -> str:
     """A SIP URI whose user part is escaped as RFC 3261 section 25.1 asks: `#` becomes %23."""
-    return str(URI(scheme="sip", user=user or None, host=host, port=port))
+    name = f"{quote(user, safe=_USER_MARKS)}@" if user else ""
+    return f"sip:{name}{host}" if port is None else f"sip:{name}{host}:{port}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,10 +62,16 @@ class InviteRequest:
     """Where it goes next, in order, when a hop is silent, unreachable or refuses with 503 (RFC 3263 section 4.3)."""
     route: tuple[str, ...] = ()
     """URIs of a preloaded Route set (outbound proxy), first hop first."""
+    route_names_hop: bool = False
+    """There are several proxies: the first URI of `route` becomes the address of the proxy that is asked."""
     credentials: tuple[str, str] | None = field(default=None, repr=False)
     """User name and password for 401 and 407, None when there are none."""
-    sdp: bytes
+    sdp: bytes = field(repr=False)
     """The offer."""
+    sdes: SdesOffer | None = field(default=None, repr=False)
+    """How the offer wants its media encrypted; None: plain."""
+    plain_sdp: bytes = b""
+    """The offer that is made next to a peer that refuses an encrypted one; empty: none."""
     ring_timeout_s: float = 40.0
     """From the first 18x, or from the first other 1xx as long as no 18x comes."""
     headers: tuple[tuple[str, str], ...] = ()
@@ -82,14 +96,32 @@ class InviteRequest:
         if self.credentials is not None:
             _check_text("credentials", self.credentials[0])
         for header, value in self.headers:
-            if not _TOKEN.fullmatch(header) or header.lower() in _OWN_HEADERS:
-                raise Invalid(f"the header {header!r} cannot be set", field="headers")
-            _check_text("headers", value)
+            check_header(header, value, field_name="headers")
 
 
-def is_ipv4(host: str) -> bool:
-    """Whether `host` is a dotted IPv4 address, so that no packet to it waits for a name server."""
-    return _IPV4.fullmatch(host) is not None and all(int(octet) < 256 for octet in host.split("."))
+def check_header(name: str, value: str, *, field_name: str) -> None:
+    """Raises Invalid for a header that the stack writes itself, and for what could not stand on a line of its own."""
+    if not TOKEN.fullmatch(name):
+        raise Invalid(f"{field_name}: {name!r} is no name of a header.", field=field_name)
+    if name.lower() in _OWN_HEADERS:
+        raise Invalid(f"{field_name}: {name} is written by the dialer itself and cannot be set.", field=field_name)
+    if len(value) > LONGEST_HEADER:
+        raise Invalid(f"{field_name}: {name} has more than {LONGEST_HEADER} characters.", field=field_name)
+    if not value.strip():
+        raise Invalid(f"{field_name}: {name} has no value.", field=field_name)
+    _check_text(field_name, value)
+
+
+def extra_header(line: str) -> tuple[str, str]:
+    """Name and value of a line that a user wants in every INVITE. Raises Invalid that names it."""
+    name, colon, value = line.partition(":")
+    name, value = name.strip(), value.strip()
+    if not colon:
+        raise Invalid(f"extra_headers: write {line[:80]!r} as `Name: value`.", field="extra_headers")
+    check_header(name, value, field_name="extra_headers")
+    if name.lower() in _IDENTITY_HEADERS:
+        raise Invalid(f"extra_headers: {name} holds the caller ID; set caller_id_header.", field="extra_headers")
+    return name, value
 
 
 def _check_text(name: str, text: str) -> None:

@@ -1,17 +1,16 @@
 """Where a provider's servers are (RFC 3263 section 4), and which of them to try first.
 
-Pure: what DNS says comes through `Lookups`, chance and time from the caller.
+Pure: what DNS says comes through `Lookups`, time from the caller.
 """
 
 import ipaddress
 import math
-import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import Generic, Protocol, TypeVar
 
 from autodialer.errors import HostUnresolved
+from autodialer.sip.addresses import is_ipv4
 from autodialer.sip.hop import DEFAULT_PORTS, TCP, TLS, UDP, Hop
 
 REST_S = 60.0
@@ -29,10 +28,6 @@ Record = TypeVar("Record", covariant=True)
 class Naptr:
     """A NAPTR record (RFC 3403 section 4.1)."""
 
-    order: int
-    """Lowest first."""
-    preference: int
-    """Lowest first among equal orders."""
     flags: str
     """`s`: the replacement is a name with SRV records."""
     service: str
@@ -45,10 +40,6 @@ class Naptr:
 class Srv:
     """An SRV record (RFC 2782)."""
 
-    priority: int
-    """Lowest first."""
-    weight: int
-    """Share among equal priorities."""
     port: int
     """Of the target."""
     target: str
@@ -71,10 +62,10 @@ class Lookups(Protocol):
     """Asks DNS, following CNAMEs. Each method raises HostUnresolved where no answer came, not where it is empty."""
 
     def naptr(self, name: str) -> Answer[Naptr]:
-        """The NAPTR records of a name."""
+        """The NAPTR records of a name, in the order to try them (RFC 3403 section 4.1)."""
 
     def srv(self, name: str) -> Answer[Srv]:
-        """The SRV records of a name."""
+        """The SRV records of a name, in the order to try them: by priority, then drawn by weight (RFC 2782)."""
 
     def a(self, name: str) -> Answer[str]:
         """The IPv4 addresses of a name."""
@@ -93,7 +84,7 @@ class Located:
     """Smallest TTL that was used: look again after it. Infinite for an IPv4 address."""
 
 
-def locate(host: str, port: int | None, transport: str, *, lookups: Lookups, chance: random.Random) -> Located:
+def locate(host: str, port: int | None, transport: str, *, lookups: Lookups) -> Located:
     """The servers of `host` by RFC 3263 section 4.2, the transport being given.
 
     `port` None means that it was not given: only then NAPTR and SRV are asked. Raises HostUnresolved with a sentence
@@ -105,7 +96,7 @@ def locate(host: str, port: int | None, transport: str, *, lookups: Lookups, cha
         for service, ttl_s in _service_names(name, transport, lookups):
             answer = lookups.srv(service)
             if answer.records:
-                found = _servers(name, service, answer.records, transport, lookups=lookups, chance=chance)
+                found = _servers(name, service, answer.records, transport, lookups=lookups)
                 return Located(targets=found.targets, ttl_s=min(ttl_s, answer.ttl_s, found.ttl_s))
     addresses = _addresses(name, lookups)
     return Located(targets=_hops(addresses.records, port or DEFAULT_PORTS[transport], transport), ttl_s=addresses.ttl_s)
@@ -124,7 +115,6 @@ def _service_names(name: str, transport: str, lookups: Lookups) -> Iterator[tupl
         for naptr in answer.records
         if naptr.service.upper() == _NAPTR_SERVICE[transport] and naptr.flags.lower() == "s"
     ]
-    ours.sort(key=lambda naptr: (naptr.order, naptr.preference))
     replacements = dict.fromkeys(naptr.replacement.lower() for naptr in ours)
     for replacement in replacements:
         yield replacement, answer.ttl_s
@@ -132,9 +122,7 @@ def _service_names(name: str, transport: str, lookups: Lookups) -> Iterator[tupl
         yield plain, math.inf
 
 
-def _servers(
-    name: str, service: str, records: Sequence[Srv], transport: str, *, lookups: Lookups, chance: random.Random
-) -> Located:
+def _servers(name: str, service: str, records: Sequence[Srv], transport: str, *, lookups: Lookups) -> Located:
     """The addresses of the SRV targets; a target that does not resolve is left out where another does."""
     usable = [srv for srv in records if srv.target not in ("", ".") and srv.port]
     if not usable:
@@ -145,7 +133,7 @@ def _servers(
     targets: list[Hop] = []
     ttl_s = math.inf
     first_problem: HostUnresolved | None = None
-    for srv in in_order(usable, chance)[:MAX_SRV_TARGETS]:
+    for srv in usable[:MAX_SRV_TARGETS]:
         try:
             addresses = _addresses(srv.target, lookups)
         except HostUnresolved as exc:
@@ -156,19 +144,6 @@ def _servers(
     if not targets:
         raise HostUnresolved(f"{first_problem}, and the SRV record {service} names no other server") from first_problem
     return Located(targets=tuple(dict.fromkeys(targets)), ttl_s=ttl_s)
-
-
-def in_order(records: Iterable[Srv], chance: random.Random) -> list[Srv]:
-    """SRV records in the order to try them: by priority, then drawn by weight (RFC 2782, "Weight")."""
-    # The sort is stable and puts weight 0 first in each priority, as the RFC's algorithm wants.
-    pending = sorted(records, key=lambda srv: (srv.priority, srv.weight > 0))
-    ordered: list[Srv] = []
-    while pending:
-        equals = [srv for srv in pending if srv.priority == pending[0].priority]
-        sums = list(accumulate(srv.weight for srv in equals))
-        drawn = chance.randint(0, sums[-1])
-        ordered.append(pending.pop(next(index for index, total in enumerate(sums) if total >= drawn)))
-    return ordered
 
 
 def _addresses(name: str, lookups: Lookups) -> Answer[str]:
@@ -194,15 +169,6 @@ def _has_ipv6(name: str, lookups: Lookups) -> bool:
 
 def _hops(addresses: Iterable[str], port: int, transport: str) -> tuple[Hop, ...]:
     return tuple(Hop(address, port, transport) for address in addresses)
-
-
-def is_ipv4(text: str) -> bool:
-    """Whether this is an IPv4 address and no name."""
-    try:
-        ipaddress.IPv4Address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _refuse_ipv6(text: str) -> None:

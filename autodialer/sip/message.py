@@ -9,16 +9,44 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
-from sipmessage.grammar import TOKEN
-from sipmessage.message import COMPACT_FORMS
-
-from autodialer.sip.fields import Via, parse_cseq, parse_name_addr, parse_number, parse_tag, parse_via, split_values
+from autodialer.sip.fields import (
+    TOKEN,
+    Via,
+    parse_cseq,
+    parse_name_addr,
+    parse_number,
+    parse_tag,
+    parse_via,
+    split_values,
+)
 
 _FOLD = re.compile(r"[ \t]*\n[ \t]+")
-_TOKEN = re.compile(TOKEN)
 _VERSION = re.compile(r"SIP/\d+\.\d+", re.ASCII | re.IGNORECASE)
 _NOT_IN_URI = re.compile(r'[\s<>"\0]')
-_LONG_NAMES = {short: long.lower() for short, long in COMPACT_FORMS.items()}
+_LONG_NAMES = {
+    # RFC 3261 section 20
+    "c": "content-type",
+    "e": "content-encoding",
+    "f": "from",
+    "i": "call-id",
+    "k": "supported",
+    "l": "content-length",
+    "m": "contact",
+    "s": "subject",
+    "t": "to",
+    "v": "via",
+    # RFC 6665, 3515, 3892, 4028, 8224 and 3841
+    "o": "event",
+    "u": "allow-events",
+    "r": "refer-to",
+    "b": "referred-by",
+    "x": "session-expires",
+    "y": "identity",
+    "a": "accept-contact",
+    "d": "request-disposition",
+    "j": "reject-contact",
+}
+"""Compact form -> name."""
 _SINGLE_HEADERS = ("from", "to", "call-id", "cseq")
 
 
@@ -174,7 +202,7 @@ def _respell_tag(to: str) -> str:
         return to
     address = parse_name_addr(to)
     tag = address.params.get("tag", "") if address else ""
-    return f"<{address.uri}>;tag={tag}" if address and _TOKEN.fullmatch(tag) else to
+    return f"<{address.uri}>;tag={tag}" if address and TOKEN.fullmatch(tag) else to
 
 
 def _make_request(start: _RequestLine, headers: dict[str, list[str]], body: bytes) -> Request | Discard:
@@ -215,7 +243,7 @@ def _parse_start_line(line: str) -> _StatusLine | _RequestLine | None:
             return _StatusLine(int(code), reason.strip())
         return None
     pieces = line.split()
-    if len(pieces) >= 3 and _VERSION.fullmatch(pieces[-1]) and _TOKEN.fullmatch(pieces[0]) and ":" in pieces[1]:
+    if len(pieces) >= 3 and _VERSION.fullmatch(pieces[-1]) and TOKEN.fullmatch(pieces[0]) and ":" in pieces[1]:
         return _RequestLine(pieces[0], " ".join(pieces[1:-1]), pieces[-1])
     return None
 

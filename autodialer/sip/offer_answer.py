@@ -3,15 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from autodialer.sip.sdes import Crypto, SdesOffer, make_line, parse_lines
 from autodialer.sip.sdp import (
     PAYLOAD_TYPES,
+    PLAIN,
     STATIC_CODECS,
     TELEPHONE_EVENT_PT,
+    UNSPECIFIED,
     AnswerFault,
     Media,
     MediaPlan,
     UnusableAnswer,
+    crypto_of,
     judge,
+    negotiate,
     parse_description,
 )
 
@@ -33,7 +38,8 @@ class Accepted:
 class LocalMedia:
     """What we say of our one audio stream. Send it after each change: the version of o= counts what was sent."""
 
-    def __init__(self, offer: bytes) -> None:
+    def __init__(self, offer: bytes, sdes: SdesOffer | None = None) -> None:
+        """`sdes`: how the offer wants it encrypted; None: plain."""
         session, streams = parse_description(offer)
         audio = streams[0] if streams else Media()
         self._session_id, self._version = _origin(session)
@@ -46,7 +52,29 @@ class LocalMedia:
         self._streams: list[str | None] = [None]
         """The m= lines in order: None is our audio, the others are refused."""
         self._profile = audio.profile
+        self._sdes = sdes
+        self._their_place: tuple[str, int] | None = None
+        """Where the peer's last description said that it is."""
         self._last = _without_origin(offer)
+
+    def take_answer(self, answer: bytes | None) -> MediaPlan | UnusableAnswer:
+        """What the peer's answer agrees to of our last offer."""
+        media = negotiate(answer, self.codecs, self._sdes)
+        if isinstance(media, MediaPlan):
+            self._settle(media)
+        return media
+
+    def _settle(self, media: MediaPlan) -> None:
+        """Go on with one way to encrypt, or with none."""
+        if not media.nowhere:
+            self._their_place = (media.host, media.port)
+        if self._sdes is None:
+            return
+        keys = media.keys
+        ours = tuple(line for line in self._sdes.lines if keys is not None and line.key == keys.ours)
+        self._sdes = SdesOffer(lines=ours, plain_too=self._sdes.plain_too) if ours else None
+        if self._sdes is None:
+            self._profile = PLAIN
 
     def answer(self, offer: bytes, current: MediaPlan | None) -> Accepted | UnusableAnswer:
         """Take an offer of the peer; the codec that is in use stays when it is offered."""
@@ -54,9 +82,13 @@ class LocalMedia:
         if session is None or not all(stream.kind for stream in streams) or not self.codecs:
             return _NO_SESSION
         preferred = [current.codec] if current else []
-        index, media = _choose(session, streams, preferred, self.codecs)
+        sdes = self._own_lines_for(session, streams)
+        index, media = _choose(session, streams, preferred, self.codecs, sdes)
         if isinstance(media, UnusableAnswer):
             return media
+        if sdes is not None:
+            self._sdes = sdes
+        self._settle(media)
         self._streams = [
             None if number == index else f"m={stream.kind} 0 {stream.profile} {' '.join(stream.formats) or '0'}"
             for number, stream in enumerate(streams)
@@ -65,14 +97,37 @@ class LocalMedia:
         # RFC 3264 section 8.3.2: a payload type keeps its meaning for the whole session.
         self._event_pt = media.telephone_event_pt if media.telephone_event_pt is not None else self._event_pt
         direction = _MIRRORED[media.direction]
-        if media.host == "0.0.0.0" and direction == "sendrecv":
+        if media.nowhere and direction == "sendrecv":
             direction = "recvonly"
         formats = [(media.payload_type, media.codec)]
         return Accepted(sdp=self._describe(formats, media.telephone_event_pt, direction, session.times), media=media)
 
+    def _own_lines_for(self, session: Media, streams: Sequence[Media]) -> SdesOffer | None:
+        """A line of ours for the offer's first way to encrypt that we know; None: we have not agreed to encrypt.
+
+        Our key stays, and with it the roll-over counter, unless the peer is somewhere else: there nobody knows how far
+        the counter is, so that a new key begins at 0 (RFC 4568 section 7.1.4).
+        """
+        if self._sdes is None:
+            return None
+        audio = next((stream for stream in streams if stream.kind == "audio" and stream.port > 0), Media())
+        offered = parse_lines(crypto_of(audio))
+        if not offered:
+            return self._sdes
+        wanted, own = offered[0], {line.suite: line for line in self._sdes.lines}
+        host = audio.address if audio.address is not None else session.address
+        stays = host in UNSPECIFIED or self._their_place in (None, (host, audio.port))
+        kept = own.get(wanted.suite) if stays else None
+        line = Crypto(tag=wanted.tag, suite=kept.suite, key=kept.key) if kept else make_line(wanted.suite, wanted.tag)
+        return SdesOffer(lines=(line,), plain_too=self._sdes.plain_too)
+
     def move(self, host: str | None, port: int) -> None:
         """Our stream is at another port, and at another address too when `host` is given."""
         self._host, self._port = host or self._host, port
+        if self._sdes is not None:
+            # RFC 4568 section 7.1.4: at another place a stream has another key.
+            lines = tuple(make_line(line.suite, line.tag) for line in self._sdes.lines)
+            self._sdes = SdesOffer(lines=lines, plain_too=self._sdes.plain_too)
 
     def offer(self) -> bytes:
         """All that we can do, for a re-INVITE of the peer without an offer, or for one of ours."""
@@ -87,6 +142,7 @@ class LocalMedia:
                 lines.append(stream)
                 continue
             lines.append(f"m=audio {self._port} {self._profile} {' '.join(map(str, numbers))}")
+            lines += (line.line for line in self._sdes.lines) if self._sdes is not None else ()
             lines += (f"a=rtpmap:{number} {codec}/8000" for number, codec in formats)
             if event_pt is not None:
                 lines += (f"a=rtpmap:{event_pt} telephone-event/8000", f"a=fmtp:{event_pt} 0-15")
@@ -99,7 +155,11 @@ class LocalMedia:
 
 
 def _choose(
-    session: Media, streams: Sequence[Media], preferred: Sequence[str], codecs: Sequence[str]
+    session: Media,
+    streams: Sequence[Media],
+    preferred: Sequence[str],
+    codecs: Sequence[str],
+    sdes: SdesOffer | None,
 ) -> tuple[int, MediaPlan | UnusableAnswer]:
     """Number and plan of the first audio stream that is usable, or why the first is not."""
     fault = UnusableAnswer(reason=AnswerFault.GARBAGE, message="the session description has no audio in it")
@@ -108,7 +168,7 @@ def _choose(
         for number, stream in enumerate(streams):
             if stream.kind != "audio" or stream.port < 0:
                 continue
-            media = judge(session, stream, wanted)
+            media = judge(session, stream, wanted, sdes)
             if isinstance(media, MediaPlan):
                 return number, media
             faults.append(media)

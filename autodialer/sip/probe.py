@@ -74,7 +74,7 @@ class Probe:
             cseq=self._cseq,
             lines=(
                 *contact,
-                *self._auth.lines(request.method, request.target),
+                *self._auth.lines(request.method, request.target, request.hop),
                 "Accept: application/sdp",
                 f"User-Agent: {stack.config.user_agent}",
             ),
@@ -85,8 +85,7 @@ class Probe:
         """Any final answer shows that the peer is there."""
         if response.code < 200:
             return
-        asks = self._request.credentials is not None and response.code in (401, 407)
-        if asks and self._auth.learn(response) is None:
+        if self._request.credentials is not None and self._auth.tries_again(response, transaction.hop):
             self._send(now)
         else:
             self._end(now, response, "")

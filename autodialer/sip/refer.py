@@ -14,6 +14,7 @@ from autodialer.sip.dialog import Dialog
 from autodialer.sip.events import TransferEnd, TransferEnded
 from autodialer.sip.fields import parse_params
 from autodialer.sip.message import Request, Response
+from autodialer.sip.own_end import OwnEnd
 from autodialer.sip.session import Reply, SessionUser
 from autodialer.sip.stack import Stack
 from autodialer.sip.transaction import ClientTransaction, NonInviteClient
@@ -69,6 +70,10 @@ class Transfer:
         """The call has ended; nothing that comes now counts."""
         self._feed("call over", now)
 
+    def peer_hung_up(self, now: float) -> None:
+        """The peer's BYE came."""
+        self._feed("BYE", now)
+
     @property
     def over(self) -> bool:
         """Whether its end has been told."""
@@ -79,7 +84,7 @@ class Transfer:
         self._cseqs.add(cseq)
         lines = (
             *self._lines,
-            *self._auth.lines("REFER", self._dialog.request_uri),
+            *self._auth.lines("REFER", self._dialog.request_uri, self._dialog.next_hop),
             SUPPORTED,
             ALLOW,
             f"User-Agent: {self._stack.config.user_agent}",
@@ -106,13 +111,13 @@ class Transfer:
         """A response to the REFER."""
         if response.code < 200 or self.state is not TransferState.TRYING:
             return
-        if response.code in (401, 407) and self._auth.learn(response) is None:
+        if self._auth.tries_again(response, transaction.hop):
             self._feed("challenge", now)
             return
         self._code = response.code
         self._feed("2xx" if response.code < 300 else "refusal", now)
         if response.code == _GONE:
-            self._user.bye(now)
+            self._user.bye(now, OwnEnd.DIALOG_UNKNOWN.format(f"{response.code} {response.reason}".rstrip()))
 
     def on_no_response(self, transaction: ClientTransaction, now: float, happening: str) -> None:
         """The peer is silent or out of reach."""
@@ -167,6 +172,8 @@ TABLE: Mapping[tuple[TransferState, str], tuple[tuple[Action, ...], TransferStat
     (_S.ACCEPTED, "failure told"): ((Transfer._end_refused,), _S.TERMINATED),
     (_S.ACCEPTED, "subscription over"): ((Transfer._end_unknown,), _S.TERMINATED),
     (_S.ACCEPTED, "timeout"): ((Transfer._end_timeout,), _S.TERMINATED),
+    # It said 202 and took the callee away, as a blind transfer does: gateways without NOTIFY tell it in no other way.
+    (_S.ACCEPTED, "BYE"): ((Transfer._end_accepted,), _S.TERMINATED),
     (_S.ACCEPTED, "call over"): ((Transfer._end_unknown,), _S.TERMINATED),
 }
 """State and happening -> actions in order, and the state after."""
@@ -194,6 +201,11 @@ class Referrer:
         )
         self._transfer = Transfer(self._stack, self._user, self._auth, dialog, lines)
         self._transfer.start(now)
+
+    def peer_hung_up(self, now: float) -> None:
+        """The peer ended the call, before or after it said how a transfer ended."""
+        if self._transfer is not None:
+            self._transfer.peer_hung_up(now)
 
     def stop(self, now: float) -> None:
         """The call is over."""

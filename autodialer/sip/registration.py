@@ -3,16 +3,16 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from autodialer.sip.auth import Authenticator
 from autodialer.sip.capabilities import ALLOW, SUPPORTED
 from autodialer.sip.events import RegistrationChanged, RegistrationStanding
 from autodialer.sip.fields import parse_name_addr, parse_uri, pause_asked_for
-from autodialer.sip.hop import Hop
+from autodialer.sip.hop import Hop, routes_over
 from autodialer.sip.invite import new_call_id
 from autodialer.sip.message import Response
 from autodialer.sip.outgoing import OutgoingRequest
-from autodialer.sip.registration_states import TIMERS, RegistrationState
 from autodialer.sip.stack import Stack
 from autodialer.sip.timers import Timer
 from autodialer.sip.transaction import ClientTransaction, NonInviteClient
@@ -32,6 +32,32 @@ _SENTENCES = {
 _SILENT = "The provider's registrar does not answer."
 
 
+class RegistrationState(StrEnum):
+    """What the registration waits for."""
+
+    REGISTERING = "Registering"
+    """The answer to the first REGISTER; the registrar does not know us."""
+    REGISTERED = "Registered"
+    """The time to refresh."""
+    REFRESHING = "Refreshing"
+    """The answer to a refresh; the registrar still knows us."""
+    WAITING = "Waiting"
+    """The time to try again: the registrar refused, or was silent for longer than it knew us."""
+    UNREGISTERING = "Unregistering"
+    """The answer to the REGISTER that takes our binding back."""
+    TERMINATED = "Terminated"
+    """Nothing."""
+
+
+_S = RegistrationState
+TIMERS: Mapping[RegistrationState, tuple[str, ...]] = {
+    _S.REGISTERED: ("refresh", "expiry"),
+    _S.REFRESHING: ("expiry",),
+    _S.WAITING: ("retry",),
+}
+"""State -> its timers; entering a state stops all others."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class RegistrationRequest:
     """What to register, and where."""
@@ -44,6 +70,8 @@ class RegistrationRequest:
     hops: tuple[Hop, ...]
     """The provider's servers in the order in which they are tried."""
     route: tuple[str, ...] = ()
+    route_names_hop: bool = False
+    """As of an INVITE."""
     """URIs of the outbound proxy, first hop first."""
     credentials: tuple[str, str] | None = field(default=None, repr=False)
     expires_s: int = 600
@@ -150,6 +178,7 @@ class Registration:
         """A response to our last REGISTER."""
         if response.code < 200 or transaction is not self._transaction:
             return
+        is_challenged = self._auth.is_challenged(response, transaction.hop)
         if response.code < 300:
             self._granted_s = self._granted(response)
             self._service_routes = response.get_all("service-route")
@@ -159,7 +188,7 @@ class Registration:
                 self._refusal = ("The provider accepted the registration and forgot it at once.", response)
                 self._feed("refusal", now)
             return
-        message = self._auth.learn(response) if response.code in (401, 407) else ""
+        message = self._auth.learn(response, transaction.hop) if is_challenged else ""
         if message is None or (response.code == 423 and self._asks_for_longer(response)):
             self._feed("again", now)
             return
@@ -233,14 +262,14 @@ class Registration:
             hop=hop,
             branch=branch,
             via=stack.via(branch, hop),
-            routes=tuple(f"Route: <{uri}>" for uri in request.route),
+            routes=routes_over(hop, request.route, names_hop=request.route_names_hop),
             from_=f"From: <{request.address_of_record}>;tag={self._tag}",
             to=f"To: <{request.address_of_record}>",
             call_id=self._call_id,
             cseq=self._cseq,
             lines=(
                 *lines,
-                *self._auth.lines("REGISTER", request.registrar),
+                *self._auth.lines("REGISTER", request.registrar, hop),
                 SUPPORTED,
                 ALLOW,
                 f"User-Agent: {stack.config.user_agent}",
@@ -272,10 +301,12 @@ class Registration:
             if uri and ours and (uri.host, uri.port) == (ours.host, ours.port):
                 granted = _number(contact.params.get("expires"))
                 return granted if granted is not None else expires if expires is not None else self._expires
-        if expires is None and len(contacts) == 1:
-            # A gateway on the way that writes its own address into our Contact.
-            expires = _number(contacts[0].params.get("expires"))
-        return expires if expires is not None else self._expires
+        default = expires if expires is not None else self._expires
+        # A gateway on the way that writes its own address into our Contact, perhaps beside others: the first to end may
+        # be ours.
+        stated = [_number(contact.params.get("expires")) for contact in contacts]
+        spans = [span if span is not None else default for span in stated]
+        return min((span for span in spans if span > 0), default=min(spans, default=default))
 
     def _refresh_later(self, now: float) -> None:
         """The registrar did not answer a refresh, but knows us until the binding expires."""
@@ -341,7 +372,6 @@ def _number(value: str | None) -> int | None:
     return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 9 else None
 
 
-_S = RegistrationState
 Action = Callable[[Registration, float], None]
 TABLE: Mapping[tuple[RegistrationState, str], tuple[tuple[Action, ...], RegistrationState]] = {
     (_S.REGISTERING, "2xx"): ((Registration._take_binding,), _S.REGISTERED),

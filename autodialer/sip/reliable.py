@@ -40,14 +40,15 @@ class Acknowledger:
         return True
 
     def _send(self, dialog: Dialog, rack: str, now: float) -> None:
-        lines = (rack, *self._auth.lines("PRACK", dialog.request_uri), f"User-Agent: {self._stack.config.user_agent}")
+        credentials = self._auth.lines("PRACK", dialog.request_uri, dialog.next_hop)
+        lines = (rack, *credentials, f"User-Agent: {self._stack.config.user_agent}")
         prack = NonInviteClient(self._stack, dialog.request("PRACK", dialog.next_cseq(), lines), self)
         self._pracks[prack] = (dialog, rack)
         self._user.begin(prack, now)
 
     def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         """A response to a PRACK: only a challenge matters."""
-        if response.code in (401, 407) and self._auth.learn(response) is None:
+        if self._auth.tries_again(response, transaction.hop):
             self._send(*self._pracks[transaction], now)
 
     def on_no_response(self, transaction: ClientTransaction, now: float, happening: str) -> None:

@@ -1,19 +1,33 @@
 """Session descriptions (RFC 4566, RFC 3264): our offer, and what the callee's answer lets us do."""
 
+import re
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from ipaddress import AddressValueError, IPv4Address
+from ipaddress import ip_address
 
-from autodialer.sip.fields import parse_number, parse_params, split_outside_quotes
+from autodialer.sip.fields import parse_number, parse_params
+from autodialer.sip.sdes import Crypto, MediaKeys, SdesOffer, agree
+from autodialer.sip.tokens import split
 
 TELEPHONE_EVENT_PT = 101
 """Payload type that we offer for RFC 4733 events."""
 STATIC_CODECS = {0: "PCMU", 8: "PCMA"}
 """RFC 3551 section 6; the only codecs that we speak."""
 PAYLOAD_TYPES = {codec: number for number, codec in STATIC_CODECS.items()}
-_PROFILES = ("RTP/AVP", "RTP/AVPF")
+PLAIN, SECURE = "RTP/AVP", "RTP/SAVP"
+"""Profiles that we offer."""
+_PROFILES = (PLAIN, "RTP/AVPF")
+_SECURE_PROFILES = (SECURE, "RTP/SAVPF")
+NOT_PLAIN = "not plain RTP"
+NOT_ENCRYPTED = "and this trunk requires encrypted sound"
+"""Ends of the sentences of an `UnusableAnswer` whose reason is SECURE or NOT_SECURE."""
+UNSPECIFIED = ("0.0.0.0", "::")
+"""Hold as RFC 2543 has it, and what a gateway says that does not know the address yet."""
+_HOST_NAME = re.compile(
+    r"(?=.{1,253}$)(?=.*[a-z])(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)(?:\.(?:[a-z0-9_-]{1,63}))*"
+)
 _DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 
 
@@ -27,9 +41,11 @@ class AnswerFault(StrEnum):
     """Port 0."""
     SECURE = "secure"
     """RTP/SAVP or another profile that we did not offer."""
+    NOT_SECURE = "not_secure"
+    """No encryption, or none that we offered, where it is required."""
     NO_COMMON_CODEC = "no_common_codec"
     NO_ADDRESS = "no_address"
-    """No connection address, or an address that is not IPv4."""
+    """No connection address, or an address of the other family than the call's."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,7 +62,8 @@ class MediaPlan:
     """What an answer agrees to."""
 
     host: str
-    """IPv4 address that our RTP goes to; 0.0.0.0 when the callee holds the call or does not know it yet."""
+    """Address that our RTP goes to, or a host name that is to be looked up; 0.0.0.0 or :: when the callee holds the
+    call or does not know it yet."""
     port: int
     codec: str
     """PCMA or PCMU."""
@@ -62,10 +79,28 @@ class MediaPlan:
     rtcp: tuple[str, int] | None = None
     """Where RTCP is taken, when the answer says so (RFC 3605); else at the next port."""
 
+    keys: MediaKeys | None = None
+    """How RTP and RTCP are encrypted; None: they are plain."""
+
+    @property
+    def nowhere(self) -> bool:
+        """The callee gives no address for now."""
+        return self.host in UNSPECIFIED
+
     @property
     def held(self) -> bool:
         """The peer takes no RTP for now (RFC 3264 section 8.4)."""
-        return self.host == "0.0.0.0" or self.direction in ("sendonly", "inactive")
+        return self.nowhere or self.direction in ("sendonly", "inactive")
+
+    @property
+    def named(self) -> bool:
+        """`host` is a name, whose address is to be found."""
+        return _family(self.host) is None
+
+    def found_at(self, address: str) -> "MediaPlan":
+        """The same with the address of the name."""
+        rtcp = (address, self.rtcp[1]) if self.rtcp is not None and self.rtcp[0] == self.host else self.rtcp
+        return replace(self, host=address, rtcp=rtcp)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -85,11 +120,18 @@ class Media:
 
 
 def build_offer(
-    host: str, port: int, codecs: Sequence[str], *, telephone_event: bool = True, session_id: int | None = None
+    host: str,
+    port: int,
+    codecs: Sequence[str],
+    *,
+    telephone_event: bool = True,
+    session_id: int | None = None,
+    crypto: Sequence[Crypto] = (),
 ) -> bytes:
     """An offer of one audio stream, `codecs` ("PCMA", "PCMU") in order of preference.
 
-    `session_id` is the number of the o= line (RFC 4566 section 5.2); None takes a random one.
+    `session_id` is the number of the o= line (RFC 4566 section 5.2); None takes a random one. `crypto` are the ways to
+    encrypt it, in order of preference (RFC 4568); without them it is plain.
     """
     if session_id is None:
         session_id = secrets.randbits(53)
@@ -100,9 +142,12 @@ def build_offer(
         "s=-",
         f"c=IN IP4 {host}",
         "t=0 0",
-        "m=audio {} RTP/AVP {}".format(
-            port, " ".join(map(str, [*numbers, *([TELEPHONE_EVENT_PT] if telephone_event else [])]))
+        "m=audio {} {} {}".format(
+            port,
+            SECURE if crypto else PLAIN,
+            " ".join(map(str, [*numbers, *([TELEPHONE_EVENT_PT] if telephone_event else [])])),
         ),
+        *(line.line for line in crypto),
         *(f"a=rtpmap:{number} {codec}/8000" for number, codec in zip(numbers, codecs, strict=True)),
     ]
     if telephone_event:
@@ -111,8 +156,13 @@ def build_offer(
     return "\r\n".join(lines).encode("ascii")
 
 
-def negotiate(answer: bytes | None, codecs: Sequence[str]) -> MediaPlan | UnusableAnswer:
-    """What `answer` agrees to of an offer of `codecs`. Never raises."""
+def negotiate(
+    answer: bytes | None, codecs: Sequence[str], sdes: SdesOffer | None = None, *, family: int = 4
+) -> MediaPlan | UnusableAnswer:
+    """What `answer` agrees to of an offer of `codecs` at an address of that family, 4 or 6, encrypted as in `sdes`.
+
+    `sdes` None: plain. Never raises.
+    """
     if not answer or not answer.strip():
         return UnusableAnswer(reason=AnswerFault.NO_SDP, message="the callee answered without a session description")
     session, streams = parse_description(answer)
@@ -121,7 +171,7 @@ def negotiate(answer: bytes | None, codecs: Sequence[str]) -> MediaPlan | Unusab
     audio = [media for media in streams if media.kind == "audio" and media.port >= 0]
     if not audio:
         return UnusableAnswer(reason=AnswerFault.GARBAGE, message="the callee's session description has no audio in it")
-    results = [judge(session, media, codecs) for media in audio]
+    results = [judge(session, media, codecs, sdes, family=family) for media in audio]
     return next((result for result in results if isinstance(result, MediaPlan)), results[0])
 
 
@@ -167,14 +217,23 @@ def _parse_media(value: str) -> Media:
 
 
 def _parse_connection(value: str) -> str:
-    """The address of `IN IP4 address[/ttl]`, "" when it is not an IPv4 address."""
+    """The address or host name of `IN IP4 address[/ttl]` (RFC 4566 section 5.7), "" when it is neither."""
     pieces = value.split()
-    if len(pieces) < 3 or pieces[1].upper() != "IP4":
+    if len(pieces) < 3 or pieces[1].upper() not in ("IP4", "IP6"):
         return ""
+    text = pieces[2].partition("/")[0].lower().rstrip(".")
+    if _family(text) is not None:
+        return str(ip_address(text))
+    return text if _HOST_NAME.fullmatch(text) else ""
+
+
+def _family(text: str) -> int | None:
+    """4 or 6 for an address of that family; None for a name."""
     try:
-        return str(IPv4Address(pieces[2].partition("/")[0]))
-    except AddressValueError:
-        return ""
+        # An interface of the peer's (%eth0) means nothing here.
+        return ip_address(text).version if "%" not in text else None
+    except ValueError:
+        return None
 
 
 def _rtcp_address(media: Media, host: str) -> tuple[str, int] | None:
@@ -183,15 +242,20 @@ def _rtcp_address(media: Media, host: str) -> tuple[str, int] | None:
     port, _, connection = value.partition(" ")
     number = parse_number(port, 1, 65535)
     where = _parse_connection(connection) if connection.strip() else host
-    return (where, number) if number is not None and where else None
+    # One look-up is enough: nobody has RTCP at a name of its own.
+    usable = where == host or _family(where) is not None
+    return (where, number) if number is not None and where and usable else None
 
 
-def judge(session: Media, media: Media, codecs: Sequence[str]) -> MediaPlan | UnusableAnswer:
-    """What one audio stream of the peer lets us do."""
+def judge(
+    session: Media, media: Media, codecs: Sequence[str], sdes: SdesOffer | None = None, *, family: int = 4
+) -> MediaPlan | UnusableAnswer:
+    """What one audio stream of the peer lets us do, whose sound is to be of that family: 4 or 6."""
     if media.port == 0:
         return UnusableAnswer(reason=AnswerFault.REFUSED, message="the callee refused the audio stream (port 0)")
-    if media.profile.upper() not in _PROFILES:
-        return UnusableAnswer(reason=AnswerFault.SECURE, message=f"the callee wants {media.profile}, not plain RTP")
+    keys = _judge_profile(media, sdes)
+    if isinstance(keys, UnusableAnswer):
+        return keys
     names = _codec_names(media)
     common = [(number, name) for number, name in names if name in codecs]
     if not common:
@@ -201,7 +265,13 @@ def judge(session: Media, media: Media, codecs: Sequence[str]) -> MediaPlan | Un
     address = media.address if media.address is not None else session.address
     if not address:
         return UnusableAnswer(
-            reason=AnswerFault.NO_ADDRESS, message="the callee gave no IPv4 address to send the sound to"
+            reason=AnswerFault.NO_ADDRESS, message="the callee gave no address or host name to send the sound to"
+        )
+    if address not in UNSPECIFIED and _family(address) not in (None, family):
+        return UnusableAnswer(
+            reason=AnswerFault.NO_ADDRESS,
+            message=f"the callee wants the sound at the IPv{_family(address)} address {address}, and this call speaks"
+            f" IPv{family}",
         )
     attributes = [*media.attributes, *session.attributes]
     ptime = next((value for name, value in attributes if name == "ptime"), "").partition(".")[0]
@@ -214,7 +284,32 @@ def judge(session: Media, media: Media, codecs: Sequence[str]) -> MediaPlan | Un
         direction=next((name for name, _ in attributes if name in _DIRECTIONS), "sendrecv"),
         ptime_ms=parse_number(ptime, 1, 1000),
         rtcp=_rtcp_address(media, address),
+        keys=keys,
     )
+
+
+def _judge_profile(media: Media, sdes: SdesOffer | None) -> MediaKeys | UnusableAnswer | None:
+    profile = media.profile.upper()
+    if sdes is None:
+        if profile in _PROFILES:
+            return None
+        return UnusableAnswer(reason=AnswerFault.SECURE, message=f"the callee wants {media.profile}, {NOT_PLAIN}")
+    if profile in _PROFILES and sdes.plain_too:
+        return None
+    if profile not in _SECURE_PROFILES:
+        return UnusableAnswer(
+            reason=AnswerFault.NOT_SECURE,
+            message=f"the callee's side answered with {media.profile}, {NOT_ENCRYPTED}",
+        )
+    keys = agree(sdes.lines, crypto_of(media))
+    return keys or UnusableAnswer(
+        reason=AnswerFault.NOT_SECURE, message="the callee's side gave no key for an encryption that was offered"
+    )
+
+
+def crypto_of(media: Media) -> list[str]:
+    """Values of the stream's `a=crypto` lines, in order. They stand there and not above (RFC 4568 section 4)."""
+    return [value for name, value in media.attributes if name == "crypto"]
 
 
 def _codec_names(media: Media) -> list[tuple[int, str]]:
@@ -224,7 +319,9 @@ def _codec_names(media: Media) -> list[tuple[int, str]]:
         number, _, encoding = value.partition(" ")
         if name == "rtpmap" and number.isascii() and number.isdigit() and len(number) <= 3:
             codec, _, rate = encoding.strip().partition("/")
-            mapped[int(number)] = codec.strip().upper() if rate.split("/")[0].strip() == "8000" else ""
+            named = codec.strip().upper() if rate.split("/")[0].strip() == "8000" else ""
+            # Some peers map a number twice: what we can speak counts.
+            mapped[int(number)] = mapped.get(int(number)) or named
     numbers = [int(text) for text in media.formats if text.isascii() and text.isdigit() and len(text) <= 3]
     return [(number, mapped.get(number, STATIC_CODECS.get(number, ""))) for number in numbers if number <= 127]
 
@@ -253,7 +350,7 @@ def _find_part(body: bytes, boundary: bytes) -> bytes | None:
         head, _, content = part.partition(b"\n\n")
         for line in head.decode("latin-1").split("\n"):
             name, _, value = line.partition(":")
-            if name.strip().lower() == "content-type" and next(split_outside_quotes(value, ";")).strip().lower() == (
+            if name.strip().lower() == "content-type" and next(split(value, ";")).strip().lower() == (
                 "application/sdp"
             ):
                 return content

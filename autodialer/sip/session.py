@@ -12,11 +12,13 @@ from autodialer.sip.auth import Authenticator
 from autodialer.sip.capabilities import ALLOW, SUPPORTED
 from autodialer.sip.dialog import Dialog
 from autodialer.sip.events import DialogMoved, Event, MediaChanged
+from autodialer.sip.fields import pause_asked_for
 from autodialer.sip.invite import InviteRequest
 from autodialer.sip.message import Message, Request, Response
 from autodialer.sip.offer_answer import LocalMedia
 from autodialer.sip.outgoing import OutgoingRequest
-from autodialer.sip.sdp import MediaPlan, UnusableAnswer, extract_sdp, negotiate
+from autodialer.sip.own_end import OwnEnd
+from autodialer.sip.sdp import MediaPlan, UnusableAnswer, extract_sdp
 from autodialer.sip.session_timer import MIN_SE, SessionTimer, accept, agreed, min_se, too_short
 from autodialer.sip.stack import Stack
 from autodialer.sip.timers import Timer
@@ -27,6 +29,8 @@ logger = logging.getLogger(__name__)
 _GONE = (408, 481)
 """Responses to a refresh that end the session (RFC 4028 section 10)."""
 _UNKNOWN_METHOD = (405, 501)
+_AGAIN_S = 10.0
+"""From a re-INVITE that was refused for now to the next; the shortest session still has two of them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,8 +54,11 @@ class SessionUser(Protocol):
     def begin(self, transaction: ClientTransaction, now: float) -> None:
         """Start a transaction of the call."""
 
-    def bye(self, now: float) -> None:
-        """Hang up."""
+    def bye(self, now: float, reason: str | None) -> None:
+        """Hang up; `reason` is a sentence for the record."""
+
+    def find_peer(self, now: float) -> None:
+        """Have a host name looked up by which the peer is to be reached, if there is one."""
 
     def on_terminated(self, transaction: ClientTransaction, now: float) -> None:
         """A transaction of the call is over."""
@@ -77,7 +84,7 @@ class Session:
         self._stack = stack
         self._user = user
         self._auth = auth
-        self._local = LocalMedia(request.sdp)
+        self._local = LocalMedia(request.sdp, request.sdes)
         self._contact_user = request.contact_user
         self._dialog: Dialog | None = None
         self._media: MediaPlan | None = None
@@ -94,11 +101,17 @@ class Session:
         """Of our last re-INVITE."""
         self._sent: _Unacknowledged | None = None
         self._no_update = False
+        self._refused = ""
+        """What the peer answered to our last refresh; empty once a refresh is accepted."""
+
+    def offer(self, request: InviteRequest) -> None:
+        """The INVITE is sent again with another offer."""
+        self._local = LocalMedia(request.sdp, request.sdes)
 
     def begin(self, dialog: Dialog, response: Response, sdp: bytes | None, now: float) -> None:
         """The 2xx to the INVITE came, with or after this session description."""
         self._dialog = dialog
-        media = negotiate(sdp, self._local.codecs)
+        media = self._local.take_answer(sdp)
         self._media = media if isinstance(media, MediaPlan) else None
         self._set_timer(agreed(response), now)
 
@@ -176,7 +189,7 @@ class Session:
         if sent is None:
             return
         if now >= sent.until:
-            self._user.bye(now)
+            self._user.bye(now, OwnEnd.NOT_ACKNOWLEDGED)
             return
         sent.transaction.respond(200, sent.data, now)
         sent.interval = min(2 * sent.interval, self._stack.config.t2)
@@ -194,12 +207,15 @@ class Session:
         return True
 
     def _take_answer(self, sdp: bytes | None, now: float) -> None:
-        media = negotiate(sdp, self._local.codecs)
+        media = self._local.take_answer(sdp)
         if isinstance(media, MediaPlan):
             self._change(media, now)
         else:
-            logger.info("call %s: %s", self._user.call_id, media.message)
-            self._user.bye(now)
+            self._end_without_media(media, now)
+
+    def _end_without_media(self, why: UnusableAnswer, now: float) -> None:
+        logger.info("call %s: %s", self._user.call_id, why.message)
+        self._user.bye(now, OwnEnd.MEDIA_UNUSABLE.format(why.message))
 
     def _change(self, media: MediaPlan | None, now: float) -> None:
         if media is not None and media != self._media:
@@ -212,6 +228,7 @@ class Session:
         self._dialog.retarget(message)
         if self._dialog.target != before:
             self._user.emit(DialogMoved(call_id=self._user.call_id, at=now, dialog=self._dialog.state))
+            self._user.find_peer(now)
 
     # Our refreshes.
 
@@ -225,8 +242,13 @@ class Session:
                 self._start("refresh", now + timer.refresh_after_s, self._refresh)
 
     def _give_up(self, now: float) -> None:
-        logger.info("call %s: the session was not refreshed in time", self._user.call_id)
-        self._user.bye(now)
+        if self._refused:
+            reason = OwnEnd.REFRESH_REFUSED.format(self._refused)
+        elif self._timer is not None and self._timer.ours:
+            reason = OwnEnd.REFRESH_UNANSWERED
+        else:
+            reason = OwnEnd.NOT_REFRESHED
+        self._user.bye(now, reason)
 
     # Our requests.
 
@@ -255,7 +277,7 @@ class Session:
             self._contact(dialog),
             *self._timer_lines(timer),
             SUPPORTED,
-            *self._auth.lines(method, dialog.request_uri),
+            *self._auth.lines(method, dialog.request_uri, dialog.next_hop),
             ALLOW,
             f"User-Agent: {self._stack.config.user_agent}",
         )
@@ -290,32 +312,49 @@ class Session:
         if response.code < 300:
             self._refreshed(response, now, is_invite=is_invite, offered=offered)
         elif response.code in _GONE:
-            self._user.bye(now)
+            self._user.bye(now, OwnEnd.DIALOG_UNKNOWN.format(_said(response)))
         elif response.code == 491:
             # RFC 3261 section 14.1: we own the Call-ID, so 2.1 to 4 s.
             wait = 2.1 + 1.9 * self._stack.config.random_bytes(1)[0] / 255
             self._offer_wanted = self._offer_wanted or offered
             self._start(self._retry, now + wait, self._refresh)
-        elif self._learn(response, is_invite=is_invite):
+        elif self._learn(response, transaction):
             self._offer_wanted = self._offer_wanted or offered
             self._send_refresh(now)
         elif offered:
-            self._stay(f"{response.code} {response.reason}")
+            self._stay(_said(response))
+        else:
+            self._try_again(response, now, was_invite=is_invite)
         if self._offer_wanted and self._pending is None and "offer" not in self._running:
+            self._refresh(now)
+
+    def _try_again(self, response: Response, now: float, *, was_invite: bool) -> None:
+        """A refresh was refused for now: the second try is a re-INVITE, and others follow until the session is dead.
+
+        RFC 4028 section 10 ends a session for 408 and 481 alone. Some peers know UPDATE by name and answer it with 500.
+        """
+        self._refused, self._no_update = _said(response), True
+        wait_s = pause_asked_for(response.get("retry-after")) or (_AGAIN_S if was_invite else 0.0)
+        if wait_s:
+            self._start(self._retry, now + wait_s, self._refresh)
+        else:
             self._refresh(now)
 
     def _refreshed(self, response: Response, now: float, *, is_invite: bool, offered: bool) -> None:
         assert self._dialog is not None
+        self._refused = ""
         self._retarget(response, now)
         self._set_timer(agreed(response), now)
         sdp = extract_sdp(response.content_type, response.body) if is_invite else None
         if sdp is None:
             return
-        answer = negotiate(sdp, self._local.codecs)
-        if offered and isinstance(answer, UnusableAnswer):
-            self._stay(answer.message)
+        media = self._local.take_answer(sdp)
+        if isinstance(media, MediaPlan):
+            self._change(media, now)
+        elif offered:
+            self._stay(media.message)
         else:
-            self._take_answer(sdp, now)
+            self._end_without_media(media, now)
 
     def _stay(self, why: str) -> None:
         """The peer refuses the new place: the session stays what it was, and our stream is heard from there anyway.
@@ -329,14 +368,14 @@ class Session:
         """Our next request's timer: `offer`, which changes of the session timer leave alone, or its own, `refresh`."""
         return "offer" if self._offer_wanted else "refresh"
 
-    def _learn(self, response: Response, *, is_invite: bool) -> bool:
+    def _learn(self, response: Response, transaction: ClientTransaction) -> bool:
         """Whether another try is worthwhile."""
-        if response.code in (401, 407):
-            return self._auth.learn(response) is None
+        if self._auth.is_challenged(response, transaction.hop):
+            return self._auth.tries_again(response, transaction.hop)
         if response.code == 422 and (wanted := min_se(response) or 0) > self._min_se:
             self._min_se = wanted
             return True
-        if response.code in _UNKNOWN_METHOD and not is_invite:
+        if response.code in _UNKNOWN_METHOD and not isinstance(transaction, InviteClient):
             self._no_update = True
             return True
         return False
@@ -355,7 +394,7 @@ class Session:
             self._offered = False
             self._stay("no answer")
         else:
-            self._user.bye(now)
+            self._user.bye(now, OwnEnd.REFRESH_UNANSWERED)
 
     def on_terminated(self, transaction: ClientTransaction, now: float) -> None:
         """One transaction less."""
@@ -374,3 +413,7 @@ class Session:
         timer = self._running.pop(name, None)
         if timer is not None:
             self._stack.timers.stop(timer)
+
+
+def _said(response: Response) -> str:
+    return f"{response.code} {response.reason}".rstrip()

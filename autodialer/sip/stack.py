@@ -8,16 +8,16 @@ import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
-from autodialer.sip.fields import Via, parse_number, parse_uri
-from autodialer.sip.hop import DEFAULT_PORTS, TCP, TLS, UDP, Hop
-from autodialer.sip.invite import Address, is_ipv4, sip_uri
+from autodialer.sip.addresses import is_ipv4
+from autodialer.sip.fields import Via, parse_number, parse_uri, split_host_port
+from autodialer.sip.hop import DEFAULT_PORTS, TLS, UDP, Hop
+from autodialer.sip.invite import Address, sip_uri
+from autodialer.sip.nonces import Nonces
 from autodialer.sip.timers import TimerQueue
 from autodialer.sip.trace import SENT, Tracer, call_id_of, mask_credentials
-
-if TYPE_CHECKING:
-    from autodialer.sip.transaction import ClientTransaction, ServerTransaction
+from autodialer.sip.transaction import ClientTransaction, ServerTransaction
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +51,9 @@ class UserAgentConfig:
     """User-Agent header."""
     known_hosts: frozenset[str] = frozenset()
     """IPv4 addresses whose messages are taken although no call went there yet."""
+    strict_source: bool = True
+    """Take responses from where their request went alone, and requests within a dialog from its own hosts alone, as far
+    as those are known; False: from every host that knows the branch or the tags."""
     t1: float = 0.5
     """Seconds, RFC 3261 section 17.1.1.1: the round trip estimate."""
     t2: float = 4.0
@@ -59,6 +62,8 @@ class UserAgentConfig:
     """Seconds that a message lives in the network."""
     keep_alive_s: float = 15.0
     """Seconds between keep-alives on every path in use: routers forget UDP after 20 s or more."""
+    nonces: Nonces = field(default_factory=Nonces)
+    """What the trunk's servers were told, shared with the other cores of the trunk."""
     random_bytes: Callable[[int], bytes] = field(default_factory=Entropy)
     """Makes tags, branches and cnonces; tests hand in their own."""
     tracer: Tracer | None = None
@@ -71,6 +76,7 @@ class Stack:
     def __init__(self, config: UserAgentConfig) -> None:
         self.config = config
         self.tracer = config.tracer
+        self.nonces = config.nonces
         self.timers = TimerQueue()
         self.outbox: list[tuple[bytes, Hop]] = []
         self.arrived_at = 0.0
@@ -154,6 +160,13 @@ class Stack:
         """Whether a Via names us as the sender (RFC 3261 section 18.1.2)."""
         return (via.host, via.port or DEFAULT_PORTS.get(via.transport, 0)) in self._sent_by
 
+    def own_via(self, line: str) -> None:
+        """Take a Via header line of an earlier process for ours: its responses come here if they come at all."""
+        sent_by = line.partition(";")[0].rpartition(" ")[2]
+        host, port = split_host_port(sent_by)
+        transport = line.partition("SIP/2.0/")[2].partition(" ")[0]
+        self._sent_by.add((host, port or DEFAULT_PORTS.get(transport, 0)))
+
     def complaint_of(self, hop: Hop) -> str | None:
         """Why `hop` cannot be reached, where the system says so."""
         return self.complaints.get(hop)
@@ -182,13 +195,31 @@ def _via_starts(address: Address) -> dict[str, str]:
     return {name: f"Via: SIP/2.0/{name} {address[0]}:{address[1]};rport;branch=" for name in DEFAULT_PORTS}
 
 
-def hop_of(uri: str) -> Hop | None:
-    """Where a request for this URI goes; None when the URI names no IPv4 address (RFC 3263 finds it then)."""
+class Place(NamedTuple):
+    """Where a URI leads, in its own words."""
+
+    host: str
+    """An address or a name."""
+    port: int | None
+    transport: str | None
+    """None: the URI does not say."""
+
+
+def place_of(uri: str) -> Place | None:
+    """Where a request for this URI goes; None for what is no SIP URI."""
     parts = parse_uri(uri)
     if parts is None:
         return None
     named = parts.params.get("transport", "").upper()
     # RFC 3261 section 26.2.2: sips is TLS, over whatever reliable transport is named.
-    transport = TLS if parts.scheme == "sips" else named if named in (TCP, TLS) else UDP
-    host = parts.params.get("maddr") or parts.host
-    return Hop(host, parts.port or DEFAULT_PORTS[transport], transport) if is_ipv4(host) else None
+    transport = TLS if parts.scheme == "sips" else named if named in DEFAULT_PORTS else None
+    return Place(parts.params.get("maddr") or parts.host, parts.port, transport)
+
+
+def hop_of(uri: str) -> Hop | None:
+    """Where a request for this URI goes; None when the URI names no IPv4 address (RFC 3263 finds it then)."""
+    place = place_of(uri)
+    if place is None or not is_ipv4(place.host):
+        return None
+    transport = place.transport or UDP
+    return Hop(place.host, place.port or DEFAULT_PORTS[transport], transport)

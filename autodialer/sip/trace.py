@@ -19,11 +19,16 @@ Noted = tuple[float, str, bytes, Hop]
 _FORMAT = b"1"
 _LEVEL, _MEMORY = 1, 5
 """zlib's: 9 us a call; with its usual memory level, 8, clearing its tables costs more than the messages do."""
-_MAY_HOLD = (b"authorization", b"authentication-info")
+_MAY_HOLD = (b"authorization", b"authentication-info", b"crypto", b"key-mgmt", b"\nk=")
 _CREDENTIALS = re.compile(
     rb"^((?:proxy-)?(?:authorization|authentication-info)[ \t]*:)(?:.*\n[ \t])*.*?(\r?)$", re.IGNORECASE | re.MULTILINE
 )
 """Folded lines belong to the value (RFC 3261 section 7.3.1)."""
+_MEDIA_KEYS = re.compile(
+    rb"^([ \t]*(?:a[ \t]*=[ \t]*(?:crypto[ \t]*:(?:[ \t]*\d+[ \t]+\w+[ \t])?|key-mgmt[ \t]*:)|k=)).*?(\r?)$",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""Of session descriptions: RFC 4568, RFC 4567, and RFC 4566 section 5.12."""
 _CALL_ID = b"\r\nCall-ID: "
 
 
@@ -38,7 +43,7 @@ class TracedMessage:
     hop: Hop
     """Where it went, or came from."""
     data: bytes
-    """Credentials are masked."""
+    """Credentials and the keys of encrypted media are masked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +66,13 @@ def call_id_of(data: bytes) -> str | None:
 
 
 def mask_credentials(data: bytes) -> bytes:
-    """The message without what could be used to find a password: digests, ours and the peer's."""
-    return _CREDENTIALS.sub(rb"\1 ***\2", data) if _may_hold_credentials(data) else data
+    """The message without what could be used to find a password, or to listen in.
+
+    That is digests and the keys of encrypted media, ours and the peer's.
+    """
+    if not _may_hold_credentials(data):
+        return data
+    return _MEDIA_KEYS.sub(rb"\1***\2", _CREDENTIALS.sub(rb"\1 ***\2", data))
 
 
 def _may_hold_credentials(data: bytes) -> bool:

@@ -9,13 +9,15 @@ from enum import StrEnum
 from typing import Any, ClassVar, Protocol
 
 from autodialer.sip.hop import Hop
+from autodialer.sip.invite import Address
 from autodialer.sip.message import Response
 from autodialer.sip.outgoing import OutgoingRequest
-from autodialer.sip.stack import Stack
-from autodialer.sip.timers import Timer
+from autodialer.sip.timers import Timer, TimerQueue
 
 logger = logging.getLogger(__name__)
 
+SILENT_TCP_S = 2.0
+"""A peer that has said nothing by then to a request that is only long gets it by UDP."""
 _SENDS_AGAIN = "AEG"
 """Timers that a reliable transport makes needless (RFC 3261 section 17)."""
 _WAITS_FOR_COPIES = "DIJK"
@@ -38,18 +40,53 @@ Action = Callable[[Any, float, Response | None], None]
 """A method of the transaction: each table has those of its own class."""
 Arrow = tuple[tuple[Action, ...], State]
 """Actions in order, and the state after."""
-Table = Mapping[tuple[State, str], Arrow]
+StateTable = Mapping[tuple[State, str], Arrow]
+
+
+class Times(Protocol):
+    """RFC 3261 section 17.1.1.1, seconds."""
+
+    @property
+    def t1(self) -> float:
+        """The round trip estimate."""
+
+    @property
+    def t2(self) -> float:
+        """Longest retransmission interval of all but INVITE requests."""
+
+    @property
+    def t4(self) -> float:
+        """How long a message lives in the network."""
+
+
+class Surroundings(Protocol):
+    """What a transaction needs of the SIP core that it belongs to."""
+
+    timers: TimerQueue
+    clients: "dict[tuple[str, str], ClientTransaction]"
+    """Branch and method (RFC 3261 section 17.1.3)."""
+    servers: "dict[tuple[str, ...], ServerTransaction]"
+    """What RFC 3261 section 17.2.3 compares."""
+    without_tcp: set[Address]
+    """Peers that take requests by UDP but not by TCP."""
+
+    @property
+    def config(self) -> Times:
+        """The times that timers are made of."""
+
+    def send(self, data: bytes, hop: Hop) -> None:
+        """Queue a packet for `hop`."""
 
 
 class Transaction:
     """What the four state machines share: the table, the timers, the one place that assigns the state."""
 
-    TABLE: ClassVar[Table]
+    TABLE: ClassVar[StateTable]
     TIMERS: ClassVar[Mapping[State, tuple[str, ...]]]
     """State -> its timers."""
     FIRST: ClassVar[State]
 
-    def __init__(self, stack: Stack, method: str, call_id: str, hop: Hop) -> None:
+    def __init__(self, stack: Surroundings, method: str, call_id: str, hop: Hop) -> None:
         self.stack = stack
         self.name = f"{method} {call_id}"
         """For the log."""
@@ -80,6 +117,7 @@ class Transaction:
         if arrow is None:
             return
         actions, state = arrow
+        # The state first: an action may end the transaction, or tell a user who asks for its state.
         if state is not self.state:
             self._enter(state, now)
         for action in actions:
@@ -144,7 +182,7 @@ class TransactionUser(Protocol):
 class ClientTransaction(Transaction):
     """A request of ours and its responses."""
 
-    def __init__(self, stack: Stack, request: OutgoingRequest, user: TransactionUser) -> None:
+    def __init__(self, stack: Surroundings, request: OutgoingRequest, user: TransactionUser) -> None:
         self._datagram: OutgoingRequest | None = None
         """The request by UDP while it is tried by TCP because it is long."""
         if request.too_long and request.hop.address not in stack.without_tcp:
@@ -164,6 +202,13 @@ class ClientTransaction(Transaction):
         self.stack.clients[self.request.branch, self.request.method] = self
         self._send_request(now, None)
         super().begin(now)
+        if self._datagram is not None:
+            # The peer may take a connection and not listen to it.
+            self.stack.timers.start(now + SILENT_TCP_S, self._give_up_tcp, call_id=self.call_id)
+
+    def _give_up_tcp(self, now: float) -> None:
+        if self._datagram is not None and self.state is self.FIRST:
+            self.transport_error(now)
 
     def receive(self, response: Response, now: float) -> None:
         """A response whose branch and method are ours."""
@@ -222,7 +267,7 @@ class InviteClient(ClientTransaction):
             self.stack.send(self.request.ack_for(response.headers["to"][0]), self.hop)
 
     FIRST = State.CALLING
-    TABLE: ClassVar[Table] = {
+    TABLE: ClassVar[StateTable] = {
         (State.CALLING, "Timer A"): ((ClientTransaction._send_request,), State.CALLING),
         (State.CALLING, "Timer B"): ((ClientTransaction._inform_timeout,), State.TERMINATED),
         (State.CALLING, "Transport Err."): ((ClientTransaction._inform_error,), State.TERMINATED),
@@ -248,7 +293,7 @@ class NonInviteClient(ClientTransaction):
     """RFC 3261 section 17.1.2.2, figure 6."""
 
     FIRST = State.TRYING
-    TABLE: ClassVar[Table] = {
+    TABLE: ClassVar[StateTable] = {
         (State.TRYING, "Timer E"): ((ClientTransaction._send_request,), State.TRYING),
         (State.TRYING, "Timer F"): ((ClientTransaction._inform_timeout,), State.TERMINATED),
         (State.TRYING, "Transport Err."): ((ClientTransaction._inform_error,), State.TERMINATED),
@@ -273,7 +318,7 @@ class NonInviteClient(ClientTransaction):
 class ServerTransaction(Transaction):
     """A peer's request and our answer, which is sent again for every copy of the request."""
 
-    def __init__(self, stack: Stack, key: tuple[str, ...], method: str, call_id: str, hop: Hop) -> None:
+    def __init__(self, stack: Surroundings, key: tuple[str, ...], method: str, call_id: str, hop: Hop) -> None:
         super().__init__(stack, method, call_id, hop)
         self.key = key
         self._last_response = b""
@@ -304,7 +349,7 @@ class InviteServer(ServerTransaction):
     """RFC 3261 section 17.2.1, figure 7, with the state Accepted of RFC 6026 section 8.5."""
 
     FIRST = State.PROCEEDING
-    TABLE: ClassVar[Table] = {
+    TABLE: ClassVar[StateTable] = {
         (State.PROCEEDING, "Request"): ((ServerTransaction._send_response,), State.PROCEEDING),
         (State.PROCEEDING, "1xx"): ((ServerTransaction._send_response,), State.PROCEEDING),
         (State.PROCEEDING, "2xx"): ((ServerTransaction._send_response,), State.ACCEPTED),
@@ -332,7 +377,7 @@ class NonInviteServer(ServerTransaction):
     """RFC 3261 section 17.2.2, figure 8."""
 
     FIRST = State.TRYING
-    TABLE: ClassVar[Table] = {
+    TABLE: ClassVar[StateTable] = {
         (State.TRYING, "1xx"): ((ServerTransaction._send_response,), State.PROCEEDING),
         (State.TRYING, "2xx"): ((ServerTransaction._send_response,), State.COMPLETED),
         (State.TRYING, "300-699"): ((ServerTransaction._send_response,), State.COMPLETED),

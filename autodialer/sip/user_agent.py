@@ -11,8 +11,9 @@ from collections.abc import Iterable, Sequence
 from autodialer import stun
 from autodialer.errors import Conflict
 from autodialer.sip.answering import answer_request, transaction_key
-from autodialer.sip.call import Call
-from autodialer.sip.call_states import CallState
+from autodialer.sip.attempts import Attempts
+from autodialer.sip.auth import Authenticator
+from autodialer.sip.call import Call, CallState
 from autodialer.sip.dialog_state import DialogState
 from autodialer.sip.discovery import Discovery
 from autodialer.sip.events import CallBroken, Event, RegistrationChanged, RegistrationStanding, cancelled_unsent
@@ -20,7 +21,9 @@ from autodialer.sip.farewell import Farewells
 from autodialer.sip.hop import RELIABLE, Hop
 from autodialer.sip.invite import Address, InviteRequest
 from autodialer.sip.keep_alive import PING, PONG, KeepAlive
+from autodialer.sip.left_invite import LeftInvite
 from autodialer.sip.message import Discard, Request, Response, parse_message
+from autodialer.sip.own_end import OwnEnd
 from autodialer.sip.probe import Probe, ProbeRequest
 from autodialer.sip.registration import Registration, RegistrationRequest
 from autodialer.sip.stack import Stack, UserAgentConfig, printable
@@ -31,6 +34,8 @@ __all__ = ["UserAgent", "UserAgentConfig"]
 
 logger = logging.getLogger(__name__)
 
+_TOLD_OF_STRANGERS = frozenset(10**power for power in range(10))
+"""The log names the first, the tenth, the hundredth: a stranger may send a thousand a second."""
 BROKEN = "call %s: an error in the SIP core"
 """An error costs the call that it was met for, and no other: this core may have hundreds."""
 
@@ -59,7 +64,7 @@ class UserAgent:
         if request.call_id in self._calls:
             raise Conflict("there is a call with this Call-ID", field="call_id")
         if self._closing:
-            self.emit(cancelled_unsent(request.call_id, now, "the dialer is shutting down"))
+            self.emit(cancelled_unsent(request.call_id, now, OwnEnd.SHUTDOWN))
             return request.call_id
         self.know_host(request.next_hop.host)
         call = self._calls[request.call_id] = Call(self._stack, self, request)
@@ -74,15 +79,15 @@ class UserAgent:
         if (call := self._calls.get(call_id)) is not None:
             call.cancel(now, reason)
 
-    def bye(self, call_id: str, now: float) -> None:
-        """Hang up a call that is answered."""
+    def bye(self, call_id: str, now: float, *, reason: str | None = None) -> None:
+        """Hang up a call that is answered; `reason` comes back in CallEnded.message."""
         if (call := self._calls.get(call_id)) is not None:
-            call.bye(now)
+            call.bye(now, reason)
 
     def hang_up(self, call_id: str, now: float, *, reason: str | None = None) -> None:
-        """End a call, answered or not."""
+        """End a call, answered or not; `reason` comes back in the message of its last event."""
         self.cancel(call_id, now, reason=reason)
-        self.bye(call_id, now)
+        self.bye(call_id, now, reason=reason)
 
     def break_off(self, call_id: str, now: float) -> bool:
         """An error of ours in a call, which the caller has logged: hang it up, as far as that still goes.
@@ -136,6 +141,11 @@ class UserAgent:
         if (call := self._calls.get(call_id)) is not None:
             call.refer(target, now)
 
+    def place(self, call_id: str, uri: str, hop: Hop, now: float) -> None:
+        """The answer to a NameWanted: the host named in `uri` is at `hop`."""
+        if (call := self._calls.get(call_id)) is not None:
+            call.place(uri, hop, now)
+
     def acknowledge(self, call_id: str) -> None:
         """Let the ACK leave that an INVITE's `ack_within_s` holds back."""
         if (call := self._calls.get(call_id)) is not None:
@@ -145,6 +155,17 @@ class UserAgent:
         """Hang up a dialog that an earlier process left up; FarewellEnded tells how that went."""
         self.know_host(dialog.flow.host)
         self._farewells.say(dialog, credentials, now)
+
+    def recall(self, left: LeftInvite, now: float) -> None:
+        """Cancel an INVITE that an earlier process left; FarewellEnded tells how that went."""
+        self.know_host(left.hop.host)
+        self._farewells.recall(left.request(), now, certain=True)
+
+    def recall_unheard(self, request: InviteRequest, now: float) -> None:
+        """Cancel what an earlier process may have sent for this call; FarewellEnded comes where something rang."""
+        for invite in Attempts(self._stack, request, Authenticator(self._stack, None)).possible_invites():
+            self.know_host(invite.hop.host)
+            self._farewells.recall(invite, now, certain=False)
 
     def expect_answers(self, call_ids: Iterable[str], credentials: tuple[str, str] | None, until: float) -> None:
         """Hang up what still answers INVITEs of an earlier process, by hosts that are known."""
@@ -158,7 +179,7 @@ class UserAgent:
         """Cancel and hang up everything, and start nothing new."""
         self._closing = True
         for call in list(self._calls.values()):
-            self.hang_up(call.call_id, now, reason="the dialer is shutting down")
+            self.hang_up(call.call_id, now, reason=OwnEnd.SHUTDOWN)
         self.unregister(now)
         if self._discovery is not None:
             self._discovery.stop()
@@ -343,11 +364,11 @@ class UserAgent:
         self.discarded[reason] += 1
 
     def _receive_response(self, response: Response, source: Hop, now: float) -> None:
-        """Any peer that knows branch, Call-ID and our tag may answer: a gateway may send from another address."""
+        """From where the request went, or another of the trunk's servers; the rest is a stranger's word."""
         vias = response.get_all("via")
         via = response.top_via
         if len(vias) != 1 or via is None or not self._stack.is_ours(via):
-            self.discarded["stray_response"] += 1
+            self._receive_stray(response, source, now)
             return
         client = self._stack.clients.get((via.params.get("branch", ""), response.cseq_method))
         if (
@@ -356,12 +377,37 @@ class UserAgent:
             or response.cseq != client.request.cseq
             or response.from_tag != client.request.from_tag
         ):
-            if source.host in self._known_hosts and self._farewells.take(response, source, now):
-                return
-            self.discarded["stray_response"] += 1
+            self._receive_stray(response, source, now)
+            return
+        if not self._is_own(source, client.hop.host):
+            self._drop_stranger(response, source)
             return
         self._stack.learn_address(via, client.hop)
         client.receive(response, now)
+
+    def _is_own(self, source: Hop, host: str) -> bool:
+        return not self._stack.config.strict_source or source.host == host or source.host in self._known_hosts
+
+    def _drop_stranger(self, message: Request | Response, source: Hop) -> None:
+        self.discarded["other_host"] += 1
+        if self.discarded["other_host"] in _TOLD_OF_STRANGERS:
+            logger.warning(
+                "call %s: a %s from %s is dropped: that host has no part in this call. If it is one of the provider's,"
+                " turn strict_source of the trunk off",
+                message.call_id,
+                message.method if isinstance(message, Request) else f"{message.code} response",
+                source,
+            )
+
+    def _receive_stray(self, response: Response, source: Hop, now: float) -> None:
+        """No transaction waits for it: perhaps a 2xx sent again with another Via, or one to an earlier process."""
+        call = self._calls.get(response.call_id)
+        if source.host in self._known_hosts:
+            if call is not None and call.receive_strange_copy(response):
+                return
+            if self._farewells.take(response, source, now):
+                return
+        self.discarded["stray_response"] += 1
 
     def _receive_request(self, request: Request, source: Hop, now: float) -> None:
         via = request.top_via
@@ -373,6 +419,8 @@ class UserAgent:
             if isinstance(invite, InviteServer):
                 invite.receive_ack(now)
             call = self._calls.get(request.call_id)
+            if self._is_strangers(call, request, source):
+                return
             taken = call is not None and call.receive_ack(request, now)
             if invite is None and not taken:
                 self.discarded["stray_ack"] += 1
@@ -383,9 +431,21 @@ class UserAgent:
             return
         call = self._calls.get(request.call_id)
         known = source.host in self._known_hosts
+        if self._is_strangers(call, request, source):
+            return
         dropped = answer_request(self._stack, call, request, via, source, now, known=known)
         if dropped is not None:
             self.discarded[dropped] += 1
+
+    def _is_strangers(self, call: Call | None, request: Request, source: Hop) -> bool:
+        """Whether a request within a dialog comes from a host that has no part in it; that is dropped and counted."""
+        if not self._stack.config.strict_source or source.host in self._known_hosts:
+            return False
+        dialog = call.find_dialog(request) if call is not None else None
+        if dialog is None or dialog.may_come_from(source.host):
+            return False
+        self._drop_stranger(request, source)
+        return True
 
     # What calls report.
 

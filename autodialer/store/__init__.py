@@ -10,7 +10,7 @@ from autodialer.store.figures.report import CampaignReport, Figures, HourReport,
 from autodialer.store.forget.erasing import Erasure
 from autodialer.store.live.live import DialerSeen
 from autodialer.store.migrations import migrate
-from autodialer.store.queue.dialogs import KeptDialog
+from autodialer.store.queue.dialogs import CutOff, KeptDialog
 from autodialer.store.queue.waiting import Waiting
 from autodialer.store.setup.callbases import NewSubscriber, RejectedRow, ZoneCount
 from autodialer.store.setup.dnc import DncEntry
@@ -20,6 +20,7 @@ from autodialer.store.setup.trunks import trunk_of
 from autodialer.store.sql.batches import BATCH_ROWS
 from autodialer.store.sql.column_types import new_id
 from autodialer.store.sql.engine import AnyRow
+from autodialer.store.sql.key_files import read_key_file
 from autodialer.store.sql.paging import Page
 from autodialer.store.sql.secrets import Secrets
 from autodialer.store.store import Store
@@ -33,6 +34,7 @@ __all__ = [
     "CampaignReport",
     "CampaignRules",
     "Counts",
+    "CutOff",
     "DialerSeen",
     "DncEntry",
     "DncImport",
@@ -56,5 +58,6 @@ __all__ = [
     "ZoneRange",
     "migrate",
     "new_id",
+    "read_key_file",
     "trunk_of",
 ]

@@ -27,14 +27,18 @@ from autodialer.store.setup.numbering_plan import NumberingPlan
 from autodialer.store.setup.sounds import Sounds
 from autodialer.store.setup.subscribers import Subscribers
 from autodialer.store.setup.trunks import Trunks
-from autodialer.store.sql.engine import Database, ping
+from autodialer.store.sql.engine import AUTOCHECKPOINT_PAGES, Database, ping
 from autodialer.store.sql.secrets import Secrets
+
+LONGEST_LOG_PAGES = 20_000
+"""80 MB: where checkpoints are made apart, this long a log means that they do not keep up, so that commits help."""
 
 
 class Store:
     """A database that `migrate` has prepared. All of it may be used from several threads; not across a fork.
 
-    `synchronous` is FULL where a commit must survive a power loss (the dialer's claims), else NORMAL.
+    `synchronous` is FULL where a commit must survive a power loss (the dialer's claims), else NORMAL. With
+    `checkpoints_apart` the owner calls `checkpoint` every second or so, and no commit has to.
     """
 
     def __init__(
@@ -45,9 +49,11 @@ class Store:
         synchronous: str = "NORMAL",
         clock: Clock | None = None,
         busy_timeout_s: float = 10.0,
+        checkpoints_apart: bool = False,
     ) -> None:
         clock = clock or Clock()
-        database = Database(url, synchronous=synchronous, busy_timeout_s=busy_timeout_s)
+        pages = LONGEST_LOG_PAGES if checkpoints_apart else AUTOCHECKPOINT_PAGES
+        database = Database(url, synchronous=synchronous, busy_timeout_s=busy_timeout_s, autocheckpoint_pages=pages)
         self._database = database
         self.users = Users(database, secrets, clock)
         self.tokens = Tokens(database, clock)
@@ -74,13 +80,17 @@ class Store:
         self.retention = Retention(database, self.callbases)
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self, *, durable: bool = True) -> Iterator[None]:
         """What this thread writes within is committed together at the end, or, after an exception, not at all.
 
-        Keep it short, for the dialer's claims wait meanwhile. Raises Unavailable.
+        Keep it short, for the dialer's claims wait meanwhile. `durable` False: see Database.write. Raises Unavailable.
         """
-        with self._database.write():
+        with self._database.write(durable=durable):
             yield
+
+    def checkpoint(self) -> None:
+        """Bring the write-ahead log into the database file, for as long as the disk takes. Raises Unavailable."""
+        self._database.checkpoint()
 
     def ping(self) -> None:
         """Raises Unavailable when the database does not answer."""

@@ -34,7 +34,7 @@ class OldUser:
     name: str
     comment: str | None
     password: str | None = field(repr=False)
-    """None: there is none that could be sent to the API."""
+    """None: the old file has no password that the API would take."""
 
     @property
     def is_weak(self) -> bool:

@@ -24,7 +24,7 @@ Values = Mapping[str, str | None]
 
 
 class OldDatabase:
-    """One file, held so that nobody else writes to it."""
+    """One file, held so that no one else writes to it."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection

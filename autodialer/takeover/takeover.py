@@ -1,6 +1,6 @@
 """A prototype's database found in place of ours: ours is made beside it, then takes its place; the old file is kept.
 
-Killed at any moment, either the old file is in its place, and the next start begins anew, or ours is, with everything
+Killed at any moment, either the old file is in its place, and the next start begins again, or ours is, with everything
 in it, and the old file is under its other name.
 """
 
@@ -79,7 +79,7 @@ class Takeover:
 
 
 def take_over(settings: Settings) -> Takeover | None:
-    """Take a prototype's database over, if one is in place of ours; None: there is none.
+    """Take a prototype's database over, if its file is in place of ours; None: it is not.
 
     Only for a service that has the data folder to itself. Raises Unavailable when the file is in use, SettingsError
     when it is damaged or cannot be moved; then nothing has been changed.

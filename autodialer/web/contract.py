@@ -24,7 +24,6 @@ MOST_BYTES = 1_000_000
 """Of a request body where the operation's `x-max-bytes` says nothing else."""
 METHODS = ("get", "post", "put", "delete")
 MULTIPART = "multipart/form-data"
-FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
 
 

@@ -18,6 +18,8 @@ from xml.sax.saxutils import escape
 
 Cell = str | int | float | bool | None
 BOM = "\ufeff"
+"""Without it Excel takes UTF-8 for the code page of the machine."""
+"""Without it Excel takes UTF-8 for the code page of the machine."""
 CSV_TYPE = "text/csv; charset=utf-8"
 XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 SHEET_ROWS = 1_048_576
@@ -33,7 +35,7 @@ _LOOKS_ESCAPED = re.compile(r"_(?=x[0-9A-Fa-f]{4}_)")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Table:
+class DownloadedTable:
     """A table to be sent once."""
 
     name: str
@@ -52,10 +54,18 @@ class StoredFile:
     content_type: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class MadeFile:
+    """A file that is made for the answer, or the range of it that was asked for."""
+
+    data: bytes = field(repr=False)
+    content_type: str
+
+
 class Download:
     """A table as the bytes of a file; the server that sends it closes it."""
 
-    def __init__(self, table: Table, kind: str) -> None:
+    def __init__(self, table: DownloadedTable, kind: str) -> None:
         """`kind` is csv or xlsx."""
         self.name = f"{table.name}.{kind}"
         self.content_type = {"csv": CSV_TYPE, "xlsx": XLSX_TYPE}[kind]
@@ -70,14 +80,13 @@ class Download:
         self._table.close()
 
 
-def as_csv(table: Table) -> Iterator[bytes]:
+def as_csv(table: DownloadedTable) -> Iterator[bytes]:
     """RFC 4180, with a byte order mark."""
     text = io.StringIO()
-    writer = csv.writer(text)
     text.write(BOM)
-    writer.writerow([_harmless(name) for name in table.header])
+    write_csv(text, [table.header])
     for row in table.rows:
-        writer.writerow([_csv_cell(cell) for cell in row])
+        write_csv(text, [row])
         if text.tell() >= CHUNK:
             yield text.getvalue().encode("utf-8", "replace")
             text.seek(0)
@@ -85,7 +94,12 @@ def as_csv(table: Table) -> Iterator[bytes]:
     yield text.getvalue().encode("utf-8", "replace")
 
 
-def as_xlsx(table: Table, *, sheet_rows: int = SHEET_ROWS) -> Iterator[bytes]:
+def write_csv(text: io.StringIO, rows: Iterable[Sequence[Cell]]) -> None:
+    """Rows by RFC 4180, of whose cells a spreadsheet takes none for a formula. Every CSV is made here."""
+    csv.writer(text).writerows([_csv_cell(cell) for cell in row] for row in rows)
+
+
+def as_xlsx(table: DownloadedTable, *, sheet_rows: int = SHEET_ROWS) -> Iterator[bytes]:
     """ECMA-376, with text in its cells; more rows than a sheet holds go on in another sheet."""
     sink, sheets = _Sink(), 0
     rows, head = iter(table.rows), _xlsx_row(table.header)

@@ -1,12 +1,15 @@
 """Slows password guessing: by login and address together, by address, and by login.
 
-After some failures for one login from one address each next one costs a longer wait. Beside that, one address may fail
-at any logins only so often, and one login from any addresses: these two let a failure go every few seconds.
+An address is its network here. After some failures for one login from one address each next one costs a longer wait.
+Beside that, one address may fail at any logins only so often, and one login from any addresses: these two let a failure
+go every few seconds.
 """
 
 import threading
+import unicodedata
 from collections import OrderedDict
 from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address, ip_network
 
 from autodialer.clock import Clock
 from autodialer.errors import TooManyRequests
@@ -90,8 +93,8 @@ class GuessLimiter:
             self._failures[key] = failures
             while len(self._failures) > MOST_KEPT:
                 self._failures.popitem(last=False)
-            if address:
-                _count(self._of_address, address, now)
+            if key[1]:
+                _count(self._of_address, key[1], now)
             _count(self._of_login, key[0], now)
 
     def succeeded(self, login: str, address: str | None) -> None:
@@ -112,4 +115,16 @@ def _count(counted: OrderedDict[str, _Leaking], name: str, now: float) -> None:
 
 
 def _key(login: str, address: str | None) -> tuple[str, str]:
-    return login.strip().casefold()[:64], address or ""
+    # The spelling that the login is looked up by, and its capitals: other spellings of it are no fresh start.
+    return unicodedata.normalize("NFC", login.strip()).casefold()[:64], network_of(address)
+
+
+def network_of(address: str | None) -> str:
+    """The network that one customer of a provider has: /24 of IPv4, /64 of IPv6. Addresses in it change at will."""
+    try:
+        host = ip_address(address or "")
+    except ValueError:
+        return ""
+    if isinstance(host, IPv6Address) and host.ipv4_mapped:
+        host = host.ipv4_mapped
+    return str(ip_network((host, 24 if host.version == 4 else 64), strict=False))

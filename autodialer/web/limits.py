@@ -13,9 +13,10 @@ from http import HTTPStatus
 from typing import Any
 
 from waitress.channel import HTTPChannel
-from waitress.parser import HTTPRequestParser
+from waitress.parser import HTTPRequestParser, ParsingError
 
 from autodialer.errors import TooLarge, Unavailable, UserError
+from autodialer.web.connections import Connections
 from autodialer.web.contract import BASE_PATH, MOST_BYTES, operations
 from autodialer.web.errors import ErrorAnswer, answer_for
 from autodialer.web.uploads import describe_limit, most_body_bytes
@@ -79,6 +80,9 @@ def parser_class(check_token: Callable[[str], object]) -> type[HTTPRequestParser
         def parse_header(self, header_plus: bytes) -> None:
             """waitress's hook, called when the headers are there and before any of the body is read."""
             super().parse_header(header_plus)
+            if self.chunked and "CONTENT_LENGTH" in self.headers:
+                # Two lengths: a proxy that reads the other one would see another request behind (RFC 9112, 6.1).
+                raise ParsingError("Content-Length beside Transfer-Encoding")
             most_file_bytes = UPLOADS.get((self.command, self.path))
             most_bytes = MOST_BYTES if most_file_bytes is None else most_body_bytes(most_file_bytes)
             self.adj = _Adjustments(self.adj, most_bytes)
@@ -117,13 +121,31 @@ def parser_class(check_token: Callable[[str], object]) -> type[HTTPRequestParser
 class LingeringChannel(HTTPChannel):  # type: ignore[misc]
     """After a refusal: half-close, then swallow for a while what the client still sends, for it to read the answer."""
 
+    connections: Connections
     refused = False
     lingers_until: float | None = None
+    is_fresh = True
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        """waitress's hook: a client has connected."""
+        super().__init__(*args, **options)
+        self.waits_since = time.monotonic()
+        self.connections.opened(self)
+
+    def del_channel(self, map: Any = None) -> None:
+        """waitress's hook: the connection is closed."""
+        super().del_channel(map)
+        self.connections.closed(self)
+
+    def end(self) -> None:
+        """Close it at once, without waiting for the client."""
+        super().handle_close()
 
     def service(self) -> None:
         """waitress's hook, in a worker thread."""
         self.refused = self.refused or self.requests[0].error is not None
         super().service()
+        self.is_fresh, self.waits_since = False, time.monotonic()
 
     def readable(self) -> bool:
         """waitress's hook."""

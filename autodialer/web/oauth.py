@@ -14,7 +14,7 @@ from oauthlib.oauth2 import LegacyApplicationServer, RequestValidator
 from oauthlib.oauth2.rfc6749.errors import InvalidClientError, UnsupportedGrantTypeError
 
 from autodialer.model import User
-from autodialer.store import Store
+from autodialer.store import Issued, Store
 from autodialer.web.limiter import GuessLimiter
 from autodialer.web.tokens import CLIENT_ID, LIFETIME_S, AccessTokens, scopes_of
 
@@ -85,8 +85,7 @@ class TokenEndpoint:
         user = self._passwords.verify(login, password, address)
         if user is None:
             return {"status": "fail", "text": "Wrong login or password.", "acc_token": None, "expired": None}
-        token = self._tokens.issue(user, self._store.tokens.new_family(user.key).family_id)
-        self._store.audit.append(user.key, "auth.login", address=address)
+        token = self._tokens.issue(user, _begin_session(self._store, user, address).family_id)
         return {
             "status": "success",
             "text": "Logged in.",
@@ -97,6 +96,13 @@ class TokenEndpoint:
     def _make_access_token(self, request: Any) -> str:
         user, family_id, _refresh_token = request.session
         return self._tokens.issue(user, family_id).text
+
+
+def _begin_session(store: Store, user: User, address: str | None) -> Issued:
+    with store.transaction():
+        issued = store.tokens.new_family(user.key)
+        store.audit.append(user.key, "auth.login", address=address)
+    return issued
 
 
 def _refresh_token_of(request: Any) -> str:
@@ -161,9 +167,8 @@ class _Validator(RequestValidator):  # type: ignore[misc,unused-ignore]
             return False
         request.user = user
         if _is_known(request.scope):
-            issued = self._store.tokens.new_family(user.key)
+            issued = _begin_session(self._store, user, request.headers[ADDRESS] or None)
             request.session = (user, issued.family_id, issued.refresh_token)
-            self._store.audit.append(user.key, "auth.login", address=request.headers[ADDRESS] or None)
         return True
 
     def validate_refresh_token(self, refresh_token: str, client: Any, request: Any, *_: Any, **__: Any) -> bool:

@@ -12,7 +12,7 @@ PAGE = """<!DOCTYPE html>
 <style>body{{font:16px/1.5 system-ui,sans-serif;max-width:40em;margin:3em auto;padding:0 1em}}</style></head>
 <body>
 <h1>Outbound dialer</h1>
-<p>Calls a base of subscribers over SIP and plays a sound to whoever answers.</p>
+<p>Calls a base of subscribers over SIP and plays a sound to the person who answers.</p>
 <p>Dialer: <strong>{state}</strong></p>
 <ul>
 <li><a href="/api/doc/">Try the API</a>: press Authorize and log in with your login and password</li>

@@ -20,11 +20,10 @@ from jwt.algorithms import HMACAlgorithm
 from autodialer.errors import Forbidden, Unauthorized, UserError
 from autodialer.model import Role
 from autodialer.web.body import parse_json, parse_query, read_body
-from autodialer.web.caller import Caller
 from autodialer.web.contract import load_contract
 from autodialer.web.errors import answer_for
 from autodialer.web.guard import respond
-from autodialer.web.request import AnyFields, Request, typed
+from autodialer.web.request import PrototypeRequest, Request
 from autodialer.web.routing import Access, ErrorStyle, Route
 from autodialer.web.tokens import AccessTokens
 
@@ -59,20 +58,6 @@ class Opened:
     token: str = field(repr=False)
     """The access token."""
     payload: Mapping[str, Any] = field(repr=False)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PrototypeRequest:
-    """A request of a prototype's client, whose token and fields have been checked."""
-
-    caller: Caller
-    sent: Mapping[str, Any] = field(repr=False)
-    once: str | None
-    """The Idempotency-Key; None when it is missing."""
-
-    def fields(self, kind: type[AnyFields]) -> AnyFields:
-        """What was sent, as a typed value. Raises Invalid."""
-        return typed(kind, dict(self.sent))
 
 
 class Envelope:
@@ -114,13 +99,13 @@ class Envelope:
 
 
 def _check_expiry(expires_at: Any) -> None:
-    """A client may limit how long its request is good for (RFC 7519 section 4.1.4)."""
+    """A client may limit how long its request is valid (RFC 7519 section 4.1.4)."""
     if expires_at is None:
         return
     if not isinstance(expires_at, int | float) or isinstance(expires_at, bool):
         raise UserError(f"exp in {NAME} takes a UNIX time.")
     if expires_at <= time.time():
-        raise Unauthorized(f"{NAME} has expired; sign the request anew.")
+        raise Unauthorized(f"{NAME} has expired; sign the request again.")
 
 
 class PrototypePlugin:

@@ -1,7 +1,8 @@
 """What an operation reads of its request, typed."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -37,9 +38,12 @@ class Request:
 
     @property
     def address(self) -> str | None:
-        """IP address of the client."""
-        found: str | None = request.environ.get("REMOTE_ADDR")
-        return found
+        """IP address of the client; None where a proxy names none that can be read."""
+        text = request.environ.get("REMOTE_ADDR") or ""
+        try:
+            return str(ip_address(text.strip().removeprefix("[").partition("]")[0]))
+        except ValueError:
+            return None
 
     @property
     def authorization(self) -> str:
@@ -97,8 +101,23 @@ class Request:
 
     def parameters(self, kind: type[AnyFields]) -> AnyFields:
         """The parameters of the query or of an uploaded form that were given, as a typed value. Raises Invalid."""
-        sent = {name: request.swagger_data.get(name) for name in kind.model_fields}
+        names = [field.alias or name for name, field in kind.model_fields.items()]
+        sent = {name: request.swagger_data.get(name) for name in names}
         return typed(kind, {name: value for name, value in sent.items() if value is not None})
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrototypeRequest:
+    """A request of a prototype's client, whose token and fields have been checked."""
+
+    caller: Caller
+    sent: Mapping[str, Any] = field(repr=False)
+    once: str | None
+    """The Idempotency-Key; None when it is missing."""
+
+    def fields(self, kind: type[AnyFields]) -> AnyFields:
+        """What was sent, as a typed value. Raises Invalid."""
+        return typed(kind, dict(self.sent))
 
 
 def typed(kind: type[AnyFields], sent: dict[str, Any]) -> AnyFields:

@@ -1,23 +1,19 @@
 """Routes as a table: a line an operation, and what Bottle makes of it."""
 
-import csv as csv_format
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import bottle
 from bottle import response
 
 from autodialer.web.contract import BASE_PATH
-from autodialer.web.downloads import Download, StoredFile
+from autodialer.web.downloads import BOM, Download, MadeFile, StoredFile, write_csv
 from autodialer.web.oauth import OAuthAnswer
-from autodialer.web.request import PageWanted, Request
-
-if TYPE_CHECKING:
-    from autodialer.web.prototype import PrototypeRequest
+from autodialer.web.request import PageWanted, PrototypeRequest, Request
 
 Json = dict[str, Any]
 ApiT = TypeVar("ApiT")
@@ -46,7 +42,7 @@ class ErrorStyle(Enum):
     """The same, with the token that there is not."""
 
 
-Answer = Json | OAuthAnswer | Download | StoredFile | Iterator[str] | str | None
+Answer = Json | OAuthAnswer | Download | StoredFile | MadeFile | Iterator[str] | str | None
 """JSON, and what else operations answer: text is plain text, an iterator the lines of a CSV, None no content."""
 
 
@@ -62,7 +58,7 @@ class Route(Generic[ApiT]):
     status: int | Callable[[Any], int] = 200
     """Of success; a function where the answer decides. No content is 204, and OAuth says its own."""
     errors: ErrorStyle = ErrorStyle.API
-    for_prototype: Callable[[ApiT, "PrototypeRequest"], Json | Iterator[str]] | None = None
+    for_prototype: Callable[[ApiT, PrototypeRequest], Json | Iterator[str]] | None = None
     """What a client of the prototype asks here, which sends no Authorization header (autodialer/web/prototype.py)."""
 
 
@@ -95,6 +91,8 @@ def _respond(route: Route[ApiT], answer: Answer) -> Any:
             response.content_type = answer.content_type
             path = answer.path
             return bottle.static_file(path.name, root=str(path.parent.resolve()), mimetype=answer.content_type)
+        case MadeFile():
+            return _whole_or_part(answer)
         case Download():
             response.content_type = answer.content_type
             response.set_header("Content-Disposition", f'attachment; filename="{answer.name}"')
@@ -105,6 +103,23 @@ def _respond(route: Route[ApiT], answer: Answer) -> Any:
         case _:
             response.content_type = "text/csv; charset=utf-8"
     return answer
+
+
+def _whole_or_part(file: MadeFile) -> Any:
+    """RFC 9110 section 14.2, one range: players ask for parts, and some play nothing without them."""
+    size = len(file.data)
+    response.content_type = file.content_type
+    response.set_header("Accept-Ranges", "bytes")
+    wanted = bottle.request.get_header("Range")
+    if not wanted:
+        return file.data
+    ranges = list(bottle.parse_range_header(wanted, size))
+    if not ranges:
+        return bottle.HTTPError(416, "Requested Range Not Satisfiable")
+    start, end = ranges[0]
+    response.status = 206
+    response.set_header("Content-Range", f"bytes {start}-{end - 1}/{size}")
+    return file.data[start:end]
 
 
 def list_or_csv(request: Request, columns: Sequence[str], read_page: Callable[[PageWanted], Json]) -> Answer:
@@ -121,7 +136,7 @@ def list_or_csv(request: Request, columns: Sequence[str], read_page: Callable[[P
 def _csv_lines(
     columns: Sequence[str], page: Json, wanted: PageWanted, read_page: Callable[[PageWanted], Json]
 ) -> Iterator[str]:
-    yield _csv_text([columns])
+    yield BOM + _csv_text([columns])
     while True:
         yield _csv_text([[item[column] for column in columns] for item in page["items"]])
         if page["next"] is None:
@@ -131,5 +146,5 @@ def _csv_lines(
 
 def _csv_text(rows: Sequence[Sequence[Any]]) -> str:
     text = io.StringIO()
-    csv_format.writer(text).writerows(rows)
+    write_csv(text, rows)
     return text.getvalue()

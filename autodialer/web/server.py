@@ -13,6 +13,7 @@ from waitress.server import TcpWSGIServer, create_server
 from autodialer.config import Settings
 from autodialer.errors import SettingsError
 from autodialer.web.app import App
+from autodialer.web.connections import MOST, Connections
 from autodialer.web.limits import UPLOADS, LingeringChannel, parser_class
 from autodialer.web.uploads import most_body_bytes, sweep
 
@@ -63,6 +64,7 @@ class ApiServer:
                 map=self._map,
                 sockets=[listener],
                 threads=THREADS,
+                connection_limit=2 * MOST,  # ours comes first: waitress's would leave the next client waiting unheard
                 ident=None,
                 max_request_body_size=most_body_bytes(max(UPLOADS.values())) + 1,
                 max_request_header_size=MOST_HEADER_BYTES,
@@ -75,7 +77,12 @@ class ApiServer:
         except BaseException:
             listener.close()
             raise
-        channel = type("Channel", (LingeringChannel,), {"parser_class": parser_class(app.check_signature)})
+        self._connections = Connections(trusted_proxy=settings.trusted_proxy)
+        channel = type(
+            "Channel",
+            (LingeringChannel,),
+            {"parser_class": parser_class(app.check_signature), "connections": self._connections},
+        )
         for each in self._listeners():
             each.channel_class = channel
 
@@ -83,6 +90,7 @@ class ApiServer:
         """Serve until `stop`. What is under way then gets some seconds to finish."""
         while not self._is_asked_to_stop and not (self._stopping and self._stopping.is_set()):
             self._poll(POLL_S)
+            self._connections.end_overdue()
         for listener in self._listeners():
             listener.del_channel()
             listener.socket.close()

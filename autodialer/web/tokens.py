@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from autodialer.clock import Clock
 from autodialer.errors import SettingsError, Unauthorized
 from autodialer.model import Role, User
-from autodialer.store import Store, new_id
+from autodialer.store import Store, new_id, read_key_file
 from autodialer.web.caller import Caller
 from autodialer.web.errors import INVALID_TOKEN
 
@@ -40,11 +39,10 @@ class SigningKey:
     def load(cls, folder: Path) -> "SigningKey":
         """Read the key from the folder; the first start makes it, mode 0600. Raises SettingsError."""
         path = folder / KEY_FILE
-        if not path.exists():
-            _make_key(path)
+        pem = read_key_file(path, _new_key)
         try:
-            private = serialization.load_pem_private_key(path.read_bytes(), password=None)
-        except (OSError, ValueError) as exc:
+            private = serialization.load_pem_private_key(pem, password=None)
+        except ValueError as exc:
             raise SettingsError(
                 f"{path} cannot be read as a private key; move it away to have a new one made."
             ) from exc
@@ -55,24 +53,10 @@ class SigningKey:
         return cls(private=private, kid=kid)
 
 
-def _make_key(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    pem = Ed25519PrivateKey.generate().private_bytes(
+def _new_key() -> bytes:
+    return Ed25519PrivateKey.generate().private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    fresh = path.with_name(f"{path.name}.{new_id()}")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(pem)
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        # A link, not a rename: of two processes that start at once the first one's key stays.
-        os.link(fresh, path)
-    except FileExistsError:
-        pass
-    finally:
-        fresh.unlink()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 from multipart import MultipartError, PushMultipartParser, parse_options_header
 
 from autodialer.errors import TooLarge, UserError
+from autodialer.web.part_headers import Transfer, file_name
 
 CHUNK = 1 << 16
 MOST_FIELDS = 20
@@ -85,24 +86,29 @@ def _receive(source: BinaryIO, length: int, boundary: str, upload: Upload, targe
     digest = hashlib.sha256()
     segment: Any = None
     text = bytearray()
-    with PushMultipartParser(boundary, length, max_segment_count=MOST_FIELDS) as parser:
+    transfer = Transfer("")
+    # Headers in Latin-1, which takes any byte: what a name is written in is found out afterwards.
+    with PushMultipartParser(boundary, length, max_segment_count=MOST_FIELDS, header_charset="latin-1") as parser:
         while not parser.closed:
             chunk = source.read(min(CHUNK, length))
             length -= len(chunk)
             for event in parser.parse(chunk):
                 if event is None:
+                    transfer.end()
                     _end_segment(segment, text, upload)
                 elif not isinstance(event, bytes | bytearray):
                     segment, text = event, bytearray()
+                    transfer = Transfer(segment.header("Content-Transfer-Encoding", "") or "")
                     _begin_segment(segment, upload)
                 elif segment.name == "file":
+                    event = transfer.take(event)
                     upload.size += len(event)
                     if upload.size > most_bytes:
                         raise TooLarge(describe_limit(most_bytes), field="file")
                     digest.update(event)
                     target.write(event)
                 else:
-                    text += event
+                    text += transfer.take(event)
                     if len(text) > MOST_FIELD_BYTES:
                         raise UserError(f"{segment.name} is too long.", field=segment.name)
     upload.digest = digest.hexdigest()
@@ -112,10 +118,11 @@ def _begin_segment(segment: Any, upload: Upload) -> None:
     if segment.name == "file":
         if upload.has_file:
             raise UserError("Send one file at a time.", field="file")
-        if segment.filename is None:
+        name = file_name(segment.header("Content-Disposition", "") or "", segment.filename)
+        if name is None:
             raise UserError("file holds text; send it as a file, for example with curl -F file=@NAME.", field="file")
         upload.has_file = True
-        upload.filename = PureWindowsPath(PurePosixPath(segment.filename).name).name[:200]
+        upload.filename = PureWindowsPath(PurePosixPath(name).name).name[:200]
 
 
 def _end_segment(segment: Any, text: bytearray, upload: Upload) -> None:

@@ -37,6 +37,7 @@ def test_keys_are_kept_with_a_wait_of_five_seconds_and_the_number_in_its_stored_
     }
     copy = anna.post(f"/srv1/campaigns/{made.json()['id']}/clone").json()
     assert (copy["keys"], copy["transfer_to"]) == (KEYS, "+74951234567")
+    assert copy["after_failed_transfer"] == "continue"
     assert make(anna, objects, keys={"1": "confirm"}, key_wait_s=0).json()["key_wait_s"] == 0
 
 

@@ -12,7 +12,7 @@ from tests.web.client import Client
 from tests.web.conftest import StandingClock
 from tests.web.dialing import DONE, EXHAUSTED, again, answered, claim, failed, record
 
-NOBODY = "00000000-0000-4000-8000-000000000000"
+UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
 
 
 def path_of(objects: dict[str, Any], more: str = "") -> str:
@@ -23,7 +23,7 @@ def test_a_campaign_is_a_draft_with_the_defaults_that_are_promised(objects: dict
     campaign = objects["campaign"]
     assert campaign["state"] == "draft"
     assert (campaign["max_attempts"], campaign["ring_timeout_s"], campaign["max_call_s"]) == (3, 40, 600)
-    assert (campaign["max_channels"], campaign["cps"], campaign["lead_in_ms"]) == (None, None, 0)
+    assert (campaign["max_channels"], campaign["cps"], campaign["lead_in_ms"]) == (None, None, None)
     assert campaign["retry"]["busy"] == {"after_s": 300, "times": 3}
     assert campaign["counts"] == {
         "total": 3,
@@ -112,7 +112,7 @@ def test_a_field_that_is_not_honoured_yet_is_refused_not_ignored(
 ) -> None:
     answer = anna.post("/srv1/campaigns", json=objects["fields"] | {field: None})
     assert (answer.status, answer.fields) == (400, [field])
-    assert "taken are callbase_id, caller_id, caps, cps" in answer.json()["message"]
+    assert "taken are after_failed_transfer, callbase_id, caller_id, caps, cps" in answer.json()["message"]
     nested = anna.post("/srv1/campaigns", json=objects["fields"] | {"retry": {"weird": {"after_s": 1, "times": 1}}})
     assert nested.status == 400
     assert "weird in retry" in nested.json()["message"]
@@ -178,10 +178,12 @@ def test_calls_and_report_say_what_became_of_every_number(
         "received": 490,
         "lost": 10,
         "jitter_ms": 1.5,
+        "reports": 0,
         "one_way_audio": False,
         "remote_lost": None,
         "round_trip_ms": None,
         "strangers": 0,
+        "encryption": None,
     }
     assert done["answered_at"] == "2026-03-01T12:00:03.000Z"
     assert done["trunk_id"] == objects["trunk"]["id"]
@@ -243,8 +245,8 @@ def test_a_sample_call_is_queued_for_one_number(
         ({"number": "89160000001"}, "number"),
         ({"number": "+7"}, "number"),
         ({"number": "sip:x", "raw": True}, "number"),
-        ({"trunk_id": NOBODY}, "trunk_id"),
-        ({"sound_id": NOBODY}, "sound_id"),
+        ({"trunk_id": UNKNOWN_ID}, "trunk_id"),
+        ({"sound_id": UNKNOWN_ID}, "sound_id"),
     ],
 )
 def test_a_sample_call_that_cannot_be_names_the_field(

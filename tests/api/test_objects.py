@@ -1,5 +1,6 @@
 """Trunks, sounds, callbases and users: made, read, changed, deleted, owned, and refused when they are wrong."""
 
+import audioop  # type: ignore[import-not-found,unused-ignore]
 import contextlib
 import io
 from pathlib import Path
@@ -42,6 +43,23 @@ def test_a_trunk_is_made_with_defaults_and_read_back(anna: Client) -> None:
     assert anna.get("/srv1/trunks").json() == {"items": [trunk], "next": None}
 
 
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+@pytest.mark.parametrize("encryption", ["preferred", "required"])
+def test_encrypted_sound_without_tls_is_422_and_says_why(anna: Client, transport: str, encryption: str) -> None:
+    fields = {**TRUNK, "transport": transport, "media_encryption": encryption}
+    refused = anna.post("/srv1/trunks", json=fields)
+    assert (refused.status, refused.fields) == (422, ["media_encryption"])
+    assert "tls" in refused.json()["message"]
+    made = anna.post("/srv1/trunks", json={**fields, "transport": "tls"}).json()
+    assert made["media_encryption"] == encryption
+    # Neither is it left without TLS later, nor does an unencrypted trunk get it.
+    assert anna.put(f"/srv1/trunks/{made['id']}", json={"transport": transport}).fields == ["media_encryption"]
+    both = {"transport": transport, "media_encryption": "none"}
+    assert anna.put(f"/srv1/trunks/{made['id']}", json=both).json()["media_encryption"] == "none"
+    again = anna.put(f"/srv1/trunks/{made['id']}", json={"media_encryption": encryption})
+    assert (again.status, again.fields) == (422, ["media_encryption"])
+
+
 def test_every_field_of_a_trunk_is_kept_but_the_password_is_never_shown(anna: Client, store: Store) -> None:
     fields = {
         **TRUNK,
@@ -49,10 +67,14 @@ def test_every_field_of_a_trunk_is_kept_but_the_password_is_never_shown(anna: Cl
         "transport": "tls",
         "ca_file": CERTIFICATE,
         "outbound_proxy": "127.0.0.1:5070",
+        "backup_host": "127.0.0.2:5070",
+        "extra_headers": ["X-Account: 42", "Privacy: id"],
         "register": True,
         "stun_server": "127.0.0.1",
         "symmetric_rtp": False,
+        "strict_source": False,
         "media_ports": "shared",
+        "media_encryption": "required",
         "username": "user",
         "password": "s3cret",
         "auth_username": "auth",
@@ -72,6 +94,26 @@ def test_every_field_of_a_trunk_is_kept_but_the_password_is_never_shown(anna: Cl
     }
     [trunk] = store.trunks.page(None)[0]
     assert trunk.password == "s3cret"
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (["Via: x"], "written by the dialer itself"),
+        (["X-Account"], "Name: value"),
+        (["X-One: 1", "v: x"], "v is written"),
+    ],
+)
+def test_a_header_that_may_not_be_set_is_refused_by_name(anna: Client, lines: list[str], said: str) -> None:
+    answer = anna.post("/srv1/trunks", json={**TRUNK, "extra_headers": lines})
+    assert (answer.status, answer.fields) == (422, ["extra_headers"])
+    assert said in str(answer.json())
+
+
+def test_a_trunk_has_ten_headers_of_its_own_at_most(anna: Client) -> None:
+    lines = [f"X-{number}: 1" for number in range(11)]
+    assert anna.post("/srv1/trunks", json={**TRUNK, "extra_headers": lines}).status == 400
+    assert anna.post("/srv1/trunks", json={**TRUNK, "extra_headers": lines[:10]}).status == 201
 
 
 def test_a_change_of_a_trunk_leaves_what_it_does_not_name(anna: Client, store: Store) -> None:
@@ -200,10 +242,64 @@ def test_a_sound_says_how_loud_it_is_heard_and_what_was_done_to_it(anna: Client)
     assert sound["loudness_lufs"] == pytest.approx(-20, abs=0.1)
     assert sound["gain_db"] < -3
     assert sound["peak_dbfs"] < -15
-    beep = anna.post("/srv1/sounds", files={"file": ("x.wav", wav(seconds=0.2, level=8000))}).json()
-    assert (beep["loudness_lufs"], beep["duration_s"]) == (None, 0.2)
+    beep = anna.post("/srv1/sounds", files={"file": ("x.wav", wav(seconds=0.35, level=8000))}).json()
+    assert (beep["loudness_lufs"], beep["duration_s"]) == (None, 0.35)
     assert beep["gain_db"] > 3
     assert anna.get("/srv1/sounds").json()["items"] == [sound, beep]
+
+
+def test_a_sound_keeps_what_its_user_was_warned_of(anna: Client) -> None:
+    good = anna.post("/srv1/sounds", files={"file": ("x.wav", wav(seconds=1))}).json()
+    assert good["warnings"] == []
+    sound = anna.post("/srv1/sounds", files={"file": ("x.wav", wav(seconds=1, level=40))}).json()
+    (warning,) = sound["warnings"]
+    assert warning["code"] == "quiet"
+    assert warning["message"].startswith("The sound is ") and "record it again, nearer." in warning["message"]
+    assert anna.get(f"/srv1/sounds/{sound['id']}").json() == sound
+    assert anna.get("/srv1/sounds").json()["items"] == [good, sound]
+
+
+def test_the_outline_of_a_sound_is_that_of_what_is_heard(anna: Client, boris: Client) -> None:
+    sound = anna.post("/srv1/sounds", files={"file": ("x.wav", padded_wav())}).json()
+    outline = anna.get(f"/srv1/sounds/{sound['id']}/waveform").json()
+    assert outline["duration_s"] == 4
+    assert outline["peak_s"] == 0.004 and len(outline["peaks"]) == 1000
+    quarters = [outline["peaks"][start : start + 250] for start in (0, 250, 500, 750)]
+    assert [max(quarter) > 0.1 for quarter in quarters] == [False, True, False, False]
+    assert max(outline["peaks"]) == pytest.approx(10 ** (sound["peak_dbfs"] / 20), rel=0.05)
+    assert boris.get(f"/srv1/sounds/{sound['id']}/waveform").status == 404
+
+
+def test_a_sound_is_read_back_as_the_callee_hears_it(anna: Client, settings: Settings) -> None:
+    sound = anna.post("/srv1/sounds", files={"file": ("x.wav", wav(seconds=1))}).json()
+    path, stem = f"/srv1/sounds/{sound['id']}/audio", settings.sounds / sound["id"]
+    heard = anna.get(f"{path}?as=heard")
+    assert (heard.status, heard.headers["content-type"]) == (200, "audio/wav")
+    codes = stem.with_suffix(".alaw").read_bytes()
+    assert heard.body[44:] == audioop.alaw2lin(codes, 2)
+    assert heard.body[:44] == stem.with_suffix(".wav").read_bytes()[:44]
+    assert anna.get(f"{path}?as=encoded").body == anna.get(path).body == stem.with_suffix(".wav").read_bytes()
+    assert anna.get(f"{path}?as=whispered").status == 400
+    for asked, status, body in (
+        ("bytes=0-3", 206, heard.body[:4]),
+        ("bytes=16000-", 206, heard.body[16000:]),
+        ("bytes=-10", 206, heard.body[-10:]),
+        ("bytes=99999-", 416, None),
+    ):
+        part = anna.get(f"{path}?as=heard", headers={"Range": asked})
+        assert part.status == status
+        assert body is None or part.body == body
+    assert anna.get(f"{path}?as=heard", headers={"Range": "bytes=2-5"}).headers["content-range"] == "bytes 2-5/16044"
+
+
+@pytest.mark.parametrize("path", ["audio", "audio?as=heard", "waveform"])
+def test_a_sound_whose_files_are_gone_says_so(anna: Client, settings: Settings, path: str) -> None:
+    sound = anna.post("/srv1/sounds", files={"file": ("x.wav", wav(seconds=1))}).json()
+    for file in settings.sounds.glob(f"{sound['id']}.*"):
+        file.unlink()
+    answer = anna.get(f"/srv1/sounds/{sound['id']}/{path}")
+    assert answer.status == 404
+    assert "missing from the data folder; upload it again" in answer.json()["message"]
 
 
 def test_sounds_are_as_loud_as_the_setting_says(settings: Settings, store: Store, clock: StandingClock) -> None:
@@ -307,7 +403,7 @@ def test_a_callbase_is_imported_and_what_was_rejected_says_why(anna: Client, set
     assert (rejected["row"], rejected["value"]) == (5, "abc")
     as_csv = anna.get(f"{path}/rejected", headers={"Accept": "text/csv"})
     assert as_csv.headers["content-type"].startswith("text/csv")
-    assert as_csv.body.decode() == f"row,value,reason\r\n5,abc,{rejected['reason']}\r\n"
+    assert as_csv.body.decode("utf-8-sig") == f"row,column,value,reason\r\n5,номер,abc,{rejected['reason']}\r\n"
     assert files_below(settings.data / "uploads") == []
 
 

@@ -55,7 +55,7 @@ def test_a_number_that_cannot_be_understood_is_refused_with_the_remedy(anna: Cli
     refused = anna.put("/srv1/dnc/89160000001")
     assert (refused.status, refused.fields) == (422, ["number"])
     assert "region" in refused.json()["message"]
-    assert anna.put("/srv1/dnc/89160000001", json={"region": "Russia"}).status == 400
+    assert anna.put("/srv1/dnc/89160000001", json={"region": "Atlantis"}).fields == ["region"]
     assert anna.put("/srv1/dnc/89160000001", json={"region": "QQ"}).fields == ["region"]
     assert anna.put("/srv1/dnc/Mary", json={"region": "raw"}).status == 422
     assert anna.put("/srv1/dnc/101%23", json={"region": "raw"}).json()["number"] == "101#"
@@ -89,7 +89,7 @@ def test_a_file_of_numbers_is_imported_with_its_name_as_the_source(anna: Client)
     content = "телефон;имя\n8 916 000-00-01;Мария\n+79160000001;снова\n12;коротко\n;пусто\n+79160000002;\n"
     made = upload(anna, content.encode(), name="стоп.csv")
     found = made.json()
-    assert (made.status, found["state"], found["file"], found["error"]) == (201, "ready", "стоп.csv", None)
+    assert (made.status, found["state"], found["file"], found["error"]) == (201, "ready_with_rejects", "стоп.csv", None)
     counts = ("rows", "rows_done", "imported", "duplicates", "rejected")
     assert [found[name] for name in counts] == [5, 5, 2, 1, 2]
     assert numbers(anna) == ["+79160000001", "+79160000002"]
@@ -131,7 +131,7 @@ def test_a_workbook_is_read_as_a_callbase_is(anna: Client) -> None:
 def test_a_file_without_a_number_leaves_no_import(anna: Client, content: bytes, field: str) -> None:
     refused = upload(anna, content)
     assert refused.status in (415, 422)
-    assert refused.fields == [field]
+    assert refused.fields[0] == field
     assert anna.get("/srv1/dnc/imports").json()["items"] == []
 
 

@@ -159,3 +159,16 @@ def _begin(client: Client, app: App, path: str) -> Any:
         "wsgi.input": io.BytesIO(),
     }
     return app(environ, lambda status, headers, exc_info=None: None)
+
+
+@pytest.mark.parametrize(
+    ("path", "imports"), [("/srv1/callbases", "/srv1/callbases"), ("/srv1/dnc/import", "/srv1/dnc/imports")]
+)
+@pytest.mark.parametrize("value", ["=1+1", "@SUM(A1)", "+abc", "-abc", '=HYPERLINK("http://x","y")'])
+def test_no_rejected_row_is_a_formula_for_a_spreadsheet(anna: Client, path: str, imports: str, value: str) -> None:
+    text = io.StringIO()
+    csv.writer(text).writerows([["телефон"], ["8 916 000-00-01"], [value]])
+    made = anna.post(path, files={"file": ("a.csv", text.getvalue().encode())}, data={"region": "RU"}).json()
+    answer = anna.get(f"{imports}/{made['id']}/rejected", headers={"Accept": "text/csv"})
+    cells = [row[1] for row in csv.reader(io.StringIO(answer.body.decode("utf-8-sig")))]
+    assert cells[1:] == [f"'{value}"]

@@ -13,6 +13,7 @@ from autodialer.model.admission import (
     CAP_WEEK,
     EXCLUDED_CAP,
     EXCLUDED_DNC,
+    EXCLUDED_DOUBTFUL,
     EXCLUDED_ERASED,
     EXCLUDED_WINDOW,
     HUNG_UP,
@@ -39,7 +40,13 @@ def caps(day: int | None, week: int | None = None) -> dict[str, int | None]:
 
 
 def past(hours_ago: float = 0.0, disposition: Disposition = Disposition.BUSY, **known: Any) -> PastCall:
-    values: dict[str, Any] = {"cause": None, "sip_code": None, "ringing_at": None, "answered_at": None}
+    values: dict[str, Any] = {
+        "cause": None,
+        "sip_code": None,
+        "q850_cause": None,
+        "ringing_at": None,
+        "answered_at": None,
+    }
     values |= {"next_rule": disposition.value, **known}
     return PastCall(invited_at=NOW - timedelta(hours=hours_ago), disposition=disposition.value, **values)
 
@@ -107,6 +114,8 @@ def test_a_cap_lets_the_next_attempt_start_when_one_less_than_it_is_left(
         (past(disposition=Disposition.FAILED, cause=Cause.TRANSPORT_ERROR.value), False),
         (past(disposition=Disposition.FAILED, cause=Cause.AUTH_FAILED.value, sip_code=401), False),
         (past(disposition=Disposition.FAILED, cause=Cause.MEDIA_FAILED.value, sip_code=200, answered_at=NOW), True),
+        (past(disposition=Disposition.FAILED, cause=Cause.INTERNAL_ERROR.value), False),
+        (past(disposition=Disposition.FAILED, cause=Cause.INTERNAL_ERROR.value, ringing_at=NOW), True),
         (past(disposition=Disposition.NO_ANSWER, sip_code=408), False),
         (past(disposition=Disposition.NO_ANSWER, sip_code=408, ringing_at=NOW), True),
     ],
@@ -160,3 +169,17 @@ def test_calls_are_counted_once_and_only_for_those_on_whom_a_cap_decides() -> No
     both = [candidate(caps=caps(1), on_dnc=True), candidate(caps=caps(1), number="+7"), candidate(caps=caps(1))]
     admit(both, OpenHours(), calls_of, NOW)
     assert asked == [["+7", "+70000000001"]]
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [
+        ({"doubtful": True}, Exclude(reason=EXCLUDED_DOUBTFUL)),
+        ({"doubtful": True, "dial_doubtful": True}, CALL),
+        ({"doubtful": False}, CALL),
+        ({"doubtful": True, "on_dnc": True}, Exclude(reason=EXCLUDED_DNC)),
+        ({"doubtful": True, "attempts": 3}, Exclude(reason=EXCLUDED_DOUBTFUL)),
+    ],
+)
+def test_a_doubtful_number_is_called_only_by_a_campaign_that_says_so(changes: Any, verdict: Verdict) -> None:
+    assert decide(candidate(**changes)) == [verdict]

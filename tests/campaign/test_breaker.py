@@ -30,6 +30,12 @@ def tripped(now: float = 0.0) -> Breaker:
         (outcome(Disposition.FAILED, cause=Cause.TRANSPORT_ERROR), True),
         (outcome(Disposition.NO_ANSWER, sip_code=408), True),
         (outcome(Disposition.NO_ANSWER, sip_code=408, ringing_at=NOW), False),
+        (outcome(Disposition.NO_ANSWER, sip_code=408, q850_cause=102), True),
+        (outcome(Disposition.NO_ANSWER, sip_code=408, q850_cause=18), False),
+        (outcome(Disposition.NO_ANSWER, sip_code=408, q850_cause=20), False),
+        (outcome(Disposition.REJECTED, sip_code=403, q850_cause=21), False),
+        (outcome(Disposition.BUSY, sip_code=503, q850_cause=17, retry_after_s=30.0), False),
+        (outcome(Disposition.CONGESTION, sip_code=480, q850_cause=34), True),
         (outcome(Disposition.NO_ANSWER, sip_code=487, ringing_at=NOW), False),
         (outcome(Disposition.NO_ANSWER, sip_code=480), False),
         (BUSY, False),
@@ -105,11 +111,15 @@ def test_a_probe_that_rings_closes_the_breaker_without_waiting_for_its_end() -> 
     assert breaker.allowed(30.0) is None
 
 
-def test_a_probe_that_we_cancelled_ourselves_says_nothing_and_another_may_go() -> None:
+@pytest.mark.parametrize(
+    "result", [outcome(Disposition.CANCELLED), outcome(Disposition.FAILED, cause=Cause.INTERNAL_ERROR)]
+)
+def test_a_probe_that_ends_by_our_own_doing_says_nothing_and_another_may_go(result: CallOutcome) -> None:
     breaker = tripped()
     breaker.allowed(30.0)
     breaker.started("probe", 30.0)
-    breaker.ended("probe", outcome(Disposition.CANCELLED), 31.0)
+    assert not breaker.ended("probe", result, 31.0)
+    assert breaker.state is BreakerState.PROBING
     assert breaker.allowed(31.0) == 1
 
 

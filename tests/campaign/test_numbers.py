@@ -70,8 +70,11 @@ def test_a_template_that_makes_no_number_is_refused(template: str) -> None:
         check_number_format(template)
 
 
-def test_a_region_is_a_country_or_raw() -> None:
+def test_a_region_is_a_country_by_code_or_name_or_raw() -> None:
     assert check_region("ru") == "RU"
     assert check_region("RAW") == "raw"
-    with pytest.raises(Invalid, match="two-letter country code"):
-        check_region("Russia")
+    for name in (" RU ", "Russia", "россия", "Russland"):
+        assert check_region(name) == "RU"
+    for unknown in ("Atlantis", "7", "", "Guinea Guinea"):
+        with pytest.raises(Invalid, match=r"two-letter code such as RU.*it is"):
+            check_region(unknown)

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from autodialer.campaign.breaker import Fault
-from autodialer.campaign.retry import TRUNK_DELAY_S, decide_next
-from autodialer.model import DEFAULT_RETRY, Disposition, JobState, NextStep, RetryRule, SubscriberState
+from autodialer.campaign.retry import ERROR_DELAY_S, ERRORS_FORGIVEN, TRUNK_DELAY_S, asked_pause_s, decide_next
+from autodialer.model import DEFAULT_RETRY, Cause, Disposition, JobState, NextStep, RetryRule, SubscriberState
 from tests.campaign.factories import NOW, campaign, job
 
 
@@ -175,3 +175,64 @@ def test_a_call_that_an_operator_hung_up_is_an_attempt_and_the_last_one(
 def test_a_busy_callee_stays_busy_although_an_operator_hung_up_at_the_same_moment() -> None:
     step = decide_next(campaign(), job(), Disposition.BUSY, played_s=0, answered=False, now=NOW, hung_up=True)
     assert step.rule == "busy"
+
+
+def after_error(*, answered: bool = False, hung_up: bool = False, **job_: Any) -> NextStep:
+    """A dialer that fails at a call, in a campaign that retries what failed."""
+    rules = campaign(retry={"failed": RetryRule(after_s=1, times=9)})
+    return decide_next(
+        rules,
+        job(**job_),
+        Disposition.FAILED,
+        played_s=0,
+        answered=answered,
+        now=NOW,
+        hung_up=hung_up,
+        cause=Cause.INTERNAL_ERROR,
+    )
+
+
+def test_an_error_in_the_dialer_costs_no_attempt_and_is_forgiven_three_times() -> None:
+    for used in range(ERRORS_FORGIVEN):
+        step = after_error(attempt=3, retries_used={"internal_error": used, "failed": 9})
+        assert (step.job_state, step.rule) == (JobState.QUEUED, "internal_error")
+        assert (step.counts_as_attempt, step.uses_budget) == (False, True)
+        assert step.not_before == NOW + timedelta(seconds=ERROR_DELAY_S)
+    over = after_error(attempt=1, retries_used={"internal_error": ERRORS_FORGIVEN})
+    assert (over.job_state, over.subscriber_state) == (JobState.DONE, SubscriberState.EXHAUSTED)
+    assert (over.rule, over.counts_as_attempt) == ("internal_error", False)
+    reached = after_error(attempt=2, retries_used={"internal_error": ERRORS_FORGIVEN, "short": 1})
+    assert reached.subscriber_state is SubscriberState.REACHED
+
+
+def test_an_error_in_the_dialer_ends_the_attempts_at_who_picked_up_or_was_hung_up() -> None:
+    assert (after_error(answered=True).job_state, after_error(answered=True).rule) == (JobState.DONE, "picked_up")
+    assert (after_error(hung_up=True).job_state, after_error(hung_up=True).rule) == (JobState.DONE, "hung_up")
+
+
+@pytest.mark.parametrize("disposition", [Disposition.BUSY, Disposition.NO_ANSWER])
+@pytest.mark.parametrize(
+    ("asked_s", "after_s"), [(None, 300.0), (10.0, 300.0), (301.0, 301.0), (7200.0, 7200.0), (1e9, 86_400.0)]
+)
+def test_a_callee_that_says_when_to_call_again_is_not_called_before(
+    disposition: Disposition, asked_s: float | None, after_s: float
+) -> None:
+    rules = campaign(retry={disposition.value: RetryRule(after_s=300, times=2)})
+    step = decide_next(rules, job(), disposition, played_s=0, answered=False, now=NOW, retry_after_s=asked_s)
+    assert (step.rule, step.not_before) == (disposition.value, NOW + timedelta(seconds=after_s))
+
+
+def test_a_second_number_does_not_wait_for_the_first_ones_retry_after() -> None:
+    rules, made = campaign(retry={"busy": RetryRule(after_s=300, times=0)}), job(second_number="+7")
+    step = decide_next(rules, made, Disposition.BUSY, played_s=0, answered=False, now=NOW, retry_after_s=900.0)
+    assert (step.rule, step.not_before) == ("second_number", NOW)
+
+
+@pytest.mark.parametrize(
+    ("code", "asked"), [(480, 90.0), (486, 90.0), (600, 90.0), (603, 90.0), (503, None), (404, None), (None, None)]
+)
+def test_retry_after_is_the_callees_word_only_beside_codes_that_speak_of_the_callee(
+    code: int | None, asked: float | None
+) -> None:
+    assert asked_pause_s(code, 90.0) == asked
+    assert asked_pause_s(code, None) is None

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from autodialer.campaign.numbers import normalise, numbers_to_block
 from autodialer.campaign.written import clean, parts
 from autodialer.errors import Invalid
+from tests.timing import at_most
 
 MARIA, BORIS = "+79160000001", "+79160000002"
 SPACES = "\u00a0\u2002\u2007\u2009\u200a\u202f\u205f\u3000\t"
@@ -157,4 +158,4 @@ def test_a_cell_of_signs_costs_no_time(text: str) -> None:
         numbers_to_block(text, "RU")
     except Invalid:
         pass
-    assert time.process_time() - started < 1.0
+    assert time.process_time() - started < at_most(1.0)

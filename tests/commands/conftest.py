@@ -2,13 +2,13 @@
 
 from tests.web.conftest import (  # noqa: F401 -- fixtures
     _sounds_are_imported_here,
+    _the_contract_is_parsed_once,
     admin,
     anna,
     app,
     boris,
     client,
     clock,
-    empty_database,
     log_in,
     objects,
     store,

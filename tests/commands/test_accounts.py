@@ -10,8 +10,10 @@ import pytest
 from autodialer.commands.accounts import make_administrator, set_password
 from autodialer.config import Settings
 from autodialer.errors import Invalid, NotFound
-from autodialer.store import Secrets, Store
+from autodialer.store import Store
+from tests.databases import cheap_secrets
 from tests.dialer.world import ROOT
+from tests.timing import at_most
 
 
 @pytest.fixture
@@ -38,7 +40,7 @@ def typed(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
 def test_a_sample_user_of_the_script_logs_in_only_after_a_password_was_set(
     from_script: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    store = Store(from_script.url, secrets=Secrets(from_script.keys))
+    store = Store(from_script.url, secrets=cheap_secrets(from_script.keys))
     samples, _ = store.users.page(limit=10, after=None)
     assert len(samples) == 3
     assert not any(user.can_log_in for user in samples)
@@ -48,12 +50,14 @@ def test_a_sample_user_of_the_script_logs_in_only_after_a_password_was_set(
     assert set_password(from_script, login) == 0
     assert login in capsys.readouterr().out
     verified = store.users.verify(login, "correct horse")
+    recorded = store.audit.page()[0][0]
     store.close()
     assert verified is not None
+    assert (recorded.action, recorded.object_id, recorded.login) == ("users.set_password", verified.id, None)
 
 
 def test_the_scripts_database_has_three_subscribers(from_script: Settings) -> None:
-    store = Store(from_script.url, secrets=Secrets(from_script.keys))
+    store = Store(from_script.url, secrets=cheap_secrets(from_script.keys))
     subscribers = store.subscribers.page_of_all(None, limit=10)[0]
     store.close()
     assert len(subscribers) == 3
@@ -79,7 +83,7 @@ def test_the_first_administrators_password_is_shown_once(
     assert "Administrator: admin" in first
     make_administrator(settings)
     assert capsys.readouterr().out == ""
-    store = Store(settings.url, secrets=Secrets(settings.keys))
+    store = Store(settings.url, secrets=cheap_secrets(settings.keys))
     password = first.partition("password: ")[2].split()[0]
     verified = store.users.verify("admin", password)
     store.close()
@@ -94,7 +98,7 @@ def test_a_wrong_setting_ends_the_start_with_one_clear_line(tmp_path: Path) -> N
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=at_most(30),
         check=False,
     )
     assert done.returncode == 2

@@ -44,6 +44,14 @@ def test_a_prototypes_file_that_was_kept_is_noted(tmp_path: Path) -> None:
     assert "passwords in clear text" in sentence
 
 
+@pytest.mark.parametrize(("mode", "is_said"), [(0o777, "bad"), (0o702, "bad"), (0o770, "note")])
+def test_a_data_folder_in_which_others_may_write_is_told(tmp_path: Path, mode: int, is_said: str) -> None:
+    tmp_path.chmod(mode)
+    grade, sentence = said(Settings(data=tmp_path), str(tmp_path))
+    assert grade == is_said
+    assert "chmod go-w" in sentence
+
+
 def test_a_private_and_a_public_address_are_told_apart(tmp_path: Path) -> None:
     assert said(Settings(data=tmp_path, sip_address="127.0.0.1"), "127.0.0.1")[0] == "note"
 

@@ -11,8 +11,10 @@ from autodialer.campaign.zones import FoundZone, ZoneFinder
 from autodialer.commands.numbering_plan import MOST_FAULTS, run_numbering_plan
 from autodialer.config import Settings
 from autodialer.errors import NotFound
-from autodialer.store import Secrets, Store
+from autodialer.store import Store
+from tests.databases import cheap_secrets
 from tests.dialer.world import ROOT
+from tests.timing import at_most
 
 PLAN = """\
 АВС/ DEF;От;До;Емкость;Оператор;Регион;Территория ГАР;ИНН
@@ -37,7 +39,7 @@ def test_an_imported_file_tells_the_zones_of_mobile_numbers(
     assert "3 ranges of 2 codes, 1 without a time zone" in said
     assert "unknown region 'Страна Оз': line 4" in said
     assert "in the plan: 2 codes of DEF-9xx.csv" in said
-    with closing(Store(settings.url, secrets=Secrets(settings.keys))) as store:
+    with closing(Store(settings.url, secrets=cheap_secrets(settings.keys))) as store:
         finder = ZoneFinder(store.numbering_plan.zones())
     assert finder.find("+79131234567") == FoundZone(zone="Asia/Novosibirsk", by="plan")
     assert finder.find("+79240000001") == FoundZone(zone="Asia/Vladivostok", by="plan")
@@ -77,13 +79,25 @@ def test_the_command_line_imports_a_file_and_refuses_a_wrong_one_in_one_line(tmp
     command = [sys.executable, str(ROOT / "main.py"), "numbering-plan"]
     environment = {"DIALER_DATA": str(tmp_path / "data"), "PATH": ""}
     taken = subprocess.run(
-        [*command, str(plan)], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
+        [*command, str(plan)],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=at_most(60),
+        check=False,
     )
     assert (taken.returncode, taken.stderr) == (0, "")
     assert "2 codes of DEF-9xx.csv" in taken.stdout
     plan.write_text("number\n79161234567\n")
     refused = subprocess.run(
-        [*command, str(plan)], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
+        [*command, str(plan)],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=at_most(60),
+        check=False,
     )
     assert refused.returncode == 2
     assert refused.stderr.startswith("file is no numbering plan")

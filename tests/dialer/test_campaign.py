@@ -7,11 +7,13 @@ import pytest
 
 from autodialer.model import CallOutcome, Cause, Disposition, EndedBy, RetryRule
 from tests.dialer.world import NO_RETRIES, World
+from tests.peers import gateways
 from tests.peers import scenario as s
 from tests.peers.by_number import Behaviour, behaviour_of, by_number
 from tests.peers.ports import LOCALHOST, free_port, wait_until
 from tests.peers.scenario import Scenario
 from tests.peers.sipp import SippGateway
+from tests.timing import at_most
 
 pytestmark = [pytest.mark.loopback, pytest.mark.peer("sipp")]
 
@@ -162,7 +164,7 @@ def test_sigterm_lets_live_calls_finish_and_starts_no_new_one(tmp_path: Path) ->
         with world.dialer() as dialer:
             gateway.wait_for("ACK", count=5)
             dialer.running.send_signal(signal.SIGTERM)
-            assert dialer.running.wait(15) == 0
+            assert dialer.running.wait(at_most(15)) == 0
         dispositions = world.dispositions(campaign)
         assert set(dispositions.values()) == {Disposition.ANSWERED}
         assert gateway.invites_by_number.keys() == dispositions.keys()
@@ -180,7 +182,7 @@ def test_a_second_sigterm_hangs_up_at_once(tmp_path: Path) -> None:
             wait_until(lambda: "draining" in dialer.log.read_text(), what="the drain")
             assert gateway.count("BYE") == 0
             dialer.running.send_signal(signal.SIGTERM)
-            assert dialer.running.wait(5) == 0
+            assert dialer.running.wait(at_most(5)) == 0
         gateway.expect_success(timeout_s=5)
         assert gateway.count("BYE") == 3
     assert set(world.dispositions(campaign).values()) == {Disposition.ANSWERED}
@@ -191,7 +193,7 @@ def test_a_second_dialer_on_the_same_data_says_so_and_exits(tmp_path: Path) -> N
     with world.dialer():
         wait_until(lambda: world.store.live.dialer() is not None, what="the first dialer")
         with world.dialer() as second:
-            assert second.running.wait(20) == 2
+            assert second.running.wait(at_most(20)) == 2
         assert "Another dialer already works on" in second.log.read_text()
         assert world.store.live.dialer() is not None
 
@@ -207,10 +209,63 @@ def test_a_dialer_whose_parent_is_gone_hangs_up_every_call_within_two_seconds(tm
             wait_until(lambda: gateway.count("INVITE") == 10, what="all INVITEs")
             assert dialer.running.stdin
             dialer.running.stdin.close()
-            assert dialer.running.wait(5) == 0
+            assert dialer.running.wait(at_most(5)) == 0
         gateway.expect_success(timeout_s=10)
         assert gateway.count("BYE") == 5
         assert gateway.count("CANCEL") == 5
     records = world.records(campaign)
     ends = {number: calls[0].outcome.disposition for number, calls in records.items() if calls[0].outcome}
     assert ends == {n: Disposition.ANSWERED if n.endswith("1") else Disposition.CANCELLED for n in dialled}
+
+
+@pytest.mark.parametrize(
+    ("code", "headers", "disposition"),
+    [
+        (403, ["Reason: Q.850;cause=21"], Disposition.REJECTED),
+        (503, ["Reason: Q.850;cause=17", "Retry-After: 600"], Disposition.BUSY),
+        (480, ["Reason: Q.850;cause=1"], Disposition.INVALID_NUMBER),
+    ],
+)
+def test_what_the_networks_cause_says_about_callees_rests_no_trunk(
+    tmp_path: Path, code: int, headers: list[str], disposition: Disposition
+) -> None:
+    world = World.make(tmp_path / "data")
+    dialled = numbers(12)
+    with SippGateway(gateways.final(code, progress=(100,), extra=headers), calls=12, timeout_s=40) as gateway:
+        campaign = world.campaign(gateway.address, dialled, retry=NO_RETRIES)
+        with world.dialer():
+            world.wait_finished(campaign, timeout_s=30)
+        assert gateway.invites_by_number == dict.fromkeys(dialled, 1)
+    assert world.dispositions(campaign) == dict.fromkeys(dialled, disposition)
+    status = world.store.live.trunk(campaign.trunk_keys[0])
+    assert status is not None and status.breaker_state == "closed"
+
+
+@pytest.mark.parametrize(("code", "rule"), [(486, "busy"), (480, "no_answer")])
+def test_a_callee_that_asks_to_be_called_later_is_called_later(tmp_path: Path, code: int, rule: str) -> None:
+    world = World.make(tmp_path / "data")
+    refusal = gateways.final(code, progress=(180,), extra=["Retry-After: 3"])
+    with SippGateway(refusal, calls=2, timeout_s=40) as gateway:
+        campaign = world.campaign(
+            gateway.address, ["70000000002"], retry={**NO_RETRIES, rule: RetryRule(after_s=0.3, times=1)}
+        )
+        with world.dialer():
+            world.wait_finished(campaign, timeout_s=30)
+    first, second = (call.outcome for call in world.records(campaign)["70000000002"])
+    assert first is not None and second is not None
+    assert (second.invited_at - first.ended_at).total_seconds() >= 2.9
+
+
+@pytest.mark.parametrize(
+    ("code", "cause", "rule"), [(603, 16, "no_answer"), (603, 0, "no_answer"), (404, 3, "no_answer"), (503, 17, "busy")]
+)
+def test_what_the_networks_cause_says_decides_the_retry(tmp_path: Path, code: int, cause: int, rule: str) -> None:
+    world = World.make(tmp_path / "data")
+    refusal = gateways.final(code, progress=(100,), extra=[f"Reason: Q.850;cause={cause}"])
+    with SippGateway(refusal, calls=2, timeout_s=40) as gateway:
+        campaign = world.campaign(
+            gateway.address, ["70000000002"], retry={**NO_RETRIES, rule: RetryRule(after_s=0.3, times=1)}
+        )
+        with world.dialer():
+            world.wait_finished(campaign, timeout_s=30)
+    assert [call.next_rule for call in world.records(campaign)["70000000002"]] == [rule, "retries_used"]

@@ -10,6 +10,7 @@ from autodialer.dialing.check_calls import CheckCalls
 from autodialer.errors import TrunkBusy
 from tests.campaign.factories import campaign, job
 from tests.campaign.test_scheduler import trunk
+from tests.timing import at_most
 
 
 class Asker:
@@ -26,13 +27,13 @@ class Asker:
         try:
             with self._calls.place(TRUNK):
                 self.has_place.set()
-                self.leave.wait(10)
+                self.leave.wait(at_most(10))
         except TrunkBusy:
             self.refused = True
 
     def end(self) -> None:
         self.leave.set()
-        self._thread.join(10)
+        self._thread.join(at_most(10))
 
 
 TRUNK = trunk(max_channels=1, cps=1.0)
@@ -50,7 +51,7 @@ def test_a_test_call_takes_a_channel_and_a_token_of_its_trunk_and_gives_the_chan
     asker = Asker(calls)
     until_asked(calls)
     calls.step(0.0)
-    assert asker.has_place.wait(10)
+    assert asker.has_place.wait(at_most(10))
     assert plan.requests(5.0, {1: 250}) == [], "the only channel is the test call's"
     asker.end()
     calls.step(5.0)
@@ -69,7 +70,7 @@ def test_a_test_call_waits_while_a_campaign_has_the_only_channel() -> None:
     assert not asker.has_place.is_set()
     plan.unstarted(job(trunk_key=1, campaign_key=1))
     calls.step(6.0)
-    assert asker.has_place.wait(10)
+    assert asker.has_place.wait(at_most(10))
     asker.end()
 
 
@@ -78,7 +79,7 @@ def test_the_next_test_call_of_an_idle_trunk_waits_for_its_rate() -> None:
     first = Asker(calls)
     until_asked(calls)
     calls.step(0.0)
-    assert first.has_place.wait(10)
+    assert first.has_place.wait(at_most(10))
     first.end()
     calls.step(0.1)
     second = Asker(calls)
@@ -86,7 +87,7 @@ def test_the_next_test_call_of_an_idle_trunk_waits_for_its_rate() -> None:
     calls.step(0.2)
     assert not second.has_place.is_set()
     calls.step(1.2)
-    assert second.has_place.wait(10)
+    assert second.has_place.wait(at_most(10))
     second.end()
 
 
@@ -95,7 +96,7 @@ def test_a_test_call_without_room_gives_up_and_holds_nothing(monkeypatch: pytest
     plan = Scheduler()
     calls = CheckCalls(plan)
     asker = Asker(calls)
-    asker._thread.join(10)
+    asker._thread.join(at_most(10))
     assert asker.refused
     calls.step(0.0)
     assert plan.check_starts(TRUNK, object(), 0.0), "nobody holds the channel"

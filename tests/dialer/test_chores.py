@@ -4,6 +4,7 @@ import threading
 
 from autodialer.dialing.chores import Chores
 from autodialer.errors import Unavailable
+from tests.timing import at_most
 
 
 def test_a_chore_is_done_to_its_end_in_another_thread_and_then_may_be_wanted_again() -> None:
@@ -41,7 +42,7 @@ def test_a_chore_that_fails_keeps_no_other_from_being_done() -> None:
 
     chores.want("broken", broken)
     chores.want("last", last)
-    assert done.wait(5)
+    assert done.wait(at_most(5))
     chores.stop()
 
 
@@ -57,5 +58,22 @@ def test_a_chore_that_meets_a_locked_database_goes_on_later() -> None:
         return False
 
     chores.want("refused", piece)
-    assert done.wait(10)
+    assert done.wait(at_most(10))
+    chores.stop()
+
+
+def test_chores_take_turns_so_that_a_long_one_holds_up_no_other() -> None:
+    chores, done, stop = Chores(), threading.Event(), threading.Event()
+
+    def endless() -> bool:
+        return not stop.is_set()
+
+    def short() -> bool:
+        done.set()
+        return False
+
+    chores.want("endless", endless)
+    chores.want("short", short)
+    assert done.wait(5)
+    stop.set()
     chores.stop()

@@ -16,6 +16,7 @@ from tests.dialer.world import NO_RETRIES, World
 from tests.peers.by_number import Behaviour, by_number
 from tests.peers.ports import free_ports, wait_until
 from tests.peers.sipp import SippGateway
+from tests.timing import at_most
 
 pytestmark = [pytest.mark.peer("sipp"), pytest.mark.loopback, pytest.mark.timeout(120)]
 
@@ -59,7 +60,7 @@ def test_a_clock_step_neither_hurries_nor_delays_a_retry_and_disturbs_no_call(tm
             world.wait_finished(campaign, timeout_s=40)
         finally:
             dialer.drain()
-            running.join(30)
+            running.join(at_most(30))
             phones.stop()
     records = world.records(campaign)
     assert [call.outcome.disposition for call in records[BUSY] if call.outcome] == [Disposition.BUSY] * 2

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from autodialer.model import CampaignState, Disposition, EndedBy
+from autodialer.phone.hang_up import HangUp
 from tests.dialer.test_campaign import numbers, outcome_of
 from tests.dialer.world import World
 from tests.peers.by_number import Behaviour, by_number
@@ -31,6 +32,7 @@ def test_stop_with_hangup_ends_live_calls_at_once_and_cancels_the_rest(tmp_path:
     dispositions = world.dispositions(campaign)
     assert dispositions == {n: Disposition.CANCELLED if n.endswith("9") else Disposition.ANSWERED for n in dialled[:10]}
     assert outcome_of(world, campaign, dialled[0]).ended_by is EndedBy.US
+    assert {outcome_of(world, campaign, number).message for number in dialled[:10]} == {HangUp.CAMPAIGN_STOPPED}
     assert world.store.campaigns.by_key(campaign.key).state is CampaignState.STOPPED
 
 
@@ -65,6 +67,7 @@ def test_one_call_is_hung_up_by_its_id(tmp_path: Path) -> None:
             wait_until(lambda: bool(world.records(campaign)), what="the record", timeout_s=5)
             assert list(world.records(campaign)) == [call.number]
             assert gateway.count("BYE") == 1
+            assert outcome_of(world, campaign, call.number).message == HangUp.OPERATOR
 
 
 def test_rows_added_to_a_running_campaigns_callbase_are_dialled(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
-from argon2 import PasswordHasher
 
 from autodialer.api.calling_hours import preview
 from autodialer.campaign.admission import admit
@@ -20,7 +19,8 @@ from autodialer.model import (
     ClaimRequest,
     Disposition,
 )
-from autodialer.store import NewSubscriber, Secrets, Store, migrate
+from autodialer.store import NewSubscriber, Store
+from tests.databases import cheap_secrets, make_database
 from tests.store.world import StandingClock, World
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
@@ -29,9 +29,9 @@ MOSCOW, VLADIVOSTOK, NOBODY_KNOWS = "+79161234567", "+74232123456", "+7916123456
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    migrate(url := f"sqlite:///{tmp_path / 'db.sqlite3'}")
+    make_database(url := f"sqlite:///{tmp_path / 'db.sqlite3'}")
     clock = StandingClock(MONDAY)
-    secrets = Secrets(tmp_path / "keys", hasher=PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    secrets = cheap_secrets(tmp_path / "keys")
     store = Store(url, secrets=secrets, clock=clock)
     yield World(store, clock)
     store.close()

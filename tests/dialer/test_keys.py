@@ -22,9 +22,11 @@ from autodialer.model import (
     KeyEffect,
     RetryRule,
 )
+from autodialer.phone.hang_up import HangUp
 from autodialer.phone.plan import CallEvent
 from autodialer.phone.pool import PhonePool
-from autodialer.store import KeyFigures, Secrets, Store
+from autodialer.store import KeyFigures, Store
+from tests.databases import cheap_secrets
 from tests.dialer.world import World
 from tests.peers import transfer_gateways as gateways
 from tests.peers.baresip import Baresip
@@ -127,6 +129,20 @@ def test_a_key_transfers_to_the_number_as_the_trunk_wants_it(tmp_path: Path, sta
     assert world.store.calls.keys(campaign.key)["5"].effects == {effect: 1}
 
 
+@pytest.mark.peer("sipp")
+def test_a_transfer_that_comes_to_nothing_ends_the_call_where_the_campaign_says_so(tmp_path: Path) -> None:
+    world = World.make(tmp_path / "data", sound_s=20.0)
+    with SippGateway(gateways.presses_to_transfer("5", status="486 Busy Here"), calls=1, timeout_s=90) as gateway:
+        rules = {"keys": KEYS, "transfer_to": "+74951234567", "after_failed_transfer": "hang_up"}
+        campaign = world.campaign(gateway.address, [NUMBER], **rules)  # type: ignore[arg-type]
+        with world.dialer():
+            world.wait_finished(campaign, timeout_s=60)
+        gateway.expect_success(timeout_s=10)
+    record = record_of(world, campaign)
+    assert record.outcome and record.outcome.message == HangUp.TRANSFER_FAILED
+    assert effects(record) == [("5", KeyEffect.REFUSED, 486)]
+
+
 @pytest.mark.peer("sipp", "tshark")
 def test_we_hang_up_within_100_ms_of_an_opt_out_which_is_on_the_list_by_then(
     tmp_path: Path, capture_wire: StartCapture
@@ -145,6 +161,8 @@ def test_we_hang_up_within_100_ms_of_an_opt_out_which_is_on_the_list_by_then(
     asked = {each.header("Call-ID"): each.at for each in sip if each.start_line.startswith("INFO")}
     ended = {each.header("Call-ID"): each.at for each in sip if each.start_line.startswith("BYE")}
     assert len(asked) == 5
+    outcomes = [call.outcome for calls in world.records(campaign).values() for call in calls]
+    assert {outcome.message for outcome in outcomes if outcome} == {HangUp.OPTED_OUT}
     reactions = [ended[call_id] - at for call_id, at in asked.items()]
     assert statistics.median(reactions) <= 0.1, reactions
     assert sorted(entry.number for entry in world.store.dnc.page(world.owner)[0]) == numbers
@@ -173,7 +191,7 @@ def test_an_opt_out_outlives_a_dialer_that_is_killed_at_once(tmp_path: Path) -> 
 def test_an_opt_out_that_the_database_does_not_take_is_entered_before_anything_else_is_written(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     world = World.make(folder)
-    impatient = Store(world.settings.url, secrets=Secrets(world.settings.keys), busy_timeout_s=0.05)
+    impatient = Store(world.settings.url, secrets=cheap_secrets(world.settings.keys), busy_timeout_s=0.05)
     keys = Keys(impatient, PhonePool(sip_address=None, sip_port=5060, rtp_ports=(33000, 33010), clock=Clock()))
     campaign = world.campaign((LOCALHOST, free_port()), [NUMBER], keys=KEYS, transfer_to="301")
     world.store.queue.enqueue_due(Clock().utcnow())

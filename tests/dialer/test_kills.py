@@ -75,7 +75,7 @@ def test_kill_9_at_any_instant_loses_no_number_and_calls_none_twice(tmp_path: Pa
     chance, victim = random.Random(seed), list(VICTIMS)[run % len(VICTIMS)]
     strikes_at, later_s = chance.randrange(20, 270), chance.uniform(0, 0.05)
     print(f"KILL_SEED={seed}: {victim} dies {later_s:.3f} s after INVITE {strikes_at}")
-    world = World.make(tmp_path / "data", sound_s=0.2)
+    world = World.make(tmp_path / "data", sound_s=0.3)
     port = str(free_ports(2)[0])
     with SippGateway(by_number(BEHAVIOURS, ring_ms=60, max_call_s=90), calls=1000, timeout_s=140) as gateway:
         campaign = world.campaign(gateway.address, NUMBERS, cps=120, max_channels=100)
@@ -113,7 +113,7 @@ def compare(
     ends = {
         number: [how(c.outcome) for c in calls if how(c.outcome) is not CANCELLED] for number, calls in records.items()
     }
-    assert {number: len(found) for number, found in ends.items()} == dict.fromkeys(NUMBERS, 1), "nobody is called twice"
+    assert {number: len(found) for number, found in ends.items()} == dict.fromkeys(NUMBERS, 1), "one call a number"
     if not rang_in_vain_is_cancelled:
         assert all(len(calls) == 1 for calls in records.values())
     rest = set(NUMBERS) - cut_off

@@ -18,6 +18,7 @@ from tests.peers.by_number import Behaviour, by_number
 from tests.peers.mounts import fill, on_small_disk
 from tests.peers.ports import wait_until
 from tests.peers.sipp import SippGateway
+from tests.timing import at_most
 
 pytestmark = [pytest.mark.peer("sipp"), pytest.mark.loopback]
 
@@ -69,7 +70,7 @@ def ask_for_token(http: str) -> tuple[int, str]:
     request = urllib.request.Request(f"http://{http}/srv1/auth/token", data=form)
     request.add_header("Content-Type", "application/x-www-form-urlencoded")
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=at_most(30)) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as exc:
         with exc:

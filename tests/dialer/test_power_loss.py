@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from autodialer.model import Disposition
-from autodialer.store import Secrets, Store
+from autodialer.store import Store
+from tests.databases import cheap_secrets
 from tests.dialer.power import PowerTrace
 from tests.dialer.world import World
 from tests.peers.by_number import Behaviour, by_number
@@ -24,7 +25,7 @@ CUTS = 60
 
 
 def test_at_every_instant_the_disk_knows_who_was_called_and_the_campaign_goes_on_from_it(tmp_path: Path) -> None:
-    world = World.make(tmp_path / "data", sound_s=0.2)
+    world = World.make(tmp_path / "data", sound_s=0.3)
     port = str(free_ports(2)[0])
     scenario = by_number({"0": Behaviour.ANSWER}, ring_ms=50, max_call_s=90)
     with SippGateway(scenario, calls=1000, timeout_s=180) as gateway:
@@ -46,7 +47,7 @@ def test_at_every_instant_the_disk_knows_who_was_called_and_the_campaign_goes_on
             assert called <= known_to_be_called(path), f"the power went {at - began:.3f} s after the first INVITE"
             shutil.rmtree(path.parent)
         go_on(world, trace.disk_at(ended, tmp_path / "disk", 0.0, happenings), port)
-        world.store = Store(world.settings.url, secrets=Secrets(world.settings.keys))
+        world.store = Store(world.settings.url, secrets=cheap_secrets(world.settings.keys))
         with world.dialer(DIALER_SIP_PORT=port):
             world.wait_finished(campaign, timeout_s=60)
         invites = gateway.invites_by_number

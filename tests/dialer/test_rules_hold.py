@@ -125,7 +125,7 @@ class RandomCampaigns(DialingMachine):
             assert len([entry for entry in counted if entry[1] is disposition]) <= (allowed.times if allowed else 0)
         if counted and counted[-1] is history[-1]:
             ended_at, disposition, heard = counted[-1]
-            assert not heard, "whom a call has reached is not called again"
+            assert not heard, "a subscriber who was reached is not called again"
             rule_name = "short" if disposition is Disposition.ANSWERED else disposition.value
             # The store keeps whole milliseconds.
             after_s = RETRY[rule_name].after_s

@@ -17,6 +17,7 @@ from tests.peers import gateways
 from tests.peers.by_number import Behaviour, by_number
 from tests.peers.ports import wait_until
 from tests.peers.sipp import SippGateway
+from tests.timing import at_most
 
 pytestmark = [pytest.mark.loopback, pytest.mark.peer("sipp")]
 
@@ -49,7 +50,7 @@ def make_trace(world: World, call_id: object) -> tuple[int, str, str]:
         env={"DIALER_DATA": str(world.settings.data), "PATH": ""},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=at_most(60),
         check=False,
     )
     return ended.returncode, ended.stdout, ended.stderr
@@ -62,7 +63,7 @@ def test_a_finished_calls_trace_is_there_after_the_end_of_the_dialer_and_holds_n
         with world.dialer() as dialer:
             world.wait_finished(campaign, timeout_s=20)
             dialer.running.terminate()
-            dialer.running.wait(20)
+            dialer.running.wait(at_most(20))
         digests = [str(each.header("Authorization")).partition('response="')[2][:32] for each in gateway.messages]
     [call_id] = call_ids(world, campaign)
     status, text, complaint = make_trace(world, call_id)
@@ -98,17 +99,17 @@ def test_a_live_calls_trace_comes_through_the_api_and_grows_to_its_end(tmp_path:
             wait_until(lambda: listens(host, int(port)), what="the API", timeout_s=30)
             api = f"http://{service.http}/srv1"
             form = {"grant_type": "password", "username": "anna", "password": PASSWORD}
-            token = requests.post(f"{api}/auth/token", data=form, timeout=10).json()["access_token"]
+            token = requests.post(f"{api}/auth/token", data=form, timeout=at_most(10)).json()["access_token"]
             headers = {"Authorization": f"Bearer {token}"}
             [call] = world.store.calls.live(campaign.key)
             path = f"{api}/calls/{call.id}/trace"
-            live = requests.get(path, headers=headers, timeout=10)
+            live = requests.get(path, headers=headers, timeout=at_most(10))
             assert (live.status_code, live.headers["Content-Type"]) == (200, "text/plain; charset=utf-8")
             assert " ACK " in ladder(live.text)[-1]
-            assert live.elapsed.total_seconds() < 8.0
+            assert [each.id for each in world.store.calls.live(campaign.key)] == [call.id], "told while the call lasted"
             world.store.commands.add("hangup_call", call_id=call.id)
             wait_until(lambda: bool(call_ids(world, campaign)), what="the end of the call", timeout_s=10)
-            ended = requests.get(path, headers=headers, timeout=10)
+            ended = requests.get(path, headers=headers, timeout=at_most(10))
             assert [" BYE " in line for line in ladder(ended.text)[-2:]] == [True, False]
             assert ended.text.splitlines()[:2] == live.text.splitlines()[:2]
             written = world.store.traces.read(call.id)
@@ -119,18 +120,18 @@ def test_a_live_calls_trace_comes_through_the_api_and_grows_to_its_end(tmp_path:
                 timeout_s=15,
             )
             service.running.terminate()
-            service.running.wait(30)
+            service.running.wait(at_most(30))
 
 
 def test_only_the_latest_calls_are_kept_as_the_setting_says(tmp_path: Path) -> None:
-    world = World.make(tmp_path / "data", sound_s=0.1)
+    world = World.make(tmp_path / "data", sound_s=0.3)
     numbers = [f"7000000{number:03d}0" for number in range(6)]
     with SippGateway(by_number({"0": Behaviour.ANSWER}), calls=6, timeout_s=40) as gateway:
         campaign = world.campaign(gateway.address, numbers, max_channels=1)
         with world.dialer(DIALER_TRACE_CALLS="2") as dialer:
             world.wait_finished(campaign, timeout_s=30)
             dialer.running.terminate()
-            dialer.running.wait(20)
+            dialer.running.wait(at_most(20))
     kept = [world.store.traces.read(call_id) is not None for call_id in call_ids(world, campaign)]
     assert kept == [False] * 4 + [True] * 2
     status, _, complaint = make_trace(world, call_ids(world, campaign)[0])
@@ -139,7 +140,7 @@ def test_only_the_latest_calls_are_kept_as_the_setting_says(tmp_path: Path) -> N
 
 
 def test_none_is_kept_where_the_setting_is_0(tmp_path: Path) -> None:
-    world = World.make(tmp_path / "data", sound_s=0.1)
+    world = World.make(tmp_path / "data", sound_s=0.3)
     earlier = new_id()
     world.store.traces.write({earlier: b"packed"}, keep=10, longest=timedelta(days=7))
     with SippGateway(by_number({"0": Behaviour.ANSWER}), calls=1, timeout_s=40) as gateway:
@@ -147,6 +148,6 @@ def test_none_is_kept_where_the_setting_is_0(tmp_path: Path) -> None:
         with world.dialer(DIALER_TRACE_CALLS="0") as dialer:
             world.wait_finished(campaign, timeout_s=30)
             dialer.running.terminate()
-            dialer.running.wait(20)
+            dialer.running.wait(at_most(20))
     [call_id] = call_ids(world, campaign)
     assert [world.store.traces.read(each) for each in (earlier, call_id)] == [None, None]

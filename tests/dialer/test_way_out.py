@@ -14,6 +14,7 @@ from tests.dialer.world import World
 from tests.peers.ports import wait_until
 from tests.peers.providers import provider
 from tests.peers.sipp import SippGateway
+from tests.timing import at_most
 
 pytestmark = [pytest.mark.loopback, pytest.mark.peer("sipp")]
 
@@ -62,7 +63,7 @@ def test_a_registered_trunk_dials_and_takes_its_registration_back_at_the_end(tmp
             status = standing(world, trunk, "registered")
             world.wait_finished(campaign, timeout_s=30)
             dialer.running.terminate()
-            dialer.running.wait(20)
+            dialer.running.wait(at_most(20))
         registers = [message for message in gateway.messages if message.start_line.startswith("REGISTER")]
     assert status.registration_since is not None and status.registration_error is None
     assert len({message.header("Call-ID") for message in registers}) == 1

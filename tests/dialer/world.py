@@ -7,15 +7,16 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self, Unpack
+from typing import Any, Self, Unpack
 
 import numpy as np
 import soundfile
 
 from autodialer.config import Settings
-from autodialer.media.sound import import_sound
+from autodialer.media.sound import MIN_S, import_sound
 from autodialer.model import CallRecord, Campaign, CampaignState, Disposition, RetryRule, TrunkSettings
-from autodialer.store import CampaignRules, NewSubscriber, Secrets, Store, migrate
+from autodialer.store import CampaignRules, NewSubscriber, Store
+from tests.databases import cheap_secrets, make_database
 from tests.peers.ports import free_ports, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,16 +39,19 @@ class World:
         """An empty data folder with a tone of `sound_s` seconds."""
         settings = Settings(data=folder)
         folder.mkdir(parents=True, exist_ok=True)
-        migrate(settings.url)
-        store = Store(settings.url, secrets=Secrets(settings.keys))
+        make_database(settings.url)
+        store = Store(settings.url, secrets=cheap_secrets(settings.keys))
         owner = store.users.create(login="owner", password=None).key
-        tone = 0.3 * np.sin(2 * np.pi * 440 * np.arange(int(sound_s * 8000)) / 8000)
+        tone = 0.3 * np.sin(2 * np.pi * 440 * np.arange(int(max(sound_s, MIN_S) * 8000)) / 8000)
         soundfile.write(folder / "tone.wav", tone, 8000)
         info = import_sound(folder / "tone.wav", folder / "sounds" / "tone")
+        # Benchmarks play 20 ms, which nobody may upload.
+        for ending in (".alaw", ".ulaw"):
+            os.truncate(folder / "sounds" / f"tone{ending}", int(sound_s * 8000))
         sound = store.sounds.create(
             owner,
             name="tone",
-            duration_s=info.duration_s,
+            duration_s=int(sound_s * 8000) / 8000,
             peak_dbfs=info.peak_dbfs,
             loudness_lufs=None,
             sample_rate=8000,
@@ -70,9 +74,10 @@ class World:
         password: str = "secret",
         media_ports: str = "per_call",
         number_format: str = "{e164}",
+        trunk_settings: Mapping[str, Any] | None = None,
         **rules: Unpack[CampaignRules],
     ) -> Campaign:
-        """A running campaign over these numbers; `rules` are more of its own."""
+        """A running campaign over these numbers; `rules` are more of its own, `trunk_settings` more of its trunk's."""
         trunk = self.store.trunks.create(
             self.owner,
             TrunkSettings(
@@ -85,6 +90,7 @@ class World:
                 max_channels=max_channels,
                 cps=cps,
                 media_ports=media_ports,
+                **(trunk_settings or {}),
             ),
         )
         callbase = self.store.callbases.create(self.owner, name="base", region="raw")

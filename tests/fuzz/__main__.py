@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from tests.fuzz.targets import SEEDS, TARGETS, TESTS
+from tests.timing import at_most
 
 CORPUS = TESTS / "corpus"
 WORDS = Path(__file__).with_name("sip.dict")
@@ -50,7 +51,13 @@ def _keep(name: str, found: str) -> None:
 def _run(name: str, *options: str, limit_s: float) -> tuple[int, str]:
     command = [sys.executable, "-m", "tests.fuzz.attack", name, *options]
     done = subprocess.run(
-        command, cwd=TESTS.parent, capture_output=True, text=True, errors="replace", timeout=limit_s, check=False
+        command,
+        cwd=TESTS.parent,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=at_most(limit_s),
+        check=False,
     )
     return done.returncode, done.stderr + done.stdout
 

@@ -21,6 +21,7 @@ from autodialer.sip.invite import InviteRequest
 from autodialer.sip.message import Discard, Message, Request, build_response, parse_message
 from autodialer.sip.offer_answer import Accepted, LocalMedia
 from autodialer.sip.sdp import MediaPlan, build_offer, extract_sdp, negotiate, parse_description
+from autodialer.sip.tokens import split, tokens
 from autodialer.sip.user_agent import UserAgent, UserAgentConfig
 
 TESTS = Path(__file__).resolve().parent.parent
@@ -67,13 +68,34 @@ def _touch(parsed: Message) -> None:
         assert wait is None or 0 <= wait < 10**10
 
 
+def header_values(data: bytes) -> None:
+    """Values of a header, one a line: no token is lost, and an address that is written again is read the same."""
+    lines = data.decode("utf-8", "surrogateescape").replace("\r", " ").split("\n")
+    for line in lines:
+        assert "".join(token.text for token in tokens(line)) == line
+        for separator in ",;":
+            assert separator.join(split(line, separator)) == line
+    for value in fields.split_values(lines):
+        address = fields.parse_name_addr(value)
+        if address is None or set(address.uri) & set("<>") or not all(map(TOKEN.fullmatch, address.params)):
+            continue
+        written = "".join(
+            ';{}="{}"'.format(name, text.replace("\\", "\\\\").replace('"', '\\"'))
+            for name, text in address.params.items()
+        )
+        assert fields.parse_name_addr(f"<{address.uri}>{written}") == address
+        assert fields.split_values([f"<{address.uri}>{written}"]) == [f"<{address.uri}>{written}"]
+
+
 def sdp(data: bytes) -> None:
     """Answers to our offer, offers to us, and a body in a multipart; the first line is its Content-Type."""
     content_type, _, rest = data.partition(b"\n")
     for body in (data, extract_sdp(content_type.decode("latin-1"), rest) or rest):
         plan = negotiate(body, CODECS)
         if isinstance(plan, MediaPlan):
-            IPv4Address(plan.host)
+            assert plan.named or plan.nowhere or IPv4Address(plan.host)
+            assert plan.host.isascii() and plan.host.isprintable() and len(plan.host) < 254
+            assert not plan.found_at("192.0.2.7").named
             assert 0 < plan.port < 65536 and plan.codec in CODECS and 0 <= plan.payload_type < 128
         accepted = LocalMedia(OFFER).answer(body, plan if isinstance(plan, MediaPlan) else None)
         if isinstance(accepted, Accepted):
@@ -279,6 +301,7 @@ def transfer(data: bytes) -> None:
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "message": message,
+    "headers": header_values,
     "sdp": sdp,
     "digest": digest,
     "media": media,

@@ -12,6 +12,7 @@ from autodialer.gateway.demo import RECORDED, SUBSCRIBERS, numbers
 from tests.dialer.world import ROOT
 from tests.peers import callers, sox
 from tests.peers.sipp import SippCaller
+from tests.timing import at_most
 
 pytestmark = pytest.mark.loopback
 
@@ -24,7 +25,7 @@ def test_the_demo_calls_two_hundred_and_every_outcome_is_as_the_carrier_caused_i
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=150,
+        timeout=at_most(150),
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -63,5 +64,5 @@ def test_sipp_calls_the_fake_carrier_and_hangs_up(tmp_path: Path) -> None:
             caller.expect_success()
     finally:
         carrier.stdin.close()
-        assert carrier.wait(5) == 0
+        assert carrier.wait(at_most(5)) == 0
         carrier.stdout.close()

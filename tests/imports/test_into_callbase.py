@@ -4,14 +4,21 @@ from pathlib import Path
 
 import pytest
 
+from autodialer.campaign.numbers import DOUBT
 from autodialer.config import Settings
 from autodialer.errors import Invalid, NotFound
-from autodialer.imports.imports import Imports
+from autodialer.imports.imports import Imports, Uploaded
 from autodialer.imports.into_callbase import IntoCallbase
 from autodialer.imports.reading import inspect
 from autodialer.imports.running import import_rows
 from autodialer.model import Callbase
 from autodialer.store import Store
+from tests.imports.here import import_here
+
+
+@pytest.fixture(autouse=True)
+def _imported_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    import_here(monkeypatch)
 
 
 @pytest.fixture
@@ -21,7 +28,7 @@ def owner(store: Store) -> int:
 
 def imported(store: Store, owner: int, file: Path, content: str, region: str = "RU") -> Callbase:
     file.write_text(content)
-    plan = inspect(file)
+    plan = inspect(file, region)
     callbase = store.callbases.create(owner, name="patients", region=region)
     import_rows(IntoCallbase(store, callbase.key), plan)
     return store.callbases.by_key(callbase.key)
@@ -44,20 +51,25 @@ def test_rows_become_subscribers_duplicates_once_and_rejected_rows_with_reasons(
         ("+79161234569", "Egor", None, None, {"flat": "7"}),
     ]
     rejected, _ = store.callbases.rejected(callbase.id, owner, limit=10, after=None)
-    assert [(row.row, row.value) for row in rejected] == [(5, "112"), (6, "7,91612E+10"), (7, "89161234568")]
+    assert [(row.row, row.value) for row in rejected] == [(5, "112"), (6, "7,91612E+10"), (7, "Mars/Olympus")]
     assert "too short" in rejected[0].reason
     assert "scientific" in rejected[1].reason
-    assert "Mars/Olympus" in rejected[2].reason
+    assert "unknown time zone" in rejected[2].reason
 
 
 def test_a_table_of_which_hardly_a_row_can_be_dialled_is_refused_and_nothing_is_kept(
     settings: Settings, store: Store, owner: int, tmp_path: Path
 ) -> None:
-    rows = ["number"] + [f"flat {number}" for number in range(999)] + ["89161234567"]
+    rows = ["number"] + ["89161234567"] * 100 + [f"flat {number}" for number in range(1_999)]
     file = tmp_path / "base.csv"
     file.write_text("\n".join(rows))
-    with pytest.raises(Invalid, match="only 1 hold a phone number of region RU") as caught:
-        Imports(settings, store).import_file(file, lambda: store.callbases.create(owner, name="flats", region="RU"))
+    uploaded = Uploaded(file=file, user_key=owner, region="RU")
+    with pytest.raises(
+        Invalid, match=r"only 100 hold a phone number of region RU .*row 102, column 'number'"
+    ) as caught:
+        Imports(settings, store).import_file(
+            uploaded, lambda taken: store.callbases.create(owner, name="flats", region="RU", reading=taken)
+        )
     assert not file.exists()
     assert caught.value.field == "file"
     assert len(caught.value.details) == 5
@@ -76,18 +88,19 @@ def test_a_raw_callbase_keeps_extensions_as_written(store: Store, owner: int, tm
     assert [subscriber.number for subscriber in subscribers] == ["101", "*43#"]
 
 
-def test_an_unassigned_number_is_imported_and_flagged(store: Store, owner: int, tmp_path: Path) -> None:
-    callbase = imported(store, owner, tmp_path / "base.txt", "+7 000 000-00-01\n")
-    subscribers, _ = store.subscribers.page(callbase.id, owner, limit=10, after=None)
-    assert subscribers[0].extra == {"flag": "unassigned"}
+def test_an_unassigned_number_is_imported_as_doubtful_and_counted(store: Store, owner: int, tmp_path: Path) -> None:
+    callbase = imported(store, owner, tmp_path / "base.txt", "8 916 000-00-01\n+7 000 000-00-01\n")
+    (_, *subscribers), _ = store.subscribers.page(callbase.id, owner, limit=10, after=None)
+    assert (subscribers[0].doubt, subscribers[0].extra) == (DOUBT, {})
+    assert (callbase.imported, callbase.doubtful) == (2, 1)
 
 
 def test_more_than_one_batch_is_imported_whole(store: Store, owner: int, tmp_path: Path) -> None:
     told: list[int] = []
     file = tmp_path / "base.csv"
-    file.write_text("\n".join(f"+7000{number:07d}" for number in range(1, 1202)))
+    file.write_text("\n".join(f"+7916{number:07d}" for number in range(1, 1202)))
     callbase = store.callbases.create(owner, name="b", region="RU")
-    import_rows(IntoCallbase(store, callbase.key), inspect(file), on_progress=told.append)
+    import_rows(IntoCallbase(store, callbase.key), inspect(file, "RU"), on_progress=told.append)
     done = store.callbases.by_key(callbase.key)
     assert (done.rows, done.rows_done, done.imported) == (1201, 1201, 1201)
     assert told == [500, 1000, 1201]

@@ -1,12 +1,21 @@
 """A stop list blocks everyone in it."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from autodialer.config import Settings
-from autodialer.imports.imports import Imports
+from autodialer.errors import Invalid
+from autodialer.imports.columns import Wanted
+from autodialer.imports.imports import Imports, Uploaded
 from autodialer.store import DncImport, Store
+from tests.imports.here import import_here
+
+
+@pytest.fixture(autouse=True)
+def _imported_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    import_here(monkeypatch)
 
 
 @pytest.fixture
@@ -14,10 +23,13 @@ def owner(store: Store) -> int:
     return store.users.create(login="vera", password=None).key
 
 
-def imported(settings: Settings, store: Store, owner: int, file: Path, text: str) -> DncImport:
+def imported(settings: Settings, store: Store, owner: int, file: Path, text: str, **wanted: Any) -> DncImport:
     file.write_text(text)
     imports = Imports(settings, store)
-    made = imports.import_dnc_file(file, lambda: store.dnc_imports.create(owner, file="stop.csv", region="RU"))
+    uploaded = Uploaded(file=file, user_key=owner, region="RU", wanted=Wanted(**wanted))
+    made = imports.import_dnc_file(
+        uploaded, lambda taken: store.dnc_imports.create(owner, file="stop.csv", region="RU", reading=taken)
+    )
     return store.dnc_imports.by_key(made.key)
 
 
@@ -40,3 +52,27 @@ def test_rows_of_many_numbers_are_entered_whole(settings: Settings, store: Store
     text = "phone\tname\n" + "".join(f"{row}\tx\n" for row in rows)
     done = imported(settings, store, owner, tmp_path / "stop.csv", text)
     assert (done.state, done.rows_done, done.imported, done.rejected) == ("ready", 200, 18_000, 0)
+
+
+def test_a_list_without_a_number_is_refused_with_rows_of_it(
+    settings: Settings, store: Store, owner: int, tmp_path: Path
+) -> None:
+
+    with pytest.raises(Invalid, match=r"no phone number of region RU \(row 2, column 'phone', '112': too short"):
+        imported(settings, store, owner, tmp_path / "stop.csv", "phone\n112\n113\n", columns={"number": "phone"})
+
+
+def test_every_column_of_phones_is_blocked_also_those_that_were_not_named(
+    settings: Settings, store: Store, owner: int, tmp_path: Path
+) -> None:
+    text = "Моб. тел.;Дом. тел.;Раб. тел.;Договор\n89160000001;84951230001;84951230002;9160000009\n"
+    imported(settings, store, owner, tmp_path / "stop.csv", text, columns={"number": "Моб. тел."})
+    assert {entry.number for entry in store.dnc.page(owner)[0]} == {"+79160000001", "+74951230001", "+74951230002"}
+
+
+def test_a_doubtful_number_is_blocked_in_every_reading(
+    settings: Settings, store: Store, owner: int, tmp_path: Path
+) -> None:
+    text = "phone\n89160000001\n89160000002\n00375290000001\n"
+    imported(settings, store, owner, tmp_path / "stop.csv", text)
+    assert {"+375290000001", "+79160000001"} <= {entry.number for entry in store.dnc.page(owner)[0]}

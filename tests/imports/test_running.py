@@ -14,14 +14,17 @@ from autodialer.config import Settings
 from autodialer.errors import TooLarge, Unavailable
 from autodialer.imports import imports as imports_module
 from autodialer.imports import running, table_file
-from autodialer.imports.imports import BROKEN, Imports
+from autodialer.imports.imports import BROKEN, Imports, Uploaded
 from autodialer.imports.into_callbase import IntoCallbase
 from autodialer.imports.into_dnc import IntoDnc
 from autodialer.imports.process import CALLBASE, DNC, ImportJob, run
 from autodialer.imports.reading import inspect
 from autodialer.imports.running import Destination, import_rows, keep_trying
-from autodialer.store import Secrets, Store
+from autodialer.store import Store
+from tests.databases import cheap_secrets
+from tests.imports.here import import_here
 from tests.peers.ports import wait_until
+from tests.timing import at_most
 
 ROWS = 1_200
 
@@ -29,13 +32,14 @@ ROWS = 1_200
 @pytest.fixture(autouse=True)
 def _retries_come_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "RETRY_S", 0.05)
+    import_here(monkeypatch)
 
 
 @pytest.fixture
 def hasty(settings: Settings, store: Store) -> Iterator[Store]:
     """A store on the same database, which waits for a lock a tenth of a second only."""
     del store  # has made the database
-    opened = Store(settings.url, secrets=Secrets(settings.keys), busy_timeout_s=0.1)
+    opened = Store(settings.url, secrets=cheap_secrets(settings.keys), busy_timeout_s=0.1)
     yield opened
     opened.close()
 
@@ -75,11 +79,12 @@ def made(store: Store, owner: int, into: str) -> tuple[int, Callable[[], Any]]:
 
 
 def upload(imports: Imports, into: str, file: Path, make: Callable[[], Any]) -> None:
-    (imports.import_file if into == CALLBASE else imports.import_dnc_file)(file, make)
+    uploaded = Uploaded(file=file, user_key=1, region="RU")
+    (imports.import_file if into == CALLBASE else imports.import_dnc_file)(uploaded, lambda _taken: make())
 
 
 def job_of(settings: Settings, into: str, key: int, file: Path) -> ImportJob:
-    return ImportJob(url=settings.url, keys=str(settings.keys), into=into, key=key, file=str(file))
+    return ImportJob(url=settings.url, keys=str(settings.keys), into=into, key=key, file=str(file), region="RU")
 
 
 @pytest.mark.process
@@ -97,7 +102,7 @@ def test_an_import_goes_on_when_the_database_is_back(
         importing.start()
         time.sleep(0.5)
         assert (read().state, read().rows_done) == ("importing", 0)
-    importing.join(30)
+    importing.join(at_most(30))
     assert (read().state, read().imported, read().rejected) == ("ready", ROWS, 1)
 
 
@@ -166,7 +171,7 @@ def test_a_batch_whose_commit_was_not_answered_is_not_counted_twice(
     monkeypatch.setattr(room, "add_batch", answers_get_lost)
     key, read = made(store, owner, into)
     destination: Destination = IntoCallbase(store, key) if into == CALLBASE else IntoDnc(store, key)
-    import_rows(destination, inspect(file), patience_s=10.0)
+    import_rows(destination, inspect(file, "RU"), patience_s=10.0)
     done = read()
     assert (done.state, done.rows, done.imported, done.duplicates, done.rejected) == ("ready", ROWS + 1, ROWS, 0, 1)
 
@@ -195,8 +200,8 @@ def test_the_rows_that_are_read_count_and_not_what_a_look_at_the_file_said(
 def test_a_text_with_carriage_returns_only_is_as_long_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "old-mac.txt"
     file.write_bytes(b"".join(b"8916%07d\r" % row for row in range(50)))
-    assert inspect(file).rows >= 50
-    assert len(list(inspect(file).numbered_rows())) == 50
+    assert inspect(file, "RU").rows >= 50
+    assert len(list(inspect(file, "RU").numbered_rows())) == 50
     monkeypatch.setattr(table_file, "MAX_ROWS", 40)
     with pytest.raises(TooLarge, match="at most 40"):
-        inspect(file)
+        inspect(file, "RU")

@@ -2,12 +2,13 @@
 
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import openpyxl
 import pytest
 
 from autodialer.errors import Invalid, TooLarge, UnsupportedContent
-from autodialer.imports.columns import find_columns
+from autodialer.imports.columns import TableColumns, Wanted, find_columns
 from autodialer.imports.table_file import open_table
 
 RUSSIAN = "Имя;Телефон;Комментарий\nИван Петров;8 916 123-45-67;Запись к врачу на понедельник\nЁлка;+79161234568;\n"
@@ -16,7 +17,7 @@ RUSSIAN = "Имя;Телефон;Комментарий\nИван Петров;8
 def rows_of(tmp_path: Path, content: bytes) -> list[list[str]]:
     file = tmp_path / "upload"
     file.write_bytes(content)
-    return list(open_table(file).rows())
+    return [row for _, row in open_table(file).rows()]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1251", "utf-16"])
@@ -52,7 +53,7 @@ def test_an_xlsx_gives_numbers_that_a_spreadsheet_kept_as_floats(tmp_path: Path)
     book.save(tmp_path / "upload")
     table = open_table(tmp_path / "upload")
     assert table.kind == "xlsx"
-    assert list(table.rows()) == [
+    assert [row for _, row in table.rows()] == [
         ["Телефон", "Имя"],
         ["79161234567", "Анна"],
         ["79161234568"],
@@ -66,8 +67,8 @@ def test_an_xlsx_gives_numbers_that_a_spreadsheet_kept_as_floats(tmp_path: Path)
         (b"", Invalid, "empty"),
         (b"  \r\n", Invalid, "empty"),
         (b"PK\x03\x04 this is no archive", UnsupportedContent, "cannot be read"),
-        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1rest", UnsupportedContent, "old Excel"),
-        (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", UnsupportedContent, "no CSV, TXT or XLSX"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1rest", UnsupportedContent, "cannot be read"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", UnsupportedContent, "picture"),
     ],
 )
 def test_a_file_that_is_no_table_is_refused_with_a_remedy(
@@ -93,29 +94,80 @@ def test_more_rows_than_the_limit_are_refused_before_anything_is_stored(
         rows_of(tmp_path, b"1\n2\n3\n4\n")
 
 
-def test_known_header_words_name_the_columns_in_any_order() -> None:
-    columns = find_columns([["ФИО", "Город", "Номер телефона", "Примечание"], ["Анна", "Омск", "89161234567", "x"]])
-    assert columns.has_header
-    assert (columns.number, columns.name, columns.comment) == (2, 0, 3)
+def found(*rows: list[str], **wanted: Any) -> TableColumns:
+    return find_columns(list(enumerate(rows, 1)), "RU", Wanted(**wanted))[0]
+
+
+def test_header_words_name_the_columns_in_any_order() -> None:
+    columns = found(["ФИО", "Город", "Номер телефона", "Примечание"], ["Анна", "Омск", "89161234567", "x"])
+    assert (columns.header_row, columns.number, columns.name, columns.comment) == (1, 2, 0, 3)
     assert columns.extra == ((1, "Город"),)
+    assert columns.taken() == {"number": "Номер телефона", "name": "ФИО", "comment": "Примечание"}
 
 
-def test_without_a_header_the_column_that_looks_like_numbers_is_taken() -> None:
-    columns = find_columns([["Anna", "89161234567", "flat 5"], ["Bob", "89161234568", "flat 12"]])
-    assert not columns.has_header
-    assert (columns.number, columns.name, columns.comment) == (1, 0, 2)
+def test_without_a_header_the_column_of_phone_numbers_is_taken_and_told_by_its_letter() -> None:
+    columns = found(["Anna", "89161234567", "flat 5"], ["Bob", "89161234568", "flat 12"])
+    assert columns.header_row is None
+    assert columns.taken() == {"number": "B", "name": "A", "comment": "C"}
 
 
 def test_a_header_of_unknown_words_is_still_a_header() -> None:
-    columns = find_columns([["Кому звонить", "Кто это"], ["89161234567", "Анна"]])
-    assert columns.has_header
-    assert columns.number == 0
+    columns = found(["Кому звонить", "Кто это"], ["89161234567", "Анна"])
+    assert (columns.header_row, columns.number) == (1, 0)
     assert columns.extra == ((1, "Кто это"),)
 
 
 def test_a_table_without_numbers_is_refused() -> None:
-    with pytest.raises(Invalid, match="no column of phone numbers"):
-        find_columns([["Anna", "Omsk"], ["Bob", "Tomsk"]])
+    with pytest.raises(Invalid, match="may hold the phone numbers") as asked:
+        found(["Anna", "Omsk"], ["Bob", "Tomsk"])
+    assert [said["column"] for said in asked.value.details] == ["A", "B"]
+
+
+TWO_PHONES = (["Дом. тел.", "Моб. тел.", "ФИО"], ["8 495 123-45-67", "89161234567", "Анна"])
+
+
+@pytest.mark.parametrize(
+    ("columns", "taken"),
+    [
+        ({}, {"number": "Моб. тел.", "second_number": "Дом. тел.", "name": "ФИО"}),
+        ({"number": "дом. тел."}, {"number": "Дом. тел.", "name": "ФИО"}),
+        ({"number": "A", "second_number": "b"}, {"number": "Дом. тел.", "second_number": "Моб. тел.", "name": "ФИО"}),
+        ({"second_number": None, "name": None}, {"number": "Моб. тел."}),
+        ({"number": "B", "comment": "C"}, {"number": "Моб. тел.", "comment": "ФИО"}),
+    ],
+)
+def test_columns_are_taken_as_they_are_said_by_header_or_by_letter(
+    columns: dict[str, str | None], taken: dict[str, str]
+) -> None:
+    said = found(*TWO_PHONES, columns=columns)
+    assert said.taken() == taken
+    assert found(*TWO_PHONES, columns=taken).number == said.number, "the answer can be sent again"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "field"),
+    [
+        ({"columns": {"number": "Факс"}}, "columns"),
+        ({"columns": {"number": "D"}}, "columns"),
+        ({"header_row": 5}, "header_row"),
+    ],
+)
+def test_what_is_not_in_the_table_cannot_be_chosen(wanted: dict[str, Any], field: str) -> None:
+    with pytest.raises(Invalid, match=field) as refused:
+        found(*TWO_PHONES, **wanted)
+    assert refused.value.field == field
+
+
+def test_two_columns_of_one_name_are_told_apart_by_letter() -> None:
+    columns = found(["Телефон", "Телефон"], ["89161234567", "89161234568"])
+    assert columns.taken() == {"number": "A", "second_number": "B"}
+
+
+def test_the_header_row_is_the_one_that_is_said() -> None:
+    rows = (["Телефоны", "отдела"], ["тел", "имя"], ["89161234567", "Анна"])
+    assert found(*rows).header_row == 2
+    assert found(*rows, header_row=1).header_row == 1
+    assert found(*rows, header_row=0, columns={"number": "A"}).header_row is None
 
 
 def test_one_broken_letter_does_not_turn_the_text_into_another_encoding(tmp_path: Path) -> None:
@@ -140,4 +192,4 @@ def test_a_workbook_is_read_by_its_cells_and_not_by_the_size_it_states(tmp_path:
                 assert b'<dimension ref="A1:B5"' in part
                 part = part.replace(b'<dimension ref="A1:B5"', b'<dimension ref="%s"' % dimension.encode())
             new.writestr(name, part)
-    assert list(open_table(tmp_path / "upload").rows()) == rows
+    assert [row for _, row in open_table(tmp_path / "upload").rows()] == rows

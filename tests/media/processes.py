@@ -64,7 +64,7 @@ class Events:
 
         with self._changed:
             if not self._changed.wait_for(lambda: len(found()) >= count, at_most(timeout_s)):
-                raise TimeoutError(f"waited in vain for {count} of {kinds}, there is {self.all[-5:]}")
+                raise TimeoutError(f"{count} of {kinds} did not come, only {self.all[-5:]}")
         return found()
 
 
@@ -167,6 +167,11 @@ def sound_of(folder: Path, *, frames: float) -> Path:
     for ending in (".alaw", ".ulaw"):
         (folder / f"sound{ending}").write_bytes(codes)
     return folder / "sound"
+
+
+def is_whole(heard: bytes, codes: bytes) -> bool:
+    """Whether a callee heard the sound in PCMA from its start, and after it only silence."""
+    return heard.startswith(codes) and not heard[len(codes) :].strip(b"\xd5")
 
 
 @contextlib.contextmanager

@@ -1,6 +1,6 @@
 """How many packets left after a call had ended."""
 
-from autodialer.media.departures import KEPT, Departures
+from autodialer.media.departures import PERIODS_KEPT, Departures
 
 
 def sending(departures: Departures, slot: int, times: range, *, period_s: float = 0.02) -> None:
@@ -45,8 +45,8 @@ def test_a_session_that_changed_its_slot_is_counted_in_both() -> None:
 def test_a_long_call_keeps_only_its_latest_times() -> None:
     departures = Departures(1)
     departures.join("call", 0)
-    sending(departures, 0, range(10 * KEPT))
-    assert departures.forget("call", -1.0) == KEPT
+    sending(departures, 0, range(10 * PERIODS_KEPT))
+    assert departures.forget("call", -1.0) == PERIODS_KEPT
 
 
 def test_a_session_that_never_sent_left_nothing_late_and_is_forgotten() -> None:

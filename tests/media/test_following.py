@@ -10,8 +10,9 @@ import pytest
 
 from autodialer.media import rtcp, rtp
 from autodialer.media.shell import DigitReceived
-from tests.media.processes import Callee, Media, sound_of
-from tests.peers.ports import LOCALHOST, wait_until
+from tests.media.processes import Callee, Media, callees, sound_of
+from tests.media.test_shared_port import drops
+from tests.peers.ports import LOCALHOST, free_ports, wait_until
 
 pytestmark = pytest.mark.loopback
 
@@ -41,8 +42,22 @@ def speak(callee: Callee, port: int, numbers: range, *, ssrc: int = 7, payload_t
         time.sleep(0.002)
 
 
-def begin(media: Media, callee: Callee, stem: Path, **options: object) -> int:
-    port = media.open_any("a")
+@pytest.fixture(params=["per_call", "shared"])
+def shared(request: pytest.FixtureRequest) -> bool:
+    """Both kinds of ports."""
+    return bool(request.param == "shared")
+
+
+def talk(callee: Callee, port: int, numbers: range, *, ssrc: int = 7) -> None:
+    """At the pace of a call."""
+    for number in numbers:
+        callee.send(audio(number, ssrc=ssrc), port)
+        time.sleep(0.02)
+
+
+def begin(media: Media, callee: Callee, stem: Path, *, shared: bool = False, **options: object) -> int:
+    port = free_ports(2, even=True)[0]
+    media.open_and_wait("a", LOCALHOST, port, shared=shared)
     media.play_to("a", callee.address, stem, **options)
     wait_until(lambda: bool(callee.read()), what="our first packet")
     return port
@@ -161,3 +176,120 @@ def test_reports_count_only_from_the_callee_and_of_its_stream(media: Media, stem
         time.sleep(0.2)
         stats = media.close_and_wait("a")
     assert (stats.remote_lost, stats.strangers) == (3, 2)
+
+
+def test_a_callee_that_speaks_from_another_port_is_followed_there(media: Media, stem: Path, shared: bool) -> None:
+    with Callee() as promised, Callee() as behind_nat:
+        port = begin(media, promised, stem, shared=shared)
+        talk(behind_nat, port, range(20))
+        wait_until(lambda: len(behind_nat.read()) > 5, what="the sound at the place it was heard from")
+        behind_nat.send(rtp.pack(101, 20, 5, 7, bytes([5, 10, 0, 160])), port)
+        assert media.events.wait(DigitReceived, "a")[0].digit == "5"
+        stats = media.close_and_wait("a")
+    assert (stats.received, stats.strangers) == (20 - 4 + 1, 0)
+
+
+def test_the_place_that_was_named_wins_back_once_it_speaks(media: Media, stem: Path, shared: bool) -> None:
+    with Callee() as promised, Callee() as behind_nat:
+        port = begin(media, promised, stem, shared=shared)
+        talk(behind_nat, port, range(20))
+        wait_until(lambda: len(behind_nat.read()) > 5, what="the latch")
+        talk(promised, port, range(5), ssrc=8)
+        before = len(behind_nat.read())
+        talk(behind_nat, port, range(20, 40))
+        assert len(behind_nat.read()) <= before + 1
+        stats = media.close_and_wait("a")
+    assert (stats.received, stats.strangers) == (20 - 4 + 5, 20)
+
+
+def test_without_a_latch_a_source_is_a_stranger_in_the_record(media: Media, stem: Path, shared: bool) -> None:
+    with Callee() as callee, Callee() as stranger:
+        port = begin(media, callee, stem, shared=shared, symmetric=False)
+        talk(stranger, port, range(10))
+        talk(callee, port, range(10), ssrc=8)
+        time.sleep(0.1)
+        stats = media.close_and_wait("a")
+        assert stranger.read() == []
+    assert (stats.received, stats.strangers) == (10, 10)
+
+
+def test_early_media_is_no_strangers_and_its_tail_leads_nothing_away(media: Media, stem: Path, shared: bool) -> None:
+    port = free_ports(2, even=True)[0]
+    with Callee() as early, Callee() as callee:
+        media.open_and_wait("a", LOCALHOST, port, shared=shared)
+        talk(early, port, range(10))
+        media.play_to("a", callee.address, stem)
+        wait_until(lambda: bool(callee.read()), what="our first packet")
+        talk(early, port, range(10, 30))
+        time.sleep(0.1)
+        stats = media.close_and_wait("a")
+        assert early.read() == []
+    assert (stats.received, stats.strangers) == (0, 20)
+
+
+def test_on_a_shared_port_a_source_that_may_be_of_two_calls_is_of_neither(media: Media, stem: Path) -> None:
+    with callees(2) as everybody, Callee() as unknown:
+        port = begin(media, everybody[0], stem, shared=True)
+        media.open_and_wait("b", LOCALHOST, port, shared=True)
+        media.play_to("b", everybody[1].address, stem)
+        wait_until(lambda: bool(everybody[1].read()), what="our first packet")
+        talk(unknown, port, range(10))
+        assert unknown.read() == []
+        # Once one of them is heard where it said, the other one is left.
+        talk(everybody[0], port, range(3))
+        talk(unknown, port, range(10, 70))
+        wait_until(lambda: len(unknown.read()) > 3, what="the latch")
+        figures = [media.close_and_wait(name) for name in ("a", "b")]
+        assert {packet.ssrc for packet in unknown.packets} == {everybody[1].packets[0].ssrc}
+    assert figures[0].received == 3 and figures[1].received > 5
+    assert figures[0].strangers == 10
+
+
+@needs_linux
+def test_a_shared_port_that_keeps_a_sample_follows_a_callee_that_moves_behind_a_nat(media: Media, stem: Path) -> None:
+    port = free_ports(2, even=True)[0]
+    with callees(12) as everybody, Callee() as promised, Callee() as behind_nat:
+        for number, callee in enumerate(everybody):
+            media.open_and_wait(str(number), LOCALHOST, port, shared=True)
+            media.play_to(str(number), callee.address, stem)
+        for packet in range(60):
+            for callee in everybody:
+                callee.send(audio(packet), port)
+            time.sleep(0.002)
+        wait_until(lambda: sampled(everybody[1], port), what="the filter")
+        media.move("0", remote=promised.address, sound_stem=str(stem), **MOVE)
+        wait_until(lambda: bool(promised.read()), what="the move")
+        talk(behind_nat, port, range(1000, 1060), ssrc=8)
+        wait_until(lambda: len(behind_nat.read()) > 5, what="the sound at the place it was heard from")
+        wait_until(lambda: sampled(everybody[1], port), what="the filter again")
+
+
+@needs_linux
+def test_a_shared_port_whose_calls_have_ended_looks_at_everything_again(media: Media, stem: Path) -> None:
+    port = free_ports(2, even=True)[0]
+    with callees(12) as everybody:
+        for number, callee in enumerate(everybody):
+            media.open_and_wait(str(number), LOCALHOST, port, shared=True)
+            media.play_to(str(number), callee.address, stem)
+        for packet in range(60):
+            for callee in everybody:
+                callee.send(audio(packet), port)
+            time.sleep(0.002)
+        wait_until(lambda: sampled(everybody[1], port), what="the filter")
+        for number in range(1, 12):
+            media.close_and_wait(str(number))
+        with Callee() as late:
+            media.open_and_wait("late", LOCALHOST, port, shared=True)
+            media.play_to("late", late.address, stem)
+            wait_until(lambda: bool(late.read()), what="our first packet")
+            talk(late, port, range(30))
+            time.sleep(0.1)
+            stats = media.close_and_wait("late")
+        assert (stats.received, stats.lost) == (30, 0)
+
+
+def sampled(callee: Callee, port: int) -> bool:
+    """Whether the kernel drops a packet that is in no sample."""
+    before = drops(port)
+    callee.send(audio(61), port)
+    return drops(port) > before

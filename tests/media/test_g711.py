@@ -37,3 +37,10 @@ def test_no_samples_give_no_codes(codec: str) -> None:
 
 def test_every_codec_has_a_payload_type_a_silence_and_a_file_ending() -> None:
     assert set(g711.CODECS) == set(g711.PAYLOAD_TYPES) == set(g711.SILENCE) == set(g711.EXTENSION)
+
+
+@pytest.mark.parametrize("codec", g711.CODECS)
+def test_every_code_is_decoded_as_audioop_does(codec: str) -> None:
+    codes = bytes(range(256)) * 3
+    assert g711.decode(codes, codec) == DECODERS[codec](codes, 2)
+    assert g711.decode(b"", codec) == b""

@@ -3,23 +3,28 @@
 import contextlib
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 import soundfile
 
-from autodialer.errors import Invalid, SoundImportFailed, UnsupportedContent
+from autodialer.errors import Invalid, SoundImportFailed, Unavailable, UnsupportedContent, UserError
 from autodialer.media.shell import importing
 from autodialer.media.shell.importing import import_apart
 from autodialer.media.sound import import_sound
+from tests.timing import at_most
 
 pytestmark = pytest.mark.process
 
+LIVES_S = 1.5
+"""So long the process is seen to stay while the pipe of its parent is open."""
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -82,24 +87,83 @@ def test_the_process_ends_when_the_one_that_started_it_is_gone(tmp_path: Path) -
     process = subprocess.Popen([sys.executable, "-c", program, json.dumps(job), str(ROOT)], stdin=subprocess.PIPE)
     try:
         with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(1.5)
+            process.wait(LIVES_S)
         assert process.stdin
         process.stdin.close()
-        assert process.wait(10) == 1
+        assert process.wait(at_most(10)) == 1
     finally:
         with contextlib.suppress(OSError):
             process.kill()
         process.wait()
 
 
-def test_who_imports_apart_never_loads_what_measures_loudness(tmp_path: Path, tone: Path) -> None:
+def test_who_imports_apart_never_loads_what_decodes_and_measures(tmp_path: Path, tone: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from autodialer.media.shell.importing import import_apart;"
         "print(import_apart(Path(sys.argv[1]), Path(sys.argv[2])).duration_s);"
-        "print([name for name in sys.modules if name in ('scipy', 'pyloudnorm')])"
+        "print([name for name in sys.modules if name in ('scipy', 'pyloudnorm', 'numpy', 'av')])"
     )
     command = [sys.executable, "-c", program, str(tone), str(tmp_path / "sound")]
     said = subprocess.run(
-        command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, check=True, timeout=60
+        command,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        check=True,
+        timeout=at_most(60),
     )
     assert said.stdout.split() == [b"2.0", b"[]"]
+
+
+def in_the_process(monkeypatch: pytest.MonkeyPatch, work: str, **limits: float) -> None:
+    """Have the process do something else with the file, under other limits."""
+    settings = "".join(f"i.{name} = {value};" for name, value in limits.items())
+    program = f"from autodialer.media.shell import importing as i; {settings} i._import = lambda job: {work}; i.main()"
+    real = subprocess.Popen
+
+    def start(command: list[str], **options: Any) -> Any:
+        return real([sys.executable, "-c", program, command[-1]], **options)
+
+    monkeypatch.setattr(importing.subprocess, "Popen", start)
+
+
+def test_a_file_that_takes_more_memory_than_any_recording_is_refused(
+    tmp_path: Path, tone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_the_process(monkeypatch, "bytearray(2_000_000_000)")
+    with pytest.raises(UnsupportedContent, match="file needs more memory than any recording"):
+        import_apart(tone, tmp_path / "sound")
+
+
+def test_a_file_that_takes_more_of_the_processor_than_any_recording_is_refused(
+    tmp_path: Path, tone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_the_process(monkeypatch, "[None for _ in iter(int, 1)]", MOST_CPU_S=1)
+    with pytest.raises(UnsupportedContent, match="file takes longer to decode than any recording"):
+        import_apart(tone, tmp_path / "sound")
+
+
+def test_a_machine_that_is_too_busy_is_not_the_fault_of_the_file(
+    tmp_path: Path, tone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_the_process(monkeypatch, "__import__('time').sleep(600)", LONGEST_S=0.1)
+    with pytest.raises(Unavailable, match="too busy to import a sound"):
+        import_apart(tone, tmp_path / "sound")
+
+
+def test_a_table_of_a_million_samples_that_are_not_there_is_refused_within_the_limits(tmp_path: Path) -> None:
+    """An MP4 of 40 KB whose sample table says 64 million: FFmpeg makes an index of 1.6 GB of it."""
+    source = tmp_path / "tone.wav"
+    soundfile.write(source, 0.3 * np.sin(np.arange(16_000) / 3), 8000)
+    with av.open(str(source)) as reading, av.open(str(tmp_path / "bomb.m4a"), "w", format="mp4") as writing:
+        stream = writing.add_stream("alac", rate=8000, layout="mono")
+        for frame in reading.decode(audio=0):
+            writing.mux(stream.encode(frame))
+        writing.mux(stream.encode(None))
+    content = (tmp_path / "bomb.m4a").read_bytes()
+    table = content.index(b"stsz") + 8
+    bomb = content[:table] + (1000).to_bytes(4, "big") + (1 << 26).to_bytes(4, "big") + content[table + 8 :]
+    (tmp_path / "bomb.m4a").write_bytes(bomb)
+    with pytest.raises(UserError):
+        import_apart(tmp_path / "bomb.m4a", tmp_path / "sound")
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 < importing.MOST_MEMORY

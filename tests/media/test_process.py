@@ -20,7 +20,7 @@ from autodialer.media.shell import (
     SessionStats,
     SoundFinished,
 )
-from tests.media.processes import FRAME, Callee, Events, Media, PortTaken, callees, sound_of
+from tests.media.processes import FRAME, Callee, Events, Media, PortTaken, callees, is_whole, sound_of
 from tests.peers.ports import LOCALHOST, free_ports, is_bound, wait_until
 from tests.timing import at_most
 
@@ -50,7 +50,7 @@ def test_the_sound_arrives_whole_and_in_order_from_the_port_that_was_opened(
     media.play_to("a", callee.address, stem)
     media.events.wait(SoundFinished, "a")
     stats = media.close_and_wait("a")
-    assert callee.heard == stem.with_suffix(".alaw").read_bytes() + b"\xd5" * 80
+    assert is_whole(callee.heard, stem.with_suffix(".alaw").read_bytes() + b"\xd5" * 80)
     assert callee.senders == {(LOCALHOST, port)}
     assert [packet.marker for packet in callee.packets] == [True] + [False] * 29
     assert stats == SessionStats(sent=30, played_frames=30)
@@ -97,7 +97,7 @@ def test_mu_law_is_played_from_its_own_file_under_the_payload_type_agreed_on(
     media.open_any("a")
     media.play_to("a", callee.address, stem, codec="PCMU", payload_type=0, lead_in_ms=20)
     media.events.wait(SoundFinished, "a")
-    assert callee.heard == b"\xff" * FRAME + b"\x11" * (2 * FRAME + 1) + b"\xff" * (FRAME - 1)
+    assert callee.heard.rstrip(b"\xff") == b"\xff" * FRAME + b"\x11" * (2 * FRAME + 1)
     assert {packet.payload_type for packet in callee.packets} == {0}
 
 
@@ -112,7 +112,7 @@ def test_a_hundred_calls_at_once_lose_not_a_packet(media: Media, tmp_path: Path)
             media.close(f"call {number}")
         closed = media.events.wait(SessionClosed, count=100)
         codes = stem.with_suffix(".alaw").read_bytes()
-        assert all(one.heard == codes for one in everybody)
+        assert all(is_whole(one.heard, codes) for one in everybody)
     assert [event.stats.played_frames for event in closed] == [60] * 100
     assert len({one.packets[0].ssrc for one in everybody}) == 100
 
@@ -169,7 +169,7 @@ def test_closing_is_answered_once_however_often_it_is_asked(media: Media, callee
         pytest.param((LOCALHOST, 9), ".gone", id="a sound that is not there"),
         pytest.param(("callee.invalid", 4000), ".alaw", id="a host name"),
         pytest.param((LOCALHOST, 0), ".alaw", id="port 0"),
-        pytest.param((LOCALHOST, 99999), ".alaw", id="a port that is none"),
+        pytest.param((LOCALHOST, 99999), ".alaw", id="a port past the last one"),
     ],
 )
 def test_what_cannot_be_played_is_finished_at_once_and_the_other_calls_go_on(
@@ -188,7 +188,7 @@ def test_what_cannot_be_played_is_finished_at_once_and_the_other_calls_go_on(
     media.events.wait(SoundFinished, "bad")
     assert media.close_and_wait("bad") == SessionStats()
     media.events.wait(SoundFinished, "good")
-    assert callee.heard == stem.with_suffix(".alaw").read_bytes()
+    assert is_whole(callee.heard, stem.with_suffix(".alaw").read_bytes())
     assert "media session bad: " in caplog.text
 
 
@@ -200,7 +200,7 @@ def test_an_unreachable_callee_does_not_stop_the_others(media: Media, callee: Ca
         media.open_any(name)
         media.play_to(name, remote, stem)
     media.events.wait(SoundFinished, count=2)
-    assert callee.heard == stem.with_suffix(".alaw").read_bytes()
+    assert is_whole(callee.heard, stem.with_suffix(".alaw").read_bytes())
     assert media.close_and_wait("deaf").received == 0
 
 
@@ -235,7 +235,7 @@ def test_garbage_at_the_port_is_counted_and_the_sound_goes_on(media: Media, call
     media.events.wait(SoundFinished)
     stats = media.close_and_wait("a")
     assert (stats.discarded, stats.received) == (len(garbage), 0)
-    assert callee.heard == stem.with_suffix(".alaw").read_bytes()
+    assert is_whole(callee.heard, stem.with_suffix(".alaw").read_bytes())
 
 
 def key_press(event: int, number: int) -> bytes:
@@ -259,7 +259,7 @@ def test_a_dialer_that_does_not_listen_is_not_heard_in_a_call(callee: Callee, tm
     heard, listen = Events(), threading.Event()
 
     def deaf(event: MediaEvent) -> None:
-        listen.wait(30)
+        listen.wait(at_most(30))
         heard(event)
 
     presses = 4000
@@ -313,7 +313,7 @@ def test_a_stall_is_made_up_without_a_burst_and_without_a_loss(media: Media, cal
     time.sleep(0.4)
     os.kill(media.pid, signal.SIGCONT)
     media.events.wait(SoundFinished)
-    assert callee.heard == stem.with_suffix(".alaw").read_bytes()
+    assert is_whole(callee.heard, stem.with_suffix(".alaw").read_bytes())
     times = callee.arrived_at
     assert max(late - early for early, late in pairwise(times)) > 0.3
     # A machine under load may be late by a packet, never by the 20 of the stall.
@@ -341,7 +341,7 @@ def test_a_held_sound_pauses_and_goes_on_at_another_address(media: Media, callee
         )
         media.events.wait(SoundFinished, "a")
         wait_until(lambda: len(moved.read()) == 60 - before, what="the rest of the sound")
-        assert callee.heard + moved.heard == stem.with_suffix(".alaw").read_bytes()
+        assert is_whole(callee.heard + moved.heard, stem.with_suffix(".alaw").read_bytes())
         assert moved.packets[0].marker
         assert len(callee.read()) == before
     assert media.close_and_wait("a") == SessionStats(sent=60, played_frames=60)
@@ -357,7 +357,7 @@ def test_a_session_that_cannot_go_on_is_finished(media: Media, callee: Callee, t
 def test_a_held_session_keeps_its_way_through_a_nat_open(media: Media, tmp_path: Path) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
         peer.bind((LOCALHOST, 0))
-        peer.settimeout(18.0)
+        peer.settimeout(at_most(18.0))
         media.open_any("a")
         media.play_to("a", peer.getsockname(), sound_of(tmp_path, frames=100))
         assert len(peer.recv(2048)) == 12 + FRAME

@@ -121,7 +121,7 @@ def test_the_process_ends_with_its_control_pipe() -> None:
     try:
         assert child.stdin and child.stdout
         child.stdin.close()
-        assert child.wait(10) == 0
+        assert child.wait(at_most(10)) == 0
     finally:
         child.kill()
         child.wait()

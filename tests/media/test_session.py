@@ -48,11 +48,13 @@ def leave(session: Session, *, left: bool = True) -> RtpPacket:
 def send_all(session: Session, *, left: bool = True) -> list[RtpPacket]:
     packets = []
     deck = deal(session)
-    while deck.count:
+    over = False
+    while not over:
         packet = rtp.parse(deck.packet(0))
         assert packet is not None
         packets.append(packet)
-        deck.advance([] if left else [0])
+        over = bool(deck.advance([] if left else [0]))
+    deck.remove(session)
     return packets
 
 
@@ -229,7 +231,7 @@ def test_a_stream_that_only_moves_has_no_gap_in_its_numbers() -> None:
 def test_a_sound_that_is_repeated_begins_anew_without_its_lead_in_and_counts_once() -> None:
     session = playing(lead_in_ms=40)
     first = [leave(session) for _ in range(4)]
-    session.repeat(1.0)
+    session.repeat()
     second = leave(session)
     assert (second.payload, second.marker) == (SOUND[:160], False)
     assert second.sequence == (first[-1].sequence + 1) & 0xFFFF
@@ -243,23 +245,52 @@ def test_a_sound_that_is_repeated_begins_anew_without_its_lead_in_and_counts_onc
     assert session.repeats == 1
 
 
-def test_a_repeat_after_the_end_counts_the_silence_on_and_bears_the_marker() -> None:
-    session = playing()
+@pytest.mark.parametrize(("codec", "silence"), [("PCMA", 0xD5), ("PCMU", 0xFF)])
+def test_silence_follows_the_sound_packet_by_packet_and_is_not_counted_as_played(codec: str, silence: int) -> None:
+    session = playing(codec=codec, lead_in_ms=20)
     last = send_all(session)[-1]
-    session.fall_silent(10.0)
-    assert session.ended and not session.playing
-    session.repeat(12.0)
+    assert session.ended and session.playing and not session.sounding
+    for number in range(1, 200):
+        packet = leave(session)
+        assert packet.payload == bytes([silence]) * 160 and not packet.marker
+        assert packet.sequence == (last.sequence + number) & 0xFFFF
+        assert (packet.timestamp - last.timestamp) & 0xFFFFFFFF == 160 * number
+        assert session.stats(0.0) == SessionStats(sent=4 + number, played_frames=3)
+    leave(session, left=False)
+    assert session.stats(0.0) == SessionStats(sent=4 + 199, played_frames=3)
+
+
+def test_a_repeat_in_the_silence_after_the_sound_goes_on_with_the_next_numbers() -> None:
+    session = playing()
+    send_all(session)
+    last = [leave(session) for _ in range(5)][-1]
+    session.repeat()
     again = leave(session)
-    assert again.marker and again.payload == SOUND[:160]
-    assert (again.timestamp - last.timestamp) & 0xFFFFFFFF == 160 + 2 * 8000
+    assert again.payload == SOUND[:160] and not again.marker
+    assert again.sequence == (last.sequence + 1) & 0xFFFF
+    assert (again.timestamp - last.timestamp) & 0xFFFFFFFF == 160
     assert session.played_frames == len(send_all(session)) + 1
+    assert [leave(session).payload for _ in range(2)] == [b"\xd5" * 160] * 2
+    assert session.stats(0.0) == SessionStats(sent=3 + 5 + 3 + 2, played_frames=3, played_before=3)
+
+
+def test_the_silence_after_the_sound_goes_on_where_the_callee_moves_and_pauses_with_a_hold() -> None:
+    session = playing()
+    send_all(session)
+    last = leave(session)
+    session.hold(10.0)
+    assert not session.playing
+    session.move(12.0, remote=REMOTE, codec="PCMU", payload_type=0, codes=SOUND, telephone_event_pt=101)
+    again = leave(session)
+    assert (again.payload, again.payload_type, again.marker) == (b"\xff" * 160, 0, True)
+    assert (again.timestamp - last.timestamp) & 0xFFFFFFFF == 160 + 2 * 8000
 
 
 def test_a_repeat_that_is_cut_off_leaves_the_most_that_was_heard_in_one_go() -> None:
     session = playing()
     send_all(session)
     frames = session.played_frames
-    session.repeat(1.0)
+    session.repeat()
     leave(session)
     assert session.played_frames == frames
     assert session.stats(1.0).without_late(1).played_frames == frames
@@ -268,9 +299,8 @@ def test_a_repeat_that_is_cut_off_leaves_the_most_that_was_heard_in_one_go() -> 
 def test_a_repeat_during_a_hold_waits_for_its_end() -> None:
     session = playing()
     last = send_all(session)[-1]
-    session.fall_silent(10.0)
-    session.hold(11.0)
-    session.repeat(12.0)
+    session.hold(10.0)
+    session.repeat()
     assert not session.playing
     session.move(13.0, remote=REMOTE, codec="PCMA", payload_type=8, codes=SOUND, telephone_event_pt=101)
     again = leave(session)
@@ -281,6 +311,6 @@ def test_a_repeat_during_a_hold_waits_for_its_end() -> None:
 def test_a_repeat_during_the_lead_in_changes_nothing() -> None:
     session = playing(lead_in_ms=40)
     leave(session)
-    session.repeat(1.0)
+    session.repeat()
     assert len(send_all(session)) == 1 + -(-len(SOUND) // 160)
     assert session.stats(1.0).sent == 2 + -(-len(SOUND) // 160)

@@ -16,7 +16,7 @@ from autodialer.media.shell import (
     SessionStats,
     SoundFinished,
 )
-from tests.media.processes import Callee, Media, callees, sound_of
+from tests.media.processes import Callee, Media, callees, is_whole, sound_of
 from tests.peers.ports import LOCALHOST, free_ports, is_bound, wait_until
 
 pytestmark = pytest.mark.loopback
@@ -50,10 +50,10 @@ def test_many_calls_leave_by_one_port_and_each_callee_gets_its_own_sound(shared:
             figures[number] = media.close_and_wait(str(number))
         wait_until(lambda: not is_bound(LOCALHOST, port), what="the port to be free")
         codes = stem.with_suffix(".alaw").read_bytes()
-        assert all(callee.heard == codes for callee in everybody)
+        assert all(is_whole(callee.heard, codes) for callee in everybody)
         assert {sender for callee in everybody for sender in callee.senders} == {(LOCALHOST, port)}
     assert [stats.received for stats in figures.values()] == [number % 5 for number in range(60)]
-    assert {stats.sent for stats in figures.values()} == {40}
+    assert all(stats.sent >= stats.played_frames == 40 for stats in figures.values())
 
 
 def test_two_calls_to_the_same_address_are_never_mixed_up(shared: str, tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_a_call_waits_for_its_own_port_until_there_is_one_and_plays_from_its_fir
         media.reopen("b", LOCALHOST, own)
         media.events.wait(SessionOpened, "b", count=2)
         media.events.wait(SoundFinished, "b")
-        assert callee.heard == stem.with_suffix(".alaw").read_bytes()
+        assert is_whole(callee.heard, stem.with_suffix(".alaw").read_bytes())
         assert media.close_and_wait("b").played_frames == 30
         assert media.close_and_wait("a") == SessionStats()
         wait_until(lambda: not is_bound(LOCALHOST, port) and not is_bound(LOCALHOST, own), what="free ports")
@@ -112,12 +112,10 @@ def test_a_call_that_moves_to_an_address_in_use_goes_on_from_its_own_port(shared
         media.events.wait(PortWanted, "b")
         media.reopen("b", LOCALHOST, own)
         media.events.wait(SoundFinished, "b")
-        before = len(second.read())
+        before = second.read()
         moved = [packet for packet in first.read() if packet.ssrc == second.packets[0].ssrc]
-        assert (
-            b"".join(packet.payload for packet in [*second.packets, *moved]) == stem.with_suffix(".alaw").read_bytes()
-        )
-        assert before + len(moved) == 60
+        heard = b"".join(packet.payload for packet in [*before, *moved])
+        assert is_whole(heard, stem.with_suffix(".alaw").read_bytes())
         assert first.senders == {(LOCALHOST, port), (LOCALHOST, own)}
 
 
@@ -140,11 +138,13 @@ def test_what_strangers_send_to_a_shared_port_belongs_to_nobody(shared: str, tmp
     with Callee() as callee, Callee() as stranger, Media() as media:
         media.open_and_wait("a", LOCALHOST, port, shared=True)
         media.play_to("a", callee.address, sound_of(tmp_path, frames=20))
+        wait_until(lambda: bool(callee.read()), what="the answer")
         for number in range(20):
             stranger.send(audio(number), port)
         media.events.wait(SoundFinished)
-        assert media.close_and_wait("a").received == 0
-        assert (len(stranger.read()), len(callee.read())) == (0, 20)
+        stats = media.close_and_wait("a")
+        assert (stats.received, stats.strangers) == (0, 20)
+        assert len(stranger.read()) == 0 and len(callee.read()) >= 20
 
 
 def test_a_port_that_one_call_has_to_itself_is_not_shared(tmp_path: Path) -> None:

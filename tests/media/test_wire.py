@@ -15,6 +15,7 @@ from tests.peers import sox
 from tests.peers.capture import Capture
 from tests.peers.ports import LOCALHOST, free_ports
 from tests.peers.requirements import find_program
+from tests.timing import at_most
 
 pytestmark = pytest.mark.peer("tshark", "sox")
 
@@ -45,7 +46,7 @@ def streams(file: Path, port: int) -> list[dict[str, int]]:
     """tshark's own statistics of the RTP streams from a port: packets and lost."""
     command = [find_program("tshark") or "tshark", "-n", "-q", "-r", str(file), "-d", f"udp.port=={port},rtp"]
     text = subprocess.run(
-        [*command, "-z", "rtp,streams"], capture_output=True, check=True, timeout=60, text=True
+        [*command, "-z", "rtp,streams"], capture_output=True, check=True, timeout=at_most(60), text=True
     ).stdout
     rows = [line.split() for line in text.splitlines() if re.search(rf"\s{port}\s", line)]
     found = []
@@ -141,7 +142,7 @@ def test_sox_measures_the_level_and_rate_that_the_import_says(tmp_path: Path) ->
 def test_what_sox_writes_is_imported_and_sounds_the_same_to_sox(tmp_path: Path, ending: str) -> None:
     original = sox.make_sweep(tmp_path / "sweep.wav", seconds=2, rate=44100)
     file = tmp_path / f"original.{ending}"
-    subprocess.run([find_program("sox") or "sox", str(original), str(file)], check=True, timeout=60)
+    subprocess.run([find_program("sox") or "sox", str(original), str(file)], check=True, timeout=at_most(60))
     info = import_sound(file, tmp_path / "sound")
     compared = sox.compare(original, tmp_path / "sound.wav")
     assert compared.snr_db > (15 if ending == "ogg" else 40)

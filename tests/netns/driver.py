@@ -68,7 +68,7 @@ class Driven:
 def drive(plan: DrivePlan, folder: Path) -> Iterator[tuple[str, CallOutcome]]:
     """Make the calls; number and outcome of each that ended in time. Sounds are left in the folder: played-0.wav ..."""
     stems = dict(_sounds(plan, folder))
-    with Desk.make(plan.gateway, folder, sound_s=0.1, address=plan.address, **plan.account) as desk:
+    with Desk.make(plan.gateway, folder, sound_s=0.3, address=plan.address, **plan.account) as desk:
         wait_until(lambda: desk.phone.ready, what="the phone to be ready", timeout_s=plan.ready_s)
         told, started, begun = 0, 0, time.monotonic()
         while told < len(plan.calls) and time.monotonic() - begun < plan.limit_s:

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
+from autodialer.phone.plan import LATCHES_MS
 from tests.netns.dialer_host import DialerHost
 from tests.netns.driver import Dialled, Driven, DrivePlan
 from tests.peers import gateways, sox
 from tests.peers.baresip import Baresip
 from tests.peers.capture import Capture
 from tests.peers.kamailio import Kamailio
-from tests.peers.namespaces import Masquerade, Network, behind_nat
+from tests.peers.namespaces import Masquerade, Network, behind_nat, put_on_probation
 from tests.peers.ports import wait_until
 from tests.peers.sipp import SippGateway
 from tests.peers.stun_server import StunServer
@@ -25,6 +26,7 @@ pytestmark = [pytest.mark.netns]
 
 NUMBER = "79160000000"
 TALK_S = 90
+SAMPLE_S = 1 / 8000
 
 
 @dataclass(kw_only=True)
@@ -117,7 +119,27 @@ def test_behind_a_symmetric_nat_a_gateway_with_rport_and_symmetric_rtp_is_heard_
     assert not outcome["rtp"]["one_way_audio"]
     with wave.open(str(here.folder / "driver" / "played-0.wav")) as audio:
         sound = audioop.lin2alaw(audio.readframes(audio.getnframes()), 2)
-    assert sound.startswith(b"".join(packet.payload for packet in heard))
+    lead_in = heard[: LATCHES_MS // 20]
+    assert {packet.payload for packet in lead_in} == {b"\xd5" * 160}
+    assert sound.startswith(b"".join(packet.payload for packet in heard[len(lead_in) :]))
+
+
+@pytest.mark.peer("kamailio", "baresip", "sox")
+def test_behind_a_symmetric_nat_a_callee_that_latches_after_four_packets_hears_the_whole_sound(
+    site: Callable[[Masquerade], Site],
+) -> None:
+    here = site(Masquerade.RANDOM)
+    callee = here.outside(Baresip, at=0, jitter_buffer="5-10")
+    put_on_probation(here.network.outside, callee.rtp_ports, packets=4)
+    proxy = here.outside(Kamailio, callee.address, at=1, callee_user="callee")
+    dialer = here.dial(proxy, sound_s=3.0)
+    callee.wait_closed(timeout_s=30)
+    outcome = assert_answered(dialer.finish(), ended_by="us")
+    assert (outcome["played_s"], outcome["played_share"]) == (3.0, 1.0)
+    (recording,) = callee.recordings
+    compared = sox.compare(here.folder / "driver" / "played-0.wav", recording)
+    assert compared.missing_s < SAMPLE_S
+    assert compared.snr_db > 25
 
 
 @pytest.mark.peer("kamailio", "sipp", "turnserver")

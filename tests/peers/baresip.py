@@ -20,7 +20,7 @@ sip_listen {host}:{port}
 call_local_timeout 120
 call_max_calls 100
 audio_player aubridge,{name}
-audio_source aubridge,{name}
+audio_source aubridge,{mouth}
 audio_alert aubridge,alert
 ausrc_format s16
 auplay_format s16
@@ -30,11 +30,11 @@ audio_buffer 20-160
 rtp_ports {first_rtp}-{last_rtp}
 rtcp_mux no
 net_interface {host}
-jitter_buffer_delay 1-10
+jitter_buffer_delay {jitter_buffer}
 rtp_stats yes
 module_path {modules}
 module g711.so
-module aubridge.so
+{srtp}module aubridge.so
 module sndfile.so
 module_tmp account.so
 module_app menu.so
@@ -67,9 +67,21 @@ class Baresip:
         password: str = "",
         namespace: str | None = None,
         early: bool = False,
+        jitter_buffer: str = "1-10",
+        encryption: str = "",
+        silent: bool = False,
     ) -> None:
-        """`early`: it answers with 183 and early media, and with 200 once it is told to `accept`."""
+        """`early`: it answers with 183 and early media, and with 200 once it is told to `accept`.
+
+        `jitter_buffer`: how many packets it waits for at least, and holds at most; its own default is 5-10.
+        `encryption`: baresip's `mediaenc`: `srtp-mand` takes and sends nothing but SRTP, `srtp` what it is offered.
+        `silent`: it has no microphone, so that it hears and sends RTCP but no sound.
+        """
+        self._srtp = "module srtp.so\n" if encryption else ""
+        self._jitter_buffer = jitter_buffer
         self.user = user
+        # A bridge gives its source what its player hears; to a source without a player it gives nothing.
+        self._mouth = "mouth" if silent else "ear"
         self.address: Address = (host, free_port(host, namespace=namespace))
         self.rtp_ports = free_ports(20, host=host, even=True, namespace=namespace)
         self._console = (host, free_port(host, namespace=namespace))
@@ -82,7 +94,7 @@ class Baresip:
         names = ",".join(f"{codec}/8000/1" for codec in codecs)
         self._account = (
             f"<sip:{user}@{domain};transport=udp>;auth_pass={password};regint={interval};"
-            f"answermode={'early' if early else 'auto'};audio_codecs={names};medianat=;mediaenc=\n"
+            f"answermode={'early' if early else 'auto'};audio_codecs={names};medianat=;mediaenc={encryption}\n"
         )
 
     @property
@@ -97,6 +109,9 @@ class Baresip:
             host=self.address[0],
             port=self.address[1],
             name="ear",
+            jitter_buffer=self._jitter_buffer,
+            srtp=self._srtp,
+            mouth=self._mouth,
             first_rtp=self.rtp_ports[0],
             last_rtp=self.rtp_ports[-1],
             modules=modules,

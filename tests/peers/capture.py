@@ -18,6 +18,7 @@ from tests.peers.namespaces import within
 from tests.peers.ports import LOCALHOST, free_port, wait_until
 from tests.peers.process import Process
 from tests.peers.requirements import find_program
+from tests.timing import at_most
 
 Address = tuple[str, int]
 
@@ -108,6 +109,20 @@ class RtpPacket:
     payload_type: int
     marker: bool
     payload: bytes
+
+
+def before_silence(packets: Sequence[RtpPacket]) -> list[RtpPacket]:
+    """Without the packets of digital silence (0xD5 in PCMA, 0xFF in PCMU) that are the last ones of each stream."""
+    streams: dict[int, list[RtpPacket]] = {}
+    for packet in packets:
+        streams.setdefault(packet.ssrc, []).append(packet)
+    kept = set()
+    for stream in streams.values():
+        loud = [
+            number for number, one in enumerate(stream) if one.payload.strip(b"\xd5") and one.payload.strip(b"\xff")
+        ]
+        kept.update(one.frame for one in stream[: loud[-1] + 1 if loud else 0])
+    return [packet for packet in packets if packet.frame in kept]
 
 
 class Capture:
@@ -247,7 +262,7 @@ class Capture:
         command += [part for rule in decode for part in ("-d", rule)]
         command += ["-Y", f"({wanted}) and not udp.port=={self._mark_port} and not icmp", "-T", "json"]
         command += [part for field in fields for part in ("-e", field)]
-        result = subprocess.run(command, capture_output=True, check=False, timeout=120)
+        result = subprocess.run(command, capture_output=True, check=False, timeout=at_most(120))
         if result.returncode != 0:
             raise RuntimeError(f"tshark: {result.stderr.decode(errors='replace')}")
         packets = cast(list[dict[str, Any]], json.loads(result.stdout or b"[]"))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.peers.requirements import explain_missing, find_program
+from tests.timing import at_most
 
 RATE = 48000
 """ITU-R BS.1770 is written for it; at lower rates the filters of meters differ among themselves by half a decibel."""
@@ -35,7 +36,7 @@ def loudness(file: Path) -> Loudness:
 
 def _summary(path: str, file: Path, chain: str) -> str:
     command = [path, "-nostdin", "-hide_banner", "-i", str(file), "-af", chain, "-f", "null", "-"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stderr
+    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=at_most(60)).stderr
     return said[said.rindex("Summary:") :]
 
 

@@ -118,9 +118,15 @@ def final_resent(code: int = 486, *, times: int = 2, gap_ms: int = 500) -> Scena
     return Scenario(name=f"final_{code}_resent", body=body, retransmits=False)
 
 
-def lost_200(*, times: int = 2, gap_ms: int = 500, sdp: Sequence[str] = ANSWER_SDP) -> Scenario:
-    """The 200 again `times` times after the ACK, as if that had been lost; then the caller hangs up. Run with -nr."""
-    again = s.sequence(s.pause(gap_ms), s.respond(200, headers=s.INVITE_HEADERS, sdp=sdp), s.receive_logged("ACK"))
+def lost_200(
+    *, times: int = 2, gap_ms: int = 500, sdp: Sequence[str] = ANSWER_SDP, via: str = s.INVITE_HEADERS[0]
+) -> Scenario:
+    """The 200 again `times` times after the ACK, as if that had been lost; then the caller hangs up. Run with -nr.
+
+    `via` is the Via header of what is sent again.
+    """
+    headers = (via, *s.INVITE_HEADERS[1:])
+    again = s.sequence(s.pause(gap_ms), s.respond(200, headers=headers, sdp=sdp), s.receive_logged("ACK"))
     body = s.sequence(
         s.receive_invite(),
         s.respond(180),
@@ -139,7 +145,7 @@ def rings_for_ever(*, progress: Sequence[int] = (100, 180), max_ring_s: int = 12
         s.receive_invite(),
         *(s.respond(code) for code in progress),
         s.receive_logged("CANCEL", timeout_ms=max_ring_s * 1000),
-        _cancelled(),
+        cancelled(),
     )
     return Scenario(name="rings_for_ever", body=body)
 
@@ -151,7 +157,7 @@ def cancel_before_1xx(*, silence_ms: int = 3000) -> Scenario:
         s.pause(silence_ms),
         s.respond(180, headers=s.INVITE_HEADERS),
         s.receive_logged("CANCEL"),
-        _cancelled(),
+        cancelled(),
     )
     return Scenario(name="cancel_before_1xx", body=body)
 
@@ -171,7 +177,8 @@ def cancel_200_race(*, sdp: Sequence[str] = ANSWER_SDP) -> Scenario:
     return Scenario(name="cancel_200_race", body=body)
 
 
-def _cancelled() -> str:
+def cancelled() -> str:
+    """What follows a CANCEL: 200 to it, 487 to the INVITE, and the ACK."""
     return s.sequence(
         s.send("SIP/2.0 200 OK", s.LAST_HEADERS),
         s.respond(487, headers=s.INVITE_HEADERS, retransmit_ms=500),
@@ -265,6 +272,47 @@ def asks_password(
         s.linger(200),
     )
     return Scenario(name="auth401", body=body)
+
+
+def strict_about_replays(username: str, password: str, *, sdp: Sequence[str] = ANSWER_SDP) -> Scenario:
+    """Asks for a digest with one nonce for all calls, and takes a nonce count that does not rise for a replay: 403.
+
+    200 where SIPp finds the digest right; the caller hangs up.
+    """
+    verify = f'      <verifyauth assign_to="authorised" username="{username}" password="{password}"/>'
+    count = (
+        '      <ereg regexp="nc=0*([1-9][0-9]*)" search_in="hdr" header="Authorization:" assign_to="found,count"/>',
+        '      <todouble assign_to="given" variable="count"/>',
+        '      <test assign_to="rises" variable="given" compare="greater_than" variable2="highest"/>',
+    )
+    body = s.sequence(
+        '  <Global variables="highest"/>',
+        s.receive_invite(verify, *count),
+        '  <Reference variables="found"/>',
+        s.go_to("judge", when="count"),
+        s.respond(401, extra=[challenge()], retransmit_ms=500),
+        s.receive_logged("ACK"),
+        s.receive_invite(verify, *count),
+        s.label("judge"),
+        s.go_to("rising", when="rises"),
+        s.act(s.log("replay=found call-id=[call_id]")),
+        s.go_to("refuse"),
+        s.label("rising"),
+        '  <nop><action><assign assign_to="highest" variable="given"/></action></nop>',
+        s.go_to("authorised", when="authorised"),
+        s.label("refuse"),
+        s.respond(403, retransmit_ms=500),
+        s.receive_logged("ACK", go_to="end"),
+        s.label("authorised"),
+        s.respond(180),
+        s.respond(200, sdp=sdp, retransmit_ms=500),
+        s.receive_logged("ACK"),
+        s.receive_logged("BYE"),
+        s.answer_in_dialog(),
+        s.label("end"),
+        s.linger(200),
+    )
+    return Scenario(name="strict_about_replays", body=body)
 
 
 def challenges(*headers: str, then_answers: bool = False, sdp: Sequence[str] = ANSWER_SDP) -> Scenario:

@@ -51,6 +51,7 @@ modparam("tm", "wt_timer", 32000) # timer J: what is sent again for so long gets
 modparam("auth", "algorithm", "{algorithm}")
 modparam("auth", "secret", "{realm}-nonce")
 modparam("auth", "nonce_expire", {nonce_s})
+{nonce_count}
 modparam("usrloc", "db_mode", 0)
 modparam("registrar", "max_expires", {max_expires_s})
 
@@ -136,7 +137,7 @@ onreply_route[MEDIA] {{
 """
 
 _RELAY_OFFER = """
-    rtpengine_manage("replace-origin replace-session-connection");
+    rtpengine_manage("replace-origin replace-session-connection {profile}");
     t_on_reply("MEDIA");
 """
 
@@ -199,12 +200,14 @@ class Kamailio:
 
     With a password it asks for one by 401 or 407, MD5 or SHA-256, with qop=auth or without. What it lets through goes
     to `callee` with Record-Route and the user part `callee_user` (None leaves the number as dialled). REGISTER is
-    challenged by 401 and its bindings are kept, for `max_expires_s` at most; a nonce is stale after `nonce_s`.
+    challenged by 401 and its bindings are kept, for `max_expires_s` at most; a nonce is stale after `nonce_s`, and
+    with `counts_nonces` also for a request whose count is not above the last one's.
     `tcp` has it listen to TCP too; a TCP caller gets requests over the connection that the caller made, which Kamailio
     closes after `tcp_lifetime_s` of silence. `tls` (files of the certificate and its key) takes nothing but TLS from
     callers. With `ignores_rport` it answers to the Via's address and port as they are written, which is neither RFC
     3581 nor RFC 3261 section 18.2.2, and is what some gateways do. `routes` names callees of single numbers. The sound
-    of all calls goes through the rtpengine whose control address is `relay`.
+    of all calls goes through the rtpengine whose control address is `relay`, which offers it to the callee in
+    `relay_profile` (`RTP/AVP` decrypts it; empty: as it came).
     """
 
     def __init__(
@@ -226,11 +229,13 @@ class Kamailio:
         tcp_lifetime_s: int = 600,
         max_expires_s: int = 3600,
         nonce_s: int = 300,
+        counts_nonces: bool = False,
         limit_s: int = 180,
         namespace: str | None = None,
         ignores_rport: bool = False,
         routes: Mapping[str, Address] | None = None,
         relay: Address | None = None,
+        relay_profile: str = "",
     ) -> None:
         self.address: Address = (host, free_port(host, namespace=namespace))
         self._tls = tls
@@ -273,13 +278,14 @@ class Kamailio:
             tcp_lifetime_s=tcp_lifetime_s,
             max_expires_s=max_expires_s,
             nonce_s=nonce_s,
+            nonce_count='modparam("auth", "nonce_count", 1)' if counts_nonces else "",
             authenticate_register=register if password is not None else "",
             algorithm=algorithm,
             realm=realm,
             authenticate=authenticate if password is not None else "",
             target=f'{user}    $ru = "sip:" + $rU + "@{to_callee}";{_routes(routes or {}, callee_user)}',
             relay=_RELAY.format(host=relay[0], port=relay[1]) if relay else "",
-            relay_offer=_RELAY_OFFER if relay else "",
+            relay_offer=_RELAY_OFFER.format(profile=relay_profile) if relay else "",
             relay_end=_RELAY_END if relay else "",
             reply_to_via="reply_to_via=1" if ignores_rport else "",
             forget_rport=_FORGET_RPORT if ignores_rport else "",

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.peers.requirements import find_program
+from tests.timing import at_most
 
 _CLONE_NEWNS = 0x00020000
 
@@ -43,4 +44,4 @@ def fill(file: Path) -> None:
 
 
 def _mount(*arguments: str) -> None:
-    subprocess.run([find_program("mount") or "mount", *arguments], check=True, capture_output=True, timeout=10)
+    subprocess.run([find_program("mount") or "mount", *arguments], check=True, capture_output=True, timeout=at_most(10))

@@ -17,6 +17,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from tests.peers.requirements import explain_missing, find_program
+from tests.timing import at_most
 
 INSIDE_ADDRESS, ROUTER_INSIDE = "10.77.1.2", "10.77.1.1"
 OUTSIDE_ADDRESSES = ("198.51.100.10", "198.51.100.11", "198.51.100.12")
@@ -104,6 +105,18 @@ def _enter(descriptor: int) -> None:
         raise OSError(number, f"setns: {os.strerror(number)}")
 
 
+_RTP_PACKET_OCTETS = 200
+"""20 ms of G.711 with the headers of RTP, UDP and IP."""
+_PROBATION_RULES = """
+table ip probation {{
+    chain input {{
+        type filter hook input priority filter
+        udp dport {low}-{high} udp length {length} quota until {octets} bytes drop
+    }}
+}}
+"""
+
+
 @contextlib.contextmanager
 def direct(*, loss_percent: int = 0) -> Iterator[Network]:
     """`inside` and `outside` on one link that loses so many percent of the packets each way."""
@@ -170,6 +183,17 @@ table ip line {{
 """
 
 
+def put_on_probation(host: Host, ports: Sequence[int], *, packets: int) -> None:
+    """Have the host's programs miss the first RTP packets of 20 ms that come to these ports, as many as given.
+
+    Gateways that send to where packets come from first see a source for a while (Asterisk's `strictrtp`: 4 packets).
+    """
+    octets = packets * _RTP_PACKET_OCTETS
+    _rules(
+        host, _PROBATION_RULES.format(low=min(ports), high=max(ports), length=_RTP_PACKET_OCTETS - 20, octets=octets)
+    )
+
+
 def _host(stack: contextlib.ExitStack, role: str, *addresses: str) -> Host:
     with _lock:
         name = f"autodialer-{os.getpid()}-{next(_numbers)}-{role}"
@@ -232,7 +256,7 @@ def _path(program: str) -> str:
 
 def _run(program: str, *arguments: str, text: str = "") -> str:
     command = [_path(program), *arguments]
-    done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=at_most(30), check=False)
     if done.returncode != 0:
         raise NamespaceFailed(f"{' '.join(command)}: {done.stderr.strip()}")
     return done.stdout

@@ -38,7 +38,14 @@ class Process:
         self.program = program
         self.output_file = output
         where = [find_program("ip") or "ip", "netns", "exec", namespace] if namespace else []
-        command = [find_program("timeout") or "timeout", "--kill-after=2", f"{limit_s:g}", *where, path, *arguments]
+        command = [
+            find_program("timeout") or "timeout",
+            "--kill-after=2",
+            f"{at_most(limit_s):g}",
+            *where,
+            path,
+            *arguments,
+        ]
         with output.open("wb") as stream:
             self._process = subprocess.Popen(
                 command,

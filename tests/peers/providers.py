@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from tests.peers import scenario as s
-from tests.peers.gateways import challenge
+from tests.peers.gateways import cancelled, challenge
 from tests.peers.scenario import ANSWER_SDP, Scenario
 
 
@@ -46,6 +46,22 @@ def provider(
         s.linger(200),
     )
     return Scenario(name="provider", body=body, retransmits=False)
+
+
+def rings_late(*, silence_ms: int) -> Scenario:
+    """Answers no question, and an INVITE only with a 180 after so long; then it expects the CANCEL."""
+    body = s.sequence(
+        s.receive("OPTIONS", optional=True, go_to="end"),
+        s.receive("REGISTER", optional=True, go_to="end"),
+        s.receive_invite(),
+        s.pause(silence_ms),
+        s.respond(180, headers=s.INVITE_HEADERS),
+        s.receive_logged("CANCEL"),
+        cancelled(),
+        s.label("end"),
+        s.linger(200),
+    )
+    return Scenario(name="rings_late", body=body, retransmits=False)
 
 
 def _answer(code: int | None) -> str:

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.peers.ports import LOCALHOST, free_port
+from tests.timing import at_most
 
 Address = tuple[str, int]
 
@@ -36,7 +37,7 @@ class Rechunk:
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
         self._ended.set()
-        self._thread.join(5)
+        self._thread.join(at_most(5))
         self._listener.close()
         for pair in self._pairs:
             for end in pair:
@@ -66,7 +67,7 @@ class Rechunk:
 
     def _accept(self, selector: selectors.BaseSelector) -> None:
         near, _ = self._listener.accept()
-        far = socket.create_connection(self._target, timeout=5)
+        far = socket.create_connection(self._target, timeout=at_most(5))
         near.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._pairs.append((near, far))
         selector.register(near, selectors.EVENT_READ, (far, False))

@@ -19,6 +19,8 @@ DEBIAN_PACKAGES: dict[str, str] = {
     "kamailio": "kamailio",
     "kamailio-tls": "kamailio-tls-modules",
     "baresip": "baresip-core",
+    "baresip-srtp": "baresip-core",
+    "linphonec": "linphone-cli",
     "rtpengine": "rtpengine-daemon",
     "tshark": "tshark",
     "dumpcap": "wireshark-common",
@@ -41,7 +43,10 @@ DEBIAN_PACKAGES: dict[str, str] = {
 NEEDED_BESIDE: dict[str, tuple[str, ...]] = {"tshark": ("dumpcap",), "baresip": ("stdbuf",)}
 """A program that is of no use here without another."""
 
-MODULES: dict[str, str] = {"kamailio-tls": "*/kamailio/modules/tls.so"}
+MODULES: dict[str, str] = {
+    "kamailio-tls": "*/kamailio/modules/tls.so",
+    "baresip-srtp": "baresip/modules/srtp.so",
+}
 """Requirements that are files below /usr/lib, not programs, under the names that markers call them by."""
 
 SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")

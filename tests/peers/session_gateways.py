@@ -121,6 +121,21 @@ def wants_refreshes(*, interval_s: int = 1, allow: str = "INVITE, ACK, BYE, UPDA
     return _answers(refreshed, extra=extra, name="timer_uac")
 
 
+def answers_refreshes_with_500(*, then_takes: bool) -> Scenario:
+    """A session timer that the caller has to keep; its UPDATE gets 500, the re-INVITE after it 200, or 500 as well."""
+    extra = ("Session-Expires: 3;refresher=uac", "Require: timer", "Allow: INVITE, ACK, BYE, UPDATE")
+    error = s.send("SIP/2.0 500 Server Internal Error", s.IN_DIALOG_HEADERS)
+    taken = s.send("SIP/2.0 200 OK", (*s.IN_DIALOG_HEADERS, s.CONTACT), body=ANSWER_SDP)
+    refreshed = s.sequence(
+        s.receive_logged("UPDATE"),
+        error,
+        s.receive_logged("INVITE"),
+        taken if then_takes else error,
+        s.receive_logged("ACK"),
+    )
+    return _answers(refreshed, extra=extra, name="timer_500")
+
+
 def wants_longer_interval(*, min_se_s: int = 600) -> Scenario:
     """422 with Min-SE, then 200."""
     body = s.sequence(

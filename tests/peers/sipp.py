@@ -17,6 +17,7 @@ from tests.peers.namespaces import within
 from tests.peers.ports import LOCALHOST, free_port, free_ports, is_bound, wait_until
 from tests.peers.process import Process
 from tests.peers.scenario import Scenario
+from tests.timing import at_most
 
 SUCCESS = 0
 """SIPp's exit status when every call went as the scenario says."""
@@ -88,7 +89,7 @@ class _Sipp:
                 "-nostdin",
                 "-skip_rlimit",
             ),
-            *("-timeout", f"{self.timeout_s}s", "-timeout_error", "-fd", "1", "-buff_size", "1048576"),
+            *("-timeout", f"{round(at_most(self.timeout_s))}s", "-timeout_error", "-fd", "1", "-buff_size", "1048576"),
             *("-trace_msg", "-message_file", "messages.log", "-trace_err", "-error_file", "errors.log"),
             *("-trace_stat", "-stf", "stat.csv", "-trace_logs", "-log_file", "requests.log"),
         ]
@@ -118,11 +119,11 @@ class _Sipp:
 
     def wait(self, timeout_s: float | None = None) -> int:
         """The exit status once all calls are done; TimeoutError if that takes longer than `timeout_s`."""
-        return self._running.wait(self.timeout_s + 5 if timeout_s is None else timeout_s)
+        return self._running.wait(timeout_s=self.timeout_s + 5 if timeout_s is None else timeout_s)
 
     def expect_success(self, timeout_s: float | None = None) -> None:
         """Wait for the end; AssertionError with SIPp's own complaint unless every call went as the scenario says."""
-        status = self.wait(timeout_s)
+        status = self.wait(timeout_s=timeout_s)
         assert status == SUCCESS, f"SIPp ended with status {status}:\n{self.complaint}"
 
     @property
@@ -169,6 +170,15 @@ class _Sipp:
         for hit in re.finditer(
             r"^-{20,} ([\d: .\-]+)\n.* message received .*:\n\nINVITE sips?:([^@;]+)@", log, re.MULTILINE
         ):
+            found.setdefault(hit[2], datetime.fromisoformat(hit[1]).timestamp())
+        return found
+
+    def came_at(self, method: str) -> dict[str, float]:
+        """Call-ID -> the UNIX time at which SIPp took the first request of this method, by its trace of messages."""
+        log = self._read("messages.log").replace("\r\n", "\n")
+        found: dict[str, float] = {}
+        stamp, first = r"^-{20,} ([\d: .\-]+)\n.* message received .*:\n\n", rf"{method} .*\n"
+        for hit in re.finditer(stamp + first + r"(?:.+\n)*?Call-ID: (.+)\n", log, re.MULTILINE):
             found.setdefault(hit[2], datetime.fromisoformat(hit[1]).timestamp())
         return found
 

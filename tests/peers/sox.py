@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.peers.requirements import explain_missing, find_program
+from tests.timing import at_most
 
 Samples = NDArray[np.float64]
 Codec = Literal["PCMA", "PCMU"]
@@ -56,7 +57,7 @@ def _run(*arguments: str, data: bytes | None = None) -> bytes:
     path = find_program("sox")
     if path is None:
         raise RuntimeError(explain_missing(["sox"]))
-    result = subprocess.run([path, *arguments], input=data, capture_output=True, check=False, timeout=60)
+    result = subprocess.run([path, *arguments], input=data, capture_output=True, check=False, timeout=at_most(60))
     if result.returncode != 0:
         raise RuntimeError(f"sox: {result.stderr.decode(errors='replace')}")
     return result.stdout

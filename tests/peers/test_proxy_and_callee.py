@@ -12,6 +12,7 @@ from tests.peers import callers, gateways, sox
 from tests.peers.baresip import Baresip
 from tests.peers.fixtures import StartCaller, StartCapture, StartGateway
 from tests.peers.kamailio import Kamailio
+from tests.timing import at_most
 
 pytestmark = [pytest.mark.loopback]
 
@@ -87,7 +88,7 @@ def test_a_sha256_digest_is_verified_by_the_proxy(kamailio: Callable[..., Kamail
     ):
         for end in (callee, caller):
             end.bind(("127.0.0.1", 0))
-            end.settimeout(5)
+            end.settimeout(at_most(5))
         proxy = kamailio(callee.getsockname(), username="user", password="right", code=401, algorithm="SHA-256")
         uri = f"sip:{NUMBER}@127.0.0.1:{proxy.address[1]}"
         caller.sendto(_invite(uri, 1, caller.getsockname()[1], ""), proxy.address)

@@ -77,6 +77,11 @@ def leaves() -> Scenario:
     return _answered(ACCEPTED, s.pause(300), s.bye(), s.receive_response(200), name="refer_bye")
 
 
+def leaves_unasked() -> Scenario:
+    """No answer to the REFER: the gateway hangs up by itself."""
+    return _answered(s.bye(), s.receive_response(200), name="refer_unanswered_bye")
+
+
 def holds_and_refuses() -> Scenario:
     """202; the callee is put on hold and taken back while the transfer is tried; then NOTIFY 486."""
     held = s.sequence(reinvite(1, HELD), s.pause(300), reinvite(2, ANSWER_SDP), s.pause(300))

@@ -11,6 +11,7 @@ from typing import Any, Self
 from autodialer.media.shell import MediaDied, MediaEvent, MediaProcess
 from autodialer.media.sound import import_sound
 from autodialer.model import CallOutcome
+from autodialer.phone.names import NameFinder
 from autodialer.phone.plan import Account, CallEvent, CallPlan
 from autodialer.phone.pyvoip.call import Call
 from autodialer.phone.pyvoip.phone import Phone
@@ -50,6 +51,7 @@ class Desk:
         address: str = LOCALHOST,
         traced: bool = True,
         targets: Targets | None = None,
+        names: NameFinder | None = None,
         **account_fields: Any,
     ) -> Self:
         """A phone for `gateway` with a sound: a sweep, or the file given. `address` is our own towards the gateway."""
@@ -83,6 +85,7 @@ class Desk:
             on_event=events.append,
             on_trace=traces.append if traced else None,
             targets=targets,
+            names=names,
         )
         desk = cls(
             phone=phone, media=media, stem=folder / "sound", sound_s=info.duration_s, events=events, traces=traces
@@ -107,6 +110,7 @@ class Desk:
         ring_timeout_s: float = 20.0,
         max_call_s: float = 60.0,
         key_wait_s: float = 0.0,
+        survives_failed_transfer: bool = True,
         reference: object = None,
     ) -> Call:
         """Call and return at once. Without a reference it is the number."""
@@ -117,6 +121,7 @@ class Desk:
             ring_timeout_s=ring_timeout_s,
             max_call_s=max_call_s,
             key_wait_s=key_wait_s,
+            survives_failed_transfer=survives_failed_transfer,
         )
         started = time.monotonic()
         call = self.phone.call(number, plan)

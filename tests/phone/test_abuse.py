@@ -13,10 +13,11 @@ import pytest
 
 from autodialer.model import Disposition, EndedBy
 from tests.peers import gateways
-from tests.peers.capture import Capture, RtpPacket
+from tests.peers.capture import Capture, RtpPacket, before_silence
 from tests.peers.ports import LOCALHOST
 from tests.peers.sipp import SippGateway
 from tests.phone.desk import Desk
+from tests.timing import at_most
 
 pytestmark = [pytest.mark.loopback, pytest.mark.peer("sipp", "tshark")]
 
@@ -90,7 +91,7 @@ class Flood:
         self._thread.start()
 
     def join(self) -> None:
-        self._thread.join(60)
+        self._thread.join(at_most(60))
         assert self.sent == DATAGRAMS
 
     def _run(self) -> None:
@@ -130,7 +131,7 @@ class Pulse:
 
 def check_stream(packets: list[RtpPacket]) -> None:
     """Every packet of the sound, in order, in one stream."""
-    assert len(packets) == round(SOUND_S * 50)
+    assert len(before_silence(packets)) == round(SOUND_S * 50)
     assert len({packet.ssrc for packet in packets}) == 1
     for before, after in pairwise(packets):
         assert (after.sequence - before.sequence) % 0x10000 == 1
@@ -166,7 +167,7 @@ def test_twenty_thousand_hostile_datagrams_disturb_none_of_fifty_calls(
     late_s = sorted(pulse.late_s)
     discarded: queue.SimpleQueue[Counter[str]] = queue.SimpleQueue()
     phone.phone.sip.run(lambda user_agent, _now: discarded.put(Counter(user_agent.discarded)))
-    counted = discarded.get(timeout=5)
+    counted = discarded.get(timeout=at_most(5))
     assert counted["start_line"] + counted["truncated"] > DATAGRAMS // 2, counted
     assert counted["unknown_host"] > 200 and counted["stray_response"] > 100, counted
     assert all(call.outcome is None for call in calls), "all calls were up all the time"
@@ -176,7 +177,7 @@ def test_twenty_thousand_hostile_datagrams_disturb_none_of_fifty_calls(
         assert (outcome.disposition, outcome.ended_by) == (Disposition.ANSWERED, EndedBy.US)
         assert (outcome.played_share, outcome.sip_code) == (1.0, 200)
     figures = [outcome.rtp for outcome in outcomes if outcome.rtp is not None]
-    echoed = CALLS * SOUND_S * 50
+    echoed = sum(rtp_stats.sent for rtp_stats in figures)
     assert 0.9 * echoed < sum(rtp_stats.received for rtp_stats in figures) <= echoed, "what was echoed and no more"
     assert sum(rtp_stats.strangers for rtp_stats in figures) > DATAGRAMS // 10
     packets = wire.rtp(destination=gateway.media)

@@ -107,7 +107,7 @@ def test_an_answered_call_without_any_packet_back_is_flagged() -> None:
 def test_the_disposition_follows_why_the_call_ended(
     kind: FailureKind, code: int | None, disposition: Disposition, cause: Cause | None
 ) -> None:
-    result = outcome(event=replace(FAILED, kind=kind, code=code))
+    result = outcome(event=replace(FAILED, kind=kind, code=code, reason_cause=None))
     assert (result.disposition, result.cause) == (disposition, cause)
 
 

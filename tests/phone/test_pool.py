@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from autodialer.clock import Clock
 from autodialer.media.sound import import_sound
 from autodialer.model import CallOutcome, Cause, Disposition, Trunk
+from autodialer.phone.hang_up import HangUp
 from autodialer.phone.plan import CallEvent, CallPlan
 from autodialer.phone.pool import PhonePool
 from tests.campaign.test_scheduler import trunk
@@ -84,13 +86,14 @@ def test_kill_9_of_the_media_process_hangs_up_its_calls_and_the_next_call_is_hea
     for number in ("101", "201"):
         pool.call(1, number)
     gateway.wait_for("ACK", count=2)
-    threading.Event().wait(2.5)  # so long the sound is heard before the kill
+    time.sleep(2.5)  # so long the sound is heard before the kill
     pid = pool.phones.media_pid
     assert pid
     os.kill(pid, signal.SIGKILL)
     for number in ("101", "201"):
         outcome = pool.wait_outcome(number)
         assert (outcome.disposition, outcome.cause) == (Disposition.ANSWERED, Cause.MEDIA_FAILED)
+        assert outcome.message == HangUp.MEDIA_DIED
         assert 1.0 <= outcome.played_s <= outcome.billsec_s + 0.1
     assert gateway.count("BYE") == 2
     pool.until_usable(settings)

@@ -49,6 +49,11 @@ ZONE = [
     'pointed 200 IN NAPTR 20 10 "s" "SIP+D2U" "" _sip._udp.provider',
     'pointed 200 IN NAPTR 10 10 "s" "SIP+D2U" "" _naptr._udp.away',
     'pointed 200 IN NAPTR 10 10 "s" "SIP+D2T" "" _sip._tcp.provider',
+    'chosen 200 IN NAPTR 10 50 "s" "SIP+D2U" "" _sip._udp.provider',
+    'chosen 200 IN NAPTR 10 5 "s" "SIP+D2U" "" _naptr._udp.away',
+    "_sip._udp.tail 300 IN SRV 20 65535 5060 backup",
+    "_sip._udp.tail 300 IN SRV 10 0 5060 main",
+    "_sip._udp.tail 300 IN SRV 30 0 5060 plain",
     "_sip._udp.none IN SRV 0 0 0 .",
     "none IN A 127.0.5.1",
     "_sip._udp.lost IN SRV 10 0 5060 nowhere",
@@ -66,6 +71,7 @@ def resolver(dns_server: DnsServer) -> Resolver:
     return Resolver([dns_server.address], system_names=False)
 
 
+TAIL = ["127.0.5.10:5060", "127.0.5.11:5060", "127.0.5.1:5060"]
 FOUND = [
     ("a_name_without_srv_has_its_address", "plain", None, UDP, ["127.0.5.1:5060"], 40),
     ("all_addresses_are_targets", "farm", None, UDP, ["127.0.5.1:5060", "127.0.5.2:5060", "127.0.5.3:5060"], 40),
@@ -76,6 +82,8 @@ FOUND = [
     ("a_given_port_goes_without_srv", "provider", 5070, UDP, ["127.0.5.9:5070"], 300),
     ("an_alias_as_srv_target_is_followed", "through-alias", None, UDP, ["127.0.5.1:5060"], 9),
     ("naptr_leads_to_the_srv_of_lowest_order", "pointed", None, UDP, ["127.0.5.10:5099"], 30),
+    ("naptr_of_equal_order_goes_by_preference", "chosen", None, UDP, ["127.0.5.10:5099"], 30),
+    ("a_lower_srv_priority_comes_first_whatever_the_weights", "tail", None, UDP, TAIL, 40),
     ("naptr_leads_tcp_elsewhere", "pointed", None, TCP, ["127.0.5.10:5091"], 120),
     ("too_much_for_a_datagram_comes_by_tcp", "big", None, UDP, [f"127.0.6.{n}:5060" for n in range(1, 17)], 60),
 ]
@@ -198,7 +206,7 @@ def forwarder_that_drops_naptr(server: tuple[str, int]) -> Iterator[tuple[str, i
     ):
         front.bind((LOCALHOST, free_port()))
         front.settimeout(0.05)
-        back.settimeout(1.0)
+        back.settimeout(at_most(1.0))
 
         def forward() -> None:
             while not ending.is_set():

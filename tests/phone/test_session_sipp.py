@@ -11,16 +11,19 @@ import pytest
 
 from autodialer.media.shell import MediaDied, MediaEvent
 from autodialer.model import CallOutcome, Cause, Disposition
+from autodialer.phone.hang_up import HangUp
 from autodialer.phone.plan import Account, CallEvent, CallPlan
 from autodialer.phone.pyvoip import call as phone_call
 from autodialer.phone.pyvoip.phone import Phone
-from tests.media.processes import Callee, Media, sound_of
+from autodialer.sip.own_end import OwnEnd
+from tests.media.processes import Callee, Media, is_whole, sound_of
 from tests.peers import session_gateways as gateways
 from tests.peers.capture import WireMessage
 from tests.peers.fixtures import StartCapture, StartGateway
 from tests.peers.ports import LOCALHOST, free_port, free_ports
 from tests.peers.scenario import Scenario
 from tests.peers.sipp import SippGateway, TracedMessage
+from tests.timing import at_most
 
 pytestmark = [pytest.mark.loopback, pytest.mark.peer("sipp")]
 
@@ -61,7 +64,7 @@ class Line:
     def call(self, stem: Path, frames: int) -> CallOutcome:
         """One call that plays a sound to its end; returns its outcome. SIPp has to be content."""
         self.phone.call(NUMBER, CallPlan(sound_stem=str(stem), sound_s=frames * 0.02))
-        outcome = self._outcomes.get(timeout=30)
+        outcome = self._outcomes.get(timeout=at_most(30))
         self.gateway.expect_success()
         return outcome
 
@@ -99,7 +102,7 @@ def test_a_hold_pauses_the_sound_at_once_and_it_goes_on_afterwards(
     stem = sound_of(tmp_path, frames=60)
     outcome = line.call(stem, 60)
     assert (outcome.disposition, outcome.played_s, outcome.played_share) == (Disposition.ANSWERED, 1.2, 1.0)
-    assert callee.heard == stem.with_suffix(".alaw").read_bytes()
+    assert is_whole(callee.heard, stem.with_suffix(".alaw").read_bytes())
     assert len({packet.ssrc for packet in callee.packets}) == 1
     sip = wire.sip()
     hold, resume = [
@@ -133,7 +136,7 @@ def test_a_moved_stream_goes_on_at_its_new_port_at_once(
     stem = sound_of(tmp_path, frames=50)
     outcome = line.call(stem, 50)
     assert outcome.played_share == 1.0
-    assert callee.heard + moved.heard == stem.with_suffix(".alaw").read_bytes()
+    assert is_whole(callee.heard + moved.heard, stem.with_suffix(".alaw").read_bytes())
     sequences = [packet.sequence for packet in callee.packets + moved.packets]
     assert all((after - before) & 0xFFFF == 1 for before, after in itertools.pairwise(sequences))
     (move,) = [
@@ -150,7 +153,7 @@ def test_a_callee_that_answers_without_an_address_gets_the_sound_once_it_says_wh
     stem = sound_of(tmp_path, frames=20)
     outcome = line.call(stem, 20)
     assert (outcome.disposition, outcome.played_share) == (Disposition.ANSWERED, 1.0)
-    assert callee.heard == stem.with_suffix(".alaw").read_bytes()
+    assert is_whole(callee.heard, stem.with_suffix(".alaw").read_bytes())
 
 
 def test_a_callee_that_never_says_where_the_sound_goes_is_hung_up(
@@ -187,6 +190,21 @@ def test_a_session_is_refreshed_by_update_when_we_have_to(
     assert update.start_line.split()[1] == f"sip:gateway@{LOCALHOST}:{line.gateway.address[1]};transport=UDP"
 
 
+@pytest.mark.parametrize("then_takes", [True, False])
+def test_a_refresh_that_is_answered_500_is_tried_again_by_re_invite_and_the_end_of_the_session_says_why(
+    stack: ExitStack, sipp_gateway: StartGateway, callee: Callee, tmp_path: Path, then_takes: bool
+) -> None:
+    line = dial(stack, sipp_gateway, gateways.answers_refreshes_with_500(then_takes=then_takes), callee)
+    outcome = line.call(sound_of(tmp_path, frames=200), 200)
+    methods = [request.method for request in line.gateway.requests]
+    assert methods == ["INVITE", "ACK", "UPDATE", "INVITE", "ACK", "BYE"]
+    if then_takes:
+        assert (outcome.played_share, outcome.message) == (1.0, HangUp.SOUND_OVER)
+    else:
+        assert outcome.played_share < 1.0
+        assert outcome.message == OwnEnd.REFRESH_REFUSED.format("500 Server Internal Error")
+
+
 def test_a_422_is_answered_by_a_longer_interval(
     stack: ExitStack, sipp_gateway: StartGateway, callee: Callee, tmp_path: Path
 ) -> None:
@@ -205,7 +223,7 @@ def test_a_reliable_183_gets_its_prack_before_the_200(
     assert line.call(stem, 10).played_share == 1.0
     (prack,) = messages(line, "PRACK", sent=False)
     assert prack.header("RAck") == "4711 1 INVITE" and "tag=" in (prack.header("To") or "")
-    assert callee.heard == stem.with_suffix(".alaw").read_bytes()
+    assert is_whole(callee.heard, stem.with_suffix(".alaw").read_bytes())
 
 
 def test_requests_within_the_dialog_are_answered_each_as_it_should(
@@ -224,7 +242,7 @@ def test_of_two_forks_that_answer_the_second_is_hung_up_along_its_two_record_rou
     line = dial(stack, sipp_gateway, gateways.forks(), callee)
     stem = sound_of(tmp_path, frames=15)
     assert line.call(stem, 15).played_share == 1.0
-    assert callee.heard == stem.with_suffix(".alaw").read_bytes()
+    assert is_whole(callee.heard, stem.with_suffix(".alaw").read_bytes())
     acks, byes = messages(line, "ACK", sent=False), messages(line, "BYE", sent=False)
     for requests, users in ((acks, ["one", "two"]), (byes, ["two", "one"])):
         assert [each.start_line.split("@")[0].split(":")[1] for each in requests] == users

@@ -8,15 +8,16 @@ from pathlib import Path
 import pytest
 
 from autodialer.phone.trace import CallTrace
-from autodialer.phone.trace_outbox import MOST_WAITING, PAUSE_S, PRUNE_S, TraceOutbox
-from autodialer.store import Secrets, Store, migrate, new_id
+from autodialer.phone.trace_outbox import MOST_WAITING, PRUNE_S, REFUSED_PAUSE_S, TraceOutbox
+from autodialer.store import Store, new_id
+from tests.databases import cheap_secrets, make_database
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     url = f"sqlite:///{tmp_path / 'db.sqlite3'}"
-    migrate(url)
-    opened = Store(url, secrets=Secrets(tmp_path / "keys"), busy_timeout_s=0.02)
+    make_database(url)
+    opened = Store(url, secrets=cheap_secrets(tmp_path / "keys"), busy_timeout_s=0.02)
     yield opened
     opened.close()
 
@@ -62,13 +63,13 @@ def test_a_locked_database_costs_the_traces_of_that_time_and_says_how_many(
         outbox.write_due(50.0)
     assert "messages of 3 calls could not be kept, 3 in all" in caplog.text
     late = put(outbox)
-    outbox.write_due(50.0 + PAUSE_S / 2)
+    outbox.write_due(50.0 + REFUSED_PAUSE_S / 2)
     outbox.write_last()
     other.execute("ROLLBACK")
     other.close()
     assert outbox.dropped == 4
     good = put(outbox)
-    outbox.write_due(50.0 + PAUSE_S)
+    outbox.write_due(50.0 + REFUSED_PAUSE_S)
     assert (kept(store, lost), kept(store, late), kept(store, good)) == (0, 0, 1)
 
 

@@ -26,6 +26,7 @@ TRUNK = trunk_of(TrunkSettings(name="Provider", host="192.0.2.9", username="user
         ({"codecs": ("PCMU",)}, False),
         ({"register": True}, False),
         ({"media_ports": "shared"}, False),
+        ({"media_encryption": "preferred"}, False),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )

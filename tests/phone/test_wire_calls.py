@@ -245,10 +245,15 @@ def test_lost_invites_are_sent_again_byte_for_byte(sipp_gateway: Gateways, captu
     assert [round(invite.at - invites[0].at, 1) for invite in invites] == [0, 0.5, 1.5]
 
 
+@pytest.mark.parametrize(
+    "again",
+    [{}, {"via": "Via: SIP/2.0/UDP 198.51.100.9:5070;branch=z9hG4bKanother"}],
+    ids=["as before", "with another Via"],
+)
 def test_a_200_that_comes_again_gets_the_same_ack_again(
-    sipp_gateway: Gateways, capture_wire: Captures, desk: Desks
+    sipp_gateway: Gateways, capture_wire: Captures, desk: Desks, again: dict[str, str]
 ) -> None:
-    gateway = sipp_gateway(gateways.lost_200(times=2), timeout_s=30)
+    gateway = sipp_gateway(gateways.lost_200(times=2, **again), timeout_s=30)  # type: ignore[arg-type]
     wire = capture_wire(gateway.address[1], rtp_ports=[gateway.media[1]])
     phone = desk(gateway.address, sound_s=3.0)
     outcome = phone.outcome(phone.call())

@@ -13,7 +13,7 @@ from autodialer.model import DigitVia, Disposition
 from autodialer.phone.pyvoip.call import Call
 from tests.peers import gateways, scenario, session_gateways
 from tests.peers.baresip import Baresip
-from tests.peers.capture import Capture, RtpPacket
+from tests.peers.capture import Capture, RtpPacket, before_silence
 from tests.peers.ports import wait_until
 from tests.peers.sipp import SippGateway
 from tests.phone.desk import Desk
@@ -55,9 +55,10 @@ def test_digits_of_ours_are_telephone_events_and_the_sound_is_still_heard_whole(
     gateway.expect_success()
     packets = wire.rtp(destination=gateway.media)
     assert (outcome.played_share, outcome.digits) == (1.0, "")
-    assert outcome.rtp is not None and outcome.rtp.sent == len(packets) == 140
+    assert outcome.rtp is not None and outcome.rtp.sent == len(packets)
     check_numbers(packets)
-    assert b"".join(packet.payload for packet in packets if packet.payload_type == 8) == encoded(phone)
+    assert len(before_silence(packets)) == 140
+    assert b"".join(one.payload for one in before_silence(packets) if one.payload_type == 8) == encoded(phone)
     check_events(packets)
     events = [
         [int(text, 0) for text in wire.field(f"rtpevent.{name}", "rtpevent")] for name in ("event_id", "duration")

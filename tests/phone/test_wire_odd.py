@@ -117,6 +117,16 @@ ODD = {
             *(TYPED, LENGTH),
         )
     ),
+    "bracket_in_a_quoted_parameter": Odd(
+        lines=(
+            *(*HEADERS, CSEQ, 'Contact: sip:gateway@[local_ip]:[local_port];x="<sip:no@127.0.0.9>"', TYPED),
+            LENGTH,
+        ),
+    ),
+    "no_contact": Odd(lines=(*HEADERS, CSEQ, TYPED, LENGTH), uri="sip:79160000000@{host}"),
+    "a_contact_that_is_no_sip_uri": Odd(
+        lines=(*HEADERS, CSEQ, "Contact: <tel:+123>", TYPED, LENGTH), uri="sip:79160000000@{host}"
+    ),
     "tag_in_capitals": Odd(
         lines=(*HEADERS[:2], "To:[$invite_to];TAG=odd", HEADERS[3], CSEQ, CONTACT, TYPED, LENGTH),
     ),

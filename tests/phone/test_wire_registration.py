@@ -6,7 +6,8 @@ from collections.abc import Callable
 import pytest
 from pyVoIP.VoIP.status import PhoneStatus
 
-from autodialer.model import Disposition
+from autodialer.model import Cause, Disposition
+from autodialer.sip.auth import REFUSED
 from autodialer.sip.events import RegistrationStanding
 from autodialer.sip.hop import Hop
 from autodialer.sip.locate import Targets
@@ -15,6 +16,7 @@ from tests.peers.baresip import Baresip
 from tests.peers.capture import Capture, WireMessage
 from tests.peers.kamailio import Kamailio
 from tests.peers.ports import LOCALHOST, silent_host, wait_until
+from tests.peers.providers import provider
 from tests.peers.sipp import SippCaller, SippGateway
 from tests.phone.desk import Desk
 from tests.phone.test_wire_calls import named
@@ -209,3 +211,28 @@ def test_calls_take_the_way_that_the_registrar_names(
     assert invite.destination == gateway.address
     assert invite.headers("Route") == [f"<{way}>"]
     assert invite.request_uri == "sip:79160000000@127.0.0.1"
+
+
+FOREIGN = [
+    ({"register": True}, "takes the login and the password for the registration"),
+    ({}, "refuses the login or the password, or else"),
+    ({"caller_id": "user"}, None),
+    ({"register": True, "caller_id_header": "p_asserted_identity"}, None),
+]
+
+
+@pytest.mark.parametrize(("fields", "said"), FOREIGN)
+def test_a_second_challenge_names_the_caller_id_where_it_may_be_to_blame(
+    sipp_gateway: Gateways, desk: Desks, fields: dict[str, object], said: str | None
+) -> None:
+    gateway = sipp_gateway(provider(password="secret", invite_password="nobody's"), calls=10, timeout_s=40)
+    phone = desk(gateway.address, **{"caller_id": "74951234567", **fields})
+    phone.wait_ready()
+    outcome = phone.outcome(phone.call())
+    assert (outcome.disposition, outcome.cause, outcome.sip_code) == (Disposition.FAILED, Cause.AUTH_FAILED, 401)
+    assert outcome.message is not None
+    if said is None:
+        assert outcome.message == REFUSED
+    else:
+        assert said in outcome.message
+        assert "74951234567" in outcome.message and "caller_id_header" in outcome.message

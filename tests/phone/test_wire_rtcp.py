@@ -45,7 +45,7 @@ def dissect(wire: Capture, port: int) -> list[dict[str, str]]:
     command += ["-Y", f"udp.srcport=={port}", "-T", "fields", "-E", "separator=|"]
     for field in FIELDS:
         command += ["-e", field]
-    text = subprocess.run(command, capture_output=True, check=True, timeout=60, text=True).stdout
+    text = subprocess.run(command, capture_output=True, check=True, timeout=at_most(60), text=True).stdout
     return [dict(zip(FIELDS, line.split("|"), strict=True)) for line in text.splitlines()]
 
 
@@ -86,7 +86,7 @@ def test_our_reports_say_what_we_sent_and_baresips_come_into_the_outcome(
 def test_an_answer_may_say_where_reports_go(sipp_gateway: Gateways, desk: Desks) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as elsewhere:
         elsewhere.bind((LOCALHOST, 0))
-        elsewhere.settimeout(10)
+        elsewhere.settimeout(at_most(10))
         sdp = [*scenario.ANSWER_SDP, f"a=rtcp:{elsewhere.getsockname()[1]} IN IP4 {LOCALHOST}"]
         gateway = sipp_gateway(gateways.answered(sdp=sdp), timeout_s=30)
         phone = desk(gateway.address, sound_s=4.0)

@@ -20,6 +20,7 @@ from tests.peers.scenario import Scenario
 from tests.peers.sipp import SippGateway
 from tests.phone.desk import Desk
 from tests.phone.test_wire_calls import check_every_message, named
+from tests.timing import at_most
 
 pytestmark = [pytest.mark.loopback, pytest.mark.peer("sipp", "kamailio", "kamailio-tls", "baresip", "tshark", "sox")]
 
@@ -52,6 +53,22 @@ def test_a_call_over_tcp_is_answered_played_and_ended(
     # From the port that we listen on, so that a peer that connects to our Contact comes to us.
     assert wire.connections(gateway.address[1]) == [(LOCALHOST, port)]
     assert [len(named(messages, method)) for method in ("INVITE", "ACK", "BYE")] == [1, 1, 1]
+
+
+def test_a_gateway_whose_tcp_port_takes_connections_and_never_answers_gets_a_long_invite_by_udp(
+    sipp_gateway: Gateways, capture_wire: Captures, desk: Desks
+) -> None:
+    gateway = sipp_gateway(gateways.answered(), timeout_s=30)
+    wire = capture_wire(gateway.address[1], tcp_ports=[gateway.address[1]])
+    phone = desk(gateway.address, sound_s=0.3, domain=f"{'a' * 60}.{'b' * 60}.{'c' * 60}.example", caller_id="9" * 400)
+    with socket.create_server(gateway.address):
+        outcome = phone.outcome(phone.call())
+    gateway.expect_success()
+    assert outcome.disposition is Disposition.ANSWERED
+    by_tcp, by_udp = named(wire.sip(), "INVITE")
+    assert len(by_tcp.raw) > 1300 and by_tcp.branch == by_udp.branch
+    assert [(invite.header("Via") or "")[:11] for invite in (by_tcp, by_udp)] == ["SIP/2.0/TCP", "SIP/2.0/UDP"]
+    assert 1.9 <= by_udp.at - by_tcp.at <= at_most(2.3)
 
 
 def test_a_ringing_call_is_cancelled_over_its_connection(
@@ -116,7 +133,7 @@ def test_the_callees_bye_over_a_connection_of_its_own_is_answered_there(
     call = phone.call()
     gateway.wait_for("ACK")
     ack = next(message for message in gateway.messages if not message.sent and message.start_line.startswith("ACK"))
-    with socket.create_connection((LOCALHOST, phone.phone.sip.myPort), timeout=5) as callee:
+    with socket.create_connection((LOCALHOST, phone.phone.sip.myPort), timeout=at_most(5)) as callee:
         callee.sendall(bye_of_callee(ack.header, callee.getsockname()))
         answer = callee.recv(65_536)
     assert answer.startswith(b"SIP/2.0 200 ")
@@ -144,7 +161,7 @@ def bye_of_callee(header: Callable[[str], str | None], address: tuple[str, int])
 
 def test_a_ping_on_a_connection_gets_its_pong_and_noise_is_ignored(desk: Desks) -> None:
     phone = desk((LOCALHOST, 9), transport=TCP)
-    with socket.create_connection((LOCALHOST, phone.phone.sip.myPort), timeout=5) as peer:
+    with socket.create_connection((LOCALHOST, phone.phone.sip.myPort), timeout=at_most(5)) as peer:
         peer.sendall(b"\r\n\r\n")
         assert peer.recv(100) == b"\r\n"
         peer.sendall(b"\r\n\r\n" * 3)

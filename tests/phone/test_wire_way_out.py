@@ -112,6 +112,7 @@ def test_the_cancel_goes_the_way_of_its_invite_through_an_outbound_proxy(
     [
         ("from", "74950000000", None, None),
         ("p_asserted_identity", "user", "P-Asserted-Identity", "<sip:74950000000@127.0.0.1>"),
+        ("p_preferred_identity", "user", "P-Preferred-Identity", "<sip:74950000000@127.0.0.1>"),
         (
             "remote_party_id",
             "user",
@@ -136,7 +137,7 @@ def test_the_caller_id_stands_where_the_trunk_wants_it(
     gateway.expect_success()
     (invite,) = named(wire.sip(), "INVITE")
     assert wire.field("sip.from.user", "sip.Method == INVITE") == [from_user]
-    for name in ("P-Asserted-Identity", "Remote-Party-ID"):
+    for name in ("P-Asserted-Identity", "P-Preferred-Identity", "Remote-Party-ID"):
         assert invite.headers(name) == ([value] if name == header else [])
 
 
@@ -146,7 +147,7 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize("where", ["from", "p_asserted_identity", "remote_party_id"])
+@pytest.mark.parametrize("where", ["from", "p_asserted_identity", "p_preferred_identity", "remote_party_id"])
 def test_whatever_stands_in_a_number_or_a_caller_id_is_refused_or_stays_in_the_user_part(
     sipp_gateway: Gateways, capture_wire: Captures, desk: Desks, where: str
 ) -> None:

@@ -71,6 +71,9 @@ class Sent:
         return self["From"].partition(";tag=")[2]
 
 
+PROVISIONAL = ("CallProgress", "InviteHeard")
+
+
 class Steps:
     """A core, its clock and everything it ever sent."""
 
@@ -93,6 +96,8 @@ class Steps:
         self.began = self.now
         self.events: list[Event] = []
         self._sent: list[Sent] = []
+        self.everything: list[Sent] = []
+        """All that was ever sent but keep-alives."""
         self.pings: list[Sent] = []
         """Keep-alives, which are kept apart."""
 
@@ -167,14 +172,19 @@ class Steps:
 
     def _collect(self) -> None:
         for data, to in self.core.datagrams_to_send():
-            (self.pings if not data.strip() else self._sent).append(Sent(self.now, data, to.address, to))
+            sent = Sent(self.now, data, to.address, to)
+            if data.strip():
+                self._sent.append(sent)
+                self.everything.append(sent)
+            else:
+                self.pings.append(sent)
         while (event := self.core.next_event()) is not None:
             self.events.append(event)
 
     @property
     def names(self) -> list[str]:
         """Names of the events so far, provisional ones left out."""
-        return [name for event in self.events if (name := type(event).__name__) != "CallProgress"]
+        return [name for event in self.events if (name := type(event).__name__) not in PROVISIONAL]
 
     @property
     def last(self) -> Event:

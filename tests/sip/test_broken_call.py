@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from autodialer.sip import call as sip_call
-from autodialer.sip import session
 from autodialer.sip.auth import Authenticator
 from autodialer.sip.call import Call
 from autodialer.sip.events import CallEnded, CallFailed
 from autodialer.sip.hop import Hop
+from autodialer.sip.offer_answer import LocalMedia
+from autodialer.sip.session import Session
 from autodialer.sip.transaction import InviteClient
 from tests.sip.stepping import ANSWER, GATEWAY, Steps, in_dialog
 
@@ -53,7 +54,7 @@ def test_an_error_in_taking_a_provisional_response_cancels_the_call(
 
 
 def test_an_error_in_taking_the_answer_hangs_up(steps: Steps, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "negotiate", failing(then=session.negotiate))
+    monkeypatch.setattr(LocalMedia, "take_answer", failing(then=LocalMedia.take_answer))
     sent = steps.reply(steps.invite(), "200 OK", body=ANSWER)
     assert [one.method for one in sent] == ["ACK", "BYE"]
     assert steps.names == ["CallAnswered", "CallBroken", "CallEnded"]
@@ -70,7 +71,7 @@ def test_an_error_in_answering_a_challenge_ends_the_call(steps: Steps, monkeypat
 
 def test_an_error_in_a_request_of_the_callee_hangs_up(steps: Steps, monkeypatch: pytest.MonkeyPatch) -> None:
     ack = steps.answer(steps.invite())
-    monkeypatch.setattr(session.Session, "reply_to", failing())
+    monkeypatch.setattr(Session, "reply_to", failing())
     refusal, bye = steps.receive(in_dialog(ack, "UPDATE"), ("192.0.2.77", 5070))
     assert refusal.code == 500 and bye.method == "BYE"
     assert steps.names == ["CallAnswered", "CallBroken", "CallEnded"]
@@ -113,7 +114,7 @@ def test_an_error_in_hanging_up_too_ends_the_call_without_the_peer(
     steps: Steps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ack = steps.answer(steps.invite())
-    monkeypatch.setattr(session.Session, "reply_to", failing())
+    monkeypatch.setattr(Session, "reply_to", failing())
     monkeypatch.setattr(sip_call, "NonInviteClient", failing(5))
     steps.receive(in_dialog(ack, "UPDATE"), ("192.0.2.77", 5070))
     assert steps.names == ["CallAnswered", "CallBroken", "CallEnded"]

@@ -4,9 +4,11 @@ import dataclasses
 
 import pytest
 
+from autodialer.sip.dialog_state import DialogState
 from autodialer.sip.events import CallAnswered, CallEnded, CallFailed, CallProgress, EndedBy
+from autodialer.sip.hop import Hop
 from autodialer.sip.invite import InviteRequest
-from tests.sip.stepping import ANSWER, GATEWAY, Steps, early, in_dialog, response
+from tests.sip.stepping import ANSWER, GATEWAY, Sent, Steps, early, in_dialog, response
 
 
 @pytest.fixture
@@ -198,10 +200,10 @@ def test_a_preloaded_route_stands_in_invite_ack_to_errors_and_cancel(steps: Step
     invite = steps.invite(route=("sip:192.0.2.5;lr",), next_hop=("192.0.2.5", 5060))
     assert invite.to == ("192.0.2.5", 5060) and invite["Route"] == "<sip:192.0.2.5;lr>"
     assert invite.uri == "sip:79161234567@192.0.2.9"
-    steps.reply(invite, "180 Ringing")
+    steps.reply(invite, "180 Ringing", addr=("192.0.2.5", 5060))
     steps.core.cancel("call-1", steps.now)
     cancel = steps.take_one()
-    (ack,) = steps.reply(invite, "487 Cancelled")
+    (ack,) = steps.reply(invite, "487 Cancelled", addr=("192.0.2.5", 5060))
     assert cancel["Route"] == ack["Route"] == "<sip:192.0.2.5;lr>"
     assert cancel.to == ack.to == ("192.0.2.5", 5060)
 
@@ -223,8 +225,9 @@ def test_the_route_set_of_the_200_replaces_that_of_the_180(steps: Steps) -> None
         ("<sip:a@192.0.2.7;maddr=192.0.2.8>", "sip:a@192.0.2.7;maddr=192.0.2.8", ("192.0.2.8", 5060)),
         ("<tel:+123>", "sip:79161234567@192.0.2.9", GATEWAY),
         ("<sip:a@192.0.2.7>, <sip:b@192.0.2.6>", "sip:a@192.0.2.7", ("192.0.2.7", 5060)),
+        ('sip:a@192.0.2.7:5090;x="<sip:b@192.0.2.6>"', "sip:a@192.0.2.7:5090", ("192.0.2.7", 5090)),
     ],
-    ids=["none", "no brackets", "quoted name", "host name", "maddr", "tel", "two"],
+    ids=["none", "no brackets", "quoted name", "host name", "maddr", "tel", "two", "bracket in quotes"],
 )
 def test_the_ack_goes_where_the_contact_says(
     steps: Steps, contact: str | None, uri: str, hop: tuple[str, int] | None
@@ -232,6 +235,33 @@ def test_the_ack_goes_where_the_contact_says(
     ack = steps.answer(steps.invite(), contact=contact)
     assert ack.uri == uri
     assert ack.to == (hop or ("192.0.2.7", 5060))
+
+
+@pytest.mark.parametrize("contact", [None, "<tel:+123>", "*", '"no end <sip:a@192.0.2.7>', "<sip:a@b\u00e9>"])
+@pytest.mark.parametrize("proxy", [False, True])
+def test_without_a_usable_contact_ack_and_bye_take_the_way_of_the_invite(
+    steps: Steps, contact: str | None, *, proxy: bool
+) -> None:
+    hop = Hop("192.0.2.9", 5080)
+    route = ("sip:192.0.2.9:5080;lr",) if proxy else ()
+    invite = steps.invite(next_hop=hop, target="sip:79161234567@192.0.2.50", route=route)
+    (ack,) = steps.receive(response(invite, "200 OK", body=ANSWER, contact=contact))
+    steps.core.bye("call-1", steps.now)
+    bye = steps.take_one()
+    for sent in (ack, bye):
+        assert (sent.hop, sent.uri, sent.all("Route")) == (hop, invite.uri, invite.all("Route"))
+    assert isinstance(answered := steps.events[0], CallAnswered) and answered.dialog is not None
+    assert DialogState.unpack(answered.dialog.packed()) == answered.dialog
+
+
+def test_a_contact_that_comes_later_is_followed(steps: Steps) -> None:
+    invite = steps.invite(next_hop=Hop("192.0.2.9", 5080))
+    (ack,) = steps.receive(response(invite, "200 OK", body=ANSWER, contact=None))
+    update = in_dialog(ack, "UPDATE", headers=("Contact: <sip:callee@192.0.2.77:5070>",))
+    assert [answer.code for answer in steps.receive(update)] == [200]
+    steps.core.bye("call-1", steps.now)
+    bye = steps.take_one()
+    assert (bye.uri, bye.to) == ("sip:callee@192.0.2.77:5070", ("192.0.2.77", 5070))
 
 
 def test_early_media_is_reported_and_not_acknowledged(steps: Steps) -> None:
@@ -279,7 +309,8 @@ def test_a_fork_that_hung_up_before_its_200_gets_an_ack_and_no_bye(steps: Steps)
     assert steps.names == ["CallAnswered"]
 
 
-def test_a_200_from_another_address_of_the_gateway_is_taken(steps: Steps) -> None:
+def test_a_200_from_another_address_of_the_provider_is_taken(steps: Steps) -> None:
+    steps.core.know_host("192.0.2.10")
     invite = steps.invite()
     steps.answer(invite, addr=("192.0.2.10", 5062))
     assert steps.names == ["CallAnswered"]
@@ -340,3 +371,36 @@ def test_a_bye_that_came_before_the_200_was_read_ends_the_call_at_its_answer(ste
     steps.core.receive_datagram(in_dialog(ack, "BYE").encode(), GATEWAY, steps.now, arrived_at=steps.now - 0.25)
     steps.take()
     assert steps.last == CallEnded(call_id="call-1", at=100.0, by=EndedBy.CALLEE, reason_cause=None)
+
+
+def strange_via(invite: Sent, via: str) -> str:
+    lines = response(invite, "200 OK", body=ANSWER).split("\r\n")
+    return "\r\n".join(f"Via: {via}" if line.startswith("Via:") else line for line in lines)
+
+
+@pytest.mark.parametrize(
+    "via",
+    [
+        "SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKanother",
+        "SIP/2.0/UDP 198.51.100.9:5070;branch=z9hG4bKours",
+        "SIP/2.0/UDP 192.0.2.9;branch=z9hG4bKa\r\nVia: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKb",
+    ],
+    ids=["other branch", "other host", "two"],
+)
+def test_a_repeated_200_of_another_via_is_acknowledged_by_its_dialog(steps: Steps, via: str) -> None:
+    invite = steps.invite()
+    ack = steps.answer(invite)
+    (again,) = steps.receive(strange_via(invite, via))
+    assert again.data == ack.data
+    assert steps.names == ["CallAnswered"]
+
+
+def test_a_200_of_another_via_makes_no_dialog_and_a_stranger_gets_no_ack(steps: Steps) -> None:
+    invite = steps.invite()
+    strange = strange_via(invite, "SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKanother")
+    assert steps.receive(strange) == [], "the first must be the INVITE's own"
+    steps.answer(invite)
+    assert steps.receive(strange.replace(";tag=callee", ";tag=other")) == []
+    assert steps.receive(strange.replace("1 INVITE", "2 INVITE")) == []
+    assert steps.receive(strange, ("203.0.113.66", 5060)) == []
+    assert steps.core.discarded["stray_response"] == 4

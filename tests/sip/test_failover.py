@@ -49,6 +49,15 @@ def test_a_silent_server_hands_the_call_to_the_next(steps: Steps) -> None:
     assert steps.names == ["HopFailed", "CallAnswered"]
 
 
+@pytest.mark.parametrize("cause", [1, 17, 18, 19, 20, 28])
+def test_a_503_about_the_callee_asks_no_other_server_and_blames_none(steps: Steps, cause: int) -> None:
+    first = dial(steps, FIRST, SECOND)
+    sent = steps.reply(first, "503 Full", headers=("Retry-After: 5", f"Reason: Q.850;cause={cause}"))
+    assert [message.method for message in sent] == ["ACK"]
+    assert failed_hops(steps) == []
+    assert (failed(steps).code, failed(steps).reason_cause) == (503, cause)
+
+
 @pytest.mark.parametrize(("headers", "retry_after_s"), [((), None), (("Retry-After: 5",), 5.0)])
 def test_a_503_is_acknowledged_and_hands_the_call_to_the_next(
     steps: Steps, headers: tuple[str, ...], retry_after_s: float | None

@@ -1,6 +1,7 @@
 """Dialogs that outlive their process: kept before the ACK, hung up by the next process."""
 
 import dataclasses
+import json
 
 import pytest
 
@@ -117,6 +118,22 @@ def test_who_answers_a_call_that_was_cut_off_is_acknowledged_and_hung_up() -> No
         assert (sent["From"], sent["To"]) == (invite["From"], f"{invite['To']};tag=callee")
     (again,) = steps.receive(late_answer(invite))
     assert again.method == "ACK", "each 2xx gets an ACK, the dialog one BYE"
+
+
+def test_an_answer_without_a_contact_is_acknowledged_and_hung_up_where_it_came_from() -> None:
+    _, invite = left_behind()
+    steps = later()
+    steps.core.know_host(GATEWAY[0])
+    steps.core.expect_answers(["call-1"], SECRET, steps.now + 180)
+    ack, bye = steps.receive(response(invite, "200 OK", body=ANSWER, contact=None), (GATEWAY[0], 5080))
+    assert (ack.method, bye.method) == ("ACK", "BYE")
+    assert {(sent.uri, sent.to) for sent in (ack, bye)} == {(invite.uri, (GATEWAY[0], 5080))}
+
+
+def test_a_dialog_that_an_older_version_kept_is_read() -> None:
+    dialog, _ = left_behind()
+    older = json.dumps(json.loads(dialog.packed())[:7])
+    assert DialogState.unpack(older) == dialog
 
 
 def test_an_answer_to_a_call_that_was_not_cut_off_is_dropped() -> None:

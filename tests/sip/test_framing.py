@@ -27,6 +27,16 @@ def test_messages_that_come_byte_by_byte_are_told_apart() -> None:
     assert read(*(stream[at : at + 1] for at in range(len(stream)))) == [RINGING, ANSWER, RINGING]
 
 
+@pytest.mark.parametrize(("gap_s", "ping"), [(0.0, True), (0.9, True), (1.5, False)])
+def test_two_line_ends_are_a_ping_when_they_come_together_and_two_pongs_when_they_do_not(
+    gap_s: float, *, ping: bool
+) -> None:
+    reader = StreamReader()
+    assert list(reader.feed(b"\r\n", 100.0)) == []
+    assert list(reader.feed(b"\r\n", 100.0 + gap_s)) == ([b"\r\n\r\n"] if ping else [])
+    assert list(reader.feed(RINGING, 102.0)) == [RINGING], "a pong that waits does not stand in a message's way"
+
+
 def test_messages_in_one_segment_are_told_apart() -> None:
     stream = RINGING + ANSWER + ANSWER + RINGING
     assert read(stream) == [RINGING, ANSWER, ANSWER, RINGING]

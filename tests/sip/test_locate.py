@@ -1,8 +1,6 @@
 """Finding servers by RFC 3263 and RFC 2782, every rule by itself; DNS is a table here."""
 
 import math
-import random
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -18,7 +16,6 @@ from autodialer.sip.locate import (
     Naptr,
     Srv,
     Targets,
-    in_order,
     locate,
 )
 
@@ -56,12 +53,12 @@ class Zone:
         return found or Answer(exists=exists)
 
 
-def srv(target: str, *, priority: int = 10, weight: int = 0, port: int = 5060) -> Srv:
-    return Srv(priority=priority, weight=weight, port=port, target=target)
+def srv(target: str, *, port: int = 5060) -> Srv:
+    return Srv(port=port, target=target)
 
 
-def naptr(replacement: str, *, order: int = 10, preference: int = 10, service: str = "SIP+D2U", flags: str = "s"):
-    return Naptr(order=order, preference=preference, flags=flags, service=service, replacement=replacement)
+def naptr(replacement: str, *, service: str = "SIP+D2U", flags: str = "s"):
+    return Naptr(flags=flags, service=service, replacement=replacement)
 
 
 def some(*records, ttl_s: float = 60.0):
@@ -69,7 +66,7 @@ def some(*records, ttl_s: float = 60.0):
 
 
 def find(zone: Zone, host: str = "example.test", port: int | None = None, transport: str = UDP) -> Located:
-    return locate(host, port, transport, lookups=zone, chance=random.Random(1))
+    return locate(host, port, transport, lookups=zone)
 
 
 HOST = {"example.test": some("192.0.2.9", ttl_s=30)}
@@ -103,13 +100,9 @@ FOUND = [
         5,
     ),
     (
-        "srv_targets_come_by_priority_with_the_smallest_ttl",
+        "srv_targets_keep_their_order_and_the_smallest_ttl_counts",
         Zone(
-            srvs={
-                "_sip._udp.example.test": some(
-                    srv("two.test", priority=20, port=5082), srv("one.test", priority=10, port=5081), ttl_s=60
-                )
-            },
+            srvs={"_sip._udp.example.test": some(srv("one.test", port=5081), srv("two.test", port=5082), ttl_s=60)},
             addresses=HOST | ONE | TWO,
         ),
         ("example.test", None, UDP),
@@ -158,13 +151,13 @@ FOUND = [
         7,
     ),
     (
-        "naptr_goes_by_order_then_preference",
+        "naptr_keeps_its_order",
         Zone(
             naptrs={
                 "example.test": some(
-                    naptr("third.test", order=20, preference=1),
-                    naptr("second.test", order=10, preference=50),
-                    naptr("first.test", order=10, preference=5),
+                    naptr("first.test"),
+                    naptr("second.test"),
+                    naptr("third.test"),
                 )
             },
             srvs={"second.test": some(srv("one.test")), "third.test": some(srv("two.test"))},
@@ -182,7 +175,7 @@ FOUND = [
                     naptr("two.test", service="SIP+D2T"),
                     naptr("two.test", service="E2U+sip", flags="u"),
                     naptr("two.test", flags="a"),
-                    naptr("_SIP._UDP.Farm.test", service="sip+d2u", flags="S", order=90),
+                    naptr("_SIP._UDP.Farm.test", service="sip+d2u", flags="S"),
                 )
             },
             srvs={"two.test": some(srv("two.test")), "_sip._udp.farm.test": some(srv("one.test"))},
@@ -226,11 +219,7 @@ FOUND = [
     (
         "an_srv_target_that_does_not_resolve_is_left_out",
         Zone(
-            srvs={
-                "_sip._udp.example.test": some(
-                    srv("gone.test", priority=1), srv("mute.test", priority=2), srv("one.test")
-                )
-            },
+            srvs={"_sip._udp.example.test": some(srv("gone.test"), srv("mute.test"), srv("one.test"))},
             addresses=ONE | {"mute.test": SILENCE},
         ),
         ("example.test", None, UDP),
@@ -256,7 +245,7 @@ FOUND = [
     ),
     (
         "a_server_named_twice_is_one_target",
-        Zone(srvs={"_sip._udp.example.test": some(srv("one.test"), srv("one.test", priority=20))}, addresses=ONE),
+        Zone(srvs={"_sip._udp.example.test": some(srv("one.test"), srv("one.test"))}, addresses=ONE),
         ("example.test", None, UDP),
         [("192.0.2.1", 5060)],
         40,
@@ -309,7 +298,7 @@ NOT_FOUND = [
     ),
     (
         "srv_names_only_unknown_hosts",
-        Zone(srvs={"_sip._udp.example.test": some(srv("gone.test"), srv("lost.test", priority=20))}, addresses=HOST),
+        Zone(srvs={"_sip._udp.example.test": some(srv("gone.test"), srv("lost.test"))}, addresses=HOST),
         ("example.test", None),
         "the name gone.test does not exist, and the SRV record _sip._udp.example.test names no other server",
     ),
@@ -342,56 +331,6 @@ def test_a_name_with_hundreds_of_srv_records_costs_a_bounded_number_of_questions
     )
     find(zone)
     assert sum(question.startswith("A ") for question in zone.asked) == MAX_SRV_TARGETS
-
-
-class Drawn(random.Random):
-    """Says what it is told, and remembers the range it was asked for."""
-
-    def __init__(self, *numbers: int) -> None:
-        super().__init__()
-        self.numbers = list(numbers)
-        self.ranges: list[tuple[int, int]] = []
-
-    def randint(self, a: int, b: int) -> int:
-        self.ranges.append((a, b))
-        return self.numbers.pop(0)
-
-
-DRAWS = [
-    ("a_running_sum_equal_to_the_number_is_chosen", [("a", 10), ("b", 20), ("c", 30)], [10, 0, 0], "abc"),
-    ("the_first_sum_not_below_the_number_is_chosen", [("a", 10), ("b", 20), ("c", 30)], [11, 11, 0], "bca"),
-    ("the_largest_number_chooses_the_last", [("a", 10), ("b", 20), ("c", 30)], [60, 30, 0], "cba"),
-    ("weight_0_stands_first_and_is_chosen_by_0_alone", [("a", 10), ("z", 0)], [0, 0], "za"),
-    ("weight_0_is_not_chosen_by_1", [("a", 10), ("z", 0)], [1, 0], "az"),
-    ("all_of_weight_0_stay_as_they_came", [("a", 0), ("b", 0), ("c", 0)], [0, 0, 0], "abc"),
-]
-
-
-@pytest.mark.parametrize(("weights", "numbers", "order"), [pytest.param(*row[1:], id=row[0]) for row in DRAWS])
-def test_equal_priorities_are_drawn_by_the_algorithm_of_rfc_2782(weights, numbers, order) -> None:
-    chance = Drawn(*numbers)
-    ordered = in_order([srv(target, weight=weight) for target, weight in weights], chance)
-    assert "".join(record.target for record in ordered) == order
-    assert chance.ranges[0] == (0, sum(weight for _, weight in weights))
-
-
-def test_a_lower_priority_number_comes_first_whatever_the_weights() -> None:
-    records = [srv("backup", priority=20, weight=65535), srv("main", priority=10, weight=0), srv("last", priority=30)]
-    assert [record.target for record in in_order(records, random.Random(7))] == ["main", "backup", "last"]
-
-
-def test_every_record_is_tried_once_and_the_same_chance_gives_the_same_order() -> None:
-    records = [srv(str(number), priority=number % 3, weight=number) for number in range(20)]
-    first = in_order(records, random.Random(5))
-    assert first == in_order(records, random.Random(5))
-    assert sorted(record.target for record in first) == sorted(record.target for record in records)
-
-
-def test_weights_share_the_first_place_in_proportion() -> None:
-    chance = random.Random(2)
-    records = [srv("three", weight=30), srv("one", weight=10)]
-    first = Counter(in_order(records, chance)[0].target for _ in range(4000))
-    assert 2850 < first["three"] < 3150
 
 
 A, B, C = (Hop(f"192.0.2.{number}", 5060) for number in (1, 2, 3))

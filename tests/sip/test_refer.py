@@ -148,10 +148,35 @@ def test_a_subscription_that_ends_without_a_result_ends_the_transfer_unknown(ste
     assert ends(steps) == [(TransferEnd.UNKNOWN, 202)]
 
 
-def test_a_callee_that_hangs_up_ends_the_transfer_unknown_and_then_the_call(steps: Steps, ack: Sent) -> None:
+@pytest.mark.parametrize("told", [(), ("100 Trying",), ("100 Trying", "180 Ringing")])
+def test_a_callee_that_hangs_up_after_its_202_has_taken_the_transfer(
+    steps: Steps, ack: Sent, told: tuple[str, ...]
+) -> None:
     steps.reply(refer(steps), "202 Accepted")
-    assert code_of(steps, in_dialog(ack, "BYE", 99)) == 200
-    assert ends(steps) == [(TransferEnd.UNKNOWN, 202)]
+    for status in told:
+        assert code_of(steps, notify(ack, status)) == 200
+    assert code_of(steps, in_dialog(ack, "BYE", 999)) == 200
+    last = int(told[-1][:3]) if told else 202
+    assert ends(steps) == [(TransferEnd.ACCEPTED, last)]
+    assert isinstance(steps.last, CallEnded) and steps.last.by is EndedBy.CALLEE
+    assert code_of(steps, notify(ack, "200 OK")) == 481
+    steps.finish()
+
+
+@pytest.mark.parametrize("told", ["486 Busy Here", "603 Decline"])
+def test_a_callee_that_hangs_up_after_a_failure_was_told_has_taken_none(steps: Steps, ack: Sent, told: str) -> None:
+    steps.reply(refer(steps), "202 Accepted")
+    assert code_of(steps, notify(ack, told)) == 200
+    assert code_of(steps, in_dialog(ack, "BYE", 999)) == 200
+    assert ends(steps) == [(TransferEnd.REFUSED, int(told[:3]))]
+
+
+def test_a_callee_that_hangs_up_before_its_202_ends_the_transfer_unknown_and_then_the_call(
+    steps: Steps, ack: Sent
+) -> None:
+    refer(steps)
+    assert code_of(steps, in_dialog(ack, "BYE", 999)) == 200
+    assert ends(steps) == [(TransferEnd.UNKNOWN, None)]
     assert isinstance(steps.last, CallEnded) and steps.last.by is EndedBy.CALLEE
     assert code_of(steps, notify(ack, "200 OK")) == 481
     steps.finish()

@@ -166,7 +166,7 @@ def test_a_request_of_1300_octets_goes_by_udp_and_one_more_octet_by_tcp(steps: S
 
 def test_a_long_invite_with_its_ack_and_cancel_goes_by_tcp(steps: Steps) -> None:
     invite = steps.invite(headers=LONG)
-    assert steps.advance(5.0) == []
+    assert steps.advance(1.9) == []
     reply(steps, invite, "180 Ringing")
     steps.core.cancel("call-1", steps.now)
     cancel = steps.take_one()
@@ -185,6 +185,32 @@ def test_a_peer_without_tcp_gets_the_long_request_by_udp_with_its_branch_and_no_
     assert steps.answer(datagram).method == "ACK" and steps.names == ["CallAnswered"]
     second = steps.invite(headers=LONG, call_id="call-2")
     assert second.hop == Hop(*GATEWAY, UDP)
+
+
+@pytest.mark.parametrize("method", ["INVITE", "REFER"])
+def test_a_peer_that_takes_the_connection_and_stays_silent_gets_the_long_request_by_udp_after_2_s(
+    steps: Steps, method: str
+) -> None:
+    if method == "INVITE":
+        request = steps.invite(headers=LONG)
+    else:
+        steps.answer(steps.invite(), contact=None)
+        steps.core.refer("call-1", "sip:" + "9" * 1400 + "@192.0.2.9", steps.now)
+        request = steps.take_one()
+    assert (request.method, request.hop) == (method, OVER_TCP)
+    steps.core.connection_made(OVER_TCP, ("192.0.2.1", 5060))
+    assert steps.advance(1.9) == []
+    datagram = steps.advance(0.2)[0]
+    assert (datagram.hop, datagram.branch, datagram.at) == (Hop(*GATEWAY, UDP), request.branch, request.at + 2.0)
+    # The answer to what TCP had carried after all is taken too.
+    reply(steps, request, "100 Trying" if method == "INVITE" else "202 Accepted")
+    assert all(sent.method != method for sent in steps.advance(5.0))
+
+
+def test_a_peer_that_says_trying_by_tcp_in_time_is_waited_for(steps: Steps) -> None:
+    invite = steps.invite(headers=LONG)
+    reply(steps, invite, "100 Trying", tag=None)
+    assert steps.advance(30.0) == []
 
 
 def test_a_peer_that_takes_neither_fails_the_call_once(steps: Steps) -> None:

@@ -64,7 +64,7 @@ USABLE = [
         ("0.0.0.0", 4000, "PCMA", 8, None, "sendrecv", None),
     ),
     (
-        "a wide-band telephone-event is none of ours",
+        "a wide-band telephone-event is not ours",
         "m=audio 4000 RTP/AVP 8 102\na=rtpmap:102 telephone-event/16000\n",
         ("192.0.2.9", 4000, "PCMA", 8, None, "sendrecv", None),
     ),
@@ -102,7 +102,6 @@ UNUSABLE: list[tuple[str, bytes | None, AnswerFault]] = [
         AnswerFault.NO_COMMON_CODEC,
     ),
     ("no address", b"v=0\nm=audio 4000 RTP/AVP 8\n", AnswerFault.NO_ADDRESS),
-    ("host name", b"v=0\nc=IN IP4 example.org\nm=audio 4000 RTP/AVP 8\n", AnswerFault.NO_ADDRESS),
     ("ipv6", b"v=0\nc=IN IP6 2001:db8::1\nm=audio 4000 RTP/AVP 8\n", AnswerFault.NO_ADDRESS),
 ]
 
@@ -147,3 +146,17 @@ def test_the_session_description_is_found_in_the_body(
     content_type: str | None, body: bytes, expected: bytes | None
 ) -> None:
     assert extract_sdp(content_type, body) == expected
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("a=rtpmap:97 PCMA/16000", "a=rtpmap:97 PCMA/8000"),
+        ("a=rtpmap:97 PCMA/8000", "a=rtpmap:97 PCMA/16000"),
+        ("a=rtpmap:97 PCMA/8000", "a=rtpmap:97 L16/44100/2"),
+    ],
+)
+def test_a_payload_type_that_is_mapped_twice_is_the_one_at_8000_hz(lines: tuple[str, ...]) -> None:
+    answer = "\n".join(("v=0", "c=IN IP4 192.0.2.7", "m=audio 4000 RTP/AVP 97", *lines, "")).encode()
+    plan = negotiate(answer, CODECS)
+    assert isinstance(plan, MediaPlan) and (plan.codec, plan.payload_type) == ("PCMA", 97)

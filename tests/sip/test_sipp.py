@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from autodialer.sip.events import CallAnswered, CallEnded, CallProgress, Event
+from autodialer.sip.events import CallAnswered, CallEnded, CallProgress, Event, InviteHeard
 from autodialer.sip.invite import InviteRequest, sip_uri
 from autodialer.sip.sdp import MediaPlan, build_offer, negotiate
 from autodialer.sip.shell.loop import SipLoop
+from tests.timing import at_most
 
 pytestmark = [pytest.mark.peer("sipp"), pytest.mark.loopback]
 
@@ -22,7 +23,7 @@ HOST = "127.0.0.1"
 
 def _next_event(events: "queue.Queue[Event]", process: "subprocess.Popen[bytes]") -> Event:
     try:
-        return events.get(timeout=15)
+        return events.get(timeout=at_most(15))
     except queue.Empty:
         process.terminate()
         raise
@@ -56,7 +57,7 @@ def sipp(tmp_path: Path) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
     yield process, port
     if process.poll() is None:
         process.terminate()
-    process.wait(10)
+    process.wait(at_most(10))
 
 
 def test_sipp_sees_a_call_set_up_and_hung_up(sipp: tuple["subprocess.Popen[bytes]", int]) -> None:
@@ -74,7 +75,7 @@ def test_sipp_sees_a_call_set_up_and_hung_up(sipp: tuple["subprocess.Popen[bytes
     try:
         loop.run(lambda user_agent, now: user_agent.invite(request, now))
         event = _next_event(events, process)
-        while isinstance(event, CallProgress):
+        while isinstance(event, CallProgress | InviteHeard):
             event = _next_event(events, process)
         assert isinstance(event, CallAnswered)
         plan = negotiate(event.sdp, ["PCMA", "PCMU"])
@@ -82,6 +83,6 @@ def test_sipp_sees_a_call_set_up_and_hung_up(sipp: tuple["subprocess.Popen[bytes
         loop.run(lambda user_agent, now: user_agent.bye(request.call_id, now))
         assert isinstance(_next_event(events, process), CallEnded)
         # SIPp's own verdict: 0 when the one call went through its whole scenario.
-        assert process.wait(15) == 0
+        assert process.wait(at_most(15)) == 0
     finally:
         loop.stop()

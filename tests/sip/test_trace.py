@@ -79,6 +79,27 @@ def test_credentials_are_masked_and_the_rest_stays_as_it_was(header: str, end: s
     assert kept.data == wanted
 
 
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        (f"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{SECRET}|2^31|1:4", "a=crypto:1 AES_CM_128_HMAC_SHA1_80 ***"),
+        (f"a=crypto:1 AEAD_AES_128_GCM inline:{SECRET};inline:{SECRET}", "a=crypto:1 AEAD_AES_128_GCM ***"),
+        (f"A=CRYPTO: 12\tX\tINLINE:{SECRET}", "A=CRYPTO: 12\tX\t***"),
+        (f" a = crypto : inline:{SECRET}", " a = crypto :***"),
+        (f"a=crypto:{SECRET}", "a=crypto:***"),
+        (f"a=key-mgmt:mikey {SECRET}", "a=key-mgmt:***"),
+        (f"k=base64:{SECRET}", "k=***"),
+    ],
+)
+@pytest.mark.parametrize("end", ["\r\n", "\n"])
+def test_the_keys_of_encrypted_media_are_masked_and_the_rest_stays(line: str, kept: str, end: str) -> None:
+    before, after = f"INVITE sip:a@b SIP/2.0{end}Call-ID: one{end}{end}v=0{end}", f"{end}a=sendrecv{end}"
+    message, wanted = f"{before}{line}{after}".encode(), f"{before}{kept}{after}".encode()
+    assert mask_credentials(message) == wanted
+    [noted] = unpack(pack(0.0, BEGAN_AT, [(0.0, SENT, message, PEER)], 0)).messages
+    assert noted.data == wanted
+
+
 def test_a_challenge_and_a_body_that_speaks_of_authorization_stay() -> None:
     challenge = RINGING.replace(b"180 Ringing", b"401 Unauthorized").replace(
         b"Content-Length: 0\r\n\r\n", b'WWW-Authenticate: Digest realm="x", nonce="y"\r\n\r\nno authorization here\r\n'

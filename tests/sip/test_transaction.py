@@ -2,8 +2,7 @@
 
 import pytest
 
-from autodialer.sip.call import TABLE
-from autodialer.sip.call_states import CallState
+from autodialer.sip.call import TABLE, CallState
 from autodialer.sip.hop import Hop
 from autodialer.sip.stack import Stack, UserAgentConfig
 from autodialer.sip.timers import TimerQueue

@@ -1,13 +1,12 @@
 """One contract, every database: what takes `store` runs once for each entry of DATABASES."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from argon2 import PasswordHasher
 
-from autodialer.store import Secrets, Store, migrate
+from autodialer.store import Secrets, Store
+from tests.databases import cheap_secrets, make_database
 from tests.store.world import NOW, StandingClock, World
 
 DATABASES = ["sqlite"]
@@ -18,16 +17,15 @@ DATABASES = ["sqlite"]
 def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty database, made once by the migrations and copied for each test."""
     path = tmp_path_factory.mktemp("migrated") / "db.sqlite3"
-    migrate(f"sqlite:///{path}")
+    make_database(f"sqlite:///{path}")
     return path
 
 
 @pytest.fixture(params=DATABASES)
-def store_url(request: pytest.FixtureRequest, tmp_path: Path, migrated_sqlite: Path) -> str:
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     assert request.param == "sqlite"
-    path = tmp_path / "db.sqlite3"
-    shutil.copy(migrated_sqlite, path)
-    return f"sqlite:///{path}"
+    make_database(url := f"sqlite:///{tmp_path / 'db.sqlite3'}")
+    return url
 
 
 @pytest.fixture
@@ -37,7 +35,7 @@ def clock() -> StandingClock:
 
 @pytest.fixture
 def secrets(tmp_path: Path) -> Secrets:
-    return Secrets(tmp_path / "keys", hasher=PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    return cheap_secrets(tmp_path / "keys")
 
 
 @pytest.fixture

@@ -64,7 +64,7 @@ def test_a_long_stretch_of_reached_ones_does_not_hold_up_the_first_call(world: W
     finish(world, {number(index) for index in range(299)}, campaign.key)
     made = world.store.campaigns.clone(campaign.id, world.user.key, only_unreached=True)
     world.store.campaigns.start(made.id, None)
-    assert world.store.queue.enqueue_due(NOW, batch=50) == 1
+    assert world.store.queue.enqueue_due(NOW, batch=50).jobs == 1
 
 
 def test_the_unreached_of_a_campaign_that_still_runs_are_refused_and_so_is_another_users_campaign(world: World) -> None:

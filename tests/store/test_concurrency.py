@@ -29,6 +29,7 @@ from autodialer.model import (
 from autodialer.store import NewSubscriber, Secrets, Store
 from autodialer.store.sql.engine import Database
 from tests.store.world import EXHAUSTED, NOW, World, number
+from tests.timing import at_most
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -104,7 +105,7 @@ class Dialer:
         if kill:
             os.kill(self.process.pid, signal.SIGKILL)
         self.read_until(lambda _: False)
-        self.process.wait(30)
+        self.process.wait(at_most(30))
         for stream in (self.process.stdin, self.process.stdout):
             assert stream is not None
             stream.close()
@@ -352,7 +353,7 @@ def test_campaigns_claimed_side_by_side_do_not_exceed_a_cap_together(
 
     def claim_all(store: Store, campaign: Campaign) -> list[ClaimedJob]:
         claimed: list[ClaimedJob] = []
-        together.wait(10)
+        together.wait(at_most(10))
         for _ in range(20):
             claimed += store.queue.claim([world.request(campaign, 5)], "dialer", NOW, admit)
         return claimed

@@ -13,6 +13,7 @@ from autodialer.model import Disposition
 from autodialer.store import NewSubscriber
 from autodialer.store.sql.engine import BEGIN_WRITE
 from tests.store.world import EXHAUSTED, NOW, World, number
+from tests.timing import at_most
 
 
 @contextmanager
@@ -148,7 +149,7 @@ def test_ten_thousand_subscribers_are_inserted_in_well_under_two_seconds(world: 
     began = time.process_time()
     for batch in batches:
         world.store.callbases.add_rows(made.key, batch)
-    assert time.process_time() - began < 1.5
+    assert time.process_time() - began < at_most(1.5)
 
 
 def test_a_job_costs_little(world: World) -> None:
@@ -161,4 +162,4 @@ def test_a_job_costs_little(world: World) -> None:
         world.record(*[world.result(job, Disposition.ANSWERED) for job in jobs])
         done += len(jobs)
     assert done == 299
-    assert (time.process_time() - began) / done < 0.0015
+    assert (time.process_time() - began) / done < at_most(0.0015)

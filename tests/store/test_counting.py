@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from argon2 import PasswordHasher
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
@@ -21,6 +20,7 @@ from autodialer.model import Campaign, ClaimedJob, Disposition, NextStep
 from autodialer.store import CampaignReport, Secrets, Store, migrate
 from autodialer.store.figures.report import reason_counts
 from autodialer.store.migrations.versions import v0012_running_figures
+from tests.databases import cheap_secrets
 from tests.store.world import EXHAUSTED, NOW, REACHED, StandingClock, World
 
 PICKED_UP = ("answered", "machine")
@@ -123,7 +123,6 @@ class Histories(RuleBasedStateMachine):
     """A campaign to which everything happens that the service can do."""
 
     template: Path
-    hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
     def __init__(self) -> None:
         super().__init__()
@@ -131,7 +130,7 @@ class Histories(RuleBasedStateMachine):
         path = Path(self.folder.name) / "db.sqlite3"
         shutil.copy(self.template, path)
         self.clock = StandingClock(NOW)
-        self.secrets = Secrets(Path(self.folder.name) / "keys", hasher=self.hasher)
+        self.secrets = cheap_secrets(Path(self.folder.name) / "keys")
         self.store = Store(f"sqlite:///{path}", secrets=self.secrets, clock=self.clock)
         self.world = World(self.store, self.clock)
         self.recount = Recount(path)

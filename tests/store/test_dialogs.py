@@ -7,7 +7,7 @@ from sqlalchemy.exc import IntegrityError
 
 from autodialer.campaign.admission import admit
 from autodialer.model import ClaimedJob, Disposition
-from autodialer.store import KeptDialog
+from autodialer.store import CutOff, KeptDialog
 from tests.store.world import EXHAUSTED, NOW, World
 
 
@@ -48,7 +48,8 @@ def test_calls_that_were_cut_off_lately_are_found_by_trunk(world: World) -> None
     world.record(world.result(jobs[0], Disposition.BUSY))
     world.store.queue.recover(None, NOW, lambda *_: EXHAUSTED)
     found = world.store.dialogs.cut_off_since(NOW - timedelta(seconds=1))
-    assert {key: set(ids) for key, ids in found.items()} == {world.trunk.key: {job.call_id for job in jobs[1:]}}
+    cut_off = {CutOff(call_id=job.call_id, number=job.number, caller_id=None) for job in jobs[1:]}
+    assert {key: set(calls) for key, calls in found.items()} == {world.trunk.key: cut_off}
     assert world.store.dialogs.cut_off_since(NOW + timedelta(seconds=1)) == {}
 
 

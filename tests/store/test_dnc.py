@@ -74,12 +74,12 @@ def test_a_number_is_excluded_in_the_other_notation_too(world: World, subscriber
 
 def test_an_entry_made_while_jobs_are_queued_holds_for_the_next_claim(world: World) -> None:
     campaign = world.running(3)
-    assert world.store.queue.enqueue_due(NOW) == 3
+    assert world.store.queue.enqueue_due(NOW).jobs == 3
     assert [job.number for job in world.claim(campaign, 1)] == [number(0)]
     world.store.dnc.add(world.user.key, number(1))
     assert [job.number for job in world.claim(campaign)] == [number(2)]
     assert world.states(campaign) == {"total": 3, "in_progress": 2, "excluded": 1}
-    assert world.store.calls.page(campaign.key) == ([], None), "who is excluded has no call"
+    assert world.store.calls.page(campaign.key) == ([], None), "an excluded subscriber has no call"
 
 
 def test_who_opts_out_during_the_call_is_never_called_again_whatever_the_retries_say(
@@ -93,5 +93,5 @@ def test_who_opts_out_during_the_call_is_never_called_again_whatever_the_retries
     world.record(world.result(job, Disposition.ANSWERED, world.again("short", after_s=60)))
     clock.move(seconds=60)
     assert world.claim(campaign) == []
-    assert world.states(campaign) == {"total": 1, "excluded": 1}
+    assert world.states(campaign) == {"total": 1, "reached": 1}
     assert [found.source for found in world.store.dnc.page(world.user.key)[0]] == [entry.source]

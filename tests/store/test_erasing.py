@@ -48,6 +48,7 @@ def test_nothing_is_left_of_a_person_but_what_became_of_his_calls(world: World, 
                 digits="5",
                 digit_times=(PRESS,),
                 message=f"{job.number} said no",
+                refusal_headers=(f"Warning: 392 x to_uri=sip:{job.number}@x",),
                 billsec_s=7.0,
             )
             for job in jobs
@@ -68,7 +69,7 @@ def test_nothing_is_left_of_a_person_but_what_became_of_his_calls(world: World, 
     assert call.outcome is not None
     assert (call.number, call.outcome.digits, call.outcome.digit_times, call.outcome.billsec_s) == ("", "", (), 7.0)
     again = world.store.erasing.erase(person(world, campaign).id, world.user.key)
-    assert (again.subscribers, again.calls) == (0, 0), "who is erased stays erased"
+    assert (again.subscribers, again.calls) == (0, 0), "an erased person stays erased"
 
 
 def test_one_erasure_covers_all_callbases_of_the_owner_and_nobody_elses(world: World, store_url: str) -> None:
@@ -127,13 +128,23 @@ def test_a_call_under_way_is_recorded_without_the_person_and_is_his_last(
     assert (erased.under_way, erased.traces) == (True, 1)
     if trace_first:
         write_trace(world, job.call_id)
-    world.record(world.result(job, Disposition.BUSY, world.again("busy"), digits="77", message=f"{number(0)} is busy"))
+    world.record(
+        world.result(
+            job,
+            Disposition.BUSY,
+            world.again("busy"),
+            digits="77",
+            message=f"{number(0)} is busy",
+            refusal_headers=(f"Warning: 392 x {number(0)}",),
+        )
+    )
     if not trace_first:
         write_trace(world, job.call_id)
     assert number(0) not in everything_in(store_url) and number(0)[1:] not in everything_in(store_url)
     [call], _ = world.store.calls.page(campaign.key)
     assert call.outcome is not None
     assert (call.number, call.outcome.digits, call.next_at, call.next_rule) == ("", "", None, "erased")
+    assert (call.outcome.message, call.outcome.refusal_headers) == (None, ())
     clock.move(hours=1)
     assert world.claim(campaign) == []
     assert world.states(campaign) == {"total": 1, "exhausted": 1}

@@ -12,7 +12,6 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from argon2 import PasswordHasher
 
 from autodialer.errors import SettingsError
 from autodialer.store import Secrets, Store, migrate
@@ -22,9 +21,10 @@ from autodialer.store.migrations.script import script
 from autodialer.store.schema import metadata
 from autodialer.store.sql.engine import make_engine
 from autodialer.store.sql.transitions import STATE_COLUMNS
+from tests.databases import cheap_secrets
+from tests.timing import at_most
 
 ROOT = Path(__file__).resolve().parents[2]
-FAST = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
 def schema(path: Path) -> dict[str, str]:
@@ -77,7 +77,7 @@ def test_a_database_made_with_the_script_starts(tmp_path: Path) -> None:
     connection.executescript(script())
     connection.close()
     migrate(f"sqlite:///{path}")
-    store = Store(f"sqlite:///{path}", secrets=Secrets(tmp_path / "keys", hasher=FAST))
+    store = Store(f"sqlite:///{path}", secrets=cheap_secrets(tmp_path / "keys"))
     users, _ = store.users.page()
     assert [(user.login, user.can_log_in) for user in users] == [("anna", False), ("boris", False), ("vera", False)]
     assert store.users.verify("anna", "") is None
@@ -192,7 +192,7 @@ def test_only_the_owner_may_read_the_database(tmp_path: Path, secrets: Secrets) 
 def test_two_processes_that_start_together_both_find_the_tables(tmp_path: Path) -> None:
     code = f"from autodialer.store import migrate; migrate('sqlite:///{tmp_path / 'db.sqlite3'}')"
     children = [subprocess.Popen([sys.executable, "-c", code], cwd=ROOT) for _ in range(2)]
-    assert [child.wait(60) for child in children] == [0, 0]
+    assert [child.wait(at_most(60)) for child in children] == [0, 0]
 
 
 def test_a_database_of_a_newer_version_is_refused_with_a_reason(tmp_path: Path) -> None:

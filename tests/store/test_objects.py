@@ -2,14 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import event, func, select
 
 from autodialer.errors import Conflict, Invalid, NotFound, SettingsError
-from autodialer.model import TrunkSettings
+from autodialer.model import Callbase, Disposition, TrunkSettings
 from autodialer.store import NewSubscriber, RejectedRow, Secrets, Store
+from autodialer.store.setup.tables import rejected_rows, subscribers
 from autodialer.store.sql.paging import decode_cursor, encode_cursor
+from tests.databases import cheap_secrets
 from tests.store.world import World, number
 
 
@@ -39,7 +43,7 @@ def test_a_trunk_changes_only_in_what_is_given(world: World) -> None:
 
 
 def test_a_trunk_whose_key_file_was_lost_says_so(world: World, store_url: str, tmp_path: object) -> None:
-    other = Store(store_url, secrets=Secrets(tmp_path / "other keys"))  # type: ignore[operator]
+    other = Store(store_url, secrets=cheap_secrets(tmp_path / "other keys"))  # type: ignore[operator]
     open_one = other.trunks.create(world.user.key, TrunkSettings(name="open", host="h"))
     locked = other.trunks.get(world.trunk.id, None)
     assert (locked.name, locked.password) == ("trunk", "")
@@ -94,6 +98,16 @@ def test_what_a_live_campaign_needs_cannot_be_deleted(world: World, part: str) -
         objects.get(made.id, None)
     assert objects.page(None) == ([], None)
     assert world.store.campaigns.get(campaign.id, None).id == campaign.id
+
+
+def test_a_sound_stays_while_a_call_of_a_stopped_campaign_may_yet_play_it(world: World) -> None:
+    campaign = world.running(1)
+    [job] = world.claim(campaign)
+    world.store.campaigns.stop(campaign.id, None, hangup=False)
+    with pytest.raises(Conflict, match=r"still under way \(1\)"):
+        world.store.sounds.delete(world.sound.id, None)
+    world.record(world.result(job, Disposition.ANSWERED))
+    world.store.sounds.delete(world.sound.id, None)
 
 
 @pytest.mark.parametrize("field", ["trunk_ids", "sound_id", "callbase_id"])
@@ -239,6 +253,8 @@ def test_deleting_a_callbase_that_is_being_imported_cancels_the_import(world: Wo
     world.store.callbases.delete(made.id, world.user.key)
     with pytest.raises(Conflict):
         world.store.callbases.add_rows(made.key, [NewSubscriber(number=number(2))])
+    assert world.store.subscribers.page_of_all(None, limit=10)[0] == []
+    world.store.callbases.purge_deleted()
     with pytest.raises(NotFound):
         world.store.callbases.by_key(made.key)
     assert world.store.subscribers.page_of_all(None, limit=10)[0] == []
@@ -259,6 +275,7 @@ def test_deleting_a_called_callbase_erases_its_people_and_keeps_the_counts(world
     [person, *_], _ = world.store.subscribers.page(campaign.callbase_id, None)
     before = world.store.campaigns.progress(campaign.key).counts
     world.store.callbases.delete(campaign.callbase_id, world.user.key)
+    world.store.callbases.purge_deleted()
     assert world.store.subscribers.by_id(person.id, None).number == ""
     assert world.store.campaigns.progress(campaign.key).counts == before
     assert world.store.calls.get(job.call_id, None).subscriber_id == person.id
@@ -267,15 +284,62 @@ def test_deleting_a_called_callbase_erases_its_people_and_keeps_the_counts(world
     assert world.store.subscribers.by_id(person.id, None).id == person.id
 
 
-def test_a_deletion_that_a_crash_cut_short_is_ended_later(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    callbase = world.callbase(3)
-    monkeypatch.setattr(world.store.callbases, "_clear", lambda _key: None)
-    world.store.callbases.delete(callbase.id, None)
-    assert world.store.callbases.page(None) == ([], None)
-    monkeypatch.undo()
-    world.store.callbases.purge_deleted()
+def rows_left(world: World, callbase: Callbase) -> tuple[int, int, int]:
+    """Subscribers, those with a number, and rejected rows."""
+    counts = (func.count(), func.count(subscribers.c.number))
+    with world.store._database.read() as connection:
+        people = connection.execute(select(*counts).where(subscribers.c.callbase_key == callbase.key)).one()
+        of_callbase = rejected_rows.c.callbase_key == callbase.key
+        rejected = connection.execute(select(func.count()).where(of_callbase)).scalar_one()
+    return people[0], people[1], rejected
+
+
+@pytest.mark.parametrize("is_used", [True, False])
+def test_deleting_a_large_callbase_only_marks_it_and_its_rows_go_in_batches(world: World, *, is_used: bool) -> None:
+    callbases = world.store.callbases
+    callbase = callbases.create(world.user.key, name="large", region="GB")
+    callbases.add_rejected(callbase.key, [RejectedRow(row=1, value="x", reason="why")] * 500)
+    for start in (0, 500, 1000):
+        callbases.add_rows(callbase.key, [NewSubscriber(number=number(start + index)) for index in range(500)])
+    callbases.finish(callbase.key, rows=2000)
+    if is_used:
+        world.draft(callbase)
+    callbases.delete(callbase.id, None)
+    assert rows_left(world, callbase) == (1500, 1500, 500), "no row has been touched"
+    assert (callbases.page(None), callbases.zones(callbase.key)) == (([], None), [])
     with pytest.raises(NotFound):
-        world.store.callbases.by_key(callbase.key)
+        callbases.get(callbase.id, None)
+    with pytest.raises(Invalid, match="no such object"):
+        world.draft(callbase)
+    seen = []
+    while callbases.clear_some():
+        seen.append(rows_left(world, callbase))
+    batches = [(1000, 1000, 500), (500, 500, 500), (0, 0, 500), (0, 0, 0)]
+    if is_used:
+        assert seen == [(1500, named, rejected) for _, named, rejected in batches]
+        assert callbases.by_key(callbase.key).id == callbase.id, "the campaign still says what it called"
+    else:
+        assert seen == [*batches, (0, 0, 0)]
+        with pytest.raises(NotFound):
+            callbases.by_key(callbase.key)
+
+
+def test_a_batch_that_erases_does_not_walk_over_the_rows_erased_before(world: World) -> None:
+    callbase = world.callbase(2)
+    world.draft(callbase)
+    world.store.callbases.delete(callbase.id, None)
+    plans: list[str] = []
+    with world.store._database.read() as connection:
+
+        def explain(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+            if statement.startswith("UPDATE subscribers"):
+                rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
+                plans.extend(row[3] for row in rows)
+
+        event.listen(world.store._database._engine, "before_cursor_execute", explain)
+        world.store.callbases.clear_some()
+        event.remove(world.store._database._engine, "before_cursor_execute", explain)
+    assert [plan for plan in plans if "callbase_key=? AND number>?" in plan], plans
 
 
 def test_one_subscriber_is_added_to_a_ready_callbase_once(world: World) -> None:

@@ -22,6 +22,7 @@ from autodialer.model import (
     TrunkSettings,
 )
 from autodialer.store import NewSubscriber
+from autodialer.store.campaigns.stopping import SMALL_BATCH_ROWS
 from tests.store.world import EXHAUSTED, NOW, StandingClock, World, number
 
 
@@ -36,11 +37,26 @@ def test_every_subscriber_is_enqueued_once_and_in_order(world: World) -> None:
 
 def test_only_as_many_jobs_are_made_as_are_needed(world: World) -> None:
     campaign = world.running(100)
-    assert world.store.queue.enqueue_due(NOW, batch=20) == 20
-    assert world.store.queue.enqueue_due(NOW, batch=20) == 0, "enough are due"
+    assert world.store.queue.enqueue_due(NOW, batch=20).jobs == 20
+    assert world.store.queue.enqueue_due(NOW, batch=20).jobs == 0, "enough are due"
     request = ClaimRequest(campaign_key=campaign.key, trunk_key=world.trunk.key, limit=10)
     world.store.queue.claim([request], "dialer-1", NOW, admit)
-    assert world.store.queue.enqueue_due(NOW, batch=20) == 20
+    assert world.store.queue.enqueue_due(NOW, batch=20).jobs == 20
+
+
+def test_a_call_makes_jobs_of_as_many_batches_as_it_may_and_campaigns_take_turns(world: World) -> None:
+    campaigns = [world.running(40) for _ in range(3)]
+
+    made = world.store.queue.enqueue_due(NOW, batch=10, most_batches=2)
+    assert (made.jobs, made.is_more) == (20, True)
+    queued = [{job.subscriber_key for job in world.claim_only(campaign)} for campaign in campaigns]
+    assert [len(each) for each in queued] == [10, 10, 0]
+    made = world.store.queue.enqueue_due(NOW, batch=10, most_batches=1)
+    assert len(world.claim_only(campaigns[2])) == made.jobs == 10, "the campaign without calls goes first"
+    while world.store.queue.enqueue_due(NOW, batch=10, most_batches=1).is_more:
+        for campaign in campaigns:
+            world.claim_only(campaign)
+    assert [world.states(campaign) for campaign in campaigns] == [{"total": 40, "in_progress": 40}] * 3
 
 
 def test_jobs_that_wait_for_a_retry_do_not_hold_up_new_numbers(world: World) -> None:
@@ -49,7 +65,7 @@ def test_jobs_that_wait_for_a_retry_do_not_hold_up_new_numbers(world: World) -> 
     request = ClaimRequest(campaign_key=campaign.key, trunk_key=world.trunk.key, limit=10)
     jobs = world.store.queue.claim([request], "dialer-1", NOW, admit)
     world.record(*[world.result(job, Disposition.BUSY, world.again("busy")) for job in jobs])
-    assert world.store.queue.enqueue_due(NOW, batch=10) == 10
+    assert world.store.queue.enqueue_due(NOW, batch=10).jobs == 10
 
 
 def test_nothing_is_enqueued_for_a_campaign_that_does_not_run_or_whose_callbase_is_being_imported(world: World) -> None:
@@ -59,7 +75,7 @@ def test_nothing_is_enqueued_for_a_campaign_that_does_not_run_or_whose_callbase_
     importing = world.store.callbases.create(world.user.key, name="c", region="GB")
     world.store.callbases.add_rows(importing.key, [NewSubscriber(number=number(1))])
     early = world.store.campaigns.start(world.draft(importing).id, None)
-    assert world.store.queue.enqueue_due(NOW) == 0
+    assert world.store.queue.enqueue_due(NOW).jobs == 0
     assert world.store.queue.finish_campaigns(NOW) == []
     world.store.callbases.finish(importing.key, rows=1)
     assert [job.number for job in world.claim(early)] == [number(1)]
@@ -357,7 +373,7 @@ def test_what_waits_moves_with_a_clock_that_was_set(world: World, step: timedelt
     campaign = world.running(2)
     first, second = world.claim(campaign)
     world.record(world.result(first, Disposition.BUSY, world.again("busy", after_s=60)))
-    postponement = world.store.queue.postpone(step)
+    postponement = world.store.queue.postpone(step, NOW + step)
     while postponement.move_some():
         pass
     request = world.request(campaign)
@@ -390,7 +406,7 @@ def test_a_clock_that_was_set_moves_spans_and_leaves_moments(world: World) -> No
     rules = ["busy", "trunk", "window", "cap_day", "cap_week"]
     for job, rule in zip(jobs, rules, strict=True):
         world.record(world.result(job, Disposition.BUSY, world.again(rule, after_s=60)))
-    postponement = world.store.queue.postpone(timedelta(hours=8))
+    postponement = world.store.queue.postpone(timedelta(hours=8), NOW + timedelta(hours=8))
     while postponement.move_some():
         pass
     found = {each.rule: each.next_at for each in world.store.waiting_lists.waiting(campaign.key, NOW)}
@@ -399,11 +415,30 @@ def test_a_clock_that_was_set_moves_spans_and_leaves_moments(world: World) -> No
     assert found == {"busy": late, "trunk": late, "window": soon, "cap_day": soon, "cap_week": soon}
 
 
+def test_what_the_clock_has_made_due_is_moved_first(world: World) -> None:
+    campaign = world.running(2 * SMALL_BATCH_ROWS)
+    jobs = world.claim(campaign, 2 * SMALL_BATCH_ROWS)
+    for index, job in enumerate(jobs):
+        after_s = 600 if index % 2 else 7200
+        world.record(world.result(job, Disposition.BUSY, world.again("busy", after_s=after_s)))
+    step = timedelta(hours=1)
+    postponement = world.store.queue.postpone(step, NOW + step)
+    assert postponement.made_due
+    assert postponement.move_some()
+    assert world.store.queue.claim([world.request(campaign)], "dialer-1", NOW + step, admit) == [], "they wait on"
+    assert postponement.move_some()
+    assert not postponement.made_due, "those that are left would be claimed no earlier than they should"
+    while postponement.move_some():
+        pass
+    [waiting] = world.store.waiting_lists.waiting(campaign.key, NOW)
+    assert (waiting.jobs, waiting.next_at) == (len(jobs), NOW + step + timedelta(seconds=600))
+
+
 def test_what_is_queued_after_the_clock_was_set_is_not_moved_and_batches_are_small(world: World) -> None:
     campaign = world.running(1100)
     jobs = [job for _ in range(3) for job in world.claim(campaign, 500)]
     world.record(*[world.result(job, Disposition.BUSY, world.again("busy", after_s=0)) for job in jobs])
-    postponement = world.store.queue.postpone(timedelta(hours=1))
+    postponement = world.store.queue.postpone(timedelta(hours=1), NOW + timedelta(hours=1))
     last = jobs[-1]
     [*_, again] = world.claim(campaign, 1100)
     assert again.key == last.key
@@ -411,7 +446,7 @@ def test_what_is_queued_after_the_clock_was_set_is_not_moved_and_batches_are_sma
     pieces = 0
     while postponement.move_some():
         pieces += 1
-    assert pieces == 11
+    assert pieces == 1100 / SMALL_BATCH_ROWS
     [waiting] = world.store.waiting_lists.waiting(campaign.key, NOW)
     assert (waiting.jobs, waiting.next_at) == (1, NOW + timedelta(seconds=120)), "the others are being dialled"
 
@@ -428,4 +463,4 @@ def test_what_a_stop_leaves_is_cancelled_bit_by_bit(world: World) -> None:
     pieces = 0
     while world.store.queue.cancel_some(NOW):
         pieces += 1
-    assert (pieces, world.states(campaign)) == (6, {"total": 2600, "exhausted": 2600})
+    assert (pieces, world.states(campaign)) == (600 / SMALL_BATCH_ROWS, {"total": 2600, "exhausted": 2600})

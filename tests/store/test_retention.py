@@ -6,12 +6,15 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import func, select
 
+from autodialer import housekeeping as housekeeping_module
 from autodialer.config import Settings
 from autodialer.errors import NotFound
 from autodialer.housekeeping import Housekeeping
 from autodialer.model import CallOutcome, Disposition
 from autodialer.store import NewSubscriber
 from autodialer.store.calls.tables import call_traces
+from autodialer.store.setup.tables import subscribers
+from tests.peers.ports import wait_until
 from tests.store.world import EXHAUSTED, NOW, World, number
 
 LATER = NOW + timedelta(days=30)
@@ -119,6 +122,34 @@ def test_housekeeping_ends_what_a_crash_cut_short_and_stops_at_once(world: World
     world.store.callbases.fail_unfinished()
     housekeeping = Housekeeping(Settings(), world.store)
     housekeeping.start()
+    wait_until(lambda: world.store.subscribers.page(half.id, None) == ([], None), what="the half import's end")
     housekeeping.stop()
     assert "housekeeping" not in [thread.name for thread in threading.enumerate()]
-    assert world.store.subscribers.page(half.id, None) == ([], None)
+
+
+def test_housekeeping_goes_on_after_a_restart_with_what_a_deletion_left(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(housekeeping_module, "LOOK_S", 0.01)
+    callbase = world.callbase(5000)
+    world.store.callbases.delete(callbase.id, None)
+    left = [5000]
+
+    def one_batch_less() -> bool:
+        with world.store._database.read() as connection:
+            left.append(connection.execute(select(func.count()).select_from(subscribers)).scalar_one())
+        return left[-1] < left[-2]
+
+    first = Housekeeping(Settings(), world.store)
+    first.start()
+    wait_until(one_batch_less, what="the first batch")
+    first.stop()
+    one_batch_less()
+    assert left[-1] % 500 == 0 and left[-1] > 0, "it ended between two batches"
+    second = Housekeeping(Settings(), world.store)
+    second.start()
+    wait_until(lambda: (one_batch_less(), left[-1] == 0)[1], what="the last batch")
+    later = world.callbase(10, first=6000)
+    world.store.callbases.delete(later.id, None)
+    wait_until(lambda: (one_batch_less(), left[-1] == 0)[1], what="the one deleted while it runs")
+    second.stop()

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from argon2 import PasswordHasher
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -19,11 +18,11 @@ from autodialer.campaign.breaker import Fault
 from autodialer.campaign.retry import decide_next, rule_for
 from autodialer.model import Campaign, ClaimedJob, Disposition, RetryRule
 from autodialer.model.admission import CAP_DAY, CAP_WEEK
-from autodialer.store import Secrets, Store
+from autodialer.store import Store
+from tests.databases import cheap_secrets
 from tests.store.test_frequency import second_campaign
 from tests.store.world import StandingClock, World
 
-HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 MOST_STEPS = 600
 FREE = (Disposition.CANCELLED, Disposition.CONGESTION)
 """No phone rang by the callee's doing, so that these use up no attempt and no cap."""
@@ -142,7 +141,7 @@ def dial(template: Path, rules: list[dict[str, Any]], ends: list[tuple[Dispositi
     with tempfile.TemporaryDirectory() as folder:
         shutil.copy(template, path := Path(folder) / "db.sqlite3")
         clock = StandingClock(START)
-        store = Store(f"sqlite:///{path}", secrets=Secrets(Path(folder) / "keys", hasher=HASHER), clock=clock)
+        store = Store(f"sqlite:///{path}", secrets=cheap_secrets(Path(folder) / "keys"), clock=clock)
         try:
             run = Run(World(store, clock), rules, ends)
             run.to_the_end()

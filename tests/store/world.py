@@ -90,6 +90,10 @@ class World:
     def claim(self, campaign: Campaign, limit: int = 100) -> list[ClaimedJob]:
         """Enqueue what is due and claim."""
         self.store.queue.enqueue_due(self.clock.now)
+        return self.claim_only(campaign, limit)
+
+    def claim_only(self, campaign: Campaign, limit: int = 100) -> list[ClaimedJob]:
+        """Claim of what is queued."""
         return self.store.queue.claim([self.request(campaign, limit)], "dialer-1", self.clock.now, admit)
 
     def request(self, campaign: Campaign, limit: int = 100) -> ClaimRequest:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from autodialer.config import Settings
 from autodialer.web.app import App
 from autodialer.web.server import ApiServer
+from tests.timing import at_most
 
 
 def free_port() -> int:
@@ -28,5 +29,5 @@ def serving(settings: Settings, app: App) -> Iterator[str]:
         yield f"http://{settings.http}"
     finally:
         server.stop()
-        thread.join(20)
+        thread.join(at_most(20))
         assert not thread.is_alive()

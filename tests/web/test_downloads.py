@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autodialer.web import downloads as tables
-from autodialer.web.downloads import Cell, Download, Table, as_csv, as_xlsx
+from autodialer.web.downloads import Cell, Download, DownloadedTable, as_csv, as_xlsx
 
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufffe\uffff"), max_size=20)
 CELLS = st.none() | st.booleans() | st.integers(-(2**50), 2**50) | st.floats(0, 1e6).map(lambda x: round(x, 3)) | TEXT
 
 
-def table(rows: Sequence[Sequence[Cell]], header: Sequence[str] = ("a", "b")) -> Table:
-    return Table(name="t", header=header, rows=iter(rows))
+def table(rows: Sequence[Sequence[Cell]], header: Sequence[str] = ("a", "b")) -> DownloadedTable:
+    return DownloadedTable(name="t", header=header, rows=iter(rows))
 
 
 def read_csv(rows: Sequence[Sequence[Cell]]) -> list[list[str]]:
@@ -110,7 +110,7 @@ def test_a_long_table_is_never_in_memory_as_a_whole(kind: str) -> None:
             yield (index, f"subscriber {index}", "x" * 80)
 
     tracemalloc.start()
-    size = sum(len(chunk) for chunk in Download(Table(name="t", header=["a"] * 3, rows=rows()), kind))
+    size = sum(len(chunk) for chunk in Download(DownloadedTable(name="t", header=["a"] * 3, rows=rows()), kind))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert size > 300_000
@@ -120,7 +120,9 @@ def test_a_long_table_is_never_in_memory_as_a_whole(kind: str) -> None:
 def test_a_download_that_is_broken_off_closes_its_table() -> None:
     closed: list[bool] = []
     rows = ((index, "x" * 1000) for index in range(1000))
-    download = Download(Table(name="t", header=["a", "b"], rows=rows, close=lambda: closed.append(True)), "csv")
+    download = Download(
+        DownloadedTable(name="t", header=["a", "b"], rows=rows, close=lambda: closed.append(True)), "csv"
+    )
     next(iter(download))
     download.close()
     assert closed

@@ -54,7 +54,7 @@ def test_a_body_over_the_limit_is_413(anna: Client) -> None:
 @pytest.mark.parametrize(
     ("change", "field", "says"),
     [
-        ({"registrar": "x"}, "registrar", "taken are auth_username, ca_file, caller_id"),
+        ({"registrar": "x"}, "registrar", "taken are auth_username, backup_host, ca_file, caller_id"),
         ({"name": None}, "name", "a string, not null"),
         ({"name": ""}, "name", "at least 1"),
         ({"name": " "}, "name", "cannot be"),
@@ -66,7 +66,11 @@ def test_a_body_over_the_limit_is_413(anna: Client) -> None:
         ({"codecs": ["G722"]}, "codecs.0", "one of PCMA, PCMU"),
         ({"codecs": []}, "codecs", "at least 1 items"),
         ({"codecs": ["PCMA", "PCMA"]}, "codecs", "twice"),
-        ({"caller_id_header": "x"}, "caller_id_header", "one of from, p_asserted_identity, remote_party_id"),
+        (
+            {"caller_id_header": "x"},
+            "caller_id_header",
+            "one of from, p_asserted_identity, p_preferred_identity, remote_party_id",
+        ),
         ({"max_channels": 0}, "max_channels", "at least 1"),
         ({"cps": 0}, "cps", "at least"),
         ({"username": 'x" <sip:y>'}, "username", "cannot be"),

@@ -12,6 +12,7 @@ from autodialer.store import Secrets
 from autodialer.store.sql import secrets
 from autodialer.store.sql.secrets import HASHED_AT_ONCE, MOST_WAITING
 from tests.peers.ports import wait_until
+from tests.timing import at_most
 
 
 class HeldHasher(PasswordHasher):
@@ -29,7 +30,7 @@ class HeldHasher(PasswordHasher):
         with self._lock:
             self.now += 1
             self.most = max(self.most, self.now)
-        self.let.wait(20)
+        self.let.wait(at_most(20))
         try:
             return super().hash(password, salt=salt)
         finally:
@@ -69,4 +70,4 @@ def test_a_turn_is_not_waited_for_long(tmp_path: Path, monkeypatch: pytest.Monke
         with pytest.raises(Unavailable):
             made.password_fits(None, "a password")
         hasher.let.set()
-        assert all(each.result(20) for each in asked)
+        assert all(each.result(at_most(20)) for each in asked)

@@ -3,6 +3,7 @@
 import threading
 from pathlib import Path
 
+import bottle
 import pytest
 
 from autodialer.api import hosts
@@ -18,7 +19,9 @@ from autodialer.web.limiter import (
     MOST_KEPT,
     GuessLimiter,
 )
+from autodialer.web.request import Request
 from autodialer.web.tokens import bearer_token
+from tests.timing import at_most
 from tests.web.client import CERTIFICATE
 from tests.web.conftest import StandingClock
 
@@ -59,7 +62,7 @@ def test_a_name_without_an_address_says_what_to_do() -> None:
 def test_a_resolver_that_hangs_is_not_waited_for() -> None:
     release = threading.Event()
     with pytest.raises(HostUnresolved, match="did not resolve within"):
-        hosts.look_up_in_time(lambda: release.wait(10), timeout_s=0.01)
+        hosts.look_up_in_time(lambda: release.wait(at_most(10)), timeout_s=0.01)
     release.set()
 
 
@@ -104,7 +107,7 @@ def test_the_limiter_forgets_after_an_hour_and_keeps_only_so_many(clock: Standin
     with pytest.raises(TooManyRequests) as caught:
         limiter.check("Anna ", "192.0.2.1")
     assert caught.value.details == [{"retry_after_s": LONGEST_WAIT_S + 1}]
-    limiter.check("anna", "192.0.2.2")
+    limiter.check("anna", "198.51.100.2")
     clock.move(FORGOTTEN_S + 1)
     limiter.failed("anna", "192.0.2.1")
     limiter.check("anna", "192.0.2.1")
@@ -132,15 +135,60 @@ def test_an_address_that_tries_many_logins_is_slowed_down(clock: StandingClock) 
     limiter.succeeded("a guesser's own account", "192.0.2.1")
     with pytest.raises(TooManyRequests):
         limiter.check("anna", "192.0.2.1")
-    limiter.check("anna", "192.0.2.2")
+    limiter.check("anna", "198.51.100.2")
     clock.move(LEAK_S + 1)
     limiter.check("anna", "192.0.2.1")
+
+
+@pytest.mark.parametrize(
+    ("first", "others"),
+    [
+        ("192.0.2.1", [f"192.0.2.{index}" for index in range(2, 250)]),
+        ("2001:db8::1", [f"2001:db8::{index:x}" for index in range(2, 250)]),
+        ("::ffff:192.0.2.1", [f"192.0.2.{index}" for index in range(2, 250)]),
+    ],
+)
+def test_another_address_of_the_same_network_is_no_fresh_start(
+    clock: StandingClock, first: str, others: list[str]
+) -> None:
+    for logins in (["anna"] * len(others), [f"login {index}" for index in range(len(others))]):
+        limiter = GuessLimiter(clock)
+        for login, address in zip(logins, [first, *others], strict=False):
+            limiter.failed(login, address)
+        with pytest.raises(TooManyRequests):
+            limiter.check(logins[-1], others[-1])
+
+
+def test_another_spelling_of_a_login_is_no_fresh_start(clock: StandingClock) -> None:
+    limiter = GuessLimiter(clock)
+    for _ in range(FREE_FAILURES):
+        limiter.failed("andr\u00e9", "192.0.2.1")
+    for spelling in ("andre\u0301", " ANDR\u00c9 ", "Andre\u0301"):
+        with pytest.raises(TooManyRequests):
+            limiter.check(spelling, "192.0.2.1")
+
+
+@pytest.mark.parametrize(
+    ("remote", "is_read_as"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        (" 2001:DB8::1 ", "2001:db8::1"),
+        ("[2001:db8::1]", "2001:db8::1"),
+        ("192.0.2.1, 10.0.0.1", None),
+        ("unknown", None),
+        ("<script>", None),
+        ("", None),
+    ],
+)
+def test_what_a_proxy_names_as_the_client_is_an_address_or_nothing(remote: str, is_read_as: str | None) -> None:
+    bottle.request.bind({"REMOTE_ADDR": remote})
+    assert Request().address == is_read_as
 
 
 def test_a_login_that_many_addresses_try_is_slowed_down_and_its_owner_gets_in(clock: StandingClock) -> None:
     limiter = GuessLimiter(clock)
     for index in range(200):
-        limiter.failed("anna", f"192.0.2.{index}")
+        limiter.failed("anna", f"192.0.{index}.7")
     with pytest.raises(TooManyRequests) as caught:
         limiter.check("anna", "192.0.2.1")
     assert caught.value.details[0]["retry_after_s"] <= 41

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import requests
+from waitress.adjustments import Adjustments
 
 import main
 from autodialer.api import sounds as sound_files
@@ -124,7 +125,7 @@ def test_a_60_mb_sound_is_refused_before_it_is_read_and_the_client_gets_to_know(
         + ("Expect: 100-continue\r\n" if expect else "")
         + "\r\n"
     )
-    with socket.create_connection((host, port), timeout=10) as connection:
+    with socket.create_connection((host, port), timeout=at_most(10)) as connection:
         connection.sendall(head.encode())
         answer = read_to_end(connection).decode()
         assert answer.startswith("HTTP/1.1 413 ")
@@ -168,8 +169,9 @@ def test_what_is_no_http_is_answered_in_json(url: str, settings: Settings) -> No
         (b"GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n", b"400"),
         (b"GET / HTTP/1.1\r\nX: " + b"y" * 40_000 + b"\r\n\r\n", b"431"),
         (b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", b"501"),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n", b"400"),
     ):
-        with socket.create_connection((settings.http_host, settings.http_port), timeout=10) as connection:
+        with socket.create_connection((settings.http_host, settings.http_port), timeout=at_most(10)) as connection:
             connection.sendall(text)
             answer = read_to_end(connection)
         assert status in answer.split(b"\r\n")[0]
@@ -191,7 +193,8 @@ def test_a_large_callbase_is_imported_in_the_background(url: str, http: requests
 
 
 def test_a_large_callbase_of_rubbish_fails_and_says_why(url: str, http: requests.Session, settings: Settings) -> None:
-    rows = b"8916" + b"0000001\n" + b"12\n" * 10_500
+    # The rows that a file is judged by are good; what follows them is not.
+    rows = b"".join(b"8916%07d\n" % row for row in range(100)) + b"12\n" * 10_500
     answer = http.post(f"{url}/srv1/callbases", files={"file": ("big.csv", rows)}, data={"region": "RU"})
     path = f"{url}/srv1/callbases/{answer.json()['id']}"
     deadline = time.monotonic() + at_most(60)
@@ -231,6 +234,43 @@ def test_two_requests_with_one_idempotency_key_at_once_make_one_object(url: str,
     assert len(http.get(f"{url}/srv1/trunks").json()["items"]) == 1
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connections on which nothing happens are closed after a second, not after two minutes."""
+    monkeypatch.setattr(Adjustments, "channel_timeout", 1)
+    monkeypatch.setattr(Adjustments, "cleanup_interval", 1)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_check_that_takes_longer_than_a_connection_may_be_idle_is_answered(
+    settings: Settings, app: Any, store: Store
+) -> None:
+    """A dialer that answers after four seconds and does nothing else."""
+    store.live.heartbeat("dialer-1", 1)
+    verdict = {"ok": False, "stage": "call", "sip_code": None, "reason": None, "verdict": "No answer at all."}
+    verdict |= {"public_address": None, "rtt_ms": None}
+
+    def dialer() -> None:
+        wait_until(lambda: bool(store.commands.new()), what="the command", timeout_s=at_most(10))
+        [command] = store.commands.new()
+        assert command.call_id is not None
+        time.sleep(4.0)
+        store.checks.record(command.call_id, verdict)
+
+    with serving(settings, app) as url, requests.Session() as session:
+        form = {"grant_type": "password", "username": "anna", "password": PASSWORD}
+        token = session.post(f"{url}/srv1/auth/token", data=form).json()["access_token"]
+        session.headers["Authorization"] = f"Bearer {token}"
+        trunk = session.post(f"{url}/srv1/trunks", json={"name": "t", "host": "127.0.0.1"}).json()
+        thread = threading.Thread(target=dialer)
+        thread.start()
+        answer = session.post(
+            f"{url}/srv1/trunks/{trunk['id']}/check", json={"number": "+79160000001"}, timeout=at_most(60)
+        )
+        thread.join()
+    assert (answer.status_code, answer.json()) == (200, verdict)
+
+
 def test_a_port_that_is_taken_is_a_wrong_setting(settings: Settings, app: Any) -> None:
     with socket.socket() as taken:
         taken.bind((settings.http_host, settings.http_port))
@@ -254,7 +294,7 @@ def test_serve_ends_when_it_is_told_to_and_fails_unfinished_imports(settings: Se
         except requests.ConnectionError:
             time.sleep(0.05)
     stopping.set()
-    thread.join(20)
+    thread.join(at_most(20))
     assert not thread.is_alive()
     [callbase] = store.callbases.page(None)[0]
     assert callbase.state == "failed"
@@ -286,7 +326,7 @@ def test_the_api_process_ends_on_a_signal_and_with_its_parent(settings: Settings
             process.send_signal(signal.SIGTERM)
         else:
             process.stdin.close()
-        assert process.wait(15) == 0
+        assert process.wait(at_most(15)) == 0
     finally:
         process.kill()
         process.wait()
@@ -310,7 +350,7 @@ def test_a_second_start_on_a_data_folder_touches_nothing_of_the_first(
         receiving.write_bytes(b"half")
         if port == "another port":
             environment["DIALER_HTTP"] = f"127.0.0.1:{free_port()}"
-        second = subprocess.run([*start, *command], cwd=ROOT, env=environment, capture_output=True, timeout=40)
+        second = subprocess.run([*start, *command], cwd=ROOT, env=environment, capture_output=True, timeout=at_most(40))
         assert second.returncode == EXIT_CONFIG
         assert b"Another API already works on" in second.stderr
         assert receiving.exists()
@@ -318,7 +358,7 @@ def test_a_second_start_on_a_data_folder_touches_nothing_of_the_first(
         assert first.poll() is None
     finally:
         first.terminate()
-        assert first.wait(20) == 0
+        assert first.wait(at_most(20)) == 0
 
 
 def test_a_port_that_is_taken_leaves_the_data_folder_alone(settings: Settings, store: Store) -> None:
@@ -351,7 +391,7 @@ def test_a_client_that_comes_before_the_api_is_refused_not_taken_in_and_reset(
 def is_served(settings: Settings) -> bool:
     """Whether the API answers."""
     try:
-        return requests.get(f"http://{settings.http}/healthz", timeout=10).ok
+        return requests.get(f"http://{settings.http}/healthz", timeout=at_most(10)).ok
     except requests.ConnectionError:
         return False
 
@@ -361,3 +401,35 @@ def test_stopping_takes_no_lock_for_a_signal_handler_calls_it(settings: Settings
     assert locks_taken(server.stop) == []
     server.run()
     server.stop()
+
+
+def test_health_is_answered_while_ten_sounds_arrive_and_those_that_find_no_room_are_told_when_to_come_back(
+    http: requests.Session, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = threading.Event()
+    answers: list[requests.Response] = []
+
+    def slow(*arguments: Any, **options: Any) -> Any:
+        assert go_on.wait(at_most(120))
+        return import_apart(*arguments, **options)
+
+    def send() -> None:
+        files = {"file": ("x.wav", wav())}
+        answers.append(
+            requests.post(f"{url}/srv1/sounds", files=files, headers=dict(http.headers), timeout=at_most(120))
+        )
+
+    monkeypatch.setattr(sound_files, "import_apart", slow)
+    senders = [threading.Thread(target=send) for _ in range(10)]
+    try:
+        for sender in senders:
+            sender.start()
+        wait_until(lambda: len(answers) >= 8, what="the sounds without room to be refused", timeout_s=at_most(30))
+        assert requests.get(f"{url}/healthz", timeout=at_most(30)).status_code == 200
+        assert [answer.status_code for answer in answers] == [429] * 8
+        assert {answer.headers["Retry-After"] for answer in answers} == {"3"}
+    finally:
+        go_on.set()
+        for sender in senders:
+            sender.join(at_most(120))
+    assert sorted(answer.status_code for answer in answers) == [201] * 2 + [429] * 8

@@ -2,6 +2,7 @@
 
 from autodialer.media.session import SessionStats
 from autodialer.media.shell.client import (
+    CalleeSilent,
     DigitReceived,
     MediaDied,
     MediaEvent,
@@ -13,8 +14,10 @@ from autodialer.media.shell.client import (
     SessionOpened,
     SoundFinished,
 )
+from autodialer.media.srtp_keys import SrtpKeys
 
 __all__ = [
+    "CalleeSilent",
     "DigitReceived",
     "MediaDied",
     "MediaEvent",
@@ -26,4 +29,5 @@ __all__ = [
     "SessionOpened",
     "SessionStats",
     "SoundFinished",
+    "SrtpKeys",
 ]

@@ -15,7 +15,6 @@ import sys
 import threading
 import time
 from collections import deque
-from dataclasses import asdict
 from ipaddress import AddressValueError, IPv4Address
 from typing import Any
 
@@ -28,7 +27,9 @@ from autodialer.media.shell.machine import go_first, raise_descriptor_limit
 from autodialer.media.shell.reports import Reports
 from autodialer.media.shell.senders import best_sender
 from autodialer.media.shell.sending import Sending
+from autodialer.media.shell.watches import Watches
 from autodialer.media.source import Address
+from autodialer.media.srtp_keys import SrtpKeys
 
 SWITCH_INTERVAL_S = 0.0005
 """sendto gives up the GIL and waits up to a switch interval to get it back while the control thread is busy."""
@@ -60,10 +61,12 @@ class MediaLoop:
         self._queries: dict[Line, MappingQuery] = {}
         self._quiet: dict[Line, float] = {}
         """Answered sessions that send nothing -> when their keep-alive is due."""
+        self._watches = Watches()
 
     def post(self, command: Command) -> None:
         """Hand a command to the loop, from the control thread."""
         self._commands.append(command)
+        # A full pipe wakes the loop as well as one more octet would.
         with contextlib.suppress(BlockingIOError):
             self._wake_writer.send(b"\0")
 
@@ -77,6 +80,8 @@ class MediaLoop:
             self._reports.send_due(time.monotonic())
             if self._queries or self._quiet:
                 self._do_chores(time.monotonic())
+            if self._watches.due_at is not None:
+                self._tell_silence(time.monotonic())
             if self._sending:
                 self._wait(self._sending.deadline - time.monotonic())
             else:
@@ -93,7 +98,8 @@ class MediaLoop:
 
     def _finish(self, line: Line) -> None:
         """Its sound is at its end, or cannot be sent."""
-        self._rest(line)
+        if not line.session.playing:
+            self._rest(line)
         played, repeats = line.session.played_frames, line.session.repeats
         self._events.tell({"event": "finished", "session": line.name, "played": played, "repeats": repeats})
 
@@ -118,9 +124,13 @@ class MediaLoop:
                 self._quiet[line] = now + KEEP_ALIVE_S
                 line.send_now(b"", line.session.remote)
 
+    def _tell_silence(self, now: float) -> None:
+        for line in self._watches.silent(now):
+            self._events.tell({"event": "silent", "session": line.name})
+
     def _until_next_chore(self, now: float) -> float | None:
-        reports = () if self._reports.due_at is None else (self._reports.due_at,)
-        due = (*(query.due_at for query in self._queries.values()), *self._quiet.values(), *reports)
+        others = [each for each in (self._reports.due_at, self._watches.due_at) if each is not None]
+        due = (*(query.due_at for query in self._queries.values()), *self._quiet.values(), *others)
         return max(0.0, min(due) - now) if due else None
 
     def _wait(self, span_s: float | None) -> None:
@@ -150,7 +160,7 @@ class MediaLoop:
                 return
             if self._queries and self._take_mapping(port, data):
                 continue
-            line = port.line_of(source)
+            line = port.line_of(source, time.monotonic())
             if line is not None:
                 self._take(line, data, source)
 
@@ -168,8 +178,9 @@ class MediaLoop:
         now = time.monotonic()
         digit = line.session.receive(data, source, now)
         if line.session.remote != remote:
+            line.port.follow(line)
             self._sending.redirect(line)
-        line.spare_audio()
+        line.spare_audio(now)
         if digit:
             self._events.tell({"event": "digit", "session": line.name, "digit": digit, "at": now})
 
@@ -189,6 +200,8 @@ class MediaLoop:
             self._repeat(command["session"])
         elif operation == "send_digits":
             self._send_digits(command["session"], command["digits"])
+        elif operation == "watch":
+            self._watch(command["session"], command["span_s"])
         elif operation == "close":
             self._close(command["session"], command["ended_at"])
 
@@ -296,7 +309,9 @@ class MediaLoop:
             symmetric=command["symmetric"],
             peer_host=command["peer_host"],
             earlier=[(host, port) for host, port in command["earlier"]],
+            keys=_keys(command),
         )
+        line.answered()
         line.signal_reports(command["reports_to"])
         self._reports.begin(line, time.monotonic())
         self._go_on(line, silent=command["sound"] is None)
@@ -315,7 +330,7 @@ class MediaLoop:
         line = self._lines.get(name)
         if line is not None and line.session.started:
             self._sending.remove(line)
-            line.session.repeat(time.monotonic())
+            line.session.repeat()
             if line.waiting is None:
                 self._go_on(line)
 
@@ -326,13 +341,19 @@ class MediaLoop:
         else:
             self._sending.press(line, digits, time.monotonic())
 
+    def _watch(self, name: str, span_s: float) -> None:
+        line = self._lines.get(name)
+        if line is not None:
+            self._watches.begin(line, span_s, time.monotonic())
+
     def _hold(self, command: Command) -> None:
         line = self._lines.get(command["session"])
         if line is not None and (line.session.started or line.waiting is None):
             line.waiting = None
             self._rest(line)
             line.see_all()
-            line.session.hold(time.monotonic(), remote=self._held_at(line, command["remote"]))
+            remote = self._held_at(line, command["remote"])
+            line.session.hold(time.monotonic(), remote=remote, keys=_keys(command))
 
     def _held_at(self, line: Line, address: list[Any] | None) -> Address | None:
         """Where a callee that holds the call is; None: it does not say, or another call has that address."""
@@ -362,6 +383,7 @@ class MediaLoop:
             payload_type=command["payload_type"],
             codes=command["codes"],
             telephone_event_pt=command["telephone_event_pt"],
+            keys=_keys(command),
         )
         line.signal_reports(command["reports_to"])
         self._go_on(line, silent=over)
@@ -373,11 +395,21 @@ class MediaLoop:
         late = self._sending.close(line, ended_at)
         self._quiet.pop(line, None)
         self._queries.pop(line, None)
+        self._watches.end(line)
+        # What came before the hang-up and was not read yet belongs to the figures of the call.
         self._receive(line.port)
         self._reports.end(line, time.monotonic())
         stats = line.stats(time.monotonic()).without_late(late)
         self._leave_port(line)
-        self._events.tell({"event": "closed", "session": name, "stats": asdict(stats)})
+        self._events.tell({"event": "closed", "session": name, "stats": vars(stats)})
+
+
+def _keys(command: Command) -> SrtpKeys | None:
+    packed = command["keys"]
+    if packed is None:
+        return None
+    suite, ours, theirs = packed
+    return SrtpKeys(suite=suite, ours=bytes.fromhex(ours), theirs=bytes.fromhex(theirs))
 
 
 def is_address(address: Address) -> bool:
@@ -401,10 +433,12 @@ def main() -> None:
     control = (sys.stdin.buffer, loop.post, events)
     threading.Thread(target=read_control, args=control, name="control", daemon=True).start()
     go_first(pacing=True)
+    # What is there now stays for good: no full collection has to walk it again while packets are due.
     gc.collect()
     gc.freeze()
     with contextlib.suppress(KeyboardInterrupt):
         loop.run()
+    # An orderly exit would wait for the lock of standard input, which the control thread holds while it reads.
     os._exit(0)
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from autodialer.errors import MediaUnavailable
 from autodialer.media.session import SessionStats
 from autodialer.media.source import Address
+from autodialer.media.srtp_keys import SrtpKeys
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +68,13 @@ class DigitReceived:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CalleeSilent:
+    """Neither RTP nor RTCP has come from the callee's side for as long as `watch` said; told once a `watch`."""
+
+    session_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class SessionClosed:
     """A session was closed; exactly one a session unless the process dies."""
 
@@ -81,7 +89,9 @@ class MediaDied:
     played_frames: dict[str, int]
 
 
-SessionEvent = SessionOpened | SessionNotOpened | PortWanted | SoundFinished | DigitReceived | SessionClosed
+SessionEvent = (
+    SessionOpened | SessionNotOpened | PortWanted | SoundFinished | DigitReceived | CalleeSilent | SessionClosed
+)
 """What is told of one session."""
 MediaEvent = SessionEvent | MediaDied
 
@@ -198,6 +208,7 @@ class MediaProcess:
         peer_host: str | None = None,
         earlier: Sequence[Address] = (),
         reports_to: Address | None = None,
+        keys: SrtpKeys | None = None,
     ) -> None:
         """The call is answered: send the sound (None: nothing) to the IPv4 address `remote`. Never waits.
 
@@ -205,7 +216,7 @@ class MediaProcess:
 
         `symmetric`: or to where the callee's RTP steadily comes from, if that is elsewhere, on the terms of
         `RtpSource`. `peer_host` is where the SIP answer comes from; `earlier` are the addresses that session
-        descriptions before the answer named.
+        descriptions before the answer named. `keys` encrypt RTP and RTCP both ways; None: they are plain.
 
         SoundFinished follows a sound, at once if it cannot be read or sent; MediaDied tells of a dead process.
         """
@@ -223,15 +234,17 @@ class MediaProcess:
                 "peer_host": peer_host,
                 "earlier": list(earlier),
                 "reports_to": reports_to,
+                "keys": _packed(keys),
             }
         )
 
-    def hold(self, session_id: str, *, remote: Address | None = None) -> None:
+    def hold(self, session_id: str, *, remote: Address | None = None, keys: SrtpKeys | None = None) -> None:
         """Send nothing until `move`: the sound stops where it is. Never waits.
 
-        `remote`: where the callee is meanwhile, by the description that holds the call; None: as before.
+        `remote`: where the callee is meanwhile, by the description that holds the call; None: as before. `keys`: those
+        of that description; None: as before.
         """
-        self._send({"op": "hold", "session": session_id, "remote": remote})
+        self._send({"op": "hold", "session": session_id, "remote": remote, "keys": _packed(keys)})
 
     def move(
         self,
@@ -243,6 +256,7 @@ class MediaProcess:
         sound_stem: str | None,
         telephone_event_pt: int | None,
         reports_to: Address | None = None,
+        keys: SrtpKeys | None = None,
     ) -> None:
         """Go on with the same sound, from where it stands, to `remote`; ends a hold. Never waits.
 
@@ -254,6 +268,7 @@ class MediaProcess:
                 "session": session_id,
                 "remote": remote,
                 "reports_to": reports_to,
+                "keys": _packed(keys),
                 "codec": codec,
                 "payload_type": payload_type,
                 "sound": sound_stem,
@@ -272,6 +287,10 @@ class MediaProcess:
         callee takes no telephone-events.
         """
         self._send({"op": "send_digits", "session": session_id, "digits": digits})
+
+    def watch(self, session_id: str, span_s: float) -> None:
+        """Tell once when neither RTP nor RTCP has come from the callee's side for `span_s`. Never waits."""
+        self._send({"op": "watch", "session": session_id, "span_s": span_s})
 
     def close(self, session_id: str, *, ended_at: float | None = None) -> None:
         """Send nothing more and free the port; answered by SessionClosed. Idempotent, never waits.
@@ -330,6 +349,8 @@ class MediaProcess:
             self._tell(SoundFinished(session_id=session_id, repeats=message["repeats"]))
         elif event == "digit":
             self._tell(DigitReceived(session_id=session_id, digit=message["digit"], at=message["at"]))
+        elif event == "silent":
+            self._tell(CalleeSilent(session_id=session_id))
         elif event == "problem":
             logger.warning("media session %s: %s", session_id, message["message"])
         elif event == "closed":
@@ -342,6 +363,11 @@ class MediaProcess:
             self._on_event(event)
         except Exception:  # the owner's fault must not end the reading of events
             logger.exception("an event of the media process was not taken")
+
+
+def _packed(keys: SrtpKeys | None) -> tuple[str, str, str] | None:
+    """For the pipe, which nobody else reads."""
+    return (keys.suite, keys.ours.hex(), keys.theirs.hex()) if keys is not None else None
 
 
 def _address(pair: list[Any] | None) -> Address | None:

@@ -1,14 +1,36 @@
-"""The threads of the media process beside the pacing one: commands in; and what a failed thread means."""
+"""The threads of the media process beside the pacing one: commands in, with the sounds that they name; and what a
+failed thread means."""
 
 import json
 import os
 import sys
 import threading
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import BinaryIO
 
+from autodialer.media import g711
 from autodialer.media.shell.events import Command, Events
-from autodialer.media.shell.sounds import Sounds
+
+SOUNDS_KEPT = 32
+
+
+class Sounds:
+    """Encoded sounds by path, the latest used kept in memory and shared by all calls."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, bytes] = OrderedDict()
+
+    def load(self, stem: str, codec: str) -> bytes:
+        """The codes of a sound. Raises OSError when its file cannot be read."""
+        path = stem + g711.EXTENSION[codec]
+        if path not in self._kept:
+            with open(path, "rb") as file:
+                self._kept[path] = file.read()
+        self._kept.move_to_end(path)
+        while len(self._kept) > SOUNDS_KEPT:
+            self._kept.popitem(last=False)
+        return self._kept[path]
 
 
 def read_control(control: BinaryIO, post: Callable[[Command], None], events: Events) -> None:
@@ -24,6 +46,7 @@ def read_control(control: BinaryIO, post: Callable[[Command], None], events: Eve
             except OSError as exc:
                 events.tell_problem(command["session"], f"the sound cannot be read: {exc}")
         post(command)
+    # At once, from this thread: with the dialer gone nobody can end the calls, and no callee may hear them go on.
     os._exit(0)
 
 

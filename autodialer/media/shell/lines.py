@@ -11,7 +11,7 @@ from autodialer.media.rtcp import Report
 from autodialer.media.session import Session, SessionStats, Stream
 from autodialer.media.shell import socket_filter
 from autodialer.media.shell.events import Command
-from autodialer.media.source import Address
+from autodialer.media.source import REMEMBERED, Address
 
 EXPEDITED = 0xB8
 """DSCP EF, RFC 3246."""
@@ -22,6 +22,10 @@ _BUFFER = 4 * 1024 * 1024
 
 MANY = 8
 """Calls on a shared port from which on a sample of the callees' audio does."""
+FEW = MANY // 2
+"""Calls on a shared port below which everything is looked at again."""
+SEES_ALL_S = 0.5
+"""After a packet of a source that may be latched: until it is known, all that comes is looked at."""
 
 
 class Port:
@@ -50,16 +54,56 @@ class Port:
         self.lines: set[Line] = set()
         """Those that use it."""
         self._by_remote: dict[Address, Line] = {}
+        self._ringing: set[Line] = set()
+        """Those of a shared port that are not answered yet."""
+        self._unheard: set[Line] = set()
+        """Those of a shared port whose callee may yet speak from an address that nobody has named."""
+        self._seen: dict[Address, None] = {}
+        """Where packets came from that were nobody's; latest last."""
+        self._strangers = 0
+        """Packets of those, while they could be no call's early media."""
         self._settled: set[Line] = set()
         """Those of a shared port whose callee was heard."""
         self._sampled: bool | None = None
-        """Whether the kernel drops most of what comes to a shared port; None: not tried yet."""
+        """Whether the kernel is to drop most of what comes to a shared port; None: not tried yet."""
+        self._sees_all_until: float | None = None
+        """It does not for a while, until this monotonic time."""
 
-    def line_of(self, source: Address) -> "Line | None":
-        """Whose packet it is that came from there."""
+    def join(self, line: "Line") -> None:
+        """The line uses this port."""
+        self.lines.add(line)
         if self.shared:
-            return self._by_remote.get(source)
-        return next(iter(self.lines), None)
+            self._ringing.add(line)
+
+    def line_of(self, source: Address, now: float) -> "Line | None":
+        """Whose packet it is that came from there."""
+        if not self.shared:
+            return next(iter(self.lines), None)
+        return self._by_remote.get(source) or self._claimant(source, now)
+
+    def _claimant(self, source: Address, now: float) -> "Line | None":
+        """The one line whose callee may be the unknown source; where several may, nobody can tell whose it is."""
+        self._unheard = {line for line in self._unheard if line.session.awaits_latch(now)}
+        able = [line for line in self._unheard if line.session.may_latch(source, now)]
+        if len(able) == 1:
+            self._see_all(now)
+            return able[0]
+        self._seen.pop(source, None)
+        self._seen[source] = None
+        if len(self._seen) > REMEMBERED:
+            del self._seen[next(iter(self._seen))]
+        self._strangers += not self._ringing
+        return None
+
+    @property
+    def unclaimed(self) -> int:
+        """Packets of RTP and RTCP that have come and belong to no line."""
+        return self._strangers + (self.reports.strangers if self.reports is not None else 0)
+
+    def follow(self, line: "Line") -> None:
+        """The line sends to another address now, without having been told to."""
+        if self.shared and line.session.remote is not None:
+            self._by_remote.setdefault(line.session.remote, line)
 
     def asking(self) -> Iterable["Line"]:
         """The lines whose question to a STUN server may be answered here."""
@@ -72,26 +116,44 @@ class Port:
         if self._by_remote.setdefault(remote, line) is not line:
             return False
         self.release(line, but=remote)
+        if line in self._ringing:
+            self._ringing.discard(line)
+            for source in self._seen:
+                line.session.see_early(source)
+        self._unheard.add(line)
         if self._sampled:
             line.session.sample(socket_filter.ONE_IN)
         return True
 
-    def settle(self, line: "Line") -> None:
+    def settle(self, line: "Line", now: float) -> None:
         """A callee of a shared port was heard: once there are many, a sample of their packets is enough.
 
         The kernel counts what it drops for the whole port, so that no call's loss can be told from then on.
         """
         self._settled.add(line)
+        if self._sees_all_until is not None and now >= self._sees_all_until:
+            self._sees_all_until = None
+            socket_filter.attach(self.socket)
         if self._sampled is None and len(self._settled) >= max(MANY, len(self.lines) // 2):
             self._sampled = socket_filter.attach(self.socket)
             for one in self.lines if self._sampled else ():
                 one.session.sample(socket_filter.ONE_IN)
 
+    def _see_all(self, now: float) -> None:
+        """A latch takes packets in a row: while one may come, a sample will not do."""
+        if self._sampled:
+            if self._sees_all_until is None:
+                socket_filter.detach(self.socket)
+            self._sees_all_until = now + SEES_ALL_S
+
     def leave(self, line: "Line") -> None:
         """The line uses another port, or no port."""
         self.release(line)
-        self.lines.discard(line)
-        self._settled.discard(line)
+        for lines in (self.lines, self._ringing, self._unheard, self._settled):
+            lines.discard(line)
+        if self._sampled and len(self.lines) < FEW:
+            socket_filter.detach(self.socket)
+            self._sampled = self._sees_all_until = None
 
     def release(self, line: "Line", *, but: Address | None = None) -> None:
         """Packets no longer belong to this line, except those from `but`."""
@@ -111,6 +173,8 @@ class ReportPort:
     def __init__(self, udp: socket.socket) -> None:
         self.socket = udp
         self._by_ssrc: dict[int, Line] = {}
+        self.strangers = 0
+        """Reports of calls that are not here."""
 
     @classmethod
     def beside(cls, address: Address) -> "ReportPort | None":
@@ -134,6 +198,14 @@ class ReportPort:
         """They no longer do."""
         self._by_ssrc.pop(line.session.ssrc, None)
 
+    def secure_line_of(self, data: bytes, source: Address) -> "Line | None":
+        """The line whose encrypted report it may be: the only line, or that of the sender, which stays readable."""
+        lines = [line for line in self._by_ssrc.values() if line.session.encrypted]
+        if len(self._by_ssrc) == 1:
+            return next(iter(lines), None)
+        ssrc = int.from_bytes(data[4:8], "big")
+        return next((line for line in lines if line.reports_to == source or line.session.heard_ssrc == ssrc), None)
+
     def line_of(self, report: Report) -> "Line | None":
         """Whose report it is: of the one line here, or of the line whose stream it speaks of."""
         if len(self._by_ssrc) == 1:
@@ -149,7 +221,11 @@ class Line:
         self.name = name
         self.session = Session()
         self.port = port
-        port.lines.add(self)
+        port.join(self)
+        self._unclaimed_before = port.unclaimed
+        """What had come to this port that was nobody's, when the call was answered or got the port."""
+        self._unclaimed = 0
+        """The same since the answer, at the ports that it had before."""
         self.waiting: Command | None = None
         """What to do once it has a port of its own."""
         self.reporting: Reporting | None = None
@@ -183,9 +259,10 @@ class Line:
     def use(self, port: Port) -> None:
         """Another port from now on."""
         self.see_all()
+        self._unclaimed += self.port.unclaimed - self._unclaimed_before
         self.leave()
-        self.port = port
-        port.lines.add(self)
+        self.port, self._unclaimed_before = port, port.unclaimed
+        port.join(self)
         if self.reporting is not None and port.reports is not None:
             port.reports.join(self)
 
@@ -195,7 +272,11 @@ class Line:
             self.port.reports.leave(self)
         self.port.leave(self)
 
-    def spare_audio(self) -> None:
+    def answered(self) -> None:
+        """From now on strangers count."""
+        self._unclaimed_before = self.port.unclaimed
+
+    def spare_audio(self, now: float) -> None:
         """A packet came: have the kernel drop what nobody listens to, as long as the stream is the same."""
         stream = self.session.settled
         if self._spared is not None:
@@ -209,7 +290,7 @@ class Line:
         if stream is None:
             return
         if self.port.shared:
-            self.port.settle(self)
+            self.port.settle(self, now)
         else:
             before = socket_filter.dropped(self.socket)
             if before is not None and socket_filter.attach(self.socket, stream):
@@ -225,7 +306,18 @@ class Line:
     def stats(self, now: float) -> SessionStats:
         """The session's figures, with what the kernel held back and what the peer has said."""
         stats = self.session.stats(now, held_back=self._held_back())
-        return replace(stats, remote_lost=self.peer.lost, round_trip_ms=self.peer.round_trip_ms)
+        return replace(
+            stats,
+            strangers=stats.strangers + self._unclaimed + self.port.unclaimed - self._unclaimed_before,
+            remote_lost=self.peer.lost,
+            round_trip_ms=self.peer.round_trip_ms,
+            reports=self.peer.reports,
+        )
+
+    @property
+    def signs_of_life(self) -> int:
+        """RTP packets and reports of the callee's side that have come so far."""
+        return self.session.received + (self.reporting.peer.reports if self.reporting is not None else 0)
 
     def heard(self, now: float) -> Heard | None:
         """What has come, for a report."""
@@ -253,6 +345,11 @@ class Line:
     def is_peer(self, source: Address, ssrc: int) -> bool:
         """Whether a report of `ssrc` from there is the peer's."""
         return self.session.is_peer(source, self.reports_to, ssrc)
+
+    def send_rtp(self, packet: bytes) -> None:
+        """Send an RTP packet beside the sound, encrypted if the session is."""
+        protection = self.session.protection
+        self.send_now(packet if protection is None else protection.protect(packet), self.session.remote)
 
     def send_now(self, data: bytes, address: Address | None) -> None:
         """Send something beside the sound; if it cannot leave it is lost on its way like any other."""

@@ -13,7 +13,7 @@ from autodialer.media.reporting import Reporting
 from autodialer.media.shell.lines import Line, ReportPort
 from autodialer.media.shell.sending import Sending
 
-AT_ONCE = 8
+REPORTS_A_TURN = 8
 """Reports sent, or taken, before the next slot has its turn."""
 LATER_S = 1.0
 """A session that presses keys reports after that."""
@@ -46,7 +46,7 @@ class Reports:
 
     def send_due(self, now: float) -> None:
         """Send what is due, a few at a time."""
-        for _ in range(AT_ONCE):
+        for _ in range(REPORTS_A_TURN):
             if not self._due or self._due[0][0] > now:
                 return
             line = heapq.heappop(self._due)[2]
@@ -72,14 +72,19 @@ class Reports:
 
     def receive(self, port: ReportPort, now: float) -> None:
         """Take what has come to a port, a few packets at a time. Anything but a report of a call is dropped."""
-        for _ in range(AT_ONCE):
+        for _ in range(REPORTS_A_TURN):
             try:
                 data, source = port.socket.recvfrom(2048)
             except OSError:
                 return
-            for report in rtcp.reports_in(data):
+            sender = port.secure_line_of(data, source)
+            opened = data if sender is None else sender.session.open_report(data)
+            if sender is not None and opened is None and rtcp.looks_like_report(data):
+                sender.session.count_stranger()
+            for report in rtcp.reports_in(opened or b""):
                 line = port.line_of(report)
-                if line is None or line.reporting is None:
+                if line is None or line.reporting is None or (line.session.encrypted and line is not sender):
+                    port.strangers += 1
                     continue
                 # A third host knows neither where the call goes nor, on a shared port, its SSRC.
                 if line.is_peer(source, report.ssrc):
@@ -94,4 +99,4 @@ class Reports:
         to = line.reports_to
         if to is not None and line.port.reports is not None:
             with contextlib.suppress(OSError):
-                line.port.reports.socket.sendto(packet, to)
+                line.port.reports.socket.sendto(line.session.close_report(packet), to)

@@ -14,7 +14,6 @@ from typing import Protocol
 
 from autodialer.media.deck import MESSAGE_OCTETS, Deck
 from autodialer.media.session import Session
-from autodialer.media.source import Address
 
 _NO_ROOM = (errno.EAGAIN, errno.ENOBUFS)
 
@@ -37,8 +36,8 @@ class Line(Protocol):
     def shares_socket(self) -> bool:
         """Other sessions send through that socket too."""
 
-    def send_now(self, data: bytes, address: Address | None) -> None:
-        """Send something beside the sound."""
+    def send_rtp(self, packet: bytes) -> None:
+        """Send a packet beside the sound."""
 
 
 class Sender(Protocol):

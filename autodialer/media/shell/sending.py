@@ -10,6 +10,7 @@ from autodialer.media.departures import Departures
 from autodialer.media.digit_sender import DigitSender
 from autodialer.media.pacer import SLOTS, Pacer
 from autodialer.media.reporting import Sent
+from autodialer.media.secure_deck import SecureDeck
 from autodialer.media.shell.senders import Line, Sender
 
 PROGRESS_PERIODS = 50
@@ -17,25 +18,32 @@ PROGRESS_PERIODS = 50
 
 
 class Slot:
-    """The decks of one slot: one of the lines with sockets of their own, and one for each shared socket."""
+    """The decks of one slot: of the lines with sockets of their own, and of each shared socket."""
 
     def __init__(self) -> None:
-        self.own: Deck[Line] = Deck()
-        self.shared: dict[socket.socket, Deck[Line]] = {}
+        self._decks: dict[tuple[socket.socket | None, bool], Deck[Line]] = {}
+        """By shared socket (None: each line has its own), and whether their packets are encrypted."""
         self.pressing: dict[Line, DigitSender] = {}
         """Those that send digits now, and so are in no deck."""
 
     def deck_for(self, line: Line) -> Deck[Line]:
         """Where a line's session belongs."""
-        return self.shared.setdefault(line.socket, Deck()) if line.shares_socket else self.own
+        kind = (line.socket if line.shares_socket else None, line.session.protection is not None)
+        deck = self._decks.get(kind)
+        if deck is None:
+            deck = self._decks[kind] = SecureDeck() if kind[1] else Deck()
+        return deck
 
     def decks(self) -> Iterator[tuple[Deck[Line], socket.socket | None]]:
         """All decks that hold anything, with their shared socket."""
-        if self.own.count:
-            yield self.own, None
-        for shared, deck in self.shared.items():
+        for (shared, _secure), deck in self._decks.items():
             if deck.count:
                 yield deck, shared
+
+    def close_shared(self, shared: socket.socket) -> None:
+        """A shared socket is given up."""
+        for secure in (False, True):
+            self._decks.pop((shared, secure), None)
 
 
 class Sending:
@@ -88,7 +96,7 @@ class Sending:
         for line, sender in list(slot.pressing.items()):
             packet = sender.next_packet()
             if packet is not None:
-                line.send_now(packet, line.session.remote)
+                line.send_rtp(packet)
             if sender.done:
                 del slot.pressing[line]
                 line.session.end_digits(sender, now)
@@ -109,9 +117,13 @@ class Sending:
             self._departures.leave(line.session)
 
     def close(self, line: Line, ended_at: float | None) -> int:
-        """Send nothing more for good; how many packets left after the monotonic time of the call's end (None: now)."""
+        """Send nothing more for good.
+
+        How many packets of the sound left after the monotonic time of the call's end (None: now).
+        """
         self.remove(line)
-        return self._departures.forget(line.session, math.inf if ended_at is None else ended_at)
+        late = self._departures.forget(line.session, math.inf if ended_at is None else ended_at)
+        return max(0, late - line.session.tail_sent)
 
     def sent_by(self, line: Line, now: float) -> Sent | None:
         """What the line's session has sent, with the timestamp of this moment; None while it presses keys."""
@@ -136,13 +148,13 @@ class Sending:
     def close_shared(self, shared: socket.socket) -> None:
         """A shared socket is given up; nobody sends through it now."""
         for slot in self._slots:
-            slot.shared.pop(shared, None)
+            slot.close_shared(shared)
 
     def send_due(self, now: float) -> tuple[list[Line], dict[str, int]]:
         """Send one packet of each session of the next slot, if its time has come.
 
-        The lines whose sound has ended, which are sent no more, and name -> packets of the sound that have left, of
-        some of the others.
+        The lines whose sound has ended, after which silence is sent, and name -> packets of the sound that have left,
+        of some of the others.
         """
         number = self._pacer.due(now)
         if number is None:
@@ -154,17 +166,13 @@ class Sending:
         self._departures.sent(number, now)
         for deck, shared in self._slots[number].decks():
             failed = self._send(deck, shared)
-            for session, line in deck.advance(failed):
-                ended.append(line)
-                session.fall_silent(now)
-                self._pacer.remove(session)
-                self._departures.leave(session)
+            ended += [line for _session, line in deck.advance(failed)]
             for row in range(self._period, deck.count, PROGRESS_PERIODS):
                 progress[deck.owners[row].name] = deck.played_frames(deck.sessions[row])
         self._send_digits(self._slots[number], now)
         return ended, progress
 
     def _send(self, deck: Deck[Line], shared: socket.socket | None) -> list[int]:
-        if shared is not None:
-            return self._sender.send_shared(deck, shared)
-        return self._sender.send_each(deck)
+        unready = deck.prepare()
+        unsent = self._sender.send_shared(deck, shared) if shared is not None else self._sender.send_each(deck)
+        return unsent if not unready else sorted({*unready, *unsent})

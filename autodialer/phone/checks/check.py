@@ -7,11 +7,12 @@ asks what is registered. It blocks: run it in a thread.
 import queue
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from autodialer.errors import HostUnresolved, Invalid, MediaUnavailable, PhoneClosed, PortsExhausted, TrunkBusy
-from autodialer.model import CallOutcome, Cause, CheckResult, CheckStage, Trunk
+from autodialer.model import CallOutcome, Cause, CheckResult, CheckStage, Disposition, Trunk
 from autodialer.phone.checks import verdicts
+from autodialer.phone.foreign_caller import foreign_caller
 from autodialer.phone.plan import Account
 from autodialer.phone.provider import Provider, account_for, find_provider
 from autodialer.phone.reach import may_be_translated
@@ -19,19 +20,35 @@ from autodialer.phone.resolver import Resolver
 from autodialer.sip.events import AddressDiscovered, Event, ProbeEnded
 from autodialer.sip.hop import TCP, UDP, Hop
 from autodialer.sip.invite import sip_uri
+from autodialer.sip.nonces import Nonces
 from autodialer.sip.probe import ProbeRequest
 from autodialer.sip.shell import SipLoop
 
 ANSWER_S = 5.0
 """A server that has not answered by then has been asked five times."""
 STUN_S = 8.0
+SILENCE_S = 10.0
+"""The same of an INVITE. Timer B takes 32 s (RFC 3261 section 17.1.1.2), and a proxy before the API often gives up on a
+request after 60 s: the user would never read the verdict."""
 _NO_REGISTRAR = (404, 405, 481, 501)
 """Answers to REGISTER of a gateway that needs none."""
 
 E = TypeVar("E")
 
-CallOnce = Callable[[Provider], CallOutcome]
-"""Makes one short call over the trunk and waits for its end. Raises as `Phone.call` when nothing could leave."""
+_NOT_STARTED = (Invalid, MediaUnavailable, PhoneClosed, PortsExhausted, TrunkBusy)
+_GOT_THROUGH = (Disposition.ANSWERED, Disposition.BUSY, Disposition.NO_ANSWER, Disposition.REJECTED)
+_REFUSED_UNRUNG = (415, 488, 606)
+"""The offered media were refused before a phone rang."""
+
+
+class CallOnce(Protocol):
+    """Makes one short call over the trunk."""
+
+    def __call__(self, provider: Provider, *, media_encryption: str, silence_s: float | None) -> CallOutcome:
+        """How it ended; no response for so long is an end (None: the INVITE's own timer decides).
+
+        It offers what `media_encryption` says. Raises as `Phone.call` when nothing could leave.
+        """
 
 
 class TrunkCheck:
@@ -45,8 +62,13 @@ class TrunkCheck:
         address_for: Callable[[Provider], str],
         sip_port: int,
         call: CallOnce | None,
+        nonces: Nonces | None = None,
     ) -> None:
-        """`address_for` gives our local address towards the provider; `call`: None without a number to call."""
+        """`address_for` gives our local address towards the provider; `call`: None without a number to call.
+
+        `nonces` are those of the trunk's phones, None: it has none.
+        """
+        self._nonces = nonces
         self._trunk = trunk
         self._resolver = resolver
         self._address_for = address_for
@@ -67,14 +89,15 @@ class TrunkCheck:
             local = self._address_for(provider)
         except OSError as exc:
             return self._result(CheckStage.CONNECT, verdicts.no_route(provider.targets[0], exc), ok=False)
-        account = account_for(self._trunk, provider)
+        account = account_for(self._trunk, provider, self._nonces)
         with self._loop(local, account) as loop:
             failure = self._try_signalling(loop, local, provider, account)
         if failure is not None:
             return failure
         if self._call is None:
             return self._signalling_works()
-        result = self._try_call(provider)
+        behind_nat = may_be_translated(local, provider.targets[0].host)
+        result = self._try_call(provider, account, behind_nat=behind_nat)
         if result is not None:
             return result
         with self._loop(local, account) as loop:
@@ -82,7 +105,14 @@ class TrunkCheck:
 
     @contextmanager
     def _loop(self, local: str, account: Account) -> Iterator[SipLoop]:
-        loop = SipLoop(host=local, port=self._sip_port, on_event=self._events.put, tls=account.tls, name="check")
+        loop = SipLoop(
+            host=local,
+            port=self._sip_port,
+            on_event=self._events.put,
+            tls=account.tls,
+            nonces=account.nonces,
+            name="check",
+        )
         loop.start()
         try:
             yield loop
@@ -202,22 +232,52 @@ class TrunkCheck:
 
     # The call.
 
-    def _try_call(self, provider: Provider) -> CheckResult | None:
+    def _try_call(self, provider: Provider, account: Account, *, behind_nat: bool) -> CheckResult | None:
         """What the call shows. None: it met the same silence as the questions before it."""
         assert self._call is not None
         try:
-            outcome = self._call(provider)
-        except (Invalid, MediaUnavailable, PhoneClosed, PortsExhausted, TrunkBusy) as exc:
+            # A provider that has answered a question gets all the time that a call gives it.
+            silence_s = None if self._answered else SILENCE_S
+            outcome = self._call(provider, media_encryption=self._trunk.media_encryption, silence_s=silence_s)
+        except _NOT_STARTED as exc:
             return self._result(CheckStage.CALL, verdicts.could_not_call(exc), ok=False)
         if outcome.cause is Cause.NO_RESPONSE and not self._answered:
             return None
         known = self._register is not None and (self._register.code or 999) < 300
+        offered = verdicts.OfferedMedia(
+            encryption=self._trunk.media_encryption,
+            tls=account.tls is not None,
+            other_works=self._works_otherwise(provider, outcome, account),
+        )
         judged = verdicts.of_call(
             outcome,
             registers=self._trunk.register,
             registrar_knows_us=known,
             has_password=bool(self._trunk.password),
+            foreign=foreign_caller(
+                account.caller_id,
+                caller_id_header=account.caller_id_header,
+                username=self._trunk.username,
+                auth_username=account.auth_username,
+                login_proved=known,
+            ),
+            offered=offered,
+            behind_nat=behind_nat,
         )
         return self._result(
             CheckStage.CALL, judged.verdict, ok=judged.ok, code=outcome.sip_code, reason=outcome.sip_reason
         )
+
+    def _works_otherwise(self, provider: Provider, outcome: CallOutcome, account: Account) -> bool:
+        """Whether a call gets through that is encrypted where this one was plain, or plain where it was encrypted.
+
+        Codecs and encryption are refused with the same codes, and only a second call tells them apart.
+        """
+        other = {"none": "required", "required": "none"}.get(self._trunk.media_encryption)
+        if outcome.sip_code not in _REFUSED_UNRUNG or other is None or account.tls is None or self._call is None:
+            return False
+        try:
+            second = self._call(provider, media_encryption=other, silence_s=None)
+        except _NOT_STARTED:
+            return False
+        return second.disposition in _GOT_THROUGH

@@ -1,19 +1,22 @@
 """Runs checks of trunks beside the dialing: each in a thread of its own, with a phone of its own for the test call."""
 
+import dataclasses
 import logging
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
 
 from autodialer.errors import PhoneClosed, PortsExhausted
 from autodialer.media.shell.importing import import_apart
-from autodialer.model import CallOutcome, CheckResult, CheckStage, Trunk
+from autodialer.model import CallOutcome, Cause, CheckResult, CheckStage, Disposition, Trunk
 from autodialer.phone.checks.check import TrunkCheck
+from autodialer.phone.hang_up import HangUp
 from autodialer.phone.plan import CallPlan
 from autodialer.phone.pool import PhonePool
 from autodialer.phone.provider import Provider
+from autodialer.phone.pyvoip.call import Call
 from autodialer.phone.pyvoip.phone import Phone
 
 logger = logging.getLogger(__name__)
@@ -23,7 +26,7 @@ READY_S = 15.0
 RING_S = 30.0
 CALL_S = 15.0
 """The sound of a test call takes less."""
-AT_ONCE = 4
+CHECKS_TOGETHER = 4
 
 
 class TrunkChecks:
@@ -47,7 +50,7 @@ class TrunkChecks:
         self._stem = folder / "check"
         self._sound_s = 0.0
         self._lock = threading.Lock()
-        self._free = threading.Semaphore(AT_ONCE)
+        self._free = threading.Semaphore(CHECKS_TOGETHER)
 
     def start(self, trunk: Trunk, number: str | None, record: Callable[[CheckResult], None]) -> None:
         """Check `trunk`, with a call to `number` as it is dialled (None: without), and have `record` called.
@@ -69,9 +72,9 @@ class TrunkChecks:
         threading.Thread(target=run, name=f"check {trunk.name}", daemon=True).start()
 
     def _check(self, trunk: Trunk, number: str | None) -> CheckResult:
-        def call(provider: Provider) -> CallOutcome:
+        def call(provider: Provider, *, media_encryption: str, silence_s: float | None) -> CallOutcome:
             assert number is not None
-            return self._call(trunk, provider, number)
+            return self._call(trunk, provider, number, media_encryption, silence_s)
 
         check = TrunkCheck(
             trunk,
@@ -79,14 +82,21 @@ class TrunkChecks:
             address_for=self._phones.local_address,
             sip_port=self._phones.sip_port,
             call=call if number is not None else None,
+            nonces=self._phones.nonces_of(trunk),
         )
         try:
             return check.run()
         except PortsExhausted as exc:
             return _broken(str(exc))
 
-    def _call(self, trunk: Trunk, provider: Provider, number: str) -> CallOutcome:
-        """One short call. A registered trunk calls by the phone that is registered, others by one of their own."""
+    def _call(
+        self, trunk: Trunk, provider: Provider, number: str, media_encryption: str, silence_s: float | None
+    ) -> CallOutcome:
+        """One short call. A registered trunk calls by the phone that is registered, others by one of their own.
+
+        So does a call with another `media_encryption` than the trunk's, and it does not register: that would take the
+        provider's calls away from the phone that did.
+        """
         self._encode_sample()
         plan = CallPlan(
             reference=object(),
@@ -95,14 +105,23 @@ class TrunkChecks:
             ring_timeout_s=RING_S,
             max_call_s=CALL_S,
         )
-        registered = self._phones.registered_phone(trunk)
-        if registered is not None:
-            with self._place(trunk):
-                return _wait_for(registered, number, plan)
-        with self._phones.guest(trunk, provider) as phone:
-            _wait_until_ready(phone)
-            with self._place(trunk):
-                return _wait_for(phone, number, plan)
+        own = media_encryption == trunk.media_encryption
+        guest = trunk if own else dataclasses.replace(trunk, media_encryption=media_encryption, register=False)
+        with ExitStack() as held:
+            phone = self._phones.registered_phone(trunk) if own else None
+            if phone is None:
+                phone = held.enter_context(self._phones.guest(guest, provider))
+                _wait_until_ready(phone)
+            held.enter_context(self._place(trunk))
+            call = phone.call(number, plan)
+            outcome = _wait_for(call, silence_s)
+            if outcome is not None:
+                return outcome
+            # The verdict need not wait, but phone and channel stay: a late answer must still be hung up.
+            call.hangup(HangUp.CHECK_SILENT)
+            threading.Thread(target=_see_off, args=(call, held.pop_all()), name="check call", daemon=True).start()
+        now = phone.utcnow()
+        return CallOutcome(disposition=Disposition.FAILED, cause=Cause.NO_RESPONSE, invited_at=now, ended_at=now)
 
     def _encode_sample(self) -> None:
         with self._lock:
@@ -119,15 +138,24 @@ def _wait_until_ready(phone: Phone) -> None:
         time.sleep(0.05)
 
 
-def _wait_for(phone: Phone, number: str, plan: CallPlan) -> CallOutcome:
-    call = phone.call(number, plan)
+def _wait_for(call: Call, silence_s: float | None) -> CallOutcome | None:
+    """How the call ended; None when nothing has been heard of it for so long. Raises PhoneClosed."""
     # Timer B, the ring timeout after it, and 64*T1 for a CANCEL that is not answered.
-    deadline = time.monotonic() + 32.0 + RING_S + CALL_S + 32.0
-    while not call.over and time.monotonic() < deadline:
+    longest_s = 32.0 + RING_S + CALL_S + 32.0
+    began = time.monotonic()
+    while not call.over and (waited_s := time.monotonic() - began) < longest_s:
+        if silence_s is not None and waited_s >= silence_s and not call.heard:
+            return None
         time.sleep(0.05)
     if call.outcome is None:
         raise PhoneClosed("the call did not start, or did not end")
     return call.outcome
+
+
+def _see_off(call: Call, held: ExitStack) -> None:
+    """Wait for the end of a call that was given up, then let go of what it needed."""
+    with held, suppress(PhoneClosed):
+        _wait_for(call, None)
 
 
 def _broken(verdict: str) -> CheckResult:

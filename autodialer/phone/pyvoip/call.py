@@ -15,14 +15,16 @@ from pyVoIP import RTP, SIP
 from pyVoIP.VoIP import CallState, VoIPCall
 
 from autodialer.errors import Conflict
-from autodialer.media.shell import MediaProcess, SessionStats
+from autodialer.media.shell import MediaProcess, SessionStats, SrtpKeys
 from autodialer.model import CallOutcome, DigitVia
+from autodialer.phone.hang_up import HangUp
 from autodialer.phone.keys import PressedKeys
+from autodialer.phone.names import BOUND_S
 from autodialer.phone.outcome import CallTimes, broken_outcome, make_outcome
 from autodialer.phone.plan import Address, CallEvent, CallPlan, Progress, Transferred
 from autodialer.phone.playing import Playing
 from autodialer.phone.ports import PortLease
-from autodialer.phone.pyvoip.rtp_client import RtpClient, codecs_of
+from autodialer.phone.pyvoip.rtp_client import RtpClient, codecs_of, keys_of
 from autodialer.phone.pyvoip.sip_client import SipClient
 from autodialer.sip.dialog_state import DialogState
 from autodialer.sip.events import (
@@ -33,6 +35,7 @@ from autodialer.sip.events import (
     CallProgress,
     DialogMoved,
     DigitSignalled,
+    InviteHeard,
     MediaChanged,
     OfCall,
     TransferEnd,
@@ -40,6 +43,7 @@ from autodialer.sip.events import (
     cancelled_unsent,
 )
 from autodialer.sip.invite import InviteRequest, sip_uri
+from autodialer.sip.left_invite import LeftInvite
 from autodialer.sip.sdp import AnswerFault, MediaPlan, UnusableAnswer, negotiate
 from autodialer.sip.user_agent import UserAgent
 
@@ -50,6 +54,8 @@ HELD_AT_FIRST_S = 10.0
 """How long a callee that answered on hold may take to tell where the sound goes."""
 BROKEN_S = 70.0
 """After an error of ours: longer than a CANCEL or BYE takes that the peer does not answer (64*T1, twice)."""
+GONE_S = 5.0
+"""How long a callee may be silent after a failed transfer, in RTP as in RTCP."""
 STATS_S = 2.0
 """How long the media process has to tell a session's figures."""
 
@@ -65,6 +71,9 @@ class OwnPhone(Protocol):
 
     def run_later(self, delay_s: float, fn: Callable[[], object]) -> None:
         """Run `fn` in the loop thread after a while."""
+
+    def find_address(self, host: str, then: Callable[[str | None, str], object]) -> None:
+        """Have a host name looked up."""
 
     def utcnow(self) -> datetime:
         """The wall time."""
@@ -101,8 +110,12 @@ class Call(VoIPCall):
         """The media process is binding a port; nothing has left yet."""
         self.opens_until = 0.0
         """Monotonic time by which it must have one."""
+        self.behind_nat = False
+        """The peer sees our RTP come from another address than ours."""
         self.wants_port = False
         """The media process is binding one of its own for it, because the shared one cannot serve it."""
+        self.heard = False
+        """The provider has said something to it."""
         self.outcome: CallOutcome | None = None
         """How the call ended; None while it is under way."""
         self._on_event = on_event
@@ -110,6 +123,8 @@ class Call(VoIPCall):
         self._answer: CallAnswered | None = None
         self._early: set[Address] = set()
         """Where descriptions before the answer said that media is taken."""
+        self._agreed: MediaPlan | None = None
+        """What the last description says, while its host name is looked up."""
         self._unusable: UnusableAnswer | None = None
         self._end: CallFailed | CallEnded | None = None
         self._keys = PressedKeys()
@@ -220,6 +235,8 @@ class Call(VoIPCall):
         """Carry on with what the SIP core tells."""
         if isinstance(event, CallProgress):
             self._progress(event)
+        elif isinstance(event, InviteHeard):
+            self._tell_dialog(event.invite)
         elif isinstance(event, CallAnswered):
             self._answered(event)
         elif isinstance(event, DialogMoved):
@@ -236,31 +253,33 @@ class Call(VoIPCall):
             self._ended(event)
 
     def _progress(self, event: CallProgress) -> None:
+        self.heard = True
         self._tell(Progress.HEARD)
-        early = negotiate(event.sdp, self.phone.sip.account.codecs) if event.sdp else None
-        if isinstance(early, MediaPlan):
+        early = negotiate(event.sdp, self.phone.sip.account.codecs, event.sdes) if event.sdp else None
+        if isinstance(early, MediaPlan) and not early.named:
             self._early.add((early.host, early.port))
         if 180 <= event.code <= 189 and self._times.rang is None:
             self._times.rang = event.at
             self._tell(Progress.RANG)
 
     def _answered(self, event: CallAnswered) -> None:
+        self.heard = True
         self._tell(Progress.RANG)
         self._tell_dialog(event.dialog)
         self._answer = event
         self._times.answered = event.at
         self.state = CallState.ANSWERED
-        media = negotiate(event.sdp, self.phone.sip.account.codecs)
+        media = negotiate(event.sdp, self.phone.sip.account.codecs, event.sdes)
         if isinstance(media, UnusableAnswer):
             self._unusable = media
             logger.warning("call %s: the answer is unusable: %s", self.call_id, self._unusable.message)
-            self.hangup()
+            self.hangup(media.message)
         elif self._lost_stats:
-            self.hangup()
+            self.hangup(HangUp.MEDIA_DIED)
         elif media.held:
             self.run_later(HELD_AT_FIRST_S, self._still_held)
         else:
-            self._start_media(media)
+            self._with_address(media, self._start_media)
 
     def pressed(self, digit: str, at: float, via: DigitVia, *, duration_s: float = 0.0) -> None:
         """The callee pressed a key; the same press may be told both ways."""
@@ -276,22 +295,54 @@ class Call(VoIPCall):
         self._unusable = UnusableAnswer(
             reason=AnswerFault.NO_ADDRESS, message="The callee answered on hold and gave no address for the sound."
         )
-        self.hangup()
+        self.hangup(self._unusable.message)
 
     def _media_changed(self, media: MediaPlan) -> None:
         if self._end or self._unusable or self._lost_stats:
             return
-        if not self.RTPClients:
-            if not media.held:
-                self._start_media(media)
+        if self.RTPClients:
+            self._with_address(media, self._playing.follow)
+        elif not media.held:
+            self._with_address(media, self._start_media)
+
+    def _with_address(self, media: MediaPlan, then: Callable[[MediaPlan], object]) -> None:
+        """Go on with what was agreed; where it names a host, once that is found. The ACK does not wait for it."""
+        self._agreed = media
+        if not media.named:
+            then(media)
             return
-        self._playing.follow(media)
+
+        def found(address: str | None, why: str) -> None:
+            if self._agreed is not media or self._end:
+                return
+            self._agreed = None
+            if address is not None:
+                then(media.found_at(address))
+                return
+            logger.warning("call %s: no place for the sound: %s", self.call_id, why)
+            if not self.RTPClients:
+                message = f"The callee wants the sound at {media.host}, and that was not found: {why}."
+                self._unusable = UnusableAnswer(reason=AnswerFault.NO_ADDRESS, message=message)
+            self.hangup()
+
+        def attend(address: str | None, why: str) -> None:
+            self.attend(partial(found, address, why))
+
+        self.phone.find_address(media.host, attend)
+        self.run_later(BOUND_S, partial(found, None, f"no name server answered within {BOUND_S:g} s"))
 
     def _start_media(self, media: MediaPlan) -> None:
         codecs = codecs_of(media)
         host, reports_to = media.host, media.rtcp
         self.create_rtp_clients(
-            codecs, self.myIP, self.port, self.request, media.port, remote_host=host, reports_to=reports_to
+            codecs,
+            self.myIP,
+            self.port,
+            self.request,
+            media.port,
+            remote_host=host,
+            reports_to=reports_to,
+            keys=keys_of(media),
         )
         self._playing.begin(media)
 
@@ -305,6 +356,7 @@ class Call(VoIPCall):
         *,
         remote_host: str = "",
         reports_to: Address | None = None,
+        keys: SrtpKeys | None = None,
     ) -> None:
         """One handle on this call's media session."""
         client = RtpClient(
@@ -322,6 +374,8 @@ class Call(VoIPCall):
             peer_host=self._answer.dialog.flow.host if self._answer and self._answer.dialog else None,
             earlier=tuple(self._early),
             reports_to=reports_to,
+            behind_nat=self.behind_nat,
+            keys=keys,
         )
         self.RTPClients.append(client)
 
@@ -342,14 +396,33 @@ class Call(VoIPCall):
         told = Transferred(how=event.how, code=event.code)
         self._on_event(CallEvent(reference=self.plan.reference, transferred=told))
         if event.how is TransferEnd.ACCEPTED:
-            self.hangup()
+            self.hangup(HangUp.TRANSFERRED)
         else:
             # The end of the call may be the very next event.
             self.run_later(0.0, self._go_on)
 
     def _go_on(self) -> None:
-        if not self._end:
-            self._playing.resume()
+        if self._end:
+            return
+        if not self.plan.survives_failed_transfer:
+            self.hangup(HangUp.TRANSFER_FAILED)
+            return
+        self._playing.resume()
+        self._watch_callee()
+
+    def _watch_callee(self) -> None:
+        """The callee may be gone although the transfer failed: nobody plays to silence for long."""
+        for client in self.RTPClients:
+            client.watch(GONE_S)
+
+    def callee_silent(self) -> None:
+        """Nothing has come from the callee's side for as long as `_watch_callee` said."""
+        if self._end or self._playing.paused:
+            return  # another transfer is on its way, and starts another watch
+        if any(client.held for client in self.RTPClients):
+            self._watch_callee()  # a callee that holds the call may be silent, and hears nothing
+        else:
+            self.hangup(HangUp.GONE_AFTER_TRANSFER.format(f"{GONE_S:g}"))
 
     def end_if_overdue(self, now: float) -> None:
         """Hang up once the call has lasted as long as it may; give up a port that takes too long."""
@@ -358,7 +431,7 @@ class Call(VoIPCall):
         elif self._broken_at is not None and now - self._broken_at >= BROKEN_S:
             self.end_by_force()
         elif self._times.answered is not None and not self._end and now - self._times.answered >= self.plan.max_call_s:
-            self.hangup()
+            self.hangup(HangUp.MAX_CALL.format(f"{self.plan.max_call_s:g}"))
 
     def media_died(self, played_frames: int) -> None:
         """The media process is gone: nothing can be heard from now on."""
@@ -370,7 +443,7 @@ class Call(VoIPCall):
         if self._end:
             self._complete(self._lost_stats)
         else:
-            self.hangup()
+            self.hangup(HangUp.MEDIA_DIED)
 
     def media_closed(self, stats: SessionStats | None) -> None:
         """The session's figures are in (None: they never came)."""
@@ -405,6 +478,7 @@ class Call(VoIPCall):
             keys=self._keys,
             media_died=self._lost_stats is not None,
             broken=self._broken_at is not None,
+            foreign_caller=self.phone.sip.foreign_caller(self.plan),
         )
 
     def _tell_last(self, event: CallEvent) -> None:
@@ -420,7 +494,7 @@ class Call(VoIPCall):
     def _tell(self, progress: Progress) -> None:
         self._on_event(CallEvent(reference=self.plan.reference, progress=progress))
 
-    def _tell_dialog(self, dialog: DialogState | None) -> None:
+    def _tell_dialog(self, dialog: DialogState | LeftInvite | None) -> None:
         if dialog is not None and self.plan.keeps_dialog:
             self._on_event(CallEvent(reference=self.plan.reference, dialog=dialog))
 
@@ -430,17 +504,20 @@ class Call(VoIPCall):
 
     # -- pyVoIP's API
 
-    def hangup(self) -> None:
-        """End the call: BYE when it is answered, CANCEL before. Does nothing when it is over. From any thread."""
-        self.command(self._hang_up)
+    def hangup(self, why: str = HangUp.REQUESTED) -> None:
+        """End the call: BYE when it is answered, CANCEL before. Does nothing when it is over. From any thread.
 
-    def _hang_up(self, user_agent: UserAgent, now: float) -> None:
+        `why` is a sentence for the record, which keeps the first one.
+        """
+        self.command(partial(self._hang_up, why))
+
+    def _hang_up(self, why: str, user_agent: UserAgent, now: float) -> None:
         if not self.opening:
-            user_agent.hang_up(self.call_id, now)
+            user_agent.hang_up(self.call_id, now, reason=why)
             return
         self.opening = False
         self._times = CallTimes(invited=now, invited_at=self.phone.utcnow())
-        self._ended(cancelled_unsent(self.call_id, now, "It was cancelled before it left."))
+        self._ended(cancelled_unsent(self.call_id, now, f"{why} {HangUp.UNSENT}"))
 
     def send_digits(self, digits: str) -> None:
         """Press keys (0 to 9, *, #, A to D), one after the other. From any thread. Raises Conflict, Invalid."""
@@ -456,8 +533,8 @@ class Call(VoIPCall):
     def transfer(self, number: str) -> None:
         """Have the callee's side call `number`, dialled as it stands, in our place; the sound is silent meanwhile.
 
-        An event `transferred` follows unless the call ends before. Accepted: we hang up; else the sound goes on, and
-        the call ends as it would have. Does nothing during another transfer. From any thread.
+        An event `transferred` follows unless the call ends before. Accepted: we hang up; else the plan says whether
+        the sound goes on, and the call ends as it would have. Does nothing during another transfer. From any thread.
         """
         self.command(partial(self._transfer, number))
 

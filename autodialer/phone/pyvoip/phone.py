@@ -12,8 +12,9 @@ from pyVoIP.VoIP import CallState, VoIPPhone
 from pyVoIP.VoIP.status import PhoneStatus
 
 from autodialer.clock import Clock
-from autodialer.errors import MediaUnavailable, PhoneClosed, PortsExhausted
+from autodialer.errors import Invalid, MediaUnavailable, PhoneClosed, PortsExhausted
 from autodialer.media.shell import (
+    CalleeSilent,
     DigitReceived,
     MediaProcess,
     PortWanted,
@@ -24,12 +25,15 @@ from autodialer.media.shell import (
     SoundFinished,
 )
 from autodialer.model import DigitVia
-from autodialer.phone.plan import Account, CallEvent, CallPlan
-from autodialer.phone.ports import Ports
+from autodialer.phone.hang_up import HangUp
+from autodialer.phone.names import NameFinder
+from autodialer.phone.plan import Account, CallEvent, CallPlan, CutOffCall
+from autodialer.phone.ports import PortLease, Ports
 from autodialer.phone.pyvoip import check_pyvoip
 from autodialer.phone.pyvoip.call import Call
 from autodialer.phone.pyvoip.sip_client import SipClient
 from autodialer.phone.reach import Registered
+from autodialer.phone.resolver import Resolver
 from autodialer.phone.trace import CLOSES_S, CallTrace, TraceBook
 from autodialer.sip.dialog_state import DialogState
 from autodialer.sip.events import (
@@ -37,12 +41,14 @@ from autodialer.sip.events import (
     Event,
     FarewellEnded,
     HopFailed,
+    NameWanted,
     ProbeEnded,
     RegistrationChanged,
     RegistrationStanding,
 )
 from autodialer.sip.hop import Hop
-from autodialer.sip.invite import new_call_id
+from autodialer.sip.invite import InviteRequest, new_call_id
+from autodialer.sip.left_invite import LeftInvite
 from autodialer.sip.locate import Targets
 from autodialer.sip.user_agent import UserAgent
 
@@ -88,12 +94,14 @@ class Phone(VoIPPhone):
         media: MediaProcess,
         on_event: Callable[[CallEvent], None],
         targets: Targets | None = None,
+        names: NameFinder | None = None,
         clock: Clock | None = None,
         on_trace: Callable[[CallTrace], None] | None = None,
     ) -> None:
         check_pyvoip()
         super().__init__(server, port, username, password, myIP, callCallback, sipPort, rtpPortLow, rtpPortHigh)
         self.media = media
+        self._names = names or NameFinder(Resolver())
         self._on_call_event = on_event
         self._clock = clock or Clock()
         self._on_farewell_ended: Callable[[FarewellEnded], None] = lambda _event: None
@@ -170,20 +178,11 @@ class Phone(VoIPPhone):
         call_id = str(plan.reference) if isinstance(plan.reference, UUID) else new_call_id()
         draft = self.sip.prepare(number, plan, call_id)
         lease = self._ports.lease()
-        medias = {lease.port: {CODECS[codec].value: CODECS[codec] for codec in self.sip.account.codecs}}
-        call = Call(
-            self,
-            CallState.DIALING,
-            self.sip.describe(draft),
-            random.getrandbits(31),
-            self.myIP,
-            ms=medias,
-            sendmode=self.sendmode,
-            plan=plan,
-            draft=draft,
-            lease=lease,
-            on_event=self._on_call_event,
-        )
+        try:
+            call = self._make_call(draft, plan, lease)
+        except Exception:
+            lease.give_back()
+            raise
         self.calls[call_id] = call
         try:
             # Not before: the loop's end takes with it the calls that are in the book by then.
@@ -197,6 +196,22 @@ class Phone(VoIPPhone):
             self._sweeping = True
             self.run_later(SWEEP_S, self._sweep)
         return call
+
+    def _make_call(self, draft: InviteRequest, plan: CallPlan, lease: PortLease) -> Call:
+        medias = {lease.port: {CODECS[codec].value: CODECS[codec] for codec in self.sip.account.codecs}}
+        return Call(
+            self,
+            CallState.DIALING,
+            self.sip.describe(draft),
+            random.getrandbits(31),
+            self.myIP,
+            ms=medias,
+            sendmode=self.sendmode,
+            plan=plan,
+            draft=draft,
+            lease=lease,
+            on_event=self._on_call_event,
+        )
 
     def _open_media(self, call: Call) -> None:
         """Have the media process bind a port for the call; the INVITE leaves when it has."""
@@ -219,7 +234,10 @@ class Phone(VoIPPhone):
             utcnow, reference = self._clock.utcnow(), call.plan.reference
             if self._traces is not None and call.opening and isinstance(reference, UUID):
                 self._traces.begin(reference, now, utcnow)
-            call.place(user_agent, self.sip.complete(call.draft, media, user_agent, now), now, utcnow)
+            invite = self.sip.complete(call.draft, media, user_agent, now)
+            hop = invite.next_hop
+            call.behind_nat = media[0] != self.myIP or self.sip.reach.behind_nat(user_agent, hop, self.myIP)
+            call.place(user_agent, invite, now, utcnow)
 
         call.command(place)
 
@@ -246,7 +264,7 @@ class Phone(VoIPPhone):
             self.media.reopen(call.call_id, self.myIP, call.port, stun_server=self.sip.reach.stun_server)
         except PortsExhausted as exc:
             logger.error("call %s: there is no port for its sound: %s", call.call_id, exc)
-            call.hangup()
+            call.hangup(HangUp.NO_PORT.format(exc))
 
     def _sweep(self) -> None:
         """A timer a call would outlive its call by minutes and keep it in memory; one look at all of them does not."""
@@ -295,25 +313,43 @@ class Phone(VoIPPhone):
 
     def clean_up(
         self,
-        dialogs: Sequence[DialogState],
+        left: Sequence[DialogState | LeftInvite],
         cut_off: Sequence[str],
+        unheard: Sequence[CutOffCall] = (),
         *,
         span_s: float,
         on_ended: Callable[[FarewellEnded], None],
     ) -> None:
-        """Hang up what an earlier process left up: its `dialogs`, and those of its calls `cut_off` that answer yet.
+        """End what an earlier process left: its dialogs by BYE, its INVITEs by CANCEL, and answers to calls `cut_off`.
 
-        The latter are waited for `span_s`. `on_ended` is called in the loop thread. Once a phone.
+        The latter are waited for `span_s`. Of the `unheard` calls perhaps an INVITE left: each one that they can have
+        sent is cancelled. `on_ended` is called in the loop thread. Once a phone.
         """
         self._on_farewell_ended = on_ended
         credentials = self.sip.credentials
 
         def say(user_agent: UserAgent, now: float) -> None:
             user_agent.expect_answers(cut_off, credentials, now + span_s)
-            for dialog in dialogs:
-                user_agent.say_farewell(dialog, credentials, now)
+            # What rings comes first: every second of it is heard.
+            for one in left:
+                if isinstance(one, LeftInvite):
+                    user_agent.recall(one, now)
+            for call in unheard:
+                self._recall_unheard(call, user_agent, now)
+            for one in left:
+                if isinstance(one, DialogState):
+                    user_agent.say_farewell(one, credentials, now)
 
         self.sip.run(say)
+
+    def _recall_unheard(self, call: CutOffCall, user_agent: UserAgent, now: float) -> None:
+        try:
+            draft = self.sip.prepare(call.number, CallPlan(caller_id=call.caller_id), call.call_id)
+            request = self.sip.complete(draft, (self.myIP, self.sip.myPort), user_agent, now)
+        except Invalid as exc:
+            logger.warning("call %s of an earlier dialer cannot be cancelled: %s", call.call_id, exc)
+        else:
+            user_agent.recall_unheard(request, now)
 
     def retire(self) -> None:
         """Another phone takes over: take the registration back; calls go on to their end."""
@@ -327,6 +363,25 @@ class Phone(VoIPPhone):
             user_agent.move_registration(self.sip.targets.order(now))
 
         self.sip.run(move)
+
+    def find_address(self, host: str, then: Callable[[str | None, str], object]) -> None:
+        """Have the address of a host name looked up, and `then` called in the loop thread with it, or with why not."""
+
+        def found(hop: Hop | None, why: str) -> None:
+            self.sip.run(lambda _user_agent, _now: then(hop.host if hop is not None else None, why))
+
+        self._names.find_address(host, found)
+
+    def find_hop(self, wanted: NameWanted) -> None:
+        """Look up by what name a call's side is to be reached, and tell the SIP core."""
+
+        def found(hop: Hop | None, why: str) -> None:
+            if hop is None:
+                logger.info("call %s: %s; its requests go where the INVITE went", wanted.call_id, why)
+                return
+            self.sip.run(lambda user_agent, now: user_agent.place(wanted.call_id, wanted.uri, hop, now))
+
+        self._names.find(wanted.host, wanted.port, wanted.transport, found)
 
     def utcnow(self) -> datetime:
         """The wall time."""
@@ -361,6 +416,8 @@ class Phone(VoIPPhone):
             self._on_not_opened(event)
         elif isinstance(event, PortWanted):
             self._give_own_port(call)
+        elif isinstance(event, CalleeSilent):
+            call.callee_silent()
         elif isinstance(event, SoundFinished):
             call.sound_finished(event.repeats)
         elif isinstance(event, SessionClosed):
@@ -373,6 +430,9 @@ class Phone(VoIPPhone):
             self.sip.reach.take(event)
             if self.NSD and isinstance(event, RegistrationChanged):
                 self._status = PHONE_STATUS[event.standing]
+            return
+        if isinstance(event, NameWanted):
+            self.find_hop(event)
             return
         if isinstance(event, FarewellEnded):
             self._on_farewell_ended(event)

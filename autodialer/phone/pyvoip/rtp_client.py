@@ -6,8 +6,8 @@ from pyVoIP import RTP
 
 from autodialer.errors import Conflict, Invalid
 from autodialer.media.dtmf import EVENTS
-from autodialer.media.shell import MediaProcess
-from autodialer.phone.plan import Address, CallPlan
+from autodialer.media.shell import MediaProcess, SrtpKeys
+from autodialer.phone.plan import LATCHES_MS, Address, CallPlan
 from autodialer.sip.sdp import MediaPlan
 
 _KINDS = {"PCMU": RTP.PayloadType.PCMU, "PCMA": RTP.PayloadType.PCMA}
@@ -19,6 +19,12 @@ def codecs_of(media: MediaPlan) -> dict[int, RTP.PayloadType]:
     if media.telephone_event_pt is not None:
         codecs[media.telephone_event_pt] = RTP.PayloadType.EVENT
     return codecs
+
+
+def keys_of(media: MediaPlan) -> SrtpKeys | None:
+    """The keys as the media process takes them."""
+    keys = media.keys
+    return SrtpKeys(suite=keys.suite, ours=keys.ours, theirs=keys.theirs) if keys is not None else None
 
 
 class RtpClient(RTP.RTPClient):
@@ -44,6 +50,8 @@ class RtpClient(RTP.RTPClient):
         peer_host: str | None = None,
         earlier: Sequence[Address] = (),
         reports_to: Address | None = None,
+        behind_nat: bool = False,
+        keys: SrtpKeys | None = None,
     ) -> None:
         super().__init__(assoc, inIP, inPort, outIP, outPort, sendrecv, dtmf=dtmf)
         self._media = media
@@ -53,6 +61,8 @@ class RtpClient(RTP.RTPClient):
         self._peer_host = peer_host
         self._earlier = earlier
         self._reports_to = reports_to
+        self._behind_nat = behind_nat
+        self._keys = keys
         self.held = True
         """Nothing may be sent now: the callee holds the call, or `start` is still to come."""
 
@@ -66,13 +76,20 @@ class RtpClient(RTP.RTPClient):
             payload_type=payload_type,
             sound_stem=self._plan.sound_stem,
             telephone_event_pt=event_pt,
-            lead_in_ms=self._plan.lead_in_ms,
+            lead_in_ms=self._lead_in_ms,
             symmetric=self._symmetric,
             peer_host=self._peer_host,
             earlier=self._earlier,
             reports_to=self._reports_to,
+            keys=self._keys,
         )
         self.held = False
+
+    @property
+    def _lead_in_ms(self) -> int:
+        if self._plan.lead_in_ms is not None:
+            return self._plan.lead_in_ms
+        return LATCHES_MS if self._behind_nat else 0
 
     def _codec(self) -> tuple[str, int, int | None]:
         """Codec, its payload type, and that of telephone-events."""
@@ -92,10 +109,12 @@ class RtpClient(RTP.RTPClient):
             raise Conflict("The callee holds the call; digits can be sent once that is over.")
         self._media.send_digits(self._session_id, digits)
 
-    def hold(self, remote: Address | None = None) -> None:
-        """Send nothing for a while; the sound stops where it is. `remote`: where the callee is meanwhile, if said."""
+    def hold(self, media: MediaPlan | None = None) -> None:
+        """Send nothing for a while; the sound stops where it is. `media`: what the peer has said, if it is held."""
         self.held = True
-        self._media.hold(self._session_id, remote=remote)
+        there = (media.host, media.port) if media is not None and not media.nowhere else None
+        keys = keys_of(media) if media is not None else None
+        self._media.hold(self._session_id, remote=there, keys=keys)
 
     def repeat(self) -> None:
         """Begin the sound again; while the callee holds the call it waits for the end of that."""
@@ -115,7 +134,12 @@ class RtpClient(RTP.RTPClient):
             sound_stem=self._plan.sound_stem,
             telephone_event_pt=event_pt,
             reports_to=media.rtcp,
+            keys=keys_of(media),
         )
+
+    def watch(self, span_s: float) -> None:
+        """Have it told when nothing has come from the callee's side for so long."""
+        self._media.watch(self._session_id, span_s)
 
     def stop(self) -> None:
         """Send nothing more; the session's figures come back as an event."""

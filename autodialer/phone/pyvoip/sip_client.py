@@ -8,13 +8,15 @@ from typing import Any
 from pyVoIP import RTP, SIP
 
 from autodialer.clock import Clock
+from autodialer.phone.foreign_caller import ForeignCaller, foreign_caller
 from autodialer.phone.plan import Account, Address, CallPlan
 from autodialer.phone.pyvoip.sip_message import SipMessage
 from autodialer.phone.reach import Reach
-from autodialer.sip.events import Event
+from autodialer.sip.events import Event, RegistrationStanding
 from autodialer.sip.hop import TCP, Hop
 from autodialer.sip.invite import InviteRequest, new_call_id, sip_uri
 from autodialer.sip.locate import Targets
+from autodialer.sip.sdes import SdesOffer, make_lines
 from autodialer.sip.sdp import build_offer
 from autodialer.sip.shell import SipLoop
 from autodialer.sip.stack import hop_of
@@ -26,6 +28,7 @@ ACK_WITHIN_S = 0.4
 """An ACK waits for the database no longer than this: a gateway repeats its 2xx after 0.5 s."""
 _IDENTITY: Mapping[str, Callable[[str], tuple[str, str]]] = {
     "p_asserted_identity": lambda uri: ("P-Asserted-Identity", f"<{uri}>"),
+    "p_preferred_identity": lambda uri: ("P-Preferred-Identity", f"<{uri}>"),
     "remote_party_id": lambda uri: ("Remote-Party-ID", f"<{uri}>;party=calling;screen=yes;privacy=off"),
 }
 """Where else than in From the caller ID may stand: RFC 3325, and the older draft that many gateways still read."""
@@ -85,6 +88,8 @@ class SipClient(SIP.SIPClient):
             listen_tcp=self.account.transport == TCP,
             tls=self.account.tls,
             tracer=self._tracer,
+            nonces=self.account.nonces,
+            strict_source=self.account.strict_source,
             on_end=self._on_end,
         )
         self.myPort = self.loop.local_address[1]
@@ -120,9 +125,22 @@ class SipClient(SIP.SIPClient):
             credentials=self._credentials,
             sdp=b"",
             ring_timeout_s=plan.ring_timeout_s,
-            headers=() if in_from else (_IDENTITY[account.caller_id_header](identity),),
+            headers=(
+                *(() if in_from else (_IDENTITY[account.caller_id_header](identity),)),
+                *account.extra_headers,
+            ),
             call_id=call_id,
             ack_within_s=ACK_WITHIN_S if plan.keeps_dialog else 0.0,
+        )
+
+    def foreign_caller(self, plan: CallPlan) -> ForeignCaller | None:
+        """The caller ID of a call, where the provider may refuse it because it is not the login."""
+        return foreign_caller(
+            plan.caller_id or self.account.caller_id,
+            caller_id_header=self.account.caller_id_header,
+            username=self.username,
+            auth_username=self.account.auth_username,
+            login_proved=self.reach.registration.standing is RegistrationStanding.REGISTERED,
         )
 
     def complete(self, draft: InviteRequest, media: Address, user_agent: UserAgent, now: float) -> InviteRequest:
@@ -136,13 +154,22 @@ class SipClient(SIP.SIPClient):
         host, port = media
         if host == self.myIP:
             host = user_agent.public_address(hops[0])[0]
-        return dataclasses.replace(
+        codecs, session_id = self.account.codecs, random.getrandbits(53)
+        plain = build_offer(host, port, codecs, session_id=session_id)
+        whole = dataclasses.replace(
             draft,
             next_hop=hops[0],
             alternatives=hops[1:],
             route=route,
-            sdp=build_offer(host, port, self.account.codecs, session_id=random.getrandbits(53)),
+            route_names_hop=self.account.several_proxies,
+            sdp=plain,
         )
+        if self.account.media_encryption == "none":
+            return whole
+        preferred = self.account.media_encryption == "preferred"
+        sdes = SdesOffer(lines=make_lines(), plain_too=preferred)
+        encrypted = build_offer(host, port, codecs, session_id=session_id, crypto=sdes.lines)
+        return dataclasses.replace(whole, sdp=encrypted, sdes=sdes, plain_sdp=plain if preferred else b"")
 
     @property
     def credentials(self) -> tuple[str, str] | None:

@@ -1,8 +1,12 @@
 """pyVoIP's message, parsed by our tolerant parser: what pyVoIP's API shows of a request or response."""
 
+from itertools import takewhile
 from typing import Any
 
 from pyVoIP import SIP
+
+from autodialer.sip.fields import parse_name_addr, parse_tag, unquote
+from autodialer.sip.tokens import Kind, split, tokens
 
 
 class SipMessage(SIP.SIPMessage):
@@ -51,7 +55,7 @@ def status_of(code: str) -> SIP.SIPStatus:
 
 
 def _via(value: str) -> dict[str, Any]:
-    sent, *parameters = value.split(";")
+    sent, *parameters = split(value, ";")
     protocol, _, by = sent.strip().partition(" ")
     host, _, port = by.strip().partition(":")
     via: dict[str, Any] = {"type": protocol, "address": (host, port or "5060")}
@@ -62,15 +66,16 @@ def _via(value: str) -> dict[str, Any]:
 
 
 def _address(value: str) -> dict[str, Any]:
-    raw, _, tag = value.partition(";tag=")
-    caller, _, rest = raw.partition("<")
-    address = (rest or caller).partition(">")[0].removeprefix("sip:")
+    parsed = parse_name_addr(value)
+    address = parsed.uri.removeprefix("sip:") if parsed is not None else ""
     number, at, host = address.partition("@")
+    before = list(takewhile(lambda token: token.kind is not Kind.BRACKETED, tokens(value)))
+    is_bare = len(before) == len(list(tokens(value)))
     return {
-        "raw": raw,
-        "tag": tag.partition(";")[0],
+        "raw": ";".join(piece for piece in split(value, ";") if not piece.strip().lower().startswith("tag=")),
+        "tag": parse_tag(value) or "",
         "address": address,
         "number": number if at else None,
-        "caller": caller.strip().strip('"') if rest else "",
+        "caller": "" if is_bare else unquote("".join(token.text for token in before).strip()),
         "host": host if at else address,
     }

@@ -147,6 +147,7 @@ class Connections:
         for shared in (True, False):
             made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
             made.settimeout(0.0)
+            # Messages are written whole: nothing is won by holding the end of one back until the peer acknowledges.
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             try:
                 if shared:
@@ -224,6 +225,7 @@ class Connections:
             return
         accepted.settimeout(0.0)
         incoming = [connection for connection in self._by_hop.values() if connection.incoming]
+        # Anybody may connect. The quietest makes room, so that strangers use up neither descriptors nor places.
         if len(incoming) >= INCOMING_KEPT:
             self._forget(min(incoming, key=lambda connection: connection.heard_at))
         self._add(Connection(Hop(address[0], address[1], TCP), accepted, deadline=None))
@@ -251,7 +253,7 @@ class Connections:
                     self._drop(connection, "it closed the connection")
                     return
                 connection.heard_at = time.monotonic()
-                for message in connection.reader.feed(data):
+                for message in connection.reader.feed(data, connection.heard_at):
                     self._user.on_message(message, connection.hop)
         except BrokenStream as exc:
             self._drop(connection, f"it sent {exc}")
@@ -282,6 +284,7 @@ class Connections:
 
 def _chunks(bound: socket.socket) -> Iterable[bytes]:
     """What has come so far; an empty chunk is the end of the stream."""
+    # Until nothing is left: what TLS has decrypted but not handed over yet wakes no selector.
     while True:
         try:
             data = bound.recv(_READ)

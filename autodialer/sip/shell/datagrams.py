@@ -11,6 +11,7 @@ from autodialer.errors import PortsExhausted
 from autodialer.sip.invite import Address
 
 _RECEIVE_BUFFER = 4 * 1024 * 1024
+"""Octets. The usual 208 KiB are full after a hundred messages or so, which may come while this thread waits."""
 _DATAGRAM = 65_536
 _PORTS_TRIED = 1000
 _ERRORS_AT_ONCE = 64
@@ -58,7 +59,10 @@ class DatagramSocket:
             bound.settimeout(0.0)
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
             if _LINUX:
+                # A socket that talks to many peers hears of ICMP errors only on request. Without them a closed port
+                # looks like silence, and its calls fail by timer B, after 32 s.
                 bound.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
+                # A BYE ends its call when it comes, not when this thread gets round to reading it.
                 bound.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
             return bound
         raise PortsExhausted(f"no free port from {port} to {last} on {host}; set DIALER_SIP_PORT to another one")

@@ -15,6 +15,7 @@ from functools import partial
 from autodialer.sip.events import Event
 from autodialer.sip.hop import UDP, Hop
 from autodialer.sip.invite import Address
+from autodialer.sip.nonces import Nonces
 from autodialer.sip.shell.connections import Connections, TlsSettings
 from autodialer.sip.shell.datagrams import UNSENDABLE, DatagramSocket
 from autodialer.sip.trace import Tracer
@@ -42,13 +43,16 @@ class SipLoop:
         listen_tcp: bool = False,
         tls: TlsSettings | None = None,
         tracer: Tracer | None = None,
+        nonces: Nonces | None = None,
+        strict_source: bool = True,
         on_end: Callable[[], None] | None = None,
         name: str = "sip",
     ) -> None:
         """Bind `port` of the local IPv4 address `host`, or the next free one upward; port 0 takes any.
 
-        `listen_tcp` takes connections on that port too; `tls` is for hops that want TLS. `on_event`, `tracer` and, as
-        the last of all, `on_end` are called in the loop's thread. Raises PortsExhausted when no port is free.
+        `listen_tcp` takes connections on that port too; `tls` is for hops that want TLS; `nonces` are those of the
+        trunk, None: this loop has its own. `on_event`, `tracer` and, as the last of all, `on_end` are called in the
+        loop's thread. Raises PortsExhausted when no port is free.
         """
         self._on_event = on_event
         self._on_end = on_end
@@ -63,6 +67,8 @@ class SipLoop:
                 user_agent=user_agent,
                 known_hosts=frozenset(known_hosts),
                 tracer=tracer,
+                nonces=nonces or Nonces(),
+                strict_source=strict_source,
             )
         )
         self._wake_read, self._wake_write = socket.socketpair()
@@ -101,6 +107,7 @@ class SipLoop:
             if self._closed:
                 return False
             self._commands.append(command)
+            # One octet wakes the loop for all commands that gather until it runs.
             first = len(self._commands) == 1
         if first and threading.current_thread() is not self._thread:
             self._wake()

@@ -12,7 +12,7 @@ from autodialer.store.accounts.tables import audit, idempotency_keys
 from autodialer.store.sql.engine import Database, insert_into
 from autodialer.store.sql.secrets import Secrets
 
-KEPT = timedelta(hours=24)
+KEYS_KEPT_FOR = timedelta(hours=24)
 
 
 class Idempotency:
@@ -36,7 +36,7 @@ class Idempotency:
             idempotency_keys.c.user_key == user_key,
             idempotency_keys.c.operation == operation,
             idempotency_keys.c.idempotency_key == key,
-            idempotency_keys.c.created_at > self._clock.utcnow() - KEPT,
+            idempotency_keys.c.created_at > self._clock.utcnow() - KEYS_KEPT_FOR,
         )
         with self._database.read() as connection:
             row = connection.execute(query).one_or_none()
@@ -62,7 +62,7 @@ class Idempotency:
             "created_at": now,
         }
         with self._database.write() as connection:
-            connection.execute(delete(idempotency_keys).where(idempotency_keys.c.created_at <= now - KEPT))
+            connection.execute(delete(idempotency_keys).where(idempotency_keys.c.created_at <= now - KEYS_KEPT_FOR))
             statement = insert_into(self._database.dialect, idempotency_keys).values(values)
             connection.execute(statement.on_conflict_do_nothing())
             return self.look_up(key, user_key, operation, fingerprint=fingerprint) or response_id

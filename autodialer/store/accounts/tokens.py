@@ -113,11 +113,6 @@ class Tokens:
         """End one session; False when no such session is alive."""
         return self._revoke(token_families.c.id == family_id)
 
-    def revoke_user(self, user_key: int) -> None:
-        """End all sessions of a user."""
-        with self._database.write() as connection:
-            revoke_families(connection, user_key, self._clock.utcnow())
-
     def user_of_family(self, family_id: UUID) -> User | None:
         """The user of the session; None when its access tokens are not valid, or no longer. Asked on every request."""
         with self._database.read() as connection:

@@ -126,14 +126,17 @@ def _record_from(row: AnyRow) -> CallRecord:
             jitter_ms=row.rtp_jitter_ms,
             remote_lost=row.rtp_remote_lost,
             round_trip_ms=row.rtp_round_trip_ms,
+            reports=row.rtp_reports,
             one_way_audio=row.rtp_one_way_audio,
             strangers=row.rtp_strangers,
+            encryption=row.rtp_encryption,
         )
     outcome = CallOutcome(
         disposition=Disposition(row.disposition),
         cause=Cause(row.cause) if row.cause else None,
         ended_by=EndedBy(row.ended_by) if row.ended_by else None,
         rtp=rtp,
+        refusal_headers=tuple((row.refusal_headers or "").splitlines()),
         **{name: getattr(row, name) for name in OUTCOME_COLUMNS},
     )
     return CallRecord(

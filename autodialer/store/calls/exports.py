@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, func, select
+from sqlalchemy import Connection, Select, and_, case, func, select
 
 from autodialer.model import Campaign
 from autodialer.store.calls.tables import calls
 from autodialer.store.campaigns.tables import campaign_subscribers, campaigns
-from autodialer.store.setup.tables import subscribers, trunks
+from autodialer.store.setup.tables import callbases, subscribers, trunks
 from autodialer.store.sql.engine import AnyRow, Database
+from autodialer.store.sql.owned import not_deleted
 
 PAGE_ROWS = 1000
 Rows = Sequence[AnyRow]
@@ -30,7 +31,8 @@ class Exports:
         query = (
             select(each.c.key)
             .select_from(subscribers.join(each, subscribers.c.key.is_not(None)))
-            .where(subscribers.c.callbase_key == callbase_key)
+            .join(callbases, callbases.c.key == subscribers.c.callbase_key)
+            .where(subscribers.c.callbase_key == callbase_key, not_deleted(callbases))
             .distinct()
         )
         with self._database.read() as connection:
@@ -73,16 +75,21 @@ class Exports:
             return connection.execute(there_are).scalar_one() if final is None else final
 
 
+_PERSON = {
+    name: case((callbases.c.deleted_at.is_(None), subscribers.c[name])).label(name)
+    for name in ("number", "second_number", "name", "comment", "timezone", "extra")
+}
+"""What tells of a person: nothing any more once the callbase is deleted, even if its rows are still being cleared."""
+
 _CALLS = (
     select(
         calls,
         subscribers.c.id.label("subscriber_id"),
-        subscribers.c.name,
-        subscribers.c.comment,
-        subscribers.c.extra,
+        *(_PERSON[name] for name in ("name", "comment", "extra")),
         trunks.c.name.label("trunk"),
     )
     .outerjoin(subscribers, subscribers.c.key == calls.c.subscriber_key)
+    .outerjoin(callbases, callbases.c.key == subscribers.c.callbase_key)
     .outerjoin(trunks, trunks.c.key == calls.c.trunk_key)
 )
 
@@ -94,7 +101,8 @@ def _people(campaign: Campaign) -> Select[Any]:
     )
     of_campaign = (campaign_subscribers.c.state, campaign_subscribers.c.reason, campaign_subscribers.c.attempts)
     return (
-        select(subscribers, *of_campaign)
+        select(subscribers.c.key, subscribers.c.id, *_PERSON.values(), *of_campaign)
+        .join(callbases, callbases.c.key == subscribers.c.callbase_key)
         .outerjoin(campaign_subscribers, within)
         .where(subscribers.c.callbase_key == campaign.callbase_key)
     )

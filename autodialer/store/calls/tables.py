@@ -59,7 +59,10 @@ calls = Table(
     Column("rtp_one_way_audio", Boolean),
     Column("rtp_remote_lost", Integer),
     Column("rtp_round_trip_ms", Float),
+    Column("rtp_reports", Integer),
+    words("refusal_headers", nullable=True),  # a line each
     Column("rtp_strangers", Integer),
+    words("rtp_encryption", nullable=True),
     # What each press of a key did that means something in the campaign.
     Column("key_results", KeyResults),
     words("message", nullable=True),

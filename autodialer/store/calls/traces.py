@@ -51,7 +51,7 @@ class Traces:
         rows = [{"call_id": call_id, "written_at": now, "packed": packed} for call_id, packed in traces.items()]
         more = False
         for start in range(0, max(1, len(rows)), BATCH_ROWS):
-            with self._database.write() as connection:
+            with self._database.write(durable=False) as connection:
                 batch = _of_known_people(connection, rows[start : start + BATCH_ROWS])
                 if batch:
                     connection.execute(self._upsert, batch)

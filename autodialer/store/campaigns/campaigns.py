@@ -1,6 +1,7 @@
 """Campaigns: what they are told, their states, their counts."""
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, TypedDict, Unpack
 from uuid import UUID
@@ -8,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Table, bindparam, func, insert, select, update
 
 from autodialer.clock import Clock
-from autodialer.errors import Conflict, Invalid, NotFound
+from autodialer.errors import Conflict, Invalid, NotFound, Unavailable
 from autodialer.model import (
     CAMPAIGN_TRANSITIONS,
     CallingWindow,
@@ -37,6 +38,8 @@ from autodialer.store.sql.engine import AnyRow, Database
 from autodialer.store.sql.owned import owned_by
 from autodialer.store.sql.paging import DEFAULT_LIMIT, Page, fetch_page
 
+logger = logging.getLogger(__name__)
+
 NAME_LENGTH = 200
 ENDED_STATES = (CampaignState.FINISHED, CampaignState.STOPPED)
 
@@ -49,14 +52,16 @@ class CampaignRules(TypedDict, total=False):
     cps: float | None
     ring_timeout_s: float
     max_call_s: float
-    lead_in_ms: int
+    lead_in_ms: int | None
     max_attempts: int
     min_played_s: float | None
     cap_day: int | None
     cap_week: int | None
+    dial_doubtful: bool
     retry: Mapping[str, RetryRule]
     keys: Mapping[str, KeyAction]
     transfer_to: str | None
+    after_failed_transfer: str
     key_wait_s: float | None
     window: CallingWindow | None
     holidays: Sequence[date]
@@ -70,14 +75,16 @@ DEFAULTS: CampaignRules = {
     "cps": None,
     "ring_timeout_s": 40.0,
     "max_call_s": 600.0,
-    "lead_in_ms": 0,
+    "lead_in_ms": None,
     "max_attempts": 3,
     "min_played_s": None,
     "cap_day": None,
     "cap_week": None,
+    "dial_doubtful": False,
     "retry": {},
     "keys": {},
     "transfer_to": None,
+    "after_failed_transfer": "continue",
     "key_wait_s": None,
     "window": None,
     "holidays": (),
@@ -196,10 +203,18 @@ class Campaigns:
             _check_state(campaign, "resumed", CampaignState.PAUSED)
             return self._move(connection, campaign, CampaignState.RUNNING, by)
 
-    def stop(self, campaign_id: UUID, owner_key: int | None, *, hangup: bool, by: str | None = None) -> Campaign:
+    def stop(
+        self,
+        campaign_id: UUID,
+        owner_key: int | None,
+        *,
+        hangup: bool,
+        by: str | None = None,
+        record: Callable[[], object] = lambda: None,
+    ) -> Campaign:
         """For good: what is queued is cancelled. Live calls end by themselves, or at once with `hangup`.
 
-        Raises NotFound, Conflict.
+        `record` writes the audit, in the transaction that stops. Raises NotFound, Conflict.
         """
         now = self._clock.utcnow()
         with self._database.write() as connection:
@@ -216,8 +231,13 @@ class Campaigns:
             if hangup:
                 command = {"kind": "hangup_campaign", "campaign_key": campaign.key, "created_at": now}
                 connection.execute(insert(commands).values(command))
-        # Nothing of a stopped campaign is claimed, so the jobs need not go in the same transaction.
-        cancel_queued(self._database, campaign.key)
+            record()
+        try:
+            # Nothing of a stopped campaign is claimed, so the jobs need not go in the same transaction.
+            cancel_queued(self._database, campaign.key)
+        except Unavailable as exc:
+            # It is stopped anyway; the dialer cancels what a stopped campaign still has in the queue.
+            logger.warning("campaign %s is stopped, the dialer will cancel its queue: %s", campaign.id, exc)
         return stopped
 
     def clone(self, campaign_id: UUID, owner_key: int | None, *, only_unreached: bool) -> Campaign:
@@ -229,7 +249,9 @@ class Campaigns:
         with self._database.write() as connection:
             campaign = _fetch(connection, campaign_id, owner_key)
             if only_unreached and campaign.state not in ENDED_STATES:
-                raise Conflict(f"The campaign is {campaign.state}; whom it did not reach is known once it has ended.")
+                raise Conflict(
+                    f"The campaign is {campaign.state}; the subscribers it did not reach are known once it has ended."
+                )
             _check_all_there(connection, campaign)
             name = f"{campaign.name} (unreached)" if only_unreached else f"{campaign.name} (copy)"
             now = self._clock.utcnow()
@@ -294,7 +316,7 @@ def _check_state(campaign: Campaign, deed: str, *allowed: CampaignState) -> None
     if campaign.state not in allowed:
         words = " or ".join(allowed)
         hint = "" if CAMPAIGN_TRANSITIONS[campaign.state] else "; make a new one"
-        raise Conflict(f"The campaign is {campaign.state}; only one that is {words} can be {deed}{hint}.")
+        raise Conflict(f"The campaign is {campaign.state}; only a {words} campaign can be {deed}{hint}.")
 
 
 def _check_all_there(connection: Connection, campaign: Campaign) -> None:

@@ -22,7 +22,7 @@ ONE_CALL = {
     "state": CampaignState.RUNNING.value,
     "max_channels": 1,
     "cps": 1.0,
-    "lead_in_ms": 0,
+    "lead_in_ms": None,
     "max_attempts": 1,
     "hidden": True,
 }

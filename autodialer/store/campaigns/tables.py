@@ -1,6 +1,7 @@
 """Campaigns, and where each of their subscribers stands."""
 
 from sqlalchemy import (
+    Boolean,
     Column,
     Float,
     ForeignKey,
@@ -38,18 +39,20 @@ campaigns = Table(
     refers("sound_key", "sounds.key"),
     refers("callbase_key", "callbases.key"),
     words("caller_id", nullable=True, comment="NULL: the trunk's"),
-    # NULL: what its trunks allow.
+    # NULL: what its trunks allow; of lead_in_ms: what the way out needs.
     Column("max_channels", Integer),
     Column("cps", Float),
     seconds("ring_timeout_s"),
     seconds("max_call_s"),
-    integer("lead_in_ms"),
+    Column("lead_in_ms", Integer),
     integer("max_attempts"),
     seconds("min_played_s", nullable=True),
     Column("retry", JsonObject, comment='JSON: {"busy": {"after_s": 300, "times": 3}, ...}'),
     # What the keys of the callee do, `{"1": "confirm"}`; where one transfers; the wait for one after the sound.
     Column("keys", JsonObject),
     words("transfer_to", nullable=True),
+    # continue or hang_up.
+    words("after_failed_transfer", server_default=text("'continue'")),
     seconds("key_wait_s", nullable=True),
     flag("hidden", "behind a sample call; no list shows it"),
     Column(
@@ -74,6 +77,7 @@ campaigns = Table(
     # Caps across campaigns, by migration 0010; NULL: none.
     Column("cap_day", Integer),
     Column("cap_week", Integer),
+    Column("dial_doubtful", Boolean, nullable=False, server_default=text("0")),  # by migration 0031
     CAMPAIGNS.check(),
     Index(None, "owner_key"),
     Index(None, "callbase_key"),

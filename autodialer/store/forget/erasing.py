@@ -1,25 +1,25 @@
 """Erasing a person: number and name go from all rows, the outcomes of the calls stay in the statistics."""
 
 import time
-from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, Text, delete, func, or_, select, type_coerce, union, update
+from sqlalchemy import Connection, Select, Text, and_, delete, func, or_, select, type_coerce, union, update
 
 from autodialer.clock import Clock
 from autodialer.errors import NotFound
-from autodialer.model import JobState
-from autodialer.model.admission import EXCLUDED_ERASED
+from autodialer.model import JobState, SubscriberState
+from autodialer.model.admission import EXCLUDED_ERASED, ended_state
 from autodialer.store.accounts.tables import audit
 from autodialer.store.calls.tables import call_traces, calls
-from autodialer.store.campaigns.tables import campaigns
+from autodialer.store.campaigns.tables import campaign_subscribers, campaigns
 from autodialer.store.live.tables import trunk_checks
 from autodialer.store.queue.frequency import owner_of_call
 from autodialer.store.queue.tables import LIVE_JOB_STATES, call_jobs
-from autodialer.store.queue.turning_away import exclude
+from autodialer.store.queue.turning_away import EndedAttempts, end_attempts
 from autodialer.store.setup.callbases import ERASED
 from autodialer.store.setup.dnc import API, row_of
 from autodialer.store.setup.notation import notations
@@ -29,7 +29,15 @@ from autodialer.store.sql.engine import AnyRow, Database, insert_into
 from autodialer.store.sql.owned import owned_by
 from autodialer.store.sql.transitions import is_one_of
 
-NOBODY: Mapping[str, Any] = {"number": "", "digits": "", "digit_times": (), "key_results": (), "message": None}
+ERASED_CALL: Mapping[str, Any] = {
+    "number": "",
+    "digits": "",
+    "digit_times": (),
+    "key_results": (),
+    "message": None,
+    # A proxy may name the number in a Warning.
+    "refusal_headers": None,
+}
 """What a call row of an erased person holds."""
 
 
@@ -54,32 +62,42 @@ class Erasing:
         self._clock = clock
 
     def erase(
-        self, subscriber_id: UUID, owner_key: int | None, *, all_callbases: bool = True, dnc_too: bool = False
+        self,
+        subscriber_id: UUID,
+        owner_key: int | None,
+        *,
+        all_callbases: bool = True,
+        dnc_too: bool = False,
+        record: Callable[[], object] = lambda: None,
     ) -> Erasure:
         """Erase the person behind a subscriber: from this callbase, or from all callbases and calls of its owner.
 
         With `dnc_too` the number is entered in the owner's DNC list, so that it is not called again when it comes back
-        in another file. Erasing an erased subscriber changes nothing. Raises NotFound, Unavailable.
+        in another file. Erasing an erased subscriber changes nothing. `record` writes the audit, in the first
+        transaction. Raises NotFound, Unavailable.
 
         The audit has no index by number, so it is read through outside the write lock, and a number with very many
         calls loses them in batches. The subscriber goes in the last transaction: an erasure that was cut short still
         finds the numbers there, and is made whole by asking again.
         """
+        writing = _Recorded(self._database, record)
         with self._database.read() as connection:
             row = _find(connection, subscriber_id, owner_key)
         if row.number is None:
+            with writing.write():
+                pass
             return Erasure(subscribers=0, calls=0, traces=0, jobs_cancelled=0, under_way=False)
         numbers = [each for number in (row.number, row.second_number) if number for each in notations(number)]
-        seen = self._erase_audit(numbers)
-        early_calls, early_traces = self._erase_most_calls(row, numbers, all_callbases=all_callbases)
-        with self._database.write() as connection:
+        seen, named = self._erase_most_audit(writing, numbers)
+        early_calls, early_traces = self._erase_most_calls(writing, row, numbers, all_callbases=all_callbases)
+        with writing.write() as connection:
             people = _same_number(connection, row, numbers) if all_callbases else [row]
             keys = [person.key for person in people]
             jobs = _live_jobs(connection, people)
             call_ids = _erase_calls(connection, _calls_of(row, numbers, None if all_callbases else keys))
             traces = _delete_traces(connection, [*call_ids, *(job.call_id for job in jobs)])
             _erase_beside(connection, row.owner_key, numbers)
-            _blank_audit(connection, connection.execute(_audit_of(numbers, after=seen)).scalars().all())
+            _blank_audit(connection, [*named, *connection.execute(_audit_of(numbers, after=seen)).scalars()])
             connection.execute(update(subscribers).where(subscribers.c.key.in_(keys)).values(ERASED))
             if dnc_too:
                 entry = row_of(row.owner_key, row.number, source=API, at=self._clock.utcnow())
@@ -92,17 +110,23 @@ class Erasing:
                 under_way=any(job.state == JobState.DIALING for job in jobs),
             )
 
-    def _erase_audit(self, numbers: Collection[str]) -> int:
-        """Blank the entries that name these numbers; returns the key up to which the audit was read."""
+    def _erase_most_audit(self, writing: "_Recorded", numbers: Collection[str]) -> tuple[int, Sequence[int]]:
+        """Blank the entries that name these numbers but the last batch, a transaction a batch.
+
+        Returns the key up to which the audit was read, and the keys of the last batch.
+        """
         with self._database.read() as connection:
             seen = connection.execute(select(func.coalesce(func.max(audit.c.key), 0))).scalar_one()
             named = connection.execute(_audit_of(numbers, after=0)).scalars().all()
-        for start in range(0, len(named), BATCH_ROWS):
-            with self._database.write() as connection:
-                _blank_audit(connection, named[start : start + BATCH_ROWS])
-        return int(seen)
+        while len(named) > BATCH_ROWS:
+            with writing.write() as connection:
+                _blank_audit(connection, named[:BATCH_ROWS])
+            named = named[BATCH_ROWS:]
+        return int(seen), named
 
-    def _erase_most_calls(self, row: AnyRow, numbers: Collection[str], *, all_callbases: bool) -> tuple[int, int]:
+    def _erase_most_calls(
+        self, writing: "_Recorded", row: AnyRow, numbers: Collection[str], *, all_callbases: bool
+    ) -> tuple[int, int]:
         """Blank all calls but the last batch, a transaction a batch; how many calls and traces that were.
 
         An extension may have been called a hundred thousand times.
@@ -114,11 +138,28 @@ class Erasing:
                 found = connection.execute(query).all()
             if len(found) <= BATCH_ROWS:
                 return calls_erased, traces_erased
-            with self._database.write() as connection:
+            with writing.write() as connection:
                 call_ids = _erase_calls(connection, query.limit(BATCH_ROWS))
                 traces_erased += _delete_traces(connection, call_ids)
             calls_erased += len(call_ids)
             time.sleep(PAUSE_S)
+
+
+class _Recorded:
+    """Write transactions of one erasure; the first of them holds the audit row, so that nothing goes without it."""
+
+    def __init__(self, database: Database, record: Callable[[], object]) -> None:
+        self._database = database
+        self._record: Callable[[], object] | None = record
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One of them."""
+        with self._database.write() as connection:
+            if self._record is not None:
+                self._record()
+            yield connection
+        self._record = None
 
 
 _PERSON = select(
@@ -157,8 +198,16 @@ def _live_jobs(connection: Connection, people: Sequence[AnyRow]) -> Sequence[Any
             call_jobs.c.state,
             call_jobs.c.campaign_key,
             call_jobs.c.subscriber_key,
+            campaign_subscribers.c.retries_used,
         )
         .join(campaigns, campaigns.c.key == call_jobs.c.campaign_key)
+        .join(
+            campaign_subscribers,
+            and_(
+                campaign_subscribers.c.campaign_key == call_jobs.c.campaign_key,
+                campaign_subscribers.c.subscriber_key == call_jobs.c.subscriber_key,
+            ),
+        )
         .where(
             campaigns.c.callbase_key.in_({person.callbase_key for person in people}),
             call_jobs.c.subscriber_key.in_([person.key for person in people]),
@@ -178,7 +227,7 @@ def _erase_calls(connection: Connection, wanted: Select[Any]) -> Sequence[UUID]:
     """Blank these calls; returns their public ids."""
     found = connection.execute(wanted).all()
     if found:
-        connection.execute(update(calls).where(calls.c.key.in_([row.key for row in found])).values(NOBODY))
+        connection.execute(update(calls).where(calls.c.key.in_([row.key for row in found])).values(ERASED_CALL))
     return [row.id for row in found]
 
 
@@ -211,10 +260,16 @@ def _erase_beside(connection: Connection, owner_key: int, numbers: Collection[st
 
 def _cancel(connection: Connection, jobs: Sequence[AnyRow]) -> int:
     """Cancel those that are queued; returns how many."""
-    of_campaign: dict[int, dict[int, int]] = defaultdict(dict)
-    for job in jobs:
-        if job.state == JobState.QUEUED:
-            of_campaign[job.campaign_key][job.key] = job.subscriber_key
-    for campaign_key, subscriber_of in of_campaign.items():
-        exclude(connection, campaign_key, subscriber_of, dict.fromkeys(subscriber_of, EXCLUDED_ERASED))
-    return sum(len(queued) for queued in of_campaign.values())
+    ended = [
+        EndedAttempts(
+            job_key=job.key,
+            campaign_key=job.campaign_key,
+            subscriber_key=job.subscriber_key,
+            reason=EXCLUDED_ERASED,
+            state=ended_state(job.retries_used, unanswered=SubscriberState.EXCLUDED),
+        )
+        for job in jobs
+        if job.state == JobState.QUEUED
+    ]
+    end_attempts(connection, ended)
+    return len(ended)

@@ -15,7 +15,7 @@ from autodialer.errors import Conflict, NotFound
 from autodialer.model import CampaignState
 from autodialer.store.calls.tables import call_traces, calls
 from autodialer.store.campaigns.tables import campaigns
-from autodialer.store.forget.erasing import NOBODY
+from autodialer.store.forget.erasing import ERASED_CALL
 from autodialer.store.setup.callbases import Callbases
 from autodialer.store.setup.tables import callbases
 from autodialer.store.sql.batches import BATCH_ROWS, PAUSE_S
@@ -86,7 +86,7 @@ class Retention:
                 named = [row.key for row in rows if row.number]
                 if named:
                     with self._database.write() as connection:
-                        connection.execute(update(calls).where(calls.c.key.in_(named)).values(NOBODY))
+                        connection.execute(update(calls).where(calls.c.key.in_(named)).values(ERASED_CALL))
                     time.sleep(PAUSE_S)
                 after = rows[-1].key
 

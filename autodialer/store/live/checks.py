@@ -13,7 +13,7 @@ from autodialer.store.live.tables import trunk_checks
 from autodialer.store.sql.column_types import new_id
 from autodialer.store.sql.engine import Database
 
-KEPT = timedelta(days=1)
+CHECKS_KEPT_FOR = timedelta(days=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class Checks:
         check_id, now = new_id(), self._clock.utcnow()
         values = {"id": check_id, "trunk_key": trunk_key, "number": number, "asked_at": now}
         with self._database.write() as connection:
-            connection.execute(delete(trunk_checks).where(trunk_checks.c.asked_at < now - KEPT))
+            connection.execute(delete(trunk_checks).where(trunk_checks.c.asked_at < now - CHECKS_KEPT_FOR))
             connection.execute(insert(trunk_checks).values(values))
         return check_id
 

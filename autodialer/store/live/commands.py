@@ -11,7 +11,7 @@ from autodialer.model import Command
 from autodialer.store.live.tables import commands
 from autodialer.store.sql.engine import AnyRow, Database
 
-KEPT = timedelta(days=1)
+OBEYED_KEPT_FOR = timedelta(days=1)
 """How long taken commands are kept, for people who want to know why a call ended."""
 _NEW = select(commands).where(commands.c.taken_at.is_(None)).order_by(commands.c.key)
 
@@ -64,9 +64,9 @@ class Commands:
     def take(self, keys: Sequence[int]) -> None:
         """These were obeyed. Raises Unavailable."""
         now = self._clock.utcnow()
-        with self._database.write() as connection:
+        with self._database.write(durable=False) as connection:
             connection.execute(update(commands).where(commands.c.key.in_(keys)).values(taken_at=now))
-            connection.execute(delete(commands).where(commands.c.taken_at < now - KEPT))
+            connection.execute(delete(commands).where(commands.c.taken_at < now - OBEYED_KEPT_FOR))
 
 
 def _command_from(row: AnyRow) -> Command:

@@ -41,7 +41,7 @@ class Live:
             return
         now = self._clock.utcnow()
         values = [{name: getattr(status, name) for name in STATUS_COLUMNS} | {"written_at": now} for status in statuses]
-        with self._database.write() as connection:
+        with self._database.write(durable=False) as connection:
             connection.execute(self._replace_trunk, values)
 
     def write_campaigns(self, statuses: Sequence[CampaignStatus]) -> None:
@@ -50,7 +50,7 @@ class Live:
             return
         now = self._clock.utcnow()
         values = [{**asdict(status), "written_at": now} for status in statuses]
-        with self._database.write() as connection:
+        with self._database.write(durable=False) as connection:
             connection.execute(self._replace_campaign, values)
 
     def campaign(self, campaign_key: int, *, within_s: float = 5.0) -> CampaignStatus:
@@ -79,7 +79,7 @@ class Live:
         now = self._clock.utcnow()
         statement = insert_into(self._database.dialect, dialers)
         statement = statement.values(instance=instance, pid=pid, started_at=now, seen_at=now)
-        with self._database.write() as connection:
+        with self._database.write(durable=False) as connection:
             connection.execute(statement.on_conflict_do_update(index_elements=["instance"], set_={"seen_at": now}))
 
     def goodbye(self, instance: str) -> None:

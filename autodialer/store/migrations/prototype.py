@@ -23,7 +23,7 @@ def connect_to_existing(path: Path) -> sqlite3.Connection:
 def holds_prototype(path: Path) -> bool:
     """Whether the file holds the prototype's tables (Users with uid, Callbase with cid) and not ours.
 
-    False for what is no database. Raises sqlite3.OperationalError for one that is locked.
+    False for what is no database. Raises sqlite3.OperationalError for a locked file.
     """
     if not path.is_file():
         return False

@@ -1,4 +1,4 @@
-"""Dialogs of answered calls: kept while the call is up, so that the dialer after a dead one can hang it up."""
+"""What ends a call: kept while it rings and while it is up, so that the dialer after a dead one can end it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from sqlalchemy import Connection, bindparam, delete, func, select
 
 from autodialer.model import Disposition
 from autodialer.store.calls.tables import calls
+from autodialer.store.campaigns.tables import campaigns
 from autodialer.store.queue.tables import dialogs
 from autodialer.store.sql.engine import Database, insert_into
 from autodialer.store.sql.prepared import Prepared
@@ -19,12 +20,23 @@ LOOKED_AT = 20_000
 
 @dataclass(frozen=True, kw_only=True)
 class KeptDialog:
-    """The dialog of one answered call."""
+    """What ends one call: its INVITE while it rings, its dialog once it is answered."""
 
     call_id: UUID
     trunk_key: int
     dialog: str
-    """What a BYE needs, as the SIP core wrote it."""
+    """What a CANCEL or a BYE needs, as the SIP core wrote it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CutOff:
+    """A call that was found without an outcome when a dialer started."""
+
+    call_id: UUID
+    number: str | None
+    """None: it has been erased since."""
+    caller_id: str | None
+    """Of the campaign; None: the trunk's."""
 
 
 # PostgreSQL takes the same words.
@@ -64,16 +76,21 @@ class Dialogs:
         with self._database.write() as connection:
             forget(connection, call_ids)
 
-    def cut_off_since(self, at: datetime) -> dict[int, list[UUID]]:
+    def cut_off_since(self, at: datetime) -> dict[int, list[CutOff]]:
         """Trunk key -> the calls of late that were found without an outcome when a dialer started."""
         last = select(func.max(calls.c.key)).scalar_subquery()
-        query = select(calls.c.trunk_key, calls.c.id).where(
-            calls.c.key > last - LOOKED_AT,
-            calls.c.disposition == Disposition.INTERRUPTED.value,
-            calls.c.ended_at >= at,
+        query = (
+            select(calls.c.trunk_key, calls.c.id, calls.c.number, campaigns.c.caller_id)
+            .join(campaigns, campaigns.c.key == calls.c.campaign_key)
+            .where(
+                calls.c.key > last - LOOKED_AT,
+                calls.c.disposition == Disposition.INTERRUPTED.value,
+                calls.c.ended_at >= at,
+            )
         )
-        found: dict[int, list[UUID]] = {}
+        found: dict[int, list[CutOff]] = {}
         with self._database.read() as connection:
             for row in connection.execute(query):
-                found.setdefault(row.trunk_key, []).append(row.id)
+                call = CutOff(call_id=row.id, number=row.number, caller_id=row.caller_id)
+                found.setdefault(row.trunk_key, []).append(call)
         return found

@@ -41,6 +41,7 @@ _PAST = select(
     calls.c.disposition,
     calls.c.cause,
     calls.c.sip_code,
+    calls.c.q850_cause,
     calls.c.ringing_at,
     calls.c.answered_at,
     calls.c.next_rule,

@@ -20,10 +20,10 @@ from autodialer.model import (
     NextStep,
     SubscriberState,
 )
-from autodialer.model.admission import CAP_DAY, CAP_WEEK, EXCLUDED_ERASED, Admit, Candidate
+from autodialer.model.admission import CAP_DAY, CAP_WEEK, EXCLUDED_ERASED, Admit, Candidate, ended_state
 from autodialer.store.calls.tables import calls
 from autodialer.store.campaigns.rows import campaigns_from, select_campaigns
-from autodialer.store.campaigns.stopping import BY_STOP
+from autodialer.store.campaigns.stopping import BY_STOP, GivenUp, give_up
 from autodialer.store.campaigns.tables import campaign_subscribers, campaigns
 from autodialer.store.figures.key_figures import count_keys
 from autodialer.store.queue.dialogs import forget
@@ -97,9 +97,6 @@ _WAS_CALLED = exists().where(
 _UNBEGIN = Prepared(
     update(campaign_subscribers).where(_BEGUN, ~_WAS_CALLED).values(state=SubscriberState.PENDING.value)
 )
-_GIVE_UP = Prepared(
-    update(campaign_subscribers).where(_BEGUN).values(state=SubscriberState.EXHAUSTED.value, reason=bindparam("why"))
-)
 _ADD_CALL = Prepared(insert(calls), columns=[column.name for column in calls.c if column.name != "key"])
 
 _DIALING_OF = (
@@ -137,7 +134,7 @@ def record(connection: Connection, results: Sequence[JobResult], now: datetime, 
             if ends is None and result.next_step.job_state is JobState.QUEUED:
                 retries.append(_retry_of(row, result, now))
     _store(connection, accepted, now)
-    forget(connection, [result.job.call_id for result in results if result.outcome.answered_at])
+    forget(connection, [result.job.call_id for result in results])
     put_off_retries(connection, retries, admit)
 
 
@@ -181,8 +178,8 @@ def release(connection: Connection, jobs: Sequence[ClaimedJob], not_before: date
         )
     if stopped:
         _MOVE_JOB.execute(connection, [{"of_job": job.key, "to_state": JobState.CANCELLED.value} for job in stopped])
-        give_up = [{"of_campaign": job.campaign_key, "of_subscriber": job.subscriber_key} for job in stopped]
-        _GIVE_UP.execute(connection, [{**row, "why": BY_STOP} for row in give_up])
+        people = [GivenUp(job.campaign_key, job.subscriber_key, job.retries_used) for job in stopped]
+        give_up(connection, people, BY_STOP)
 
 
 def recover_batch(
@@ -265,7 +262,7 @@ def _why_it_ends(row: AnyRow, result: JobResult) -> str | None:
 
 def _without_person(result: JobResult) -> JobResult:
     """The result without what tells of the person, who was erased during the call."""
-    outcome = replace(result.outcome, digits="", digit_times=(), message=None)
+    outcome = replace(result.outcome, digits="", digit_times=(), message=None, refusal_headers=())
     return replace(result, job=replace(result.job, number=""), outcome=outcome, key_results=())
 
 
@@ -324,8 +321,11 @@ def _call_values(result: JobResult, *, ends: str | None) -> dict[str, Any]:
         "rtp_jitter_ms": rtp.jitter_ms if rtp else None,
         "rtp_remote_lost": rtp.remote_lost if rtp else None,
         "rtp_round_trip_ms": rtp.round_trip_ms if rtp else None,
+        "rtp_reports": rtp.reports if rtp else None,
+        "refusal_headers": "\n".join(outcome.refusal_headers) or None,
         "rtp_one_way_audio": rtp.one_way_audio if rtp else None,
         "rtp_strangers": rtp.strangers if rtp else None,
+        "rtp_encryption": rtp.encryption if rtp else None,
         "key_results": result.key_results,
         "next_at": None if ends else step.not_before,
         "next_rule": ends or step.rule,
@@ -336,10 +336,12 @@ def _subscriber_values(result: JobResult, *, ends: str | None) -> dict[str, Any]
     step, job = result.next_step, result.job
     retried = step.job_state is JobState.QUEUED and step.uses_budget and not ends
     over = ends is not None or step.subscriber_state is not SubscriberState.IN_PROGRESS
+    answered = result.outcome.disposition is Disposition.ANSWERED
+    state = ended_state(job.retries_used, answered=answered) if ends else step.subscriber_state
     return {
         "of_campaign": job.campaign_key,
         "of_subscriber": job.subscriber_key,
-        "to_state": (SubscriberState.EXHAUSTED if ends else step.subscriber_state).value,
+        "to_state": state.value,
         "why": (ends or step.rule) if over else None,
         "counted": int(step.counts_as_attempt),
         "used": _with_one_more(job.retries_used, step.rule) if retried else job.retries_used,

@@ -1,11 +1,12 @@
 """The clock was set: jobs that wait for a span wait on as long as they were to."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from sqlalchemy import bindparam, or_, select, update
+from sqlalchemy import Connection, bindparam, or_, select, update
 
+from autodialer.errors import Unavailable
 from autodialer.model import JobState
 from autodialer.model.admission import MOMENTS
 from autodialer.store.campaigns.stopping import SMALL_BATCH_ROWS
@@ -38,29 +39,53 @@ class Postponement:
     It sees the queue as it was when it was made, by a read transaction that is held until the last of them is moved.
     """
 
-    def __init__(self, database: Database, span: timedelta) -> None:
-        """Cheap: it reads the first row. Raises Unavailable."""
+    def __init__(self, database: Database, span: timedelta, now: datetime) -> None:
+        """Cheap: it reads a row. `now` is the new time. Raises Unavailable."""
         self._database = database
         self._span = span
         with ExitStack() as stack:
-            self._rows = stack.enter_context(database.read()).execute(_WAIT_FOR_A_SPAN)
+            connection = stack.enter_context(database.read())
+            # Only a statement makes the transaction see one state of the queue.
+            connection.execute(_WAIT_FOR_A_SPAN.limit(1)).all()
             self._reading = stack.pop_all()
+        self._batches = self._in_batches(connection, now)
         self._batch: Sequence[AnyRow] = ()
+        self.made_due = True
+        """Jobs may be left that only the step has made due: to claim now would be to call too early."""
+
+    def _in_batches(self, connection: Connection, now: datetime) -> Iterator[Sequence[AnyRow]]:
+        """Those first that are due by the new time."""
+        for is_due in (call_jobs.c.not_before <= now, call_jobs.c.not_before > now):
+            rows = connection.execute(_WAIT_FOR_A_SPAN.where(is_due))
+            while batch := rows.fetchmany(SMALL_BATCH_ROWS):
+                yield batch
+            self.made_due = False
 
     def move_some(self) -> bool:
-        """Move up to 100; returns whether more may be left. Raises Unavailable, and may then be called again."""
-        self._batch = self._batch or self._rows.fetchmany(SMALL_BATCH_ROWS)
+        """Move up to 25; returns whether more may be left. Raises Unavailable, and may then be called again."""
+        try:
+            return self._move_some()
+        except Unavailable:
+            raise
+        except Exception:
+            # Nobody comes back to it, and claims must not wait for it for ever.
+            self.close()
+            raise
+
+    def _move_some(self) -> bool:
+        self._batch = self._batch or next(self._batches, ())
         if not self._batch:
             self.close()
             return False
         moved = [
             {"of_job": row.key, "before": row.not_before, "after": row.not_before + self._span} for row in self._batch
         ]
-        with self._database.write() as connection:
+        with self._database.write(durable=False) as connection:
             _MOVE.execute(connection, moved)
         self._batch = ()
         return True
 
     def close(self) -> None:
         """Let go of the queue as it was. Idempotent."""
+        self.made_due = False
         self._reading.close()

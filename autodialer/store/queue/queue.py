@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
@@ -40,6 +40,7 @@ from autodialer.store.queue.turning_away import turn_away
 from autodialer.store.setup.dnc import is_barred
 from autodialer.store.setup.second_number import DIALLED, number_after
 from autodialer.store.setup.tables import callbases, subscribers
+from autodialer.store.sql.batches import BATCH_ROWS
 from autodialer.store.sql.column_types import new_id
 from autodialer.store.sql.engine import AnyRow, Database
 from autodialer.store.sql.prepared import Prepared
@@ -56,11 +57,21 @@ MORE_CANDIDATES = 100
 """... and how many more than it needs it then looks at."""
 
 
+class Enqueued(NamedTuple):
+    """What `enqueue_due` has done."""
+
+    jobs: int
+    is_more: bool
+    """A campaign may still have too few due: ask again soon."""
+
+
 class Queue:
     """The call jobs of all campaigns."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._fed_last = 0
+        """The campaign of which jobs were made last: the others go first."""
 
     def running_campaigns(self) -> list[Campaign]:
         """Campaigns in state `running`, sample calls too, oldest first."""
@@ -68,23 +79,27 @@ class Queue:
             rows = connection.execute(_RUNNING_CAMPAIGNS).all()
             return campaigns_from(connection, rows) if rows else []
 
-    def enqueue_due(self, now: datetime, batch: int = 500) -> int:
-        """Make jobs of the next subscribers of every running campaign that has few due; returns how many jobs.
+    def enqueue_due(self, now: datetime, batch: int = BATCH_ROWS, *, most_batches: int | None = None) -> Enqueued:
+        """Make jobs of the next subscribers of every running campaign that has few due.
 
         No subscriber is skipped and none gets two jobs: the position moves in the same transaction. Without anything to
-        do this takes one cheap read.
+        do this takes one cheap read. With `most_batches` it ends after so many, and goes on with the next campaign when
+        it is called again.
         """
         with self._database.read() as connection:
-            hungry = connection.execute(_HUNGRY, {"now": now, "enough": batch // 2}).all()
-        made = 0
-        for campaign in hungry:
+            hungry = connection.execute(_HUNGRY, {"now": now, "enough": batch // 2}).scalars().all()
+        made = done = 0
+        for key in sorted(hungry, key=lambda key: (key <= self._fed_last, key)):
             for _ in range(BATCHES_AT_ONCE):
-                with self._database.write() as connection:
-                    walked, jobs = _enqueue(connection, campaign.key, now, batch)
-                made += jobs
+                if done == most_batches:
+                    return Enqueued(made, is_more=True)
+                with self._database.write(durable=False) as connection:
+                    walked, jobs = _enqueue(connection, key, now, batch)
+                self._fed_last = key
+                made, done = made + jobs, done + 1
                 if jobs or not walked:
                     break
-        return made
+        return Enqueued(made, is_more=bool(hungry))
 
     def record_and_claim(
         self,
@@ -130,9 +145,9 @@ class Queue:
         with self._database.write() as connection:
             outcomes.release(connection, jobs, not_before)
 
-    def postpone(self, span: timedelta) -> Postponement:
-        """The clock was set by `span`: what waits for a span is to be due so much later. Raises Unavailable."""
-        return Postponement(self._database, span)
+    def postpone(self, span: timedelta, now: datetime) -> Postponement:
+        """The clock was set to `now`: what waits for a span is to be due by `span` later. Raises Unavailable."""
+        return Postponement(self._database, span, now)
 
     def recover(self, claimed_by: str | None, now: datetime, decide: Callable[[Campaign, ClaimedJob], NextStep]) -> int:
         """Turn every job with a committed claim and no outcome into `interrupted`, with a call row; returns how many.
@@ -176,7 +191,7 @@ class Queue:
             return connection.execute(_TO_CANCEL, {"now": now}).first() is not None
 
     def cancel_some(self, now: datetime) -> bool:
-        """Cancel up to 100 jobs of one of those campaigns, as one transaction; returns whether more may be left.
+        """Cancel up to 25 jobs of one of those campaigns, as one transaction; returns whether more may be left.
 
         A subscriber who was never called stays pending; one that waited for another attempt is exhausted, with the
         reason `stopped` or `ended`.
@@ -295,6 +310,8 @@ _CANDIDATES = (
         campaigns.c.cap_week,
         campaigns.c.max_attempts,
         campaigns.c.ends_at,
+        campaigns.c.dial_doubtful,
+        subscribers.c.doubt.is_not(None).label("doubtful"),
         func.coalesce(subscribers.c.timezone, subscribers.c.number_zone, "").label("zone"),
         or_(
             is_barred(subscribers.c.number, campaigns.c.owner_key),

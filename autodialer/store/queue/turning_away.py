@@ -1,9 +1,10 @@
 """Subscribers whose turn it is and who may not be called: what the admission says of them is written down."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, bindparam, update
+from sqlalchemy import Connection, bindparam, update
 
 from autodialer.model import ClaimRequest, JobState, SubscriberState
 from autodialer.model.admission import (
@@ -37,20 +38,18 @@ def turn_away(
         return calls_of(connection, rows[0].owner_key, numbers, now)
 
     verdicts = admit([_candidate(row) for row in rows], hours, count_calls, now)
-    kept, excluded, late, ended = [], {}, [], []
+    kept, late, ended = [], [], []
     for row, verdict in zip(rows, verdicts, strict=True):
         match verdict:
             case Call():
                 kept.append(row)
             case Exclude():
-                excluded[row.key] = verdict.reason
+                ended.append(_ended(row, request.campaign_key, verdict.reason, SubscriberState.EXCLUDED))
             case Wait():
                 late.append(PutOff(row.key, request.campaign_key, row.subscriber_key, verdict))
             case End():
-                ended.append((row, verdict))
-    _end_attempts(connection, request.campaign_key, ended)
-    if excluded:
-        exclude(connection, request.campaign_key, {row.key: row.subscriber_key for row in rows}, excluded)
+                ended.append(_ended(row, request.campaign_key, verdict.reason, verdict.state))
+    end_attempts(connection, ended)
     put_off(connection, late)
     return kept
 
@@ -65,53 +64,56 @@ def _candidate(row: AnyRow) -> Candidate:
         max_attempts=row.max_attempts,
         caps={CAP_DAY: row.cap_day, CAP_WEEK: row.cap_week},
         ends_at=row.ends_at,
+        doubtful=row.doubtful,
+        dial_doubtful=row.dial_doubtful,
     )
 
 
-def _end_attempts(connection: Connection, campaign_key: int, ended: Sequence[tuple[AnyRow, End]]) -> None:
-    if not ended:
-        return
-    rows = [
-        {
-            "of_job": row.key,
-            "of_campaign": campaign_key,
-            "of_subscriber": row.subscriber_key,
-            "to_state": end.state.value,
-            "why": end.reason,
-            "until": None,
-            "rule": end.reason,
-        }
-        for row, end in ended
-    ]
-    _CANCEL.execute(connection, rows)
-    _END.execute(connection, rows)
-    explain_last_call(connection, rows)
+@dataclass(frozen=True, kw_only=True)
+class EndedAttempts:
+    """A queued job that will not be dialled, and what its subscriber is then."""
+
+    job_key: int
+    campaign_key: int
+    subscriber_key: int
+    reason: str
+    state: SubscriberState
+
+
+def _ended(row: AnyRow, campaign_key: int, reason: str, state: SubscriberState) -> EndedAttempts:
+    return EndedAttempts(
+        job_key=row.key, campaign_key=campaign_key, subscriber_key=row.subscriber_key, reason=reason, state=state
+    )
 
 
 _CANCEL = Prepared(
     update(call_jobs).where(call_jobs.c.key == bindparam("of_job")).values(state=JobState.CANCELLED.value)
 )
-_OF_SUBSCRIBER = and_(
-    campaign_subscribers.c.campaign_key == bindparam("of_campaign"),
-    campaign_subscribers.c.subscriber_key == bindparam("of_subscriber"),
-)
-_EXCLUDE = Prepared(
-    update(campaign_subscribers)
-    .where(_OF_SUBSCRIBER)
-    .values(state=SubscriberState.EXCLUDED.value, reason=bindparam("why"))
-)
 _END = Prepared(
-    update(campaign_subscribers).where(_OF_SUBSCRIBER).values(state=bindparam("to_state"), reason=bindparam("why"))
+    update(campaign_subscribers)
+    .where(
+        campaign_subscribers.c.campaign_key == bindparam("of_campaign"),
+        campaign_subscribers.c.subscriber_key == bindparam("of_subscriber"),
+    )
+    .values(state=bindparam("to_state"), reason=bindparam("rule"))
 )
 
 
-def exclude(
-    connection: Connection, campaign_key: int, subscriber_of: Mapping[int, int], reasons: Mapping[int, str]
-) -> None:
-    """Cancel queued jobs (key -> reason) of one campaign and exclude their subscribers from it."""
+def end_attempts(connection: Connection, ended: Sequence[EndedAttempts]) -> None:
+    """Cancel these jobs; the subscribers, and the last call of each if there was one, say why."""
+    if not ended:
+        return
     rows = [
-        {"of_job": key, "of_campaign": campaign_key, "of_subscriber": subscriber_of[key], "why": reason}
-        for key, reason in reasons.items()
+        {
+            "of_job": each.job_key,
+            "of_campaign": each.campaign_key,
+            "of_subscriber": each.subscriber_key,
+            "to_state": each.state.value,
+            "until": None,
+            "rule": each.reason,
+        }
+        for each in ended
     ]
     _CANCEL.execute(connection, rows)
-    _EXCLUDE.execute(connection, rows)
+    _END.execute(connection, rows)
+    explain_last_call(connection, rows)

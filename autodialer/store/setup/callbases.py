@@ -1,12 +1,27 @@
 """Callbases and their import: rows come in batches, so that a claim never waits long for the write lock."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Executable,
+    ScalarSelect,
+    Table,
+    and_,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from autodialer.clock import Clock
 from autodialer.errors import Conflict, NotFound
@@ -24,6 +39,7 @@ from autodialer.store.sql.paging import DEFAULT_LIMIT, Page, fetch_page
 from autodialer.store.sql.prepared import Prepared
 from autodialer.store.sql.transitions import CallbaseState, is_one_of
 
+MOST_REASONS = 100
 IMPORT_ENDED = "The callbase was deleted, or its import has ended."
 ERASED = {
     "number": None,
@@ -33,6 +49,7 @@ ERASED = {
     "timezone": None,
     "extra": None,
     "number_zone": None,
+    "doubt": None,
 }
 
 
@@ -51,6 +68,8 @@ class NewSubscriber:
     """number or plan."""
     second_number: str | None = None
     """In the same notation; called once the attempts at `number` are used up."""
+    doubt: str | None = None
+    """Why the number may be wrong; it is then dialled only by campaigns that say so."""
     extra: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -74,6 +93,19 @@ class RejectedRow:
     value: str
     reason: str
     """A sentence for a person."""
+    column: str | None = None
+    """The header of the column that is at fault, or its letter; None: not kept."""
+
+    rows: int | None = None
+    """How many rows of this column and reason there are, of which this is the first; None: not counted."""
+
+    def shown(self) -> str:
+        """As a message has it."""
+        return f"row {self.row}, column {self.column!r}, {self.value!r}: {self.reason}"
+
+    def as_row(self) -> dict[str, Any]:
+        """As the tables of rejected rows have it."""
+        return {"row": self.row, "value": self.value, "reason": self.reason, "column_name": self.column}
 
 
 class Callbases:
@@ -83,14 +115,23 @@ class Callbases:
         self._database = database
         self._clock = clock
 
-    def create(self, owner_key: int, *, name: str, region: str, timezone: str | None = None) -> Callbase:
-        """A new callbase in state `importing`."""
+    def create(
+        self,
+        owner_key: int,
+        *,
+        name: str,
+        region: str,
+        timezone: str | None = None,
+        reading: Mapping[str, Any] | None = None,
+    ) -> Callbase:
+        """A new callbase in state `importing`; `reading` is how its file is read."""
         values = {
             "id": new_id(),
             "owner_key": owner_key,
             "name": name,
             "region": region,
             "timezone": timezone,
+            "reading": reading,
             "created_at": self._clock.utcnow(),
         }
         with self._database.write() as connection:
@@ -116,9 +157,11 @@ class Callbases:
             return fetch_page(connection, query, callbases.c.key, callbase_from, limit=limit, after=after)
 
     def zones(self, callbase_key: int) -> list[ZoneCount]:
-        """Its subscribers by time zone, the largest first."""
-        query = select(callbase_zones).where(
-            callbase_zones.c.callbase_key == callbase_key, callbase_zones.c.subscribers > 0
+        """Its subscribers by time zone, the largest first; a deleted one has none."""
+        query = (
+            select(callbase_zones)
+            .join(callbases, callbases.c.key == callbase_zones.c.callbase_key)
+            .where(callbases.c.key == callbase_key, not_deleted(callbases), callbase_zones.c.subscribers > 0)
         )
         with self._database.read() as connection:
             rows = connection.execute(query.order_by(callbase_zones.c.subscribers.desc())).all()
@@ -148,9 +191,7 @@ class Callbases:
         _check_batch([*good, *bad])
         adding = _ADD_SUBSCRIBER[self._database.dialect]
         bound = adding.bind(self._database.sql_dialect, _subscriber_values(callbase_key, good))
-        rejected = [
-            {"callbase_key": callbase_key, "row": row.row, "value": row.value, "reason": row.reason} for row in bad
-        ]
+        rejected = [{"callbase_key": callbase_key, **row.as_row()} for row in bad]
         with self._database.write() as connection:
             _check_importing(connection, callbase_key)
             inserted = adding.run(connection, bound).rowcount if bound else 0
@@ -165,9 +206,7 @@ class Callbases:
         _check_batch(rows)
         if not rows:
             return
-        values = [
-            {"callbase_key": callbase_key, "row": row.row, "value": row.value, "reason": row.reason} for row in rows
-        ]
+        values = [{"callbase_key": callbase_key, **row.as_row()} for row in rows]
         with self._database.write() as connection:
             self._count(connection, callbase_key, rejected=len(rows))
             connection.execute(insert(rejected_rows), values)
@@ -181,7 +220,10 @@ class Callbases:
         """The import is over: from now on campaigns dial the callbase. Raises Conflict as `add_rows`."""
         with self._database.write() as connection:
             ready = CallbaseState.READY.value
-            return callbase_from(_change_import(connection, callbase_key, state=ready, rows=rows, rows_done=rows))
+            changes: dict[str, Any] = {"state": ready, "rows": rows, "rows_done": rows}
+            return callbase_from(
+                _change_import(connection, callbase_key, doubtful=_doubtful_of(callbase_key), **changes)
+            )
 
     def fail(self, callbase_key: int, error: str) -> None:
         """The import failed: no subscriber of it stays, the rejected rows do. `error` is a sentence for a person.
@@ -198,7 +240,7 @@ class Callbases:
     def fail_unfinished(self) -> int:
         """At the start of the process that imports: imports that died with the one before have failed.
 
-        What they brought is left to `purge_deleted`, which may take a minute.
+        What they brought is left to `clear_some`: a million rows take a minute.
         """
         importing = select(callbases.c.key).where(
             is_one_of(callbases.c.state, CallbaseState.IMPORTING), not_deleted(callbases)
@@ -222,31 +264,38 @@ class Callbases:
             forget_making(connection, callbase_id, audit_keys)
             gone = update(callbases).where(callbases.c.key == callbase_key).values(deleted_at=self._clock.utcnow())
             connection.execute(gone)
-        self._clear(callbase_key)
+        self._empty(subscribers, callbase_key)
+        self._empty(rejected_rows, callbase_key)
+        with self._database.write() as connection:
+            connection.execute(delete(callbases).where(callbases.c.key == callbase_key))
 
     def delete(self, callbase_id: UUID, owner_key: int | None) -> None:
         """It disappears with its subscribers; an import of it ends. Raises NotFound, Conflict.
 
         Campaigns that called it keep their counts and calls: their subscribers lose number, name and all, not their id.
+        This only marks it, which hides all of it at once; `clear_some` then takes a million rows away bit by bit.
         """
         with self._database.write() as connection:
             row = fetch_owned(connection, callbases, callbase_id, owner_key)
             refuse_while_in_use(connection, callbases, row.key)
             gone = update(callbases).where(callbases.c.key == row.key).values(deleted_at=self._clock.utcnow())
             connection.execute(gone)
-        self._clear(row.key)
+
+    def clear_some(self) -> bool:
+        """Take away up to 500 rows that a deleted callbase or a failed import has left, as one transaction.
+
+        Returns whether more may be left; finding nothing costs one cheap read. Raises Unavailable.
+        """
+        with self._database.read() as connection:
+            row = connection.execute(_LEFT_BEHIND.limit(1)).first()
+        if row is not None:
+            self._clear_batch(row)
+        return row is not None
 
     def purge_deleted(self) -> None:
-        """After the start of the API: end the deletions that a crash cut short, those of failed imports too."""
-        some = exists().where(subscribers.c.callbase_key == callbases.c.key)
-        failed = select(callbases.c.key).where(is_one_of(callbases.c.state, CallbaseState.FAILED), some)
-        with self._database.read() as connection:
-            keys = connection.execute(select(callbases.c.key).where(~not_deleted(callbases))).scalars().all()
-            half_imported = connection.execute(failed.where(not_deleted(callbases))).scalars().all()
-        for key in keys:
-            self._clear(key)
-        for key in half_imported:
-            self._empty(subscribers, key)
+        """Take away all of it. Raises Unavailable."""
+        while self.clear_some():
+            time.sleep(PAUSE_S)
 
     def rejected(
         self, callbase_id: UUID, owner_key: int | None, *, limit: int = DEFAULT_LIMIT, after: str | None = None
@@ -257,6 +306,12 @@ class Callbases:
             query = select(rejected_rows).where(rejected_rows.c.callbase_key == callbase.key)
             return fetch_page(connection, query, rejected_rows.c.key, _rejected_from, limit=limit, after=after)
 
+    def rejected_by_reason(self, callbase_id: UUID, owner_key: int | None) -> list[RejectedRow]:
+        """The first row of each column and reason, with how many there are, the most first. Raises NotFound."""
+        with self._database.read() as connection:
+            callbase = fetch_owned(connection, callbases, callbase_id, owner_key)
+            return by_reason(connection, rejected_rows, rejected_rows.c.callbase_key == callbase.key)
+
     def _mark_failed(self, callbase_key: int, error: str) -> None:
         with self._database.write() as connection:
             _change_import(connection, callbase_key, state=CallbaseState.FAILED.value, error=error, imported=0)
@@ -264,39 +319,53 @@ class Callbases:
     def _count(self, connection: Connection, callbase_key: int, **added: int) -> None:
         _change_import(connection, callbase_key, **{name: callbases.c[name] + count for name, count in added.items()})
 
-    def _clear(self, callbase_key: int) -> None:
-        """What follows the mark `deleted_at`: from then on nobody adds rows or campaigns."""
-        used = select(campaigns.c.key).where(campaigns.c.callbase_key == callbase_key).limit(1)
-        with self._database.read() as connection:
-            is_used = connection.execute(used).first() is not None
-        if is_used:
-            self._erase(callbase_key)
+    def _clear_batch(self, left: AnyRow) -> None:
+        of_callbase = subscribers.c.callbase_key == left.key
+        if left.has_people and left.keeps_ids:
+            some = _some_of(subscribers, of_callbase, _HAS_NUMBER)
+            change: Executable = update(subscribers).values(ERASED).where(subscribers.c.key.in_(some))
+        elif left.has_people:
+            change = delete(subscribers).where(subscribers.c.key.in_(_some_of(subscribers, of_callbase)))
+        elif left.has_rejected_rows:
+            some = _some_of(rejected_rows, rejected_rows.c.callbase_key == left.key)
+            change = delete(rejected_rows).where(rejected_rows.c.key.in_(some))
         else:
-            self._empty(subscribers, callbase_key)
-        self._empty(rejected_rows, callbase_key)
-        if not is_used:
-            with self._database.write() as connection:
-                connection.execute(delete(callbases).where(callbases.c.key == callbase_key))
-
-    def _erase(self, callbase_key: int) -> None:
-        there = select(subscribers.c.key).where(
-            subscribers.c.callbase_key == callbase_key, subscribers.c.number.is_not(None)
-        )
-        batch = there.limit(BATCH_ROWS).scalar_subquery()
-        erase = update(subscribers).values(ERASED).where(subscribers.c.key.in_(batch))
-        self._in_batches(lambda connection: connection.execute(erase).rowcount)
+            change = delete(callbases).where(callbases.c.key == left.key)
+        with self._database.write() as connection:
+            connection.execute(change)
 
     def _empty(self, table: Table, callbase_key: int) -> None:
-        batch = select(table.c.key).where(table.c.callbase_key == callbase_key).limit(BATCH_ROWS).scalar_subquery()
-        self._in_batches(lambda connection: connection.execute(delete(table).where(table.c.key.in_(batch))).rowcount)
-
-    def _in_batches(self, change: Callable[[Connection], int]) -> None:
+        batch = _some_of(table, table.c.callbase_key == callbase_key)
+        emptying = delete(table).where(table.c.key.in_(batch))
         while True:
             with self._database.write() as connection:
-                changed = change(connection)
+                changed = connection.execute(emptying).rowcount
             if changed < BATCH_ROWS:
                 return
             time.sleep(PAUSE_S)
+
+
+def _some_of(table: Table, *conditions: ColumnElement[bool]) -> ScalarSelect[int]:
+    return select(table.c.key).where(*conditions).limit(BATCH_ROWS).scalar_subquery()
+
+
+# True of every number. Of `IS NOT NULL` SQLite makes no range of the index: each batch would walk over all the rows
+# that those before it have erased.
+_HAS_NUMBER = subscribers.c.number >= ""
+_IS_USED = exists().where(campaigns.c.callbase_key == callbases.c.key)
+_HAS_PEOPLE = exists().where(subscribers.c.callbase_key == callbases.c.key)
+_HAS_NUMBERS = exists().where(subscribers.c.callbase_key == callbases.c.key, _HAS_NUMBER)
+_HAS_REJECTED_ROWS = exists().where(rejected_rows.c.callbase_key == callbases.c.key)
+_IS_DELETED = callbases.c.deleted_at.is_not(None)
+_KEEPS_IDS = and_(_IS_DELETED, _IS_USED)
+_FAILED = and_(not_deleted(callbases), is_one_of(callbases.c.state, CallbaseState.FAILED))
+_LEFT_BEHIND = select(
+    callbases.c.key,
+    _KEEPS_IDS.label("keeps_ids"),
+    case((_KEEPS_IDS, _HAS_NUMBERS), else_=_HAS_PEOPLE).label("has_people"),
+    and_(_IS_DELETED, _HAS_REJECTED_ROWS).label("has_rejected_rows"),
+).where(or_(and_(_IS_DELETED, or_(~_IS_USED, _HAS_NUMBERS, _HAS_REJECTED_ROWS)), and_(_FAILED, _HAS_PEOPLE)))
+"""Deleted callbases of which rows are left, and failed imports whose first rows are."""
 
 
 def insert_subscribers(connection: Connection, callbase_key: int, rows: Sequence[NewSubscriber]) -> int:
@@ -318,6 +387,11 @@ _ADD_SUBSCRIBER = {
     )
     for dialect in ("sqlite", "postgresql")
 }
+
+
+def _doubtful_of(callbase_key: int) -> ScalarSelect[int]:
+    doubtful = (subscribers.c.callbase_key == callbase_key) & subscribers.c.doubt.is_not(None)
+    return select(func.count()).select_from(subscribers).where(doubtful).scalar_subquery()
 
 
 def _importing(callbase_key: int) -> ColumnElement[bool]:
@@ -345,7 +419,18 @@ def _check_batch(rows: Sequence[object]) -> None:
 
 
 def _rejected_from(row: AnyRow) -> RejectedRow:
-    return RejectedRow(row=row.row, value=row.value, reason=row.reason)
+    return RejectedRow(row=row.row, value=row.value, reason=row.reason, column=row.column_name)
+
+
+def by_reason(connection: Connection, table: Table, of_import: ColumnElement[bool]) -> list[RejectedRow]:
+    """See `Callbases.rejected_by_reason`."""
+    first = func.min(table.c.key)
+    groups = select(first.label("first"), func.count().label("rows")).where(of_import)
+    groups = groups.group_by(table.c.column_name, table.c.reason).order_by(func.count().desc(), first)
+    chosen = groups.limit(MOST_REASONS).subquery()
+    query = select(table, chosen.c.rows).join(chosen, chosen.c.first == table.c.key)
+    rows = connection.execute(query.order_by(chosen.c.rows.desc(), table.c.key)).all()
+    return [replace(_rejected_from(row), rows=row.rows) for row in rows]
 
 
 def callbase_from(row: AnyRow) -> Callbase:
@@ -366,4 +451,6 @@ def callbase_from(row: AnyRow) -> Callbase:
         error=row.error,
         hidden=row.hidden,
         created_at=row.created_at,
+        doubtful=row.doubtful,
+        reading=row.reading,
     )

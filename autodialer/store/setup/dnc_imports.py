@@ -12,7 +12,7 @@ from autodialer.clock import Clock
 from autodialer.errors import Conflict, NotFound
 from autodialer.store.accounts.idempotency import forget_making, making_of
 from autodialer.store.accounts.tables import idempotency_keys
-from autodialer.store.setup.callbases import RejectedRow
+from autodialer.store.setup.callbases import RejectedRow, by_reason
 from autodialer.store.setup.dnc import row_of
 from autodialer.store.setup.tables import dnc, dnc_imports, dnc_rejected_rows
 from autodialer.store.sql.batches import BATCH_ROWS
@@ -47,6 +47,8 @@ class DncImport:
     rejected: int
     error: str | None
     created_at: datetime
+    reading: Mapping[str, Any]
+    """How the file was read, as of a callbase; empty: before that was kept."""
 
 
 class DncImports:
@@ -56,10 +58,18 @@ class DncImports:
         self._database = database
         self._clock = clock
 
-    def create(self, owner_key: int, *, file: str, region: str, for_everybody: bool = False) -> DncImport:
-        """A new import in state `importing`."""
-        values = {"id": new_id(), "owner_key": owner_key, "file": file, "region": region}
-        values |= {"for_everybody": for_everybody, "created_at": self._clock.utcnow()}
+    def create(
+        self,
+        owner_key: int,
+        *,
+        file: str,
+        region: str,
+        for_everybody: bool = False,
+        reading: Mapping[str, Any] | None = None,
+    ) -> DncImport:
+        """A new import in state `importing`; `reading` is how its file is read."""
+        values: dict[str, Any] = {"id": new_id(), "owner_key": owner_key, "file": file, "region": region}
+        values |= {"for_everybody": for_everybody, "created_at": self._clock.utcnow(), "reading": reading}
         with self._database.write() as connection:
             made = insert(dnc_imports).values(values).returning(*dnc_imports.c)
             return _import_from(connection.execute(made).one())
@@ -83,6 +93,14 @@ class DncImports:
             query = owned_by(select(dnc_imports), dnc_imports, owner_key)
             return fetch_page(connection, query, dnc_imports.c.key, _import_from, limit=limit, after=after)
 
+    def with_rejects(self, owner_key: int, *, limit: int) -> list[DncImport]:
+        """The last imports that hold for this user's campaigns and have rows which could not be read."""
+        holds = (dnc_imports.c.owner_key == owner_key) | dnc_imports.c.for_everybody
+        query = select(dnc_imports).where(holds, dnc_imports.c.rejected > 0).order_by(dnc_imports.c.key.desc())
+        over = is_one_of(dnc_imports.c.state, CallbaseState.READY)
+        with self._database.read() as connection:
+            return [_import_from(row) for row in connection.execute(query.where(over).limit(limit))]
+
     def add_batch(self, into: DncImport, numbers: Sequence[str], rejected: Sequence[RejectedRow], *, rows: int) -> None:
         """Enter at most 500 numbers, and keep the rows that were none; `rows` are done by now.
 
@@ -95,7 +113,7 @@ class DncImports:
             row_of(into.owner_key, number, source=source, at=now, for_everybody=into.for_everybody)
             for number in numbers
         ]
-        told = [{"import_key": into.key, "row": row.row, "value": row.value, "reason": row.reason} for row in rejected]
+        told = [{"import_key": into.key, **row.as_row()} for row in rejected]
         with self._database.write() as connection:
             statement = insert_into(self._database.dialect, dnc).on_conflict_do_nothing()
             new = connection.execute(statement, entries).rowcount if entries else 0
@@ -155,6 +173,12 @@ class DncImports:
             query = select(dnc_rejected_rows).where(dnc_rejected_rows.c.import_key == key)
             return fetch_page(connection, query, dnc_rejected_rows.c.key, _rejected_from, limit=limit, after=after)
 
+    def rejected_by_reason(self, import_id: UUID, owner_key: int | None) -> list[RejectedRow]:
+        """As of a callbase. Raises NotFound."""
+        with self._database.read() as connection:
+            key = _fetch(connection, import_id, owner_key).key
+            return by_reason(connection, dnc_rejected_rows, dnc_rejected_rows.c.import_key == key)
+
 
 def _fetch(connection: Connection, import_id: UUID, owner_key: int | None) -> AnyRow:
     query = owned_by(select(dnc_imports).where(dnc_imports.c.id == import_id), dnc_imports, owner_key)
@@ -175,4 +199,4 @@ def _import_from(row: AnyRow) -> DncImport:
 
 
 def _rejected_from(row: AnyRow) -> RejectedRow:
-    return RejectedRow(row=row.row, value=row.value, reason=row.reason)
+    return RejectedRow(row=row.row, value=row.value, reason=row.reason, column=row.column_name)

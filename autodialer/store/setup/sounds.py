@@ -1,6 +1,7 @@
 """Sounds: what is known of them; the audio itself is in files."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from uuid import UUID
 
 from sqlalchemy import insert, select, update
@@ -14,6 +15,8 @@ from autodialer.store.sql.column_types import new_id
 from autodialer.store.sql.engine import AnyRow, Database
 from autodialer.store.sql.owned import fetch_owned, not_deleted, owned_by
 from autodialer.store.sql.paging import DEFAULT_LIMIT, Page, fetch_page
+
+NO_WARNINGS: Mapping[str, str] = MappingProxyType({})
 
 
 class Sounds:
@@ -36,6 +39,7 @@ class Sounds:
         channels: int,
         path: str,
         original_path: str,
+        warnings: Mapping[str, str] = NO_WARNINGS,
         sound_id: UUID | None = None,
     ) -> Sound:
         """A new sound whose files are in place; both paths are relative to the data folder.
@@ -54,6 +58,7 @@ class Sounds:
             "channels": channels,
             "path": path,
             "original_path": original_path,
+            "warnings": warnings,
             "created_at": self._clock.utcnow(),
         }
         with self._database.write() as connection:
@@ -78,7 +83,7 @@ class Sounds:
         return {row.key: sound_from(row) for row in rows}
 
     def by_name(self, owner_key: int, name: str) -> Sound | None:
-        """The newest sound of this user with the name; None when there is none."""
+        """The newest sound of this user with the name; None without such a sound."""
         query = select(sounds).where(sounds.c.owner_key == owner_key, sounds.c.name == name, not_deleted(sounds))
         with self._database.read() as connection:
             row = connection.execute(query.order_by(sounds.c.key.desc()).limit(1)).one_or_none()
@@ -114,5 +119,6 @@ def sound_from(row: AnyRow) -> Sound:
         channels=row.channels,
         path=row.path,
         original_path=row.original_path,
+        warnings=row.warnings,
         created_at=row.created_at,
     )

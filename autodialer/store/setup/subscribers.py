@@ -23,12 +23,20 @@ class Subscribers:
         self._clock = clock
 
     def page(
-        self, callbase_id: UUID, owner_key: int | None, *, limit: int = DEFAULT_LIMIT, after: str | None = None
+        self,
+        callbase_id: UUID,
+        owner_key: int | None,
+        *,
+        only_doubtful: bool = False,
+        limit: int = DEFAULT_LIMIT,
+        after: str | None = None,
     ) -> Page[Subscriber]:
         """The subscribers of a callbase, in the order of the file. Raises NotFound."""
         with self._database.read() as connection:
             callbase = fetch_owned(connection, callbases, callbase_id, owner_key)
             query = select(subscribers).where(subscribers.c.callbase_key == callbase.key)
+            if only_doubtful:
+                query = query.where(subscribers.c.doubt.is_not(None))
             return fetch_page(connection, query, subscribers.c.key, subscriber_from, limit=limit, after=after)
 
     def by_id(self, subscriber_id: UUID, owner_key: int | None) -> Subscriber:
@@ -53,7 +61,12 @@ class Subscribers:
             if not insert_subscribers(connection, callbase.key, [new]):
                 raise Conflict(f"The callbase has {new.number} already.", field="number")
             connection.execute(
-                update(callbases).where(callbases.c.key == callbase.key).values(imported=callbases.c.imported + 1)
+                update(callbases)
+                .where(callbases.c.key == callbase.key)
+                .values(
+                    imported=callbases.c.imported + 1,
+                    doubtful=callbases.c.doubtful + (0 if new.doubt is None else 1),
+                )
             )
             same = (subscribers.c.callbase_key == callbase.key) & (subscribers.c.number == new.number)
             return subscriber_from(connection.execute(select(subscribers).where(same)).one())
@@ -100,5 +113,6 @@ def subscriber_from(row: AnyRow) -> Subscriber:
         comment=row.comment,
         timezone=row.timezone,
         second_number=row.second_number,
+        doubt=row.doubt,
         extra=row.extra,
     )

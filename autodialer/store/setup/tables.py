@@ -58,9 +58,14 @@ trunks = Table(
     Column("register", Boolean, server_default=text("0"), nullable=False),
     words("caller_id_header", server_default=text("'from'")),
     Column("symmetric_rtp", Boolean, server_default=text("1"), nullable=False),
+    Column("strict_source", Boolean, server_default=text("1"), nullable=False),
     words("stun_server", nullable=True),
     words("media_ports", server_default=text("'per_call'")),
     Column("price_per_min", Float),  # by migration 0012
+    words("media_encryption", server_default=text("'none'")),  # by migration 0029
+    # By migration 0027; the headers a line each.
+    words("backup_host", nullable=True),
+    words("extra_headers", server_default=text("''")),
     Index(None, "owner_key"),
     sqlite_autoincrement=True,
 )
@@ -82,6 +87,7 @@ sounds = Table(
     at("created_at", nullable=False),
     at("deleted_at", comment="the row stays for the campaigns that played it"),
     Column("gain_db", Float),  # by migration 0006
+    Column("warnings", JsonObject),  # by migration 0032
     Index(None, "owner_key"),
     sqlite_autoincrement=True,
 )
@@ -106,6 +112,9 @@ callbases = Table(
     at("created_at", nullable=False),
     at("deleted_at", comment="the row stays for the campaigns that called it, its subscribers are erased"),
     CALLBASES.check(),
+    Column("reading", JsonObject),  # by migration 0030: sheet, encoding, columns and so on, as the file was read
+    # Of the imported: subscribers with a doubt; by migration 0031.
+    Column("doubtful", Integer, nullable=False, server_default=text("0")),
     Index(None, "owner_key"),
     sqlite_autoincrement=True,
 )
@@ -125,6 +134,7 @@ subscribers = Table(
     words("number_zone", nullable=True),
     words("number_zone_by", nullable=True),
     words("second_number", nullable=True),  # as `number`; called once the attempts at that are used up
+    words("doubt", nullable=True),  # by migration 0031: why the number may be wrong; NULL: it is valid
     UniqueConstraint("callbase_key", "number"),
     Index(None, "callbase_key"),
     Index(
@@ -133,6 +143,12 @@ subscribers = Table(
         "second_number",
         sqlite_where=text("second_number IS NOT NULL"),
         postgresql_where=text("second_number IS NOT NULL"),
+    ),
+    Index(
+        "subscribers_doubtful",
+        "callbase_key",
+        sqlite_where=text("doubt IS NOT NULL"),
+        postgresql_where=text("doubt IS NOT NULL"),
     ),
 )
 
@@ -144,6 +160,7 @@ rejected_rows = Table(
     integer("row", comment="of the file, as a spreadsheet counts"),
     words("value"),
     words("reason"),
+    words("column_name", nullable=True),  # by migration 0030: as people call it; NULL: rejected before
     Index(None, "callbase_key"),
 )
 
@@ -185,6 +202,7 @@ dnc_imports = Table(
     words("error", nullable=True),
     at("created_at", nullable=False),
     DNC_IMPORTS.check(),
+    Column("reading", JsonObject),  # by migration 0030, as of a callbase
     Index(None, "owner_key"),
     sqlite_autoincrement=True,
 )
@@ -197,6 +215,7 @@ dnc_rejected_rows = Table(
     integer("row", comment="of the file, as a spreadsheet counts"),
     words("value"),
     words("reason"),
+    words("column_name", nullable=True),  # by migration 0030: as people call it; NULL: rejected before
     Index(None, "import_key"),
 )
 

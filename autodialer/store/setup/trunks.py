@@ -18,7 +18,7 @@ from autodialer.store.sql.owned import fetch_owned, not_deleted, owned_by
 from autodialer.store.sql.paging import DEFAULT_LIMIT, Page, fetch_page
 from autodialer.store.sql.secrets import Secrets
 
-_FIELDS = tuple(each.name for each in dataclasses.fields(Trunk) if each.name != "problem")
+_FIELDS = tuple(each.name for each in dataclasses.fields(Trunk) if each.name not in ("problem", "deleted"))
 """Each is a column of that name; what is wrong with a trunk is found when its row is read."""
 _BY_KEYS = select(trunks).where(trunks.c.key.in_(bindparam("keys", expanding=True)))
 UNREADABLE = (
@@ -59,7 +59,7 @@ class Trunks:
             return self._trunk_from(fetch_owned(connection, trunks, trunk_id, owner_key))
 
     def find_hidden(self, owner_key: int, settings: TrunkSettings) -> Trunk | None:
-        """The hidden trunk of this user with the same host, port and login; None: there is none."""
+        """The hidden trunk of this user with the same host, port and login; None: the user has no such trunk."""
         same = [trunks.c[name] == getattr(settings, name) for name in ("host", "port", "username")]
         query = select(trunks).where(trunks.c.owner_key == owner_key, trunks.c.hidden, not_deleted(trunks), *same)
         with self._database.read() as connection:
@@ -125,12 +125,18 @@ class Trunks:
             values["password"] = self._secrets.encrypt(values["password"] or "", context=trunk_id.bytes)
         if "codecs" in values:
             values["codecs"] = ",".join(values["codecs"])
+        if "extra_headers" in values:
+            values["extra_headers"] = "\n".join(values["extra_headers"])
         return values
 
     def _trunk_from(self, row: AnyRow) -> Trunk:
         values = {name: row._mapping[name] for name in _FIELDS}
         values["password"], values["problem"] = self._password(row)
         values["codecs"] = tuple(row.codecs.split(","))
+        values["deleted"] = row.deleted_at is not None
+        # Without its password it could only fail to register; what it had was taken back when it was deleted.
+        values["register"] = row.register and not values["deleted"]
+        values["extra_headers"] = tuple(row.extra_headers.splitlines())
         return Trunk(**values)
 
     def _password(self, row: AnyRow) -> tuple[str, str | None]:

@@ -28,6 +28,8 @@ SYNCHRONOUS = ("NORMAL", "FULL")
 READERS = 8
 MOST_READERS = 24
 LOCK_POLL_S = 0.001
+AUTOCHECKPOINT_PAGES = 1000
+"""SQLite's own: a commit that finds a longer write-ahead log brings it into the database file."""
 BEGIN_READ = "BEGIN"
 BEGIN_WRITE = "BEGIN IMMEDIATE"
 """First in a transaction, said outright: with an event listener SQLAlchemy asks for events at every statement."""
@@ -41,8 +43,18 @@ class Database:
     in between.
     """
 
-    def __init__(self, url: str, *, synchronous: str = "NORMAL", busy_timeout_s: float = 10.0) -> None:
-        self._engine = make_engine(url, synchronous=synchronous, busy_timeout_s=busy_timeout_s)
+    def __init__(
+        self,
+        url: str,
+        *,
+        synchronous: str = "NORMAL",
+        busy_timeout_s: float = 10.0,
+        autocheckpoint_pages: int = AUTOCHECKPOINT_PAGES,
+    ) -> None:
+        self._engine = make_engine(
+            url, synchronous=synchronous, busy_timeout_s=busy_timeout_s, autocheckpoint_pages=autocheckpoint_pages
+        )
+        self._synchronous = synchronous
         self._write_lock = threading.Lock()
         self._open = _OpenTransaction()
         self._busy_timeout_s = busy_timeout_s
@@ -65,12 +77,15 @@ class Database:
                 yield connection
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self, *, durable: bool = True) -> Iterator[Connection]:
         """A write transaction: committed at the end, rolled back by an exception. Raises Unavailable.
 
         Threads of this process queue for it here; other processes are waited for up to the busy timeout. One within
         another of the same thread is part of it: the outer one commits both, an exception in the inner one undoes the
         inner one's writes even if the outer one goes on.
+
+        With `durable` False the commit does not wait for the disk, whatever the database's `synchronous`: after a power
+        loss it may be undone, with all that came after it and never without that. The next durable commit makes it so.
         """
         outer = self._open.connection
         with _dead_database_as_unavailable():
@@ -79,12 +94,21 @@ class Database:
                     yield outer
                 return
             with self._write_lock, self._engine.begin() as connection:
+                _set_synchronous(connection, self._synchronous if durable else "NORMAL")
                 self._begin_write(connection)
                 self._open.connection = connection
                 try:
                     yield connection
                 finally:
                     self._open.connection = None
+
+    def checkpoint(self) -> None:
+        """Bring what commits have left in the write-ahead log into the database file. Raises Unavailable.
+
+        It waits for the disk, but neither readers nor the writer wait for it.
+        """
+        with _dead_database_as_unavailable(), self._engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
 
     def close(self) -> None:
         """Close all connections."""
@@ -110,7 +134,14 @@ class _OpenTransaction(threading.local):
     connection: Connection | None = None
 
 
-def make_engine(url: str, *, synchronous: str, busy_timeout_s: float, foreign_keys: bool = True) -> Engine:
+def make_engine(
+    url: str,
+    *,
+    synchronous: str,
+    busy_timeout_s: float,
+    foreign_keys: bool = True,
+    autocheckpoint_pages: int = AUTOCHECKPOINT_PAGES,
+) -> Engine:
     """An engine whose connections are set up; they begin no transaction by themselves.
 
     Raises SettingsError for a database that is not supported.
@@ -129,7 +160,12 @@ def make_engine(url: str, *, synchronous: str, busy_timeout_s: float, foreign_ke
         connect_args={"timeout": busy_timeout_s, "check_same_thread": False},
     )
     on = "ON" if foreign_keys else "OFF"
-    pragmas = (f"PRAGMA foreign_keys = {on}", f"PRAGMA synchronous = {synchronous}", "PRAGMA temp_store = MEMORY")
+    pragmas = (
+        f"PRAGMA foreign_keys = {on}",
+        f"PRAGMA synchronous = {synchronous}",
+        f"PRAGMA wal_autocheckpoint = {autocheckpoint_pages}",
+        "PRAGMA temp_store = MEMORY",
+    )
 
     def set_up(connection: sqlite3.Connection, _record: Any) -> None:
         # Without this the driver begins transactions by itself: late, deferred, and not at all before DDL.
@@ -163,6 +199,13 @@ def ping(database: Database) -> None:
     """Raises Unavailable when the database does not answer."""
     with database.read() as connection:
         connection.execute(text("SELECT 1"))
+
+
+def _set_synchronous(connection: Connection, wanted: str) -> None:
+    """For the next transaction; asked of the database only where the connection's last one had another."""
+    if connection.info.get("synchronous") != wanted:
+        connection.exec_driver_sql(f"PRAGMA synchronous = {wanted}")
+        connection.info["synchronous"] = wanted
 
 
 @contextmanager

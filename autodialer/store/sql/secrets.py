@@ -1,7 +1,6 @@
 """Secrets at rest: trunk passwords encrypted with a key file, user passwords hashed."""
 
 import hmac
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from autodialer.errors import SettingsError, Unavailable
+from autodialer.store.sql.key_files import read_key_file
 
 KEY_FILE = "secrets.key"
 KEY_BYTES = 32
@@ -106,28 +106,8 @@ class Secrets:
 
 
 def load_key(path: Path) -> bytes:
-    """The key in a file, which is made (mode 0600) if it is missing; processes that start together get the same key."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not path.exists():
-        _create_key(path)
-    key = path.read_bytes()
+    """The key in a file, which is made if it is missing. Raises SettingsError for a file that holds none."""
+    key = read_key_file(path, lambda: token_bytes(KEY_BYTES))
     if len(key) != KEY_BYTES:
         raise SettingsError(f"{path} is not a key: it has {len(key)} bytes, not {KEY_BYTES}")
     return key
-
-
-def _create_key(path: Path) -> None:
-    # Written in full under another name, then linked: nobody ever reads half a key, and the first one wins.
-    draft = path.with_name(f"{path.name}.{os.getpid()}.{token_bytes(4).hex()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        os.write(descriptor, token_bytes(KEY_BYTES))
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    try:
-        os.link(draft, path)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()

@@ -3,22 +3,28 @@
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from autodialer.clock import Clock
-from autodialer.model import CheckResult, CheckStage, Trunk, TrunkSettings
+from autodialer.model import CallOutcome, CheckResult, CheckStage, Disposition, RtpStats, Trunk, TrunkSettings
+from autodialer.phone.checks import check as trunk_check
+from autodialer.phone.checks import verdicts
 from autodialer.phone.checks.checks import TrunkChecks
 from autodialer.phone.pool import PhonePool
 from autodialer.store import trunk_of
+from tests.peers.baresip import Baresip
 from tests.peers.ports import LOCALHOST, free_port, wait_until
-from tests.peers.providers import provider
+from tests.peers.providers import provider, rings_late
 from tests.peers.scenario import ANSWER_SDP, Scenario
 from tests.peers.sipp import SippGateway
+from tests.timing import at_most
 
 pytestmark = [pytest.mark.loopback, pytest.mark.peer("sipp")]
 
@@ -39,15 +45,26 @@ def trunk(address: tuple[str, int], **fields: Any) -> Trunk:
     )
 
 
-def check(pool: PhonePool, folder: Path, asked: Trunk, number: str | None = None) -> CheckResult:
+def check(
+    pool: PhonePool,
+    folder: Path,
+    asked: Trunk,
+    number: str | None = None,
+    *,
+    on_result: Callable[[], object] = lambda: None,
+) -> CheckResult:
     """Have it checked; nothing is left behind."""
     found: list[CheckResult] = []
     threads = threading.active_count() + (2 if number else 0)  # those of the media process stay
-    TrunkChecks(pool, sample=SAMPLE, folder=folder, place=lambda _trunk: nullcontext()).start(
-        asked, number, found.append
-    )
+
+    def record(result: CheckResult) -> None:
+        on_result()
+        found.append(result)
+
+    TrunkChecks(pool, sample=SAMPLE, folder=folder, place=lambda _trunk: nullcontext()).start(asked, number, record)
     wait_until(lambda: bool(found), what="the result", timeout_s=90)
-    wait_until(lambda: threading.active_count() <= threads, what="the threads to end")
+    # A call that was given up is seen off by its timer B.
+    wait_until(lambda: threading.active_count() <= threads, what="the threads to end", timeout_s=at_most(45))
     return found[0]
 
 
@@ -171,7 +188,11 @@ def test_a_provider_that_answers_neither_questions_nor_the_call_is_told_as_silen
 ) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind((LOCALHOST, 0))
-        result = check(pool, tmp_path, trunk(silent.getsockname()), "79160000000")
+        began = time.monotonic()
+        told: list[float] = []
+        result = check(
+            pool, tmp_path, trunk(silent.getsockname()), "79160000000", on_result=lambda: told.append(time.monotonic())
+        )
         silent.settimeout(0.0)
         received = [silent.recv(4096)[:7] for _ in range(5)]
         with contextlib.suppress(BlockingIOError):
@@ -179,6 +200,25 @@ def test_a_provider_that_answers_neither_questions_nor_the_call_is_told_as_silen
                 received.append(silent.recv(4096)[:7])
     assert (result.ok, result.stage, result.sip_code) == (False, CheckStage.CALL, None)
     assert "No answer at all" in result.verdict and b"INVITE " in received
+    # OPTIONS, REGISTER and OPTIONS by TCP 5 s each, the INVITE 10 s; a proxy before the API gives up after 60.
+    assert told[0] - began < at_most(32)
+
+
+def test_a_call_that_was_given_up_as_silent_is_hung_up_when_it_rings_after_all(pool: PhonePool, tmp_path: Path) -> None:
+    with gateway(rings_late(silence_ms=14_000), tmp_path) as running:
+        result = check(pool, tmp_path, trunk(running.address), "79160000000")
+        running.wait_for("CANCEL", timeout_s=at_most(20))
+    assert (result.ok, result.stage) == (False, CheckStage.CALL)
+    assert "No answer at all" in result.verdict
+
+
+def test_a_provider_that_has_answered_a_question_gets_all_the_time_for_the_call(
+    pool: PhonePool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trunk_check, "SILENCE_S", 0.0)
+    with SippGateway(provider(), calls=10, folder=tmp_path, timeout_s=60, rtp_echo=True) as running:
+        result = check(pool, tmp_path, trunk(running.address), "79160000000")
+    assert (result.ok, result.stage, result.sip_code) == (True, CheckStage.CALL, 200)
 
 
 def test_a_gateway_without_a_registrar_is_fine_for_a_trunk_that_does_not_register(
@@ -203,6 +243,16 @@ def test_a_forbidden_call_is_told(pool: PhonePool, tmp_path: Path) -> None:
     assert "forbids the call" in result.verdict
 
 
+def test_a_caller_id_that_the_registrar_refuses_is_not_called_a_wrong_password(pool: PhonePool, tmp_path: Path) -> None:
+    scenario = provider(password="right", invite_password="nobody's")
+    with gateway(scenario, tmp_path) as running:
+        asked = trunk(running.address, password="right", caller_id="74951234567")
+        result = check(pool, tmp_path, asked, "79160000000")
+    assert (result.ok, result.stage, result.sip_code) == (False, CheckStage.CALL, 401)
+    assert "74951234567" in result.verdict and "caller_id_header" in result.verdict
+    assert "wrong password" not in result.verdict
+
+
 @pytest.mark.parametrize("scenario", [provider(invite=488), provider(sdp=G729_SDP)], ids=["488", "answer"])
 def test_a_refused_codec_is_told(pool: PhonePool, tmp_path: Path, scenario: Scenario) -> None:
     with gateway(scenario, tmp_path) as running:
@@ -211,11 +261,51 @@ def test_a_refused_codec_is_told(pool: PhonePool, tmp_path: Path, scenario: Scen
     assert "codec was refused" in result.verdict
 
 
-def test_an_answered_call_without_sound_from_there_is_told_as_nat(pool: PhonePool, tmp_path: Path) -> None:
+def test_an_answered_call_without_anything_from_there_is_told_as_silence_or_a_firewall(
+    pool: PhonePool, tmp_path: Path
+) -> None:
     with gateway(provider(), tmp_path) as running:
         result = check(pool, tmp_path, trunk(running.address), "79160000000")
     assert (result.ok, result.stage, result.sip_code) == (False, CheckStage.CALL, 200)
-    assert "no RTP came back" in result.verdict and "NAT" in result.verdict
+    assert "no RTP came back" in result.verdict and "the callee is silent, or a firewall" in result.verdict
+
+
+@pytest.mark.peer("baresip")
+def test_a_callee_that_hears_us_and_is_silent_is_told_as_silence(pool: PhonePool, tmp_path: Path) -> None:
+    with Baresip(folder=tmp_path, user="79160000000", silent=True) as callee:
+        result = check(pool, tmp_path, trunk(callee.address, codecs=("PCMA",)), "79160000000")
+    assert (result.ok, result.stage, result.sip_code) == (True, CheckStage.CALL, 200), result
+    assert "silence at the callee" in result.verdict
+
+
+R = RtpStats
+SOUND = [
+    (R(sent=200, received=200), False, True, "both ways"),
+    (R(sent=200, received=200, reports=3, remote_lost=2), True, True, "both ways"),
+    (R(sent=200, received=200, reports=3, remote_lost=200), False, False, "our sound does not arrive there"),
+    (R(sent=200, received=0, reports=3, remote_lost=4), True, True, "silence at the callee"),
+    (R(sent=200, received=0, reports=3, remote_lost=190), False, False, "our sound does not arrive there"),
+    (R(sent=200, received=0, reports=2), True, False, "does not seem to arrive"),
+    (R(sent=200, received=0, strangers=90), False, False, "packets came from another one"),
+    (R(sent=200, received=0), True, False, "behind a NAT"),
+    (R(sent=200, received=0), False, False, "the callee is silent, or a firewall"),
+]
+
+
+@pytest.mark.parametrize(("rtp", "behind_nat", "ok", "said"), SOUND)
+def test_what_came_and_what_the_callee_reports_tell_silence_one_way_and_nat_apart(
+    rtp: RtpStats, behind_nat: bool, ok: bool, said: str
+) -> None:
+    now = datetime.now(UTC)
+    outcome = CallOutcome(disposition=Disposition.ANSWERED, invited_at=now, ended_at=now, answered_at=now, rtp=rtp)
+    judged = verdicts.of_call(
+        outcome, registers=False, registrar_knows_us=False, has_password=False, behind_nat=behind_nat
+    )
+    assert judged.ok is ok
+    assert said in judged.verdict
+    assert ("is behind a NAT" in judged.verdict) is (
+        bool(rtp.strangers or behind_nat) and not rtp.received and not rtp.reports
+    )
 
 
 def test_a_call_with_sound_both_ways_is_all_well(pool: PhonePool, tmp_path: Path) -> None:

@@ -1,0 +1,55 @@
+"""Work that holds one of the API's threads for seconds, in turn: a few requests run, a few wait, the rest come back.
+
+The API has eight threads. Each upload that waits for its turn holds one; without a bound, ten of them would be all
+there are, and nobody would be answered until the last was done.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from autodialer.errors import TooManyRequests, Unavailable
+
+AT_ONCE = 2
+"""Of all users together; a user's own run one after the other, so that no user holds up another."""
+MOST = 4
+"""That run or wait, of all users together."""
+MOST_OF_A_USER = 2
+RETRY_AFTER_S = 3
+"""What a client is told to wait: a usual recording is done by then."""
+
+
+class Turns:
+    """Decides which request works now, which waits, and which is told to come back."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._running: set[int] = set()
+        self._here: Counter[int] = Counter()
+
+    @contextmanager
+    def take(self, user_key: int) -> Iterator[None]:
+        """A turn of the user's, once it comes.
+
+        Raises at once TooManyRequests, when the user has enough under way, and Unavailable, when all users together do.
+        """
+        with self._changed:
+            self._refuse_too_many(user_key)
+            self._here[user_key] += 1
+            self._changed.wait_for(lambda: user_key not in self._running and len(self._running) < AT_ONCE)
+            self._running.add(user_key)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._running.discard(user_key)
+                self._here -= Counter([user_key])  # which drops a user of whom nothing is left
+                self._changed.notify_all()
+
+    def _refuse_too_many(self, user_key: int) -> None:
+        if self._here[user_key] >= MOST_OF_A_USER:
+            message = f"{MOST_OF_A_USER} of your sounds are being read; send the next one when they are done."
+            raise TooManyRequests(message, details=[{"retry_after_s": RETRY_AFTER_S}])
+        if self._here.total() >= MOST:
+            raise Unavailable("Too many sounds are being read; send this one again in a few seconds.")
