@@ -96,7 +96,7 @@ class Sounds:
         return StoredFile(path=self._files.audio(sound), content_type=WAV)
 
     def read_waveform(self, caller: Caller, sound_id: UUID) -> Json:
-        """Its outline, to be drawn. Raises NotFound."""
+        """Its peaks over time, to be drawn. Raises NotFound."""
         sound = self._store.sounds.get(sound_id, caller.owner_key)
         peaks, stretch = waveform.peaks(self._files.codes(sound, "PCMA"))
         return {"duration_s": sound.duration_s, "peak_s": stretch / g711.SAMPLE_RATE, "peaks": peaks}

@@ -17,7 +17,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from autodialer.errors import Invalid, UnsupportedContent
+from autodialer.errors import Invalid, UnsupportedContent, UserError
 from autodialer.media.pieces import Piece, find_pieces
 from autodialer.media.sound_info import FORMATS
 
@@ -93,13 +93,13 @@ class Recording:
         try:
             with _opened(_Window(raw, piece), piece) as container:
                 yield from self._decoded(container)
-        except (av.error.FFmpegError, UnsupportedContent) as exc:
+        except (av.error.FFmpegError, UserError) as exc:
             if isinstance(exc, MemoryError):
                 raise
             if not is_first:
                 # What stands behind the first recording may be no recording: it is counted, and said.
                 self.broken += 1
-            elif isinstance(exc, UnsupportedContent):
+            elif isinstance(exc, UserError):
                 raise
             else:
                 raise _unreadable() from exc
@@ -113,7 +113,7 @@ class Recording:
             raise _unreadable()
         # Threads of FFmpeg's would take memory for a speed that nobody waits for.
         context.thread_count = 1
-        heard_s = 0.0
+        heard_s, broken_before = 0.0, self.broken
         expected_s: float | None = None
         for packet in self._packets(container, stream):
             for frame in self._frames(stream, packet):
@@ -123,7 +123,7 @@ class Recording:
                     self.missing_s += jump_s if jump_s > JUMP_S else 0.0
                     expected_s = frame.time + frame.samples / frame.sample_rate
                 yield Block(samples=_samples(frame), rate=frame.sample_rate, codec=context.codec.name)
-            if not heard_s and self.broken >= SEEN_BROKEN:
+            if not heard_s and self.broken - broken_before >= SEEN_BROKEN:
                 raise _unreadable()
         short_s = _stated_length_s(container) - heard_s
         self.missing_s = max(self.missing_s, short_s if short_s > SHORT_S else 0.0)

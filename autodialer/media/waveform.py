@@ -1,4 +1,4 @@
-"""The outline of a sound, to be drawn: its peaks, taken from its A-law codes.
+"""The waveform of a sound, to be drawn: its peaks over time, taken from its A-law codes.
 
 Codes of one sign rise with the level, so that the loudest of many is found without decoding them, and without numpy,
 which the API does not load.

@@ -259,14 +259,14 @@ def test_a_sound_keeps_what_its_user_was_warned_of(anna: Client) -> None:
     assert anna.get("/srv1/sounds").json()["items"] == [good, sound]
 
 
-def test_the_outline_of_a_sound_is_that_of_what_is_heard(anna: Client, boris: Client) -> None:
+def test_the_waveform_of_a_sound_is_that_of_what_is_heard(anna: Client, boris: Client) -> None:
     sound = anna.post("/srv1/sounds", files={"file": ("x.wav", padded_wav())}).json()
-    outline = anna.get(f"/srv1/sounds/{sound['id']}/waveform").json()
-    assert outline["duration_s"] == 4
-    assert outline["peak_s"] == 0.004 and len(outline["peaks"]) == 1000
-    quarters = [outline["peaks"][start : start + 250] for start in (0, 250, 500, 750)]
+    waveform = anna.get(f"/srv1/sounds/{sound['id']}/waveform").json()
+    assert waveform["duration_s"] == 4
+    assert waveform["peak_s"] == 0.004 and len(waveform["peaks"]) == 1000
+    quarters = [waveform["peaks"][start : start + 250] for start in (0, 250, 500, 750)]
     assert [max(quarter) > 0.1 for quarter in quarters] == [False, True, False, False]
-    assert max(outline["peaks"]) == pytest.approx(10 ** (sound["peak_dbfs"] / 20), rel=0.05)
+    assert max(waveform["peaks"]) == pytest.approx(10 ** (sound["peak_dbfs"] / 20), rel=0.05)
     assert boris.get(f"/srv1/sounds/{sound['id']}/waveform").status == 404
 
 

@@ -278,6 +278,23 @@ def test_a_hole_in_a_file_is_said_and_the_rest_is_heard(folder: Path, name: str)
     assert 4.9 < info.duration_s < 9.6
 
 
+def test_a_good_piece_behind_a_broken_one_is_heard_whole(folder: Path) -> None:
+    good = made("m4a-aac", folder)
+    start, size = good.index(b"mdat") + 1000, 12_000
+    hole = good[:start] + random.Random(1).randbytes(size) + good[start + size :]
+    alone = import_sound(join(folder / "hole.m4a", [hole]), folder / "sound").duration_s
+    info = import_sound(join(folder / "both.m4a", [hole, good]), folder / "sound")
+    assert info.duration_s == pytest.approx(alone + len(heard_by_ffmpeg(folder / "m4a-aac.m4a")) / 8000, abs=LENGTH_S)
+    assert [warning.code for warning in info.warnings] == ["damaged"]
+
+
+def test_a_piece_without_sound_behind_one_with_it_takes_nothing_away(folder: Path) -> None:
+    film = folder / "film.mp4"
+    ffmpeg("-f", "lavfi", "-i", "testsrc=duration=1:size=64x64", film)
+    both = join(folder / "both.mp4", [made("mp4-fragments", folder), film.read_bytes()])
+    assert import_sound(both, folder / "sound").duration_s == pytest.approx(2, abs=LENGTH_S)
+
+
 def no_sound(folder: Path, what: str) -> Path:
     """A file that FFmpeg opens, and that is no recording of its own."""
     file = folder / "no-sound"

@@ -1,4 +1,4 @@
-"""The outline of a sound: no more peaks than a page draws, each the highest of its stretch."""
+"""The waveform of a sound: no more peaks than a page draws, each the highest of its stretch."""
 
 import numpy as np
 import pytest

@@ -6,6 +6,7 @@ answers by one on standard output. It ends with the process that started it, and
 gets so much memory, processor time and disk and no more.
 """
 
+import contextlib
 import json
 import logging
 import os
@@ -130,7 +131,9 @@ def _limit_itself() -> None:
         (resource.RLIMIT_FSIZE, MOST_FILE),
     ):
         _, hard = resource.getrlimit(kind)
-        resource.setrlimit(kind, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+        # macOS has limits that cannot be set.
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(kind, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
 
 
 def main() -> int:
