@@ -29,6 +29,8 @@ pytestmark = [pytest.mark.loopback, pytest.mark.peer("kamailio", "kamailio-tls",
 Desks = Callable[..., Desk]
 Captures = Callable[..., Capture]
 SAMPLE_S = 1 / 8000
+PLAIN_REPORTS = 2
+"""RTCP that baresip sends before it has its keys, and a BYE after it has let them go; both count as a stranger's."""
 
 
 class Provider:
@@ -74,7 +76,8 @@ def test_a_callee_that_takes_nothing_but_srtp_hears_the_whole_sound_and_nobody_e
     here.callee.wait_closed()
     assert (outcome.disposition, outcome.played_share, outcome.digits) == (Disposition.ANSWERED, 1.0, "4")
     assert outcome.rtp is not None
-    assert (outcome.rtp.strangers, outcome.rtp.lost, outcome.rtp.one_way_audio) == (0, 0, False)
+    assert (outcome.rtp.lost, outcome.rtp.one_way_audio) == (0, False)
+    assert outcome.rtp.strangers <= PLAIN_REPORTS
     assert outcome.rtp.encryption == "AES_CM_128_HMAC_SHA1_80"
     assert outcome.rtp.received > 90
     (recording,) = here.callee.recordings
@@ -107,7 +110,7 @@ def test_digits_of_ours_and_reports_both_ways_are_encrypted_too(
     here.callee.wait_closed()
     assert here.callee.digits == "19"
     assert outcome.rtp is not None
-    assert (outcome.rtp.remote_lost, outcome.rtp.strangers) == (0, 0)
+    assert outcome.rtp.remote_lost == 0 and outcome.rtp.strangers <= PLAIN_REPORTS
     assert outcome.rtp.round_trip_ms is not None
 
 
