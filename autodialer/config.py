@@ -20,7 +20,7 @@ WHAT_IT_TAKES = {
     "DIALER_DATABASE_URL": "an SQLAlchemy URL, for example sqlite:///sqlite/db.sqlite3",
     "DIALER_ADMIN_LOGIN": "a login of 1 to 64 characters",
     "DIALER_ADMIN_PASSWORD": "a password of at least 8 characters",
-    "DIALER_SIP_ADDRESS": "an IPv4 address of this machine",
+    "DIALER_SIP_ADDRESS": "an IP address of this machine",
     "DIALER_SIP_PORT": "a UDP port, 1024 to 65535",
     "DIALER_RTP_PORTS": "two UDP ports, low-high, for example 10000-19999",
     "DIALER_DRAIN_S": "seconds, 0 to 3600",
@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     @field_validator("sip_address")
     @classmethod
     def _check_sip_address(cls, value: str | None) -> str | None:
-        return str(ipaddress.IPv4Address(value)) if value else None
+        return str(ipaddress.ip_address(value)) if value else None
 
     @field_validator("rtp_ports", mode="before")
     @classmethod

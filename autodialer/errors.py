@@ -63,7 +63,7 @@ class TrunkBusy(DialerError):
 
 
 class HostUnresolved(DialerError):
-    """The host name does not resolve to an IPv4 address."""
+    """The host name does not resolve to an address."""
 
     code = "host_unresolved"
 

@@ -30,7 +30,7 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
     [
         ("DIALER_HTTP", "8080"),
         ("DIALER_HTTP", "127.0.0.1:99999"),
-        ("DIALER_SIP_ADDRESS", "::1"),
+        ("DIALER_SIP_ADDRESS", "[::1]"),
         ("DIALER_SIP_PORT", "80"),
         ("DIALER_RTP_PORTS", "10000"),
         ("DIALER_RTP_PORTS", "20000-10000"),

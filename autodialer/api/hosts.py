@@ -1,4 +1,4 @@
-"""Host names of trunks: IPv4 only, looked up in bounded time before a trunk is stored."""
+"""Hosts of trunks: addresses, or names that are looked up in bounded time before a trunk is stored."""
 
 import ipaddress
 import re
@@ -12,20 +12,18 @@ LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 
 
 def check_host(host: str, field: str = "host") -> str:
-    """The host in its stored spelling. Raises Invalid for text that is not an IPv4 host; no name is looked up."""
+    """The host in its stored spelling. Raises Invalid for text that is no host; no name is looked up."""
     host = host.strip().rstrip(".")
     address = _address(host)
-    if isinstance(address, ipaddress.IPv6Address):
-        raise Invalid(f"{field} takes an IPv4 address or a name; {host} is IPv6, which is not supported.", field=field)
     if address is not None:
-        if address.is_unspecified or address.is_multicast or address == ipaddress.IPv4Address("255.255.255.255"):
+        no_machine = address.is_unspecified or address.is_multicast or str(address) == "255.255.255.255"
+        if no_machine or "%" in host:
             raise Invalid(f"{field} takes the address of one machine, which {host} is not.", field=field)
         return str(address)
     labels = host.split(".")
     if not all(LABEL.fullmatch(label) for label in labels) or labels[-1].isdigit():
         raise Invalid(
-            f"{field} takes an IPv4 address or a name like sip.provider.example, without sip: before it;"
-            f" it is {host!r}.",
+            f"{field} takes an IP address or a name like sip.provider.example, without sip: before it; it is {host!r}.",
             field=field,
         )
     return host.lower()
@@ -33,8 +31,16 @@ def check_host(host: str, field: str = "host") -> str:
 
 def check_endpoint(endpoint: str, field: str) -> str:
     """`host` or `host:port` in its stored spelling. Raises Invalid."""
-    host, colon, port = endpoint.strip().partition(":")
+    endpoint = endpoint.strip()
+    address, host = _address(endpoint), endpoint
+    if isinstance(address, ipaddress.IPv6Address):
+        return f"[{check_host(endpoint, field)}]"
+    bracketed, bracket, rest = endpoint.partition("]")
+    host, colon, port = (bracketed + bracket, rest[:1], rest[1:]) if bracket else endpoint.partition(":")
     checked = check_host(host, field)
+    checked = f"[{checked}]" if bracket else checked
+    if colon not in ("", ":"):
+        raise Invalid(f"{field} takes host or host:port; it is {endpoint!r}.", field=field)
     if not colon:
         return checked
     if not (port.isascii() and port.isdigit()) or not 0 < int(port[:6]) < 65536:
@@ -70,5 +76,5 @@ def look_up_in_time(look_up: Callable[[], object], *, timeout_s: float = LOOK_UP
         raise HostUnresolved(f"The names did not resolve within {timeout_s:.0f} s; check this machine's DNS.")
     if failed:
         raise HostUnresolved(
-            f"{failed[0]}; check the spelling and this machine's DNS, or give the IPv4 address.", field=failed[0].field
+            f"{failed[0]}; check the spelling and this machine's DNS, or give the address.", field=failed[0].field
         ) from failed[0]

@@ -26,6 +26,7 @@ from autodialer.errors import HostUnresolved, Invalid
 from autodialer.model import Subscriber, Trunk, TrunkSettings
 from autodialer.phone.provider import find_provider
 from autodialer.phone.resolver import Resolver
+from autodialer.sip.fields import split_host_port
 from autodialer.store import new_id, trunk_of
 from autodialer.web.caller import Caller
 from autodialer.web.fields import Fields
@@ -64,11 +65,11 @@ class PrototypeCall(Fields):
 
     def settings(self) -> TrunkSettings:
         """Those of a trunk through the gateway. Raises Invalid."""
-        host, _, port = check_endpoint(self.gw_addr, "gw_addr").partition(":")
+        host, port = split_host_port(check_endpoint(self.gw_addr, "gw_addr"))
         known: dict[str, Any] = {
             "name": f"prototype {host}",
             "host": host,
-            "port": int(port) if port else None,
+            "port": port,
             "username": self.gw_login,
             "password": self.gw_password,
         }

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from autodialer.config import Settings
 from autodialer.media.shell.machine import descriptor_limit, may_go_first
 from autodialer.phone.trunk_phones import CHANNELS_A_PHONE
+from autodialer.sip.shell.datagrams import open_socket
 from autodialer.takeover.takeover import KEPT
 
 OK, NOTE, BAD = "ok", "note", "bad"
@@ -88,13 +89,13 @@ def _old_files(settings: Settings) -> Iterator[Finding]:
 
 def _address(settings: Settings) -> Finding:
     try:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        with open_socket(settings.sip_address or SOMEWHERE, socket.SOCK_DGRAM) as probe:
             probe.connect((settings.sip_address or SOMEWHERE, 9))
             address = settings.sip_address or str(probe.getsockname()[0])
     except OSError as exc:
-        remedy = "connect the machine to a network with IPv4, or set DIALER_SIP_ADDRESS"
+        remedy = "connect the machine to a network, or set DIALER_SIP_ADDRESS to its IPv6 address if it has no IPv4"
         return Finding(grade=BAD, sentence=f"there is no way out ({exc.strerror}); {remedy}")
-    if ipaddress.IPv4Address(address).is_private:
+    if ipaddress.ip_address(address).is_private:
         return Finding(
             grade=NOTE,
             sentence=f"{address} is a private address: calls go through a router. Mostly that works by itself; check "
@@ -105,7 +106,7 @@ def _address(settings: Settings) -> Finding:
 
 def _sip_port(settings: Settings) -> Finding:
     try:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        with open_socket(settings.sip_address or "", socket.SOCK_DGRAM) as probe:
             probe.bind((settings.sip_address or "", settings.sip_port))
     except OSError as exc:
         return Finding(

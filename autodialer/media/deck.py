@@ -7,18 +7,27 @@ numbers here, and the sender hands the messages to the system.
 
 from array import array
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address
+from ipaddress import ip_address
 from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from autodialer.media.session import FRAME, Session
-from autodialer.media.source import Address
 
 _HEADER = np.dtype([("bits", "u1"), ("type", "u1"), ("sequence", ">u2"), ("timestamp", ">u4"), ("ssrc", ">u4")])
 _VECTOR = np.dtype([("base", "u8"), ("length", "u8")])
-_ADDRESS = np.dtype([("family", "u2"), ("port", ">u2"), ("host", ">u4"), ("zero", "u8")])
+_ADDRESS = np.dtype(
+    {
+        "names": ["family", "port", "ipv4", "ipv6"],
+        "formats": ["u2", ">u2", ">u4", ("u1", 16)],
+        "offsets": [0, 2, 4, 8],
+        "itemsize": 28,
+    }
+)
+"""struct sockaddr_in and struct sockaddr_in6, one over the other; the latter's flow label stands where `ipv4` does."""
+_LENGTHS = {4: 16, 6: 28}
+"""Octets of each."""
 _MESSAGE = np.dtype(
     [
         ("name", "u8"),
@@ -38,7 +47,8 @@ _MESSAGE = np.dtype(
 MESSAGE_OCTETS = _MESSAGE.itemsize
 _VERSION_BITS = 0x80
 _MARKER_BIT = 0x80
-_AF_INET = 2
+_FAMILIES = {4: 2, 6: 10}
+"""AF_INET and AF_INET6 of Linux."""
 SMALLEST = 64
 """Rows of a new deck."""
 
@@ -68,11 +78,11 @@ class DeckColumns:
         self.left = np.zeros(size, np.int64)
         rows = np.arange(size, dtype=np.uint64)
         self.headers["bits"] = _VERSION_BITS
-        self.addresses["family"] = _AF_INET
+        self.addresses["family"] = _FAMILIES[4]
         self.vectors["base"][:, 0] = self.headers.ctypes.data + rows * np.uint64(_HEADER.itemsize)
         self.vectors["length"] = (_HEADER.itemsize, FRAME)
         self.messages["name"] = self.addresses.ctypes.data + rows * np.uint64(_ADDRESS.itemsize)
-        self.messages["name_length"] = _ADDRESS.itemsize
+        self.messages["name_length"] = _LENGTHS[4]
         self.messages["vectors"] = self.vectors.ctypes.data + rows * np.uint64(2 * _VECTOR.itemsize)
         self.messages["vector_count"] = 2
 
@@ -81,6 +91,7 @@ class DeckColumns:
         self.headers[target] = self.headers[source]
         self.vectors["base"][target, 1] = self.vectors["base"][source, 1]
         self.addresses[target] = self.addresses[source]
+        self.messages["name_length"][target] = self.messages["name_length"][source]
         self.stride[target] = self.stride[source]
         self.left[target] = self.left[source]
 
@@ -90,6 +101,7 @@ class DeckColumns:
         for name in ("headers", "addresses", "stride", "left"):
             getattr(larger, name)[: self.capacity] = getattr(self, name)
         larger.vectors["base"][: self.capacity, 1] = self.vectors["base"][:, 1]
+        larger.messages["name_length"][: self.capacity] = self.messages["name_length"]
         return larger
 
 
@@ -158,8 +170,12 @@ class Deck(Generic[Owner]):
         """Its packets go to another address from now on."""
         row = self._rows.get(session)
         if row is not None and session.remote is not None:
-            address = self._columns.addresses[row]
-            address["host"], address["port"] = _host_number(session.remote), session.remote[1]
+            host, address = ip_address(session.remote[0]), self._columns.addresses[row]
+            address["family"], address["port"] = _FAMILIES[host.version], session.remote[1]
+            address["ipv4"] = int(host) if host.version == 4 else 0
+            if host.version == 6:
+                address["ipv6"] = np.frombuffer(host.packed, np.uint8)
+            self._columns.messages["name_length"][row] = _LENGTHS[host.version]
 
     def remove(self, session: Session) -> None:
         """Give the session its numbers back and let it go. Harmless when it is not in."""
@@ -253,7 +269,3 @@ class Deck(Generic[Owner]):
         start = offset + done * int(self._columns.stride[row])
         header: bytes = self._columns.headers[row].tobytes()
         return header + codes[start : start + FRAME]
-
-
-def _host_number(address: Address) -> int:
-    return int(IPv4Address(address[0]))

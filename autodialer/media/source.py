@@ -7,7 +7,7 @@ anybody can send to an open port, a latch has conditions, and a packet counts on
 
 from dataclasses import dataclass
 from enum import Enum
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import ip_address, ip_network
 
 from autodialer.media.rtp import COMFORT_NOISE, EVENT_OCTETS, LONGEST_PACKET_S, SHORTEST_PACKET_S, RtpPacket
 
@@ -35,11 +35,14 @@ CANDIDATES = 8
 REMEMBERED = 32
 """Addresses remembered as heard before a description."""
 
-# Those that mean nothing outside of their own network (RFC 1918, RFC 6598, RFC 3927). Loopback is not among them: only
-# a peer on this machine can mean it, and it is where it says.
+# Those that mean nothing outside of their own network (RFC 1918, RFC 6598, RFC 3927, RFC 4193). Loopback is not among
+# them: only a peer on this machine can mean it, and it is where it says.
 _PRIVATE = [
-    IPv4Network(network)
-    for network in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16")
+    ip_network(network)
+    for network in (
+        *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16"),
+        *("fc00::/7", "fe80::/10"),
+    )
 ]
 
 
@@ -69,9 +72,9 @@ def kind_of(packet: RtpPacket, payload_type: int, event_type: int | None) -> Kin
 
 
 def is_private(host: str) -> bool:
-    """Whether an IPv4 address leads nowhere from outside of its own network."""
-    address = IPv4Address(host)
-    return any(address in network for network in _PRIVATE)
+    """Whether an address leads nowhere from outside of its own network."""
+    address = ip_address(host)
+    return any(address in network for network in _PRIVATE if network.version == address.version)
 
 
 @dataclass(kw_only=True, slots=True)

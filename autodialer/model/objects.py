@@ -42,7 +42,7 @@ class TrunkSettings:
 
     name: str = field(metadata=_LIVE)
     host: str
-    """IPv4 address or name of the provider's SIP server."""
+    """IP address, an IPv6 one without brackets, or name of the provider's SIP server."""
     port: int | None = None
     """None: SRV records are looked up, else the default port of the transport (RFC 3263)."""
     transport: str = "udp"

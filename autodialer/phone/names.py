@@ -27,7 +27,7 @@ MEDIA_PORT = 1
 
 Found = Callable[[Hop | None, str], object]
 """Takes the hop, or None and why the name leads nowhere, in a sentence for a person."""
-_Asked = tuple[str, int | None, str]
+_Asked = tuple[str, int | None, str, int]
 
 
 class NameFinder:
@@ -42,13 +42,13 @@ class NameFinder:
         """Until when it holds, and what was told."""
         self._closed = False
 
-    def find_address(self, host: str, then: Found) -> None:
-        """The address of a name, as that of a hop without a meaning of its port."""
-        self.find(host, MEDIA_PORT, UDP, then)
+    def find_address(self, host: str, family: int, then: Found) -> None:
+        """The address of a name, IPv4 or IPv6 as `family` says, as that of a hop without a meaning of its port."""
+        self.find(host, MEDIA_PORT, UDP, family, then)
 
-    def find(self, host: str, port: int | None, transport: str, then: Found) -> None:
+    def find(self, host: str, port: int | None, transport: str, family: int, then: Found) -> None:
         """Where `host` is (RFC 3263). `then` is called at once when that is known, else later in another thread."""
-        asked = (host.lower(), port, transport)
+        asked = (host.lower(), port, transport, family)
         now = time.monotonic()
         with self._lock:
             until, hop, why = self._known.get(asked, (0.0, None, ""))
@@ -68,7 +68,8 @@ class NameFinder:
     def _look_up(self, asked: _Asked) -> None:
         hop, why, holds_s = None, "", FAILURE_KEPT_S
         try:
-            located = self._resolver.locate(*asked)
+            host, port, transport, family = asked
+            located = self._resolver.locate(host, port, transport, families=(family,))
             hop, holds_s = located.targets[0], min(max(located.ttl_s, FAILURE_KEPT_S), LONGEST_KEPT_S)
         except HostUnresolved as exc:
             why = str(exc)

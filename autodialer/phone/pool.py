@@ -13,7 +13,7 @@ from autodialer.media.shell import MediaDied, MediaEvent, MediaProcess
 from autodialer.model import Trunk
 from autodialer.phone.names import NameFinder
 from autodialer.phone.plan import CallEvent, CallPlan
-from autodialer.phone.provider import Provider, account_for, address_towards, find_provider
+from autodialer.phone.provider import Provider, account_for, address_towards, families_here, find_provider
 from autodialer.phone.pyvoip.call import Call
 from autodialer.phone.pyvoip.phone import Phone
 from autodialer.phone.reach import Registered
@@ -189,6 +189,10 @@ class PhonePool:
         first = provider.targets[0]
         return self._sip_address or address_towards(first.host, first.port)
 
+    def families(self) -> tuple[int, ...]:
+        """The families of addresses that calls may use, 4 and 6, the better first. From any thread."""
+        return families_here(self._sip_address)
+
     def nonces_of(self, trunk: Trunk) -> Nonces:
         """What the trunk's servers were told by any of its phones. From any thread."""
         with self._lock:
@@ -256,7 +260,7 @@ class PhonePool:
         asked = (trunk.key, trunk.host, trunk.port, trunk.transport, trunk.outbound_proxy, trunk.stun_server)
         lookup = self._lookups.get(asked)
         if lookup is None:
-            self._lookups[asked] = self._resolver.submit(find_provider, trunk, self.names)
+            self._lookups[asked] = self._resolver.submit(find_provider, trunk, self.names, self.families())
         elif lookup.done():
             return self._lookups.pop(asked)
         return None

@@ -14,7 +14,7 @@ import dns.nameserver
 import dns.resolver
 
 from autodialer.errors import HostUnresolved
-from autodialer.sip.addresses import is_ipv4
+from autodialer.sip.addresses import family_of, is_address, plain
 from autodialer.sip.hop import DEFAULT_PORTS, UDP
 from autodialer.sip.locate import Answer, Located, Naptr, Srv, locate
 
@@ -62,22 +62,25 @@ class Resolver:
         self._hosts_file = hosts_file
         self._resolv_conf = resolv_conf
 
-    def locate(self, host: str, port: int | None = None, transport: str = UDP) -> Located:
+    def locate(
+        self, host: str, port: int | None = None, transport: str = UDP, *, families: Sequence[int] = (4, 6)
+    ) -> Located:
         """The servers of `host`, as `autodialer.sip.locate.locate`. Blocks. Raises HostUnresolved.
 
         A name in the hosts file, and one without a dot, is the machine's own affair: it has addresses and no SRV.
         The operating system, asked about names that DNS does not know, keeps to its own time limit.
         """
-        _absolute(host)
+        if not is_address(plain(host)):
+            _absolute(host)
         questions = _Questions(
             self._dns(),
             lifetime_s=self._lifetime_s,
             hosts=read_hosts(self._hosts_file),
             system_names=self._system_names,
         )
-        if port is None and questions.is_local(host.rstrip(".")):
+        if port is None and not is_address(plain(host)) and questions.is_local(host.rstrip(".")):
             port = DEFAULT_PORTS[transport]
-        located = locate(host, port, transport, lookups=questions)
+        located = locate(host, port, transport, lookups=questions, families=families)
         logger.debug("%s is at %s for %s s", host, ", ".join(map(str, located.targets)), located.ttl_s)
         return located
 
@@ -123,18 +126,23 @@ class _Questions:
         return self._ask(name, "SRV", _to_srv)
 
     def a(self, name: str) -> Answer[str]:
-        if name.lower() in self._hosts:
-            return Answer(records=tuple(self._hosts[name.lower()]), ttl_s=SYSTEM_TTL_S)
-        if self.is_local(name):
-            return _ask_system(name, socket.AF_INET)
-        answer = self._ask(name, "A", _to_address)
-        if answer.records or not self._system_names:
-            return answer
-        of_system = _ask_system(name, socket.AF_INET)
-        return of_system if of_system.records else answer
+        return self._addresses(name, "A", 4)
 
     def aaaa(self, name: str) -> Answer[str]:
-        return _ask_system(name, socket.AF_INET6) if self.is_local(name) else self._ask(name, "AAAA", _to_address)
+        return self._addresses(name, "AAAA", 6)
+
+    def _addresses(self, name: str, kind: str, family: int) -> Answer[str]:
+        if name.lower() in self._hosts:
+            of_family = [address for address in self._hosts[name.lower()] if family_of(address) == family]
+            return Answer(records=tuple(of_family), ttl_s=SYSTEM_TTL_S)
+        of_socket = socket.AF_INET if family == 4 else socket.AF_INET6
+        if self.is_local(name):
+            return _ask_system(name, of_socket)
+        answer = self._ask(name, kind, _to_address)
+        if answer.records or not self._system_names:
+            return answer
+        of_system = _ask_system(name, of_socket)
+        return of_system if of_system.records else answer
 
     def _ask(
         self, name: str, kind: str, convert: Callable[[Any], Record], *, limit_s: float | None = None
@@ -169,7 +177,7 @@ class _Questions:
 
 
 def read_hosts(file: Path) -> dict[str, list[str]]:
-    """Name in lower case -> its IPv4 addresses, as the system's hosts file has them; empty where it cannot be read."""
+    """Name in lower case -> its IP addresses, as the system's hosts file has them; empty where it cannot be read."""
     try:
         lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -177,7 +185,7 @@ def read_hosts(file: Path) -> dict[str, list[str]]:
     hosts: dict[str, list[str]] = {}
     for line in lines:
         words = line.partition("#")[0].split()
-        if words and is_ipv4(words[0]):
+        if words and family_of(words[0]):
             for name in words[1:]:
                 hosts.setdefault(name.lower().rstrip("."), []).append(words[0])
     return hosts

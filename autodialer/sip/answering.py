@@ -1,5 +1,6 @@
 """What we answer to requests of peers (RFC 3261 section 8.2 and 12.2.2): we call, and are not called."""
 
+from autodialer.sip.addresses import plain
 from autodialer.sip.call import Call
 from autodialer.sip.capabilities import ALLOW, EXTENSIONS, SUPPORTED
 from autodialer.sip.dialog import Dialog
@@ -128,7 +129,7 @@ def _answered_via(request: Request, via: Via, source: Hop) -> str:
     """The topmost Via with where the request really came from (RFC 3261 section 18.2.1, RFC 3581 section 4)."""
     value = request.get_all("via")[0]
     if "rport" not in via.params:
-        return value if via.host == source[0] else f"{value};received={source[0]}"
+        return value if plain(via.host) == source[0] else f"{value};received={source[0]}"
     pieces = [
         piece for piece in split(value, ";") if piece.partition("=")[0].strip().lower() not in ("rport", "received")
     ]

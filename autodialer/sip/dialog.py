@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from autodialer.sip.addresses import is_inside, is_ipv4
+from autodialer.sip.addresses import is_address, is_inside
 from autodialer.sip.dialog_state import DialogState, route_set_of, target_of
 from autodialer.sip.hop import Hop
 from autodialer.sip.message import Message, Request, Response
@@ -85,7 +85,7 @@ class Dialog:
         """The URI of the first hop and what it says, where it names a host that has not been found."""
         uri = self.state.first_hop
         place = place_of(uri) if uri is not None and uri not in self._found else None
-        if uri is None or place is None or is_ipv4(place.host):
+        if uri is None or place is None or is_address(place.host):
             return None
         return uri, place._replace(transport=place.transport or self.flow.transport)
 
@@ -104,7 +104,7 @@ class Dialog:
             return True
         if self.route_set or self.state.found is not None:
             return False
-        return not is_ipv4(place.host) or (is_inside(place.host) and not is_inside(self.flow.host))
+        return not is_address(place.host) or (is_inside(place.host) and not is_inside(self.flow.host))
 
     def place(self, uri: str, hop: Hop) -> bool:
         """The name in `uri` leads to `hop`; whether our requests go elsewhere now."""

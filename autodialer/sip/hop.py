@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from autodialer.sip.addresses import in_uri
+
 UDP, TCP, TLS = "UDP", "TCP", "TLS"
 """As they stand in Via (RFC 3261 section 20.42)."""
 RELIABLE = frozenset((TCP, TLS))
@@ -11,9 +13,10 @@ DEFAULT_PORTS = {UDP: 5060, TCP: 5060, TLS: 5061}
 
 
 class Hop(NamedTuple):
-    """An IPv4 address, a port and the transport to use there."""
+    """An IP address, a port and the transport to use there."""
 
     host: str
+    """Without brackets."""
     port: int
     transport: str = UDP
 
@@ -28,7 +31,7 @@ class Hop(NamedTuple):
         return self.transport in RELIABLE
 
     def __str__(self) -> str:
-        return f"{self.transport.lower()}:{self.host}:{self.port}"
+        return f"{self.transport.lower()}:{in_uri(self.host)}:{self.port}"
 
 
 def routes_over(hop: Hop, route: tuple[str, ...], *, names_hop: bool) -> tuple[str, ...]:
@@ -39,5 +42,5 @@ def routes_over(hop: Hop, route: tuple[str, ...], *, names_hop: bool) -> tuple[s
     """
     if names_hop and route:
         named = "" if hop.transport == UDP else f";transport={hop.transport.lower()}"
-        route = (f"sip:{hop.host}:{hop.port}{named};lr", *route[1:])
+        route = (f"sip:{in_uri(hop.host)}:{hop.port}{named};lr", *route[1:])
     return tuple(f"Route: <{uri}>" for uri in route)

@@ -6,13 +6,13 @@ from functools import lru_cache
 from urllib.parse import quote
 
 from autodialer.errors import Invalid
-from autodialer.sip.addresses import is_ipv4
+from autodialer.sip.addresses import in_uri, is_address
 from autodialer.sip.fields import TOKEN
 from autodialer.sip.hop import DEFAULT_PORTS, Hop
 from autodialer.sip.sdes import SdesOffer
 
 Address = tuple[str, int]
-"""IPv4 address and port."""
+"""IP address, an IPv6 one without brackets, and port."""
 
 _USER_MARKS = "-_.!~*'()&=+$,;?/"
 """What the user part of a URI holds unescaped, beside letters and digits."""
@@ -41,7 +41,7 @@ def new_call_id() -> str:
 def sip_uri(user: str, host: str, port: int | None = None) -> str:
     """A SIP URI whose user part is escaped as RFC 3261 section 25.1 asks: `#` becomes %23."""
     name = f"{quote(user, safe=_USER_MARKS)}@" if user else ""
-    return f"sip:{name}{host}" if port is None else f"sip:{name}{host}:{port}"
+    return f"sip:{name}{in_uri(host)}" if port is None else f"sip:{name}{in_uri(host)}:{port}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,8 +84,8 @@ class InviteRequest:
     def __post_init__(self) -> None:
         object.__setattr__(self, "next_hop", Hop(*self.next_hop))
         for hop in (self.next_hop, *self.alternatives):
-            if not is_ipv4(hop.host) or not 0 < hop.port < 65536 or hop.transport not in DEFAULT_PORTS:
-                raise Invalid("next_hop must be an IPv4 address, a port and a transport", field="next_hop")
+            if not is_address(hop.host) or not 0 < hop.port < 65536 or hop.transport not in DEFAULT_PORTS:
+                raise Invalid("next_hop must be an IP address, a port and a transport", field="next_hop")
         for name in ("target", "from_uri"):
             _check_uri(name, getattr(self, name))
         for uri in self.route:

@@ -3,14 +3,13 @@
 Pure: what DNS says comes through `Lookups`, time from the caller.
 """
 
-import ipaddress
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from autodialer.errors import HostUnresolved
-from autodialer.sip.addresses import is_ipv4
+from autodialer.sip.addresses import family_of, is_address, plain
 from autodialer.sip.hop import DEFAULT_PORTS, TCP, TLS, UDP, Hop
 
 REST_S = 60.0
@@ -19,6 +18,7 @@ MAX_SRV_TARGETS = 16
 """SRV records followed to their addresses; a name with more is a mistake or an attack."""
 
 _SRV_PREFIX = {UDP: "_sip._udp.", TCP: "_sip._tcp.", TLS: "_sips._tcp."}
+_RECORDS = {4: "A", 6: "AAAA"}
 _NAPTR_SERVICE = {UDP: "SIP+D2U", TCP: "SIP+D2T", TLS: "SIPS+D2T"}
 
 Record = TypeVar("Record", covariant=True)
@@ -81,30 +81,45 @@ class Located:
     targets: tuple[Hop, ...]
     """In the order to try them; never empty."""
     ttl_s: float
-    """Smallest TTL that was used: look again after it. Infinite for an IPv4 address."""
+    """Smallest TTL that was used: look again after it. Infinite for an address."""
 
 
-def locate(host: str, port: int | None, transport: str, *, lookups: Lookups) -> Located:
+def locate(
+    host: str, port: int | None, transport: str, *, lookups: Lookups, families: Sequence[int] = (4, 6)
+) -> Located:
     """The servers of `host` by RFC 3263 section 4.2, the transport being given.
 
+    All are of one family, the first of `families` (4, 6) that has any: a phone has one address (RFC 6157 section 3).
     `port` None means that it was not given: only then NAPTR and SRV are asked. Raises HostUnresolved with a sentence
     for a person.
     """
-    name = host.rstrip(".")
-    _refuse_ipv6(name)
-    if port is None and not is_ipv4(name):
+    name = plain(host.rstrip("."))
+    for family in families:
+        found = _locate(name, port, transport, family, lookups)
+        if found is not None:
+            return found
+    raise HostUnresolved(_why_not(name, families, lookups))
+
+
+def _locate(name: str, port: int | None, transport: str, family: int, lookups: Lookups) -> Located | None:
+    """None: there are servers, perhaps, and none has an address of this family."""
+    if port is None and not is_address(name):
         for service, ttl_s in _service_names(name, transport, lookups):
             answer = lookups.srv(service)
             if answer.records:
-                found = _servers(name, service, answer.records, transport, lookups=lookups)
+                found = _servers(name, service, answer.records, transport, family, lookups)
+                if found is None:
+                    return None
                 return Located(targets=found.targets, ttl_s=min(ttl_s, answer.ttl_s, found.ttl_s))
-    addresses = _addresses(name, lookups)
+    addresses = _addresses(name, family, lookups)
+    if not addresses.records:
+        return None
     return Located(targets=_hops(addresses.records, port or DEFAULT_PORTS[transport], transport), ttl_s=addresses.ttl_s)
 
 
 def _service_names(name: str, transport: str, lookups: Lookups) -> Iterator[tuple[str, float]]:
     """The names to ask for SRV, each with the TTL of what named it: the NAPTR replacements, then the plain one."""
-    plain = _SRV_PREFIX[transport] + name
+    usual = _SRV_PREFIX[transport] + name
     try:
         answer = lookups.naptr(name)
     except HostUnresolved:
@@ -118,11 +133,13 @@ def _service_names(name: str, transport: str, lookups: Lookups) -> Iterator[tupl
     replacements = dict.fromkeys(naptr.replacement.lower() for naptr in ours)
     for replacement in replacements:
         yield replacement, answer.ttl_s
-    if plain.lower() not in replacements:
-        yield plain, math.inf
+    if usual.lower() not in replacements:
+        yield usual, math.inf
 
 
-def _servers(name: str, service: str, records: Sequence[Srv], transport: str, *, lookups: Lookups) -> Located:
+def _servers(
+    name: str, service: str, records: Sequence[Srv], transport: str, family: int, lookups: Lookups
+) -> Located | None:
     """The addresses of the SRV targets; a target that does not resolve is left out where another does."""
     usable = [srv for srv in records if srv.target not in ("", ".") and srv.port]
     if not usable:
@@ -135,48 +152,46 @@ def _servers(name: str, service: str, records: Sequence[Srv], transport: str, *,
     first_problem: HostUnresolved | None = None
     for srv in usable[:MAX_SRV_TARGETS]:
         try:
-            addresses = _addresses(srv.target, lookups)
+            addresses = _addresses(srv.target, family, lookups)
         except HostUnresolved as exc:
             first_problem = first_problem or exc
             continue
         targets += _hops(addresses.records, srv.port, transport)
         ttl_s = min(ttl_s, addresses.ttl_s)
+    if not targets and first_problem is None:
+        return None
     if not targets:
         raise HostUnresolved(f"{first_problem}, and the SRV record {service} names no other server") from first_problem
     return Located(targets=tuple(dict.fromkeys(targets)), ttl_s=ttl_s)
 
 
-def _addresses(name: str, lookups: Lookups) -> Answer[str]:
-    """At least one IPv4 address. Raises HostUnresolved."""
-    if is_ipv4(name):
-        return Answer(records=(name,))
-    answer = lookups.a(name)
-    if answer.records:
-        return answer
-    if not answer.exists:
+def _addresses(name: str, family: int, lookups: Lookups) -> Answer[str]:
+    """The addresses of that family, which may be none. Raises HostUnresolved for a name that does not exist."""
+    if is_address(name):
+        return Answer(records=(name,) if family_of(name) == family else ())
+    answer = lookups.a(name) if family == 4 else lookups.aaaa(name)
+    if not answer.records and not answer.exists:
         raise HostUnresolved(f"the name {name} does not exist")
-    if _has_ipv6(name, lookups):
-        raise HostUnresolved(f"the name {name} has only IPv6 addresses (AAAA), and this service speaks IPv4")
-    raise HostUnresolved(f"the name {name} has no IPv4 address (A)")
+    return answer
 
 
-def _has_ipv6(name: str, lookups: Lookups) -> bool:
+def _why_not(name: str, families: Sequence[int], lookups: Lookups) -> str:
+    if len(families) > 1:
+        return f"the name {name} has neither an IPv4 nor an IPv6 address (A, AAAA)"
+    wanted, other = families[0], 10 - families[0]
+    if is_address(name):
+        return f"{name} is an IPv{other} address, and IPv{wanted} is spoken here"
     try:
-        return bool(lookups.aaaa(name).records)
+        others = _addresses(name, other, lookups).records
     except HostUnresolved:
-        return False
+        others = ()
+    if others:
+        return f"the name {name} has only IPv{other} addresses ({_RECORDS[other]}), and IPv{wanted} is spoken here"
+    return f"the name {name} has no IPv{wanted} address ({_RECORDS[wanted]})"
 
 
 def _hops(addresses: Iterable[str], port: int, transport: str) -> tuple[Hop, ...]:
     return tuple(Hop(address, port, transport) for address in addresses)
-
-
-def _refuse_ipv6(text: str) -> None:
-    try:
-        ipaddress.IPv6Address(text.strip("[]"))
-    except ValueError:
-        return
-    raise HostUnresolved(f"{text} is an IPv6 address, and this service speaks IPv4")
 
 
 class Targets:

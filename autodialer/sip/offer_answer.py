@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from autodialer.sip.addresses import family_of
 from autodialer.sip.sdes import Crypto, SdesOffer, make_line, parse_lines
 from autodialer.sip.sdp import (
     PAYLOAD_TYPES,
@@ -14,6 +15,7 @@ from autodialer.sip.sdp import (
     Media,
     MediaPlan,
     UnusableAnswer,
+    connection,
     crypto_of,
     judge,
     negotiate,
@@ -44,6 +46,7 @@ class LocalMedia:
         audio = streams[0] if streams else Media()
         self._session_id, self._version = _origin(session)
         self._host = (session.address if session else None) or ""
+        self._family = family_of(self._host) or 4
         self._port = audio.port
         numbers = [int(text) for text in audio.formats if text.isdigit()]
         self.codecs = [STATIC_CODECS[number] for number in numbers if number in STATIC_CODECS]
@@ -59,7 +62,7 @@ class LocalMedia:
 
     def take_answer(self, answer: bytes | None) -> MediaPlan | UnusableAnswer:
         """What the peer's answer agrees to of our last offer."""
-        media = negotiate(answer, self.codecs, self._sdes)
+        media = negotiate(answer, self.codecs, self._sdes, family=self._family)
         if isinstance(media, MediaPlan):
             self._settle(media)
         return media
@@ -83,7 +86,7 @@ class LocalMedia:
             return _NO_SESSION
         preferred = [current.codec] if current else []
         sdes = self._own_lines_for(session, streams)
-        index, media = _choose(session, streams, preferred, self.codecs, sdes)
+        index, media = _choose(session, streams, preferred, self.codecs, sdes, self._family)
         if isinstance(media, UnusableAnswer):
             return media
         if sdes is not None:
@@ -136,7 +139,7 @@ class LocalMedia:
 
     def _describe(self, formats: Sequence[tuple[int, str]], event_pt: int | None, direction: str, times: str) -> bytes:
         numbers = [number for number, _ in formats] + ([event_pt] if event_pt is not None else [])
-        lines = ["s=-", f"c=IN IP4 {self._host}", f"t={times}"]
+        lines = ["s=-", f"c={connection(self._host)}", f"t={times}"]
         for stream in self._streams:
             if stream is not None:
                 lines.append(stream)
@@ -150,7 +153,7 @@ class LocalMedia:
         if lines != self._last:
             self._last = lines
             self._version += 1
-        origin = f"o=- {self._session_id} {self._version} IN IP4 {self._host}"
+        origin = f"o=- {self._session_id} {self._version} {connection(self._host)}"
         return "\r\n".join(("v=0", origin, *lines, "")).encode("utf-8", "replace")
 
 
@@ -160,6 +163,7 @@ def _choose(
     preferred: Sequence[str],
     codecs: Sequence[str],
     sdes: SdesOffer | None,
+    family: int,
 ) -> tuple[int, MediaPlan | UnusableAnswer]:
     """Number and plan of the first audio stream that is usable, or why the first is not."""
     fault = UnusableAnswer(reason=AnswerFault.GARBAGE, message="the session description has no audio in it")
@@ -168,7 +172,7 @@ def _choose(
         for number, stream in enumerate(streams):
             if stream.kind != "audio" or stream.port < 0:
                 continue
-            media = judge(session, stream, wanted, sdes)
+            media = judge(session, stream, wanted, sdes, family=family)
             if isinstance(media, MediaPlan):
                 return number, media
             faults.append(media)

@@ -5,8 +5,8 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from ipaddress import ip_address
 
+from autodialer.sip.addresses import family_of, plain
 from autodialer.sip.fields import parse_number, parse_params
 from autodialer.sip.sdes import Crypto, MediaKeys, SdesOffer, agree
 from autodialer.sip.tokens import split
@@ -95,7 +95,7 @@ class MediaPlan:
     @property
     def named(self) -> bool:
         """`host` is a name, whose address is to be found."""
-        return _family(self.host) is None
+        return family_of(self.host) is None
 
     def found_at(self, address: str) -> "MediaPlan":
         """The same with the address of the name."""
@@ -138,9 +138,9 @@ def build_offer(
     numbers = [PAYLOAD_TYPES[codec] for codec in codecs]
     lines = [
         "v=0",
-        f"o=- {session_id} {session_id} IN IP4 {host}",
+        f"o=- {session_id} {session_id} {connection(host)}",
         "s=-",
-        f"c=IN IP4 {host}",
+        f"c={connection(host)}",
         "t=0 0",
         "m=audio {} {} {}".format(
             port,
@@ -173,6 +173,11 @@ def negotiate(
         return UnusableAnswer(reason=AnswerFault.GARBAGE, message="the callee's session description has no audio in it")
     results = [judge(session, media, codecs, sdes, family=family) for media in audio]
     return next((result for result in results if isinstance(result, MediaPlan)), results[0])
+
+
+def connection(host: str) -> str:
+    """How an address of ours stands in c= and o= (RFC 4566 section 5.7)."""
+    return f"IN IP{family_of(host) or 4} {host}"
 
 
 def parse_description(data: bytes) -> tuple[Media | None, list[Media]]:
@@ -222,18 +227,9 @@ def _parse_connection(value: str) -> str:
     if len(pieces) < 3 or pieces[1].upper() not in ("IP4", "IP6"):
         return ""
     text = pieces[2].partition("/")[0].lower().rstrip(".")
-    if _family(text) is not None:
-        return str(ip_address(text))
+    if family_of(text) is not None:
+        return plain(text)
     return text if _HOST_NAME.fullmatch(text) else ""
-
-
-def _family(text: str) -> int | None:
-    """4 or 6 for an address of that family; None for a name."""
-    try:
-        # An interface of the peer's (%eth0) means nothing here.
-        return ip_address(text).version if "%" not in text else None
-    except ValueError:
-        return None
 
 
 def _rtcp_address(media: Media, host: str) -> tuple[str, int] | None:
@@ -243,7 +239,7 @@ def _rtcp_address(media: Media, host: str) -> tuple[str, int] | None:
     number = parse_number(port, 1, 65535)
     where = _parse_connection(connection) if connection.strip() else host
     # One look-up is enough: nobody has RTCP at a name of its own.
-    usable = where == host or _family(where) is not None
+    usable = where == host or family_of(where) is not None
     return (where, number) if number is not None and where and usable else None
 
 
@@ -267,10 +263,10 @@ def judge(
         return UnusableAnswer(
             reason=AnswerFault.NO_ADDRESS, message="the callee gave no address or host name to send the sound to"
         )
-    if address not in UNSPECIFIED and _family(address) not in (None, family):
+    if address not in UNSPECIFIED and family_of(address) not in (None, family):
         return UnusableAnswer(
             reason=AnswerFault.NO_ADDRESS,
-            message=f"the callee wants the sound at the IPv{_family(address)} address {address}, and this call speaks"
+            message=f"the callee wants the sound at the IPv{family_of(address)} address {address}, and this call speaks"
             f" IPv{family}",
         )
     attributes = [*media.attributes, *session.attributes]

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from autodialer.sip.addresses import is_ipv4
+from autodialer.sip.addresses import family_of, in_uri, is_address, plain
 from autodialer.sip.fields import Via, parse_number, parse_uri, split_host_port
 from autodialer.sip.hop import DEFAULT_PORTS, TLS, UDP, Hop
 from autodialer.sip.invite import Address, sip_uri
@@ -50,7 +50,7 @@ class UserAgentConfig:
     user_agent: str = "autodialer"
     """User-Agent header."""
     known_hosts: frozenset[str] = frozenset()
-    """IPv4 addresses whose messages are taken although no call went there yet."""
+    """IP addresses whose messages are taken although no call went there yet."""
     strict_source: bool = True
     """Take responses from where their request went alone, and requests within a dialog from its own hosts alone, as far
     as those are known; False: from every host that knows the branch or the tags."""
@@ -130,10 +130,10 @@ class Stack:
 
     def learn_address(self, via: Via, hop: Hop) -> None:
         """Take `received` and `rport` of our Via in a response from `hop` (RFC 3581 section 4)."""
-        host = via.params.get("received") or via.host
-        if not is_ipv4(host):
-            return
+        host = plain((via.params.get("received") or via.host).lower())
         ours = self._mapped or self.config.local_address
+        if family_of(host) != family_of(ours[0]):
+            return
         seen = (host, parse_number(via.params.get("rport", ""), 1, 65535) or ours[1])
         if self._seen_as.get(hop, ours) != seen:
             logger.info("%s sees us as %s:%d", hop, *seen)
@@ -158,14 +158,14 @@ class Stack:
 
     def is_ours(self, via: Via) -> bool:
         """Whether a Via names us as the sender (RFC 3261 section 18.1.2)."""
-        return (via.host, via.port or DEFAULT_PORTS.get(via.transport, 0)) in self._sent_by
+        return (plain(via.host), via.port or DEFAULT_PORTS.get(via.transport, 0)) in self._sent_by
 
     def own_via(self, line: str) -> None:
         """Take a Via header line of an earlier process for ours: its responses come here if they come at all."""
         sent_by = line.partition(";")[0].rpartition(" ")[2]
         host, port = split_host_port(sent_by)
         transport = line.partition("SIP/2.0/")[2].partition(" ")[0]
-        self._sent_by.add((host, port or DEFAULT_PORTS.get(transport, 0)))
+        self._sent_by.add((plain(host), port or DEFAULT_PORTS.get(transport, 0)))
 
     def complaint_of(self, hop: Hop) -> str | None:
         """Why `hop` cannot be reached, where the system says so."""
@@ -192,7 +192,7 @@ def printable(data: bytes) -> str:
 
 
 def _via_starts(address: Address) -> dict[str, str]:
-    return {name: f"Via: SIP/2.0/{name} {address[0]}:{address[1]};rport;branch=" for name in DEFAULT_PORTS}
+    return {name: f"Via: SIP/2.0/{name} {in_uri(address[0])}:{address[1]};rport;branch=" for name in DEFAULT_PORTS}
 
 
 class Place(NamedTuple):
@@ -213,13 +213,13 @@ def place_of(uri: str) -> Place | None:
     named = parts.params.get("transport", "").upper()
     # RFC 3261 section 26.2.2: sips is TLS, over whatever reliable transport is named.
     transport = TLS if parts.scheme == "sips" else named if named in DEFAULT_PORTS else None
-    return Place(parts.params.get("maddr") or parts.host, parts.port, transport)
+    return Place(plain(parts.params.get("maddr") or parts.host), parts.port, transport)
 
 
 def hop_of(uri: str) -> Hop | None:
-    """Where a request for this URI goes; None when the URI names no IPv4 address (RFC 3263 finds it then)."""
+    """Where a request for this URI goes; None when the URI names no IP address (RFC 3263 finds it then)."""
     place = place_of(uri)
-    if place is None or not is_ipv4(place.host):
+    if place is None or not is_address(place.host):
         return None
     transport = place.transport or UDP
     return Hop(place.host, place.port or DEFAULT_PORTS[transport], transport)

@@ -172,7 +172,7 @@ class UserAgent:
         self._farewells.expect(call_ids, credentials, until)
 
     def know_host(self, host: str) -> None:
-        """Take messages from this IPv4 address. The next hops of calls are known by themselves."""
+        """Take messages from this IP address. The next hops of calls are known by themselves."""
         self._known_hosts.add(host)
 
     def shutdown(self, now: float) -> None:

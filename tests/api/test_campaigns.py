@@ -348,7 +348,7 @@ def test_a_repeated_request_with_one_idempotency_key_makes_one_object(
 
 def test_a_request_that_failed_leaves_its_idempotency_key_unused(anna: Client) -> None:
     headers = {"Idempotency-Key": "one"}
-    assert anna.post("/srv1/trunks", json={"name": "x", "host": "::1"}, headers=headers).status == 422
+    assert anna.post("/srv1/trunks", json={"name": "x", "host": "a..b"}, headers=headers).status == 422
     assert anna.post("/srv1/trunks", json={"name": "x", "host": "127.0.0.1"}, headers=headers).status == 201
 
 

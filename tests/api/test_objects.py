@@ -129,8 +129,10 @@ def test_a_change_of_a_trunk_leaves_what_it_does_not_name(anna: Client, store: S
     ("host", "status"),
     [
         ("nothing.invalid", 422),
-        ("::1", 422),
-        ("[::1]", 422),
+        ("::", 422),
+        ("[fe80::1%eth0]", 422),
+        ("ff02::1", 422),
+        ("[::1]:5060", 422),
         ("0.0.0.0", 422),
         ("224.0.0.1", 422),
         ("sip:provider.example", 422),
@@ -579,3 +581,15 @@ def test_a_trunk_is_woken_by_the_dialer_and_the_audit_says_so(
     [command] = store.commands.new()
     assert (command.kind, command.trunk_key) == ("wake_trunk", store.trunks.page(None)[0][0].key)
     assert admin.get("/srv1/audit").json()["items"][0]["action"] == "trunks.wake"
+
+
+@pytest.mark.parametrize(("host", "stored"), [("::1", "::1"), ("[::1]", "::1"), ("2001:DB8:0::7", "2001:db8::7")])
+@pytest.mark.parametrize(
+    ("proxy", "kept"), [(None, None), ("[2001:DB8::9]:5070", "[2001:db8::9]:5070"), ("2001:db8::9", "[2001:db8::9]")]
+)
+def test_a_trunk_may_have_ipv6_addresses(
+    anna: Client, host: str, stored: str, proxy: str | None, kept: str | None
+) -> None:
+    made = anna.post("/srv1/trunks", json={"name": "six", "host": host, "outbound_proxy": proxy})
+    assert made.status == 201, made.json()
+    assert (made.json()["host"], made.json()["outbound_proxy"]) == (stored, kept)

@@ -293,8 +293,8 @@ def test_a_sound_of_that_name_is_played_instead(old: Callable[[str], Old], anna:
 
 
 WRONG_FIELDS = [
-    ("/srv1/call/sample", CALL, "gw_addr", ["", "sip:127.0.0.1", "127.0.0.1:0", "127.0.0.1:sip", "::1", "a b", 7, []]),
-    ("/srv1/call/sample", CALL, "gw_addr", ["x" * 300, "a..b", "0.0.0.0", "255.255.255.255"]),
+    ("/srv1/call/sample", CALL, "gw_addr", ["", "sip:127.0.0.1", "127.0.0.1:0", "127.0.0.1:sip", "a b", 7, []]),
+    ("/srv1/call/sample", CALL, "gw_addr", ["x" * 300, "a..b", "0.0.0.0", "255.255.255.255", "[::1]:0"]),
     ("/srv1/call/sample", CALL, "gw_login", ["a b", "a\r\nVia: x", "x" * 200, ["a"], True]),
     ("/srv1/call/sample", CALL, "gw_password", ["a\0b", "x" * 200, {"a": 1}]),
     ("/srv1/call/sample", CALL, "phone_num", ["", "abc", "8 916", "+1", "1\n2", "1" * 65, 1.5, False]),

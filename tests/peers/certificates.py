@@ -21,7 +21,7 @@ class Issued:
 
 
 def issue(folder: Path, *names: str, days: int = 1) -> Issued:
-    """A certificate for these host names or IPv4 addresses, of an authority of its own; `days` < 0: it has expired."""
+    """A certificate for these host names or addresses, of an authority of its own; `days` < 0: it has expired."""
     now = datetime.now(UTC)
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Test authority {now.timestamp()}")])
@@ -64,6 +64,6 @@ def issue(folder: Path, *names: str, days: int = 1) -> Issued:
 
 def _name(name: str) -> x509.GeneralName:
     try:
-        return x509.IPAddress(ipaddress.IPv4Address(name))
+        return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
         return x509.DNSName(name)

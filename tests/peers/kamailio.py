@@ -240,10 +240,11 @@ class Kamailio:
         self.address: Address = (host, free_port(host, namespace=namespace))
         self._tls = tls
         port = self.address[1]
+        listens_at = f"[{host}]" if ":" in host else host
         # Behind TLS it needs a socket for its callee, which callers are not told of.
-        inner = f"listen=udp:{host}:{free_port(host, namespace=namespace)}"
-        outer = [f"listen=tls:{host}:{port}", inner] if tls else [f"listen=udp:{host}:{port}"]
-        listen = [*outer, f"listen=tcp:{host}:{port}"] if tcp else outer
+        inner = f"listen=udp:{listens_at}:{free_port(host, namespace=namespace)}"
+        outer = [f"listen=tls:{listens_at}:{port}", inner] if tls else [f"listen=udp:{listens_at}:{port}"]
+        listen = [*outer, f"listen=tcp:{listens_at}:{port}"] if tcp else outer
         self.folder = folder / f"kamailio-{self.address[1]}"
         self._limit_s = limit_s
         self._namespace = namespace
@@ -268,9 +269,9 @@ class Kamailio:
             stale_flags=17 if qop else 16,
         )
         user = f'    $rU = "{callee_user}";\n' if callee_user else ""
-        to_callee = f"{callee[0]}:{callee[1]};transport={callee_transport}"
+        called = f"[{callee[0]}]" if ":" in callee[0] else callee[0]
+        to_callee = f"{called}:{callee[1]};transport={callee_transport}"
         self.config = _CONFIG.format(
-            host=host,
             listen="\n".join(listen),
             no_tcp="no" if tcp or tls else "yes",
             with_tls="yes" if tls else "no",

@@ -92,7 +92,8 @@ def _take(ports: range, host: str, namespace: str | None) -> bool:
 
 def _can_bind(host: str, port: int, namespace: str | None) -> bool:
     for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
-        with within(namespace), socket.socket(socket.AF_INET, kind) as probe:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with within(namespace), socket.socket(family, kind) as probe:
             try:
                 probe.bind((host, port))
             except OSError:
@@ -102,12 +103,15 @@ def _can_bind(host: str, port: int, namespace: str | None) -> bool:
 
 def is_bound(host: str, port: int, *, tcp: bool = False, namespace: str | None = None) -> bool:
     """Whether any process has the port open at this address or at all addresses, as the kernel's tables say."""
-    suffix = f":{port:04X}"
-    addresses = {"00000000", socket.inet_aton(host)[::-1].hex().upper()}
+    octets = socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host)
+    # Words in the machine's order.
+    words = [octets[start : start + 4][::-1].hex().upper() for start in range(0, len(octets), 4)]
+    addresses = {"0" * 8 * len(words), "".join(words)}
+    table = ("tcp" if tcp else "udp") + ("6" if ":" in host else "")
     with within(namespace):
-        lines = Path("/proc/thread-self/net", "tcp" if tcp else "udp").read_text().splitlines()[1:]
+        lines = Path("/proc/thread-self/net", table).read_text().splitlines()[1:]
     local = [line.split()[1] for line in lines if not tcp or line.split()[3] == "0A"]
-    return any(entry.endswith(suffix) and entry[:8] in addresses for entry in local)
+    return any(f"{address}:{port:04X}" in local for address in addresses)
 
 
 def wait_until(condition: Callable[[], bool], *, what: str, timeout_s: float = 10.0, poll_s: float = 0.01) -> None:

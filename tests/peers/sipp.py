@@ -262,7 +262,8 @@ class SippGateway(_Sipp):
     def __enter__(self) -> Self:
         if self._own_sink:
             with within(self.namespace):
-                sink = self._sink.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+                family = socket.AF_INET6 if ":" in self.media[0] else socket.AF_INET
+                sink = self._sink.enter_context(socket.socket(family, socket.SOCK_DGRAM))
             sink.bind(self.media)
         arguments = ["-m", str(self.max_calls), "-s", self._service, "-deadcall_wait", "5000", *self._extra]
         arguments += ["-rtp_echo", "-mp", str(self.media[1])] if self.rtp_echo else []

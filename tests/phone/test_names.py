@@ -22,7 +22,9 @@ class SlowResolver:
         self.asked: list[str] = []
         self.free = threading.Event()
 
-    def locate(self, host: str, port: int | None = None, transport: str = UDP) -> Located:
+    def locate(
+        self, host: str, port: int | None = None, transport: str = UDP, *, families: tuple[int, ...] = (4,)
+    ) -> Located:
         self.asked.append(host)
         assert self.free.wait(at_most(10.0))
         if host.startswith("no"):
@@ -65,10 +67,10 @@ def finder(resolver: SlowResolver) -> Iterator[NameFinder]:
 def test_calls_that_want_one_name_ask_once_and_it_is_remembered(resolver: SlowResolver, finder: NameFinder) -> None:
     told = Told()
     for name in ("media.example", "MEDIA.example", "media.example"):
-        finder.find_address(name, told)
+        finder.find_address(name, 4, told)
     resolver.free.set()
     assert told.wait(count=3) == [(HOP, "")] * 3
-    finder.find_address("media.example", told)
+    finder.find_address("media.example", 4, told)
     assert told.wait() == [(HOP, "")] * 4, "told at once"
     assert resolver.asked == ["media.example"]
 
@@ -79,9 +81,9 @@ def test_a_name_that_is_not_found_is_answered_and_not_asked_for_by_each_call(
 ) -> None:
     resolver.free.set()
     told = Told()
-    finder.find_address(name, told)
+    finder.find_address(name, 4, told)
     told.wait()
-    finder.find_address(name, told)
+    finder.find_address(name, 4, told)
     assert [hop for hop, _ in told.wait()] == [None, None]
     assert all(why in reason for _, reason in told.answers)
     assert resolver.asked == [name]
@@ -93,8 +95,8 @@ def test_peers_that_name_more_hosts_than_are_looked_up_are_answered_at_once(
     monkeypatch.setattr(names, "MOST_ASKED", 3)
     waiting, refused = Told(), Told()
     for number in range(3):
-        finder.find_address(f"h{number}.example", waiting)
-    finder.find_address("h3.example", refused)
+        finder.find_address(f"h{number}.example", 4, waiting)
+    finder.find_address("h3.example", 4, refused)
     assert "too many names" in refused.wait()[0][1]
     assert waiting.answers == []
 
@@ -103,5 +105,5 @@ def test_after_the_end_nothing_is_looked_up(resolver: SlowResolver, finder: Name
     finder.close()
     told: Told = Told()
     ask: Callable[..., None] = finder.find_address
-    ask("media.example", told)
+    ask("media.example", 4, told)
     assert told.wait()[0][0] is None and resolver.asked == []

@@ -41,7 +41,7 @@ def names(dns_server: DnsServer) -> Iterator[NameFinder]:
 def at_work(resolver: Resolver) -> Iterator[NameFinder]:
     """A finder whose thread runs already: desks watch that calls leave no thread behind."""
     finder, ready = NameFinder(resolver), threading.Event()
-    finder.find_address("127.0.0.1", lambda _hop, _why: ready.set())
+    finder.find_address("127.0.0.1", 4, lambda _hop, _why: ready.set())
     assert ready.wait(at_most(5.0))
     yield finder
     finder.close()

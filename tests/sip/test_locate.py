@@ -263,20 +263,13 @@ def test_servers_are_found_by_the_rules_of_rfc_3263(zone, asked, targets, ttl_s)
 NOT_FOUND = [
     ("nxdomain", Zone(), ("example.test", None), "the name example.test does not exist"),
     ("nxdomain_with_port", Zone(), ("example.test", 5060), "the name example.test does not exist"),
-    ("no_address", Zone(addresses={"example.test": Answer()}), ("example.test", None), "has no IPv4 address (A)"),
-    (
-        "only_ipv6",
-        Zone(ipv6={"example.test": some("2001:db8::1")}),
-        ("example.test", None),
-        "the name example.test has only IPv6 addresses (AAAA), and this service speaks IPv4",
-    ),
+    ("no_address", Zone(addresses={"example.test": Answer()}), ("example.test", None), "neither an IPv4 nor an IPv6"),
     (
         "silence_about_aaaa",
         Zone(ipv6={"example.test": SILENCE}, addresses={"example.test": Answer()}),
         ("example.test", None),
-        "has no IPv4 address (A)",
+        str(SILENCE),
     ),
-    ("ipv6_literal", Zone(), ("[2001:db8::1]", None), "is an IPv6 address, and this service speaks IPv4"),
     (
         "silence_about_srv",
         Zone(srvs={"_sip._udp.example.test": SILENCE}, addresses=HOST),
@@ -398,3 +391,51 @@ def test_another_transport_to_the_same_address_is_another_target() -> None:
     targets = Targets([A, over_tcp])
     targets.failed(A, 0.0)
     assert targets.order(1.0) == (over_tcp, A)
+
+
+SIX = "2001:db8::1"
+BOTH = Zone(addresses={"example.test": some("192.0.2.1")}, ipv6={"example.test": some(SIX)})
+ONLY_SIX = Zone(ipv6={"example.test": some(SIX)})
+
+
+@pytest.mark.parametrize(
+    ("zone", "host", "families", "found"),
+    [
+        (BOTH, "example.test", (4, 6), "192.0.2.1"),
+        (BOTH, "example.test", (6, 4), SIX),
+        (BOTH, "example.test", (6,), SIX),
+        (ONLY_SIX, "example.test", (4, 6), SIX),
+        (Zone(), SIX, (4, 6), SIX),
+        (Zone(), "[2001:DB8:0::1]", (4, 6), SIX),
+        (Zone(), "192.0.2.1", (6, 4), "192.0.2.1"),
+    ],
+)
+def test_all_servers_are_of_the_first_family_that_has_any(
+    zone: Zone, host: str, families: tuple[int, ...], found: str
+) -> None:
+    assert locate(host, 5070, UDP, lookups=zone, families=families).targets == (Hop(found, 5070),)
+
+
+def test_srv_targets_of_two_families_are_not_mixed() -> None:
+    zone = Zone(
+        srvs={"_sip._udp.example.test": some(Srv(port=1, target="six.test"), Srv(port=2, target="four.test"))},
+        addresses={"four.test": some("192.0.2.4"), "six.test": Answer()},
+        ipv6={"six.test": some(SIX), "four.test": Answer()},
+    )
+    assert locate("example.test", None, UDP, lookups=zone).targets == (Hop("192.0.2.4", 2),)
+    assert locate("example.test", None, UDP, lookups=zone, families=(6, 4)).targets == (Hop(SIX, 1),)
+
+
+@pytest.mark.parametrize(
+    ("zone", "host", "family", "why"),
+    [
+        (ONLY_SIX, "example.test", 4, "the name example.test has only IPv6 addresses (AAAA), and IPv4 is spoken here"),
+        (BOTH, "192.0.2.1", 6, "192.0.2.1 is an IPv4 address, and IPv6 is spoken here"),
+        (Zone(), SIX, 4, "2001:db8::1 is an IPv6 address, and IPv4 is spoken here"),
+        (Zone(addresses={"example.test": Answer()}), "example.test", 4, "has no IPv4 address (A)"),
+    ],
+)
+def test_a_host_of_the_other_family_is_explained(zone: Zone, host: str, family: int, why: str) -> None:
+    with pytest.raises(HostUnresolved) as refused:
+        locate(host, 5060, UDP, lookups=zone, families=(family,))
+    assert why in str(refused.value)

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections import deque
-from ipaddress import AddressValueError, IPv4Address
+from ipaddress import ip_address
 from typing import Any
 
 from autodialer import stun
@@ -155,9 +155,10 @@ class MediaLoop:
     def _receive(self, port: Port) -> None:
         for _ in range(RECEIVE_AT_ONCE):
             try:
-                data, source = port.socket.recvfrom(DATAGRAM)
+                data, found = port.socket.recvfrom(DATAGRAM)
             except OSError:
                 return
+            source = (found[0], found[1])
             if self._queries and self._take_mapping(port, data):
                 continue
             line = port.line_of(source, time.monotonic())
@@ -295,7 +296,7 @@ class MediaLoop:
         remote: Address = (command["remote"][0], command["remote"][1])
         reachable = is_address(remote)
         if not reachable:
-            self._events.tell_problem(line.name, f"{remote} is no IPv4 address and port to send to")
+            self._events.tell_problem(line.name, f"{remote} is no IP address and port to send to")
         elif not self._claim_remote(line, remote, command):
             return
         line.session.play(
@@ -413,10 +414,10 @@ def _keys(command: Command) -> SrtpKeys | None:
 
 
 def is_address(address: Address) -> bool:
-    """Whether this is an IPv4 address and a port. A name would be looked up between two packets."""
+    """Whether this is an IP address and a port. A name would be looked up between two packets."""
     try:
-        IPv4Address(address[0])
-    except AddressValueError:
+        ip_address(address[0])
+    except ValueError:
         return False
     return 0 < address[1] < 65536
 

@@ -15,7 +15,12 @@ from autodialer.media.source import REMEMBERED, Address
 
 EXPEDITED = 0xB8
 """DSCP EF, RFC 3246."""
-IP_MTU_DISCOVER, IP_PMTUDISC_DO = 10, 2
+_OPTIONS = {
+    socket.AF_INET: (socket.IPPROTO_IP, socket.IP_TOS, 10),
+    socket.AF_INET6: (socket.IPPROTO_IPV6, getattr(socket, "IPV6_TCLASS", 67), 23),
+}
+"""Level, traffic class and MTU_DISCOVER of each family (linux/in.h, in6.h)."""
+IP_PMTUDISC_DO = 2
 """Linux's numbers."""
 _BUFFER = 4 * 1024 * 1024
 """Octets for a shared port: the packets of a slot leave, and those of many callees come, at once."""
@@ -34,12 +39,13 @@ class Port:
     def __init__(self, host: str, port: int, *, shared: bool) -> None:
         """Raises OSError, or OverflowError for a number that is not a port."""
         self.shared = shared
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket = _open_socket(host)
         try:
             self.socket.settimeout(0)
             with contextlib.suppress(OSError):
-                self.socket.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, EXPEDITED)
-                self.socket.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO)
+                level, traffic_class, mtu_discover = _OPTIONS[self.socket.family]
+                self.socket.setsockopt(level, traffic_class, EXPEDITED)
+                self.socket.setsockopt(level, mtu_discover, IP_PMTUDISC_DO)
             if shared:
                 for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
                     self.socket.setsockopt(socket.SOL_SOCKET, option, _BUFFER)
@@ -47,7 +53,7 @@ class Port:
         except BaseException:
             self.socket.close()
             raise
-        self.address: Address = self.socket.getsockname()
+        self.address: Address = self.socket.getsockname()[:2]
         self.reports = ReportPort.beside(self.address)
         """Where the peers' RTCP comes; None: the port beside was taken."""
         self.descriptor = self.socket.fileno()
@@ -167,6 +173,16 @@ class Port:
             self.reports.socket.close()
 
 
+def _open_socket(host: str) -> socket.socket:
+    """A UDP socket of the family of this address."""
+    if ":" not in host:
+        return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    opened = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    # The port's IPv4 half may be another call's.
+    opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    return opened
+
+
 class ReportPort:
     """The socket beside an RTP port that RTCP uses, RFC 3550 section 11."""
 
@@ -181,7 +197,7 @@ class ReportPort:
         """The next port; None if it cannot be had, and for an odd RTP port, whose next one may be another call's."""
         if address[1] % 2:
             return None
-        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        udp = _open_socket(address[0])
         try:
             udp.settimeout(0)
             udp.bind((address[0], address[1] + 1))

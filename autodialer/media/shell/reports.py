@@ -74,9 +74,10 @@ class Reports:
         """Take what has come to a port, a few packets at a time. Anything but a report of a call is dropped."""
         for _ in range(REPORTS_A_TURN):
             try:
-                data, source = port.socket.recvfrom(2048)
+                data, found = port.socket.recvfrom(2048)
             except OSError:
                 return
+            source = (found[0], found[1])
             sender = port.secure_line_of(data, source)
             opened = data if sender is None else sender.session.open_report(data)
             if sender is not None and opened is None and rtcp.looks_like_report(data):

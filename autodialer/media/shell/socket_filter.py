@@ -11,7 +11,7 @@ import socket
 import struct
 import sys
 from collections.abc import Sequence
-from ipaddress import IPv4Address
+from ipaddress import ip_address
 
 from autodialer.media.rtp import SEEN_ONE_IN
 from autodialer.media.session import Stream
@@ -26,8 +26,8 @@ _MEMINFO_FIELDS = 9
 _UDP_HEADER = 8
 """The filter sees a datagram from its UDP header on."""
 
-_SOURCE_HOST = 0xFFF00000 + 12
-"""The source address in the IP header, which SKF_NET_OFF leads to."""
+_SOURCE_HOST = {4: 0xFFF00000 + 12, 6: 0xFFF00000 + 8}
+"""The source address in the header of IPv4 and of IPv6, which SKF_NET_OFF leads to."""
 _HEADER = 12
 """Octets of an RTP header without CSRC."""
 _SHORTEST = 40
@@ -57,10 +57,16 @@ _ANY_AUDIO: tuple[_Line, ...] = (
 
 def _one_stream(stream: Stream) -> tuple[_Line, ...]:
     host, port = stream.source
+    octets = ip_address(host).packed
+    at = _SOURCE_HOST[4 if len(octets) == 4 else 6]
+    same_host: tuple[tuple[_Line, ...], ...] = tuple(
+        ((_LOAD_WORD, 0, 0, at + start), (_JUMP_EQUAL, 0, 0, int.from_bytes(octets[start : start + 4], "big")))
+        for start in range(0, len(octets), 4)
+    )
     # The length comes first: to load what is not there drops the datagram.
     tests: tuple[tuple[_Line, ...], ...] = (
         ((_LOAD_LENGTH, 0, 0, 0), (_JUMP_AT_LEAST, 0, 0, _UDP_HEADER + _HEADER + _SHORTEST)),
-        ((_LOAD_WORD, 0, 0, _SOURCE_HOST), (_JUMP_EQUAL, 0, 0, int(IPv4Address(host)))),
+        *same_host,
         ((_LOAD_HALF, 0, 0, 0), (_JUMP_EQUAL, 0, 0, port)),
         ((_LOAD_BYTE, 0, 0, _UDP_HEADER), (_AND, 0, 0, 0xC0), (_JUMP_EQUAL, 0, 0, 0x80)),
         ((_LOAD_BYTE, 0, 0, _UDP_HEADER + 1), (_AND, 0, 0, 0x7F), (_JUMP_EQUAL, 0, 0, stream.payload_type)),

@@ -5,7 +5,7 @@ asks what is registered. It blocks: run it in a thread.
 """
 
 import queue
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
@@ -63,12 +63,14 @@ class TrunkCheck:
         sip_port: int,
         call: CallOnce | None,
         nonces: Nonces | None = None,
+        families: Sequence[int] = (4, 6),
     ) -> None:
         """`address_for` gives our local address towards the provider; `call`: None without a number to call.
 
-        `nonces` are those of the trunk's phones, None: it has none.
+        `nonces` are those of the trunk's phones, None: it has none; `families` of addresses are tried in this order.
         """
         self._nonces = nonces
+        self._families = families
         self._trunk = trunk
         self._resolver = resolver
         self._address_for = address_for
@@ -82,7 +84,7 @@ class TrunkCheck:
     def run(self) -> CheckResult:
         """Try it; takes seconds, and as long as the call lasts."""
         try:
-            provider = find_provider(self._trunk, self._resolver)
+            provider = find_provider(self._trunk, self._resolver, self._families)
         except HostUnresolved as exc:
             return self._result(CheckStage.DNS, verdicts.unresolved(exc), ok=False)
         try:

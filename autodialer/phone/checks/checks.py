@@ -83,6 +83,7 @@ class TrunkChecks:
             sip_port=self._phones.sip_port,
             call=call if number is not None else None,
             nonces=self._phones.nonces_of(trunk),
+            families=self._phones.families(),
         )
         try:
             return check.run()

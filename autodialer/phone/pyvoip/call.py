@@ -26,6 +26,7 @@ from autodialer.phone.playing import Playing
 from autodialer.phone.ports import PortLease
 from autodialer.phone.pyvoip.rtp_client import RtpClient, codecs_of, keys_of
 from autodialer.phone.pyvoip.sip_client import SipClient
+from autodialer.sip.addresses import family_of
 from autodialer.sip.dialog_state import DialogState
 from autodialer.sip.events import (
     CallAnswered,
@@ -255,7 +256,11 @@ class Call(VoIPCall):
     def _progress(self, event: CallProgress) -> None:
         self.heard = True
         self._tell(Progress.HEARD)
-        early = negotiate(event.sdp, self.phone.sip.account.codecs, event.sdes) if event.sdp else None
+        early = (
+            negotiate(event.sdp, self.phone.sip.account.codecs, event.sdes, family=family_of(self.myIP) or 4)
+            if event.sdp
+            else None
+        )
         if isinstance(early, MediaPlan) and not early.named:
             self._early.add((early.host, early.port))
         if 180 <= event.code <= 189 and self._times.rang is None:
@@ -269,7 +274,7 @@ class Call(VoIPCall):
         self._answer = event
         self._times.answered = event.at
         self.state = CallState.ANSWERED
-        media = negotiate(event.sdp, self.phone.sip.account.codecs, event.sdes)
+        media = negotiate(event.sdp, self.phone.sip.account.codecs, event.sdes, family=family_of(self.myIP) or 4)
         if isinstance(media, UnusableAnswer):
             self._unusable = media
             logger.warning("call %s: the answer is unusable: %s", self.call_id, self._unusable.message)

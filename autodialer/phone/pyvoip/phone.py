@@ -35,6 +35,7 @@ from autodialer.phone.pyvoip.sip_client import SipClient
 from autodialer.phone.reach import Registered
 from autodialer.phone.resolver import Resolver
 from autodialer.phone.trace import CLOSES_S, CallTrace, TraceBook
+from autodialer.sip.addresses import family_of
 from autodialer.sip.dialog_state import DialogState
 from autodialer.sip.events import (
     AddressDiscovered,
@@ -102,6 +103,7 @@ class Phone(VoIPPhone):
         super().__init__(server, port, username, password, myIP, callCallback, sipPort, rtpPortLow, rtpPortHigh)
         self.media = media
         self._names = names or NameFinder(Resolver())
+        self._family = family_of(self.myIP) or 4
         self._on_call_event = on_event
         self._clock = clock or Clock()
         self._on_farewell_ended: Callable[[FarewellEnded], None] = lambda _event: None
@@ -370,7 +372,7 @@ class Phone(VoIPPhone):
         def found(hop: Hop | None, why: str) -> None:
             self.sip.run(lambda _user_agent, _now: then(hop.host if hop is not None else None, why))
 
-        self._names.find_address(host, found)
+        self._names.find_address(host, self._family, found)
 
     def find_hop(self, wanted: NameWanted) -> None:
         """Look up by what name a call's side is to be reached, and tell the SIP core."""
@@ -381,7 +383,7 @@ class Phone(VoIPPhone):
                 return
             self.sip.run(lambda user_agent, now: user_agent.place(wanted.call_id, wanted.uri, hop, now))
 
-        self._names.find(wanted.host, wanted.port, wanted.transport, found)
+        self._names.find(wanted.host, wanted.port, wanted.transport, self._family, found)
 
     def utcnow(self) -> datetime:
         """The wall time."""

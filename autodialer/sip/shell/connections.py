@@ -10,10 +10,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from autodialer.sip.addresses import in_uri
 from autodialer.sip.framing import BrokenStream, StreamReader
 from autodialer.sip.hop import TCP, TLS, Hop
 from autodialer.sip.invite import Address
-from autodialer.sip.shell.datagrams import share_port
+from autodialer.sip.shell.datagrams import open_socket, share_port
 
 logger = logging.getLogger(__name__)
 
@@ -145,7 +146,7 @@ class Connections:
             self._user.on_unreachable(hop, f"The provider wants TLS at {hop.host}, which this trunk is not set up for.")
             return None
         for shared in (True, False):
-            made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            made = open_socket(hop.host, socket.SOCK_STREAM)
             made.settimeout(0.0)
             # Messages are written whole: nothing is won by holding the end of one back until the peer acknowledges.
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -177,7 +178,7 @@ class Connections:
         try:
             if connection.hop.transport == TLS and not self._agree_on_tls(connection):
                 return
-            local: Address = connection.socket.getsockname()
+            local: Address = connection.socket.getsockname()[:2]
         except ssl.SSLCertVerificationError as exc:
             self._refuse(connection, self._certificate_complaint(exc))
             return
@@ -297,7 +298,7 @@ def _chunks(bound: socket.socket) -> Iterable[bytes]:
 
 def _cannot_connect(hop: Hop, why: str) -> str:
     words = {"ECONNREFUSED": "nothing listens there", "EHOSTUNREACH": "no route leads there"}
-    return f"No {hop.transport} connection to {hop.host}:{hop.port} can be made: {words.get(why, why)}."
+    return f"No {hop.transport} connection to {in_uri(hop.host)}:{hop.port} can be made: {words.get(why, why)}."
 
 
 def _reason(exc: Exception) -> str:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 
 from autodialer.errors import PortsExhausted
+from autodialer.sip.addresses import family_of
 from autodialer.sip.invite import Address
 
 _RECEIVE_BUFFER = 4 * 1024 * 1024
@@ -16,8 +17,8 @@ _DATAGRAM = 65_536
 _PORTS_TRIED = 1000
 _ERRORS_AT_ONCE = 64
 _LINUX = sys.platform == "linux"
-_IP_RECVERR = 11
-"""linux/in.h; Python's socket module does not name it."""
+_RECVERR = {socket.AF_INET: (socket.IPPROTO_IP, 11), socket.AF_INET6: (socket.IPPROTO_IPV6, 25)}
+"""IP_RECVERR and IPV6_RECVERR of linux/in.h and in6.h; Python's socket module does not name them."""
 _MSG_ERRQUEUE = 0x2000
 _SO_TIMESTAMPNS = 35
 """asm-generic/socket.h: the kernel says when each packet came."""
@@ -41,12 +42,12 @@ class DatagramSocket:
         self.listener: socket.socket | None = None
         """Listens for TCP connections on the same port."""
         self.socket = self._bind(host, port, with_listener=with_listener)
-        self.address: Address = self.socket.getsockname()
+        self.address: Address = self.socket.getsockname()[:2]
 
     def _bind(self, host: str, port: int, *, with_listener: bool) -> socket.socket:
         last = min(65_535, port + _PORTS_TRIED)
         for candidate in range(port, last + 1) if port else [0] * _PORTS_TRIED:
-            bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            bound = open_socket(host, socket.SOCK_DGRAM)
             try:
                 bound.bind((host, candidate))
                 if with_listener:
@@ -61,7 +62,7 @@ class DatagramSocket:
             if _LINUX:
                 # A socket that talks to many peers hears of ICMP errors only on request. Without them a closed port
                 # looks like silence, and its calls fail by timer B, after 32 s.
-                bound.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
+                bound.setsockopt(*_RECVERR[bound.family], 1)
                 # A BYE ends its call when it comes, not when this thread gets round to reading it.
                 bound.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
             return bound
@@ -97,7 +98,7 @@ class DatagramSocket:
             except OSError:
                 break
             for level, kind, data in ancillary:
-                if (level, kind) == (socket.IPPROTO_IP, _IP_RECVERR) and _error_number(data) in _UNREACHABLE:
+                if (level, kind) == _RECVERR[self.socket.family] and _error_number(data) in _UNREACHABLE:
                     seen.add((address[0], address[1]))
         yield from seen
 
@@ -122,6 +123,16 @@ def _error_number(data: bytes) -> int:
     return int(struct.unpack_from("=I", data)[0])
 
 
+def open_socket(host: str, kind: socket.SocketKind) -> socket.socket:
+    """A socket of the family of this address."""
+    if family_of(host) != 6:
+        return socket.socket(socket.AF_INET, kind)
+    opened = socket.socket(socket.AF_INET6, kind)
+    # The port's IPv4 half may be another phone's.
+    opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    return opened
+
+
 def share_port(bound: socket.socket) -> None:
     """Let a connection leave from the port that is listened on, so that peers find it again by our Contact."""
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -130,7 +141,7 @@ def share_port(bound: socket.socket) -> None:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener = open_socket(host, socket.SOCK_STREAM)
     try:
         share_port(listener)
         listener.bind((host, port))
