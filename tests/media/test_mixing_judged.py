@@ -10,6 +10,7 @@ from autodialer.errors import Invalid
 from autodialer.media.sound import SoundInfo, import_sound
 from tests.media.recordings import run, speech
 from tests.peers.requirements import find_program
+from tests.timing import at_most
 
 pytestmark = pytest.mark.peer("sox", "ffmpeg", "espeak-ng")
 
@@ -21,7 +22,7 @@ CLOSE_DB = 3.0
 def stats_of(file: Path, *effects: str) -> dict[str, float]:
     """What sox's own `stats` effect says, in dB."""
     command = [find_program("sox") or "sox", str(file), "-n", *effects, "stats"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stderr
+    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=at_most(60)).stderr
     return {name: float(value) for name, value in re.findall(r"^(\w.*?)(?: dB)?\s+(-?[\d.]+)$", said, re.M)}
 
 
