@@ -78,6 +78,7 @@ def by_number(
         s.go_to(Behaviour.ANSWER),
         *(s.sequence(s.label(behaviour), branches.of(behaviour)) for behaviour in used),
         branches.cancelled(),
+        branches.late_cancel(),
         branches.hung_up(),
         s.label("end"),
         s.linger(500),
@@ -136,6 +137,23 @@ class _Branches:
             s.receive_logged("ACK", go_to="end"),
         )
 
+    def late_cancel(self) -> str:
+        """What a CANCEL leads to that comes after the 200: it is answered and has no effect, and the 200 goes on.
+
+        RFC 3261 section 9.2. The next dialer sends one, which does not know that the phone was picked up.
+        """
+        again = s.receive_logged("CANCEL", optional=True, go_to="late_cancel")
+        early_bye = s.receive_logged("BYE", optional=True, go_to="hung_up")
+        return s.sequence(
+            s.label("late_cancel"),
+            s.send("SIP/2.0 200 OK", s.LAST_HEADERS),
+            s.respond(200, headers=self.invite_headers, sdp=self.sdp, retransmit_ms=500),
+            again,
+            early_bye,
+            s.receive_logged("ACK"),
+            self._caller_hangs_up(),
+        )
+
     def _ring(self, behaviour: Behaviour, ringing: str) -> str:
         after = f"{behaviour}_after_ring"
         wait = s.receive_logged("CANCEL", timeout_ms=self.ring_ms, on_timeout=after, go_to="cancelled")
@@ -147,8 +165,10 @@ class _Branches:
         return s.sequence(s.label("hung_up"), s.answer_in_dialog(), late)
 
     def _answer(self) -> str:
+        late_cancel = s.receive_logged("CANCEL", optional=True, go_to="late_cancel")
         early_bye = s.receive_logged("BYE", optional=True, go_to="hung_up")
-        return s.sequence(s.respond(200, sdp=self.sdp, retransmit_ms=500), early_bye, s.receive_logged("ACK"))
+        answer = s.respond(200, sdp=self.sdp, retransmit_ms=500)
+        return s.sequence(answer, late_cancel, early_bye, s.receive_logged("ACK"))
 
     def _refuse(self, code: int) -> str:
         return s.sequence(s.respond(code, retransmit_ms=500), s.receive_logged("ACK", go_to="end"))

@@ -156,10 +156,10 @@ def test_the_ack_goes_by_the_transport_of_the_contact_and_never_from_tls_to_clea
 
 def test_a_request_of_1300_octets_goes_by_udp_and_one_more_octet_by_tcp(steps: Steps) -> None:
     short = steps.invite()
-    spare = LARGEST_DATAGRAM - len(short.data) - len("X: \r\n")
-    longest = steps.invite(call_id="call-2", headers=(("X", "x" * spare),))
+    spare = LARGEST_DATAGRAM - len(short.data) - len("Y: \r\n")
+    longest = steps.invite(call_id="call-2", headers=(("Y", "x" * spare),))
     assert (len(longest.data), longest.hop) == (1300, Hop(*GATEWAY, UDP))
-    longer = steps.invite(call_id="call-3", headers=(("X", "x" * (spare + 1)),))
+    longer = steps.invite(call_id="call-3", headers=(("Y", "x" * (spare + 1)),))
     assert (len(longer.data), longer.hop) == (1301, OVER_TCP)
     assert longer["Via"].startswith("SIP/2.0/TCP ")
 
