@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field
 
 from autodialer.api.context import Context
 from autodialer.api.present import Json, page, time, values_of
-from autodialer.api.turns import Turns
+from autodialer.api.upload_turns import UploadTurns
 from autodialer.config import Settings
 from autodialer.errors import NotFound
 from autodialer.media import g711, waveform
@@ -54,7 +54,7 @@ class Sounds:
         self._context = context
         self._store = context.store
         self._files = files
-        self._turns = Turns()
+        self._turns = UploadTurns()
 
     def list(self, caller: Caller, wanted: PageWanted) -> Json:
         """The sounds of the caller."""

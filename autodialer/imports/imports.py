@@ -14,6 +14,7 @@ from autodialer.config import Settings
 from autodialer.errors import Unavailable, UserError
 from autodialer.imports.apart import LookApart, preview_apart
 from autodialer.imports.columns import Wanted
+from autodialer.imports.import_turns import ImportTurns
 from autodialer.imports.process import (
     BEYOND_LIMITS,
     CALLBASE,
@@ -28,7 +29,6 @@ from autodialer.imports.process import (
 )
 from autodialer.imports.running import Destination, keep_trying
 from autodialer.imports.seats import Seats
-from autodialer.imports.turns import Turns
 from autodialer.model import Callbase
 from autodialer.store import DncImport, Store
 
@@ -80,7 +80,7 @@ class Imports:
         self._store = store
         self._stopping = threading.Event()
         self._seats = Seats(most=LOOKS_AT_ONCE, most_a_user=LOOKS_OF_A_USER)
-        self._turns = Turns()
+        self._turns = ImportTurns()
         self._processes: set[subprocess.Popen[bytes]] = set()
 
     def preview(self, uploaded: Uploaded) -> dict[str, Any]:

@@ -13,12 +13,12 @@ import pytest
 
 from autodialer.config import Settings
 from autodialer.errors import TooLarge, TooManyRequests, Unavailable, UserError
-from autodialer.imports import apart, process, seats, turns
+from autodialer.imports import apart, import_turns, process, seats
 from autodialer.imports.apart import LookApart, preview_apart
 from autodialer.imports.cells import LONGEST_ROW
+from autodialer.imports.import_turns import ImportTurns
 from autodialer.imports.process import CALLBASE, LOOK, ImportJob
 from autodialer.imports.seats import Seats
-from autodialer.imports.turns import Turns
 from autodialer.store import Store
 from tests.timing import at_most
 
@@ -189,7 +189,7 @@ def test_users_take_turns_and_none_has_two_imports_at_once() -> None:
 
         return do
 
-    line = Turns(at_once=2)
+    line = ImportTurns(at_once=2)
     line.add(1, step("anna 1", waits=True))
     line.add(2, step("boris 1", waits=True))
     both.wait(at_most(10))
@@ -205,7 +205,7 @@ def test_users_take_turns_and_none_has_two_imports_at_once() -> None:
 @pytest.mark.process
 def test_one_users_endless_import_does_not_hold_anothers() -> None:
     stuck, others = threading.Event(), threading.Event()
-    line = Turns(at_once=2)
+    line = ImportTurns(at_once=2)
     try:
         for _ in range(3):
             line.add(1, lambda: (stuck.wait(at_most(60)), None)[1])
@@ -219,7 +219,7 @@ def test_one_users_endless_import_does_not_hold_anothers() -> None:
 @pytest.mark.process
 def test_a_user_may_have_only_so_many_files_waiting() -> None:
     stuck = threading.Event()
-    line = Turns(at_once=1, most_waiting=2)
+    line = ImportTurns(at_once=1, most_waiting=2)
     try:
         begun = threading.Event()
         line.add(1, lambda: (begun.set(), stuck.wait(at_most(60)), None)[2])
@@ -229,7 +229,7 @@ def test_a_user_may_have_only_so_many_files_waiting() -> None:
             line.add(1, lambda: None)
         with pytest.raises(TooManyRequests) as refused:
             line.check_room(1)
-        assert refused.value.details == [{"retry_after_s": turns.RETRY_S}]
+        assert refused.value.details == [{"retry_after_s": import_turns.RETRY_S}]
         line.check_room(2)
     finally:
         stuck.set()

@@ -20,7 +20,7 @@ RETRY_AFTER_S = 3
 """What a client is told to wait: a usual recording is done by then."""
 
 
-class Turns:
+class UploadTurns:
     """Decides which request works now, which waits, and which is told to come back."""
 
     def __init__(self) -> None:

@@ -6,13 +6,13 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from autodialer.api.turns import MOST, MOST_OF_A_USER, USERS_SERVED, Turns
+from autodialer.api.upload_turns import MOST, MOST_OF_A_USER, USERS_SERVED, UploadTurns
 from autodialer.errors import TooManyRequests, Unavailable
 from tests.timing import at_most
 
 
 @contextmanager
-def waiting(turns: Turns, user: int) -> Iterator[threading.Event]:
+def waiting(turns: UploadTurns, user: int) -> Iterator[threading.Event]:
     """A thread that waits for its turn; the event is set while it has it."""
     has_turn, go_on = threading.Event(), threading.Event()
 
@@ -34,7 +34,7 @@ def waiting(turns: Turns, user: int) -> Iterator[threading.Event]:
 
 
 def test_a_users_second_sound_waits_and_the_third_is_told_to_come_back() -> None:
-    turns = Turns()
+    turns = UploadTurns()
     with ExitStack() as stack:
         with turns.take(1):
             second = stack.enter_context(waiting(turns, 1))
@@ -48,7 +48,7 @@ def test_a_users_second_sound_waits_and_the_third_is_told_to_come_back() -> None
 
 
 def test_a_user_with_sounds_waiting_holds_up_no_other() -> None:
-    turns = Turns()
+    turns = UploadTurns()
     with ExitStack() as stack:
         stack.enter_context(turns.take(1))
         stack.enter_context(waiting(turns, 1))
@@ -56,7 +56,7 @@ def test_a_user_with_sounds_waiting_holds_up_no_other() -> None:
 
 
 def test_no_more_wait_than_leave_the_api_threads_to_answer_with() -> None:
-    turns = Turns()
+    turns = UploadTurns()
     with ExitStack() as stack:
         running = [stack.enter_context(waiting(turns, user)) for user in range(USERS_SERVED)]
         assert all(has_turn.wait(at_most(30)) for has_turn in running)
@@ -67,7 +67,7 @@ def test_no_more_wait_than_leave_the_api_threads_to_answer_with() -> None:
 
 
 def test_a_sound_that_fails_gives_its_turn_back() -> None:
-    turns = Turns()
+    turns = UploadTurns()
     for _ in range(2 * MOST):
         with pytest.raises(ValueError, match="broken"), turns.take(1):
             raise ValueError("broken")

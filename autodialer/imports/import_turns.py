@@ -12,7 +12,7 @@ MOST_WAITING = 10
 RETRY_S = 60
 
 
-class Turns:
+class ImportTurns:
     """Runs steps in threads of its own, which are started when they are needed."""
 
     def __init__(self, *, at_once: int = PROCESSES, most_waiting: int = MOST_WAITING) -> None:
