@@ -329,7 +329,7 @@ def _show(answer: requests.Response, options: argparse.Namespace, console: Conso
             file.writelines(answer.iter_content(1 << 16))
         console.print(f"{Path(options.output).stat().st_size} bytes in {options.output}")
     elif kind.startswith("text/"):
-        sys.stdout.write(answer.text)
+        sys.stdout.write(answer.text.removeprefix("\ufeff"))  # a mark for spreadsheets, not for terminals
     elif not answer.content:
         console.print("done")
     elif options.json:

@@ -24,11 +24,11 @@ def test_digits_asked_for_by_the_api_reach_the_callee(tmp_path: Path) -> None:
         with world.dialer():
             callee.wait_established(timeout_s=40)
             (call,) = world.store.calls.live(campaign.key)
-            send_digits(world.store, call.id, "12#")
-            send_digits(world.store, call.id, "A")
+            send_digits(world.store, call.id, "12#", record=lambda: None)
+            send_digits(world.store, call.id, "A", record=lambda: None)
             world.wait_finished(campaign, timeout_s=60)
             with pytest.raises(Conflict, match="not under way"):
-                send_digits(world.store, call.id, "1")
+                send_digits(world.store, call.id, "1", record=lambda: None)
         callee.wait_closed()
     assert (callee.digits, callee.digits_let_go) == ("12#A", "12#A")
 
@@ -44,5 +44,5 @@ def test_a_call_that_rings_takes_no_digits(tmp_path: Path) -> None:
             wait_until(lambda: bool(world.store.calls.live(campaign.key)), what="the call")
             call_id: UUID = world.store.calls.live(campaign.key)[0].id
             with pytest.raises(Conflict, match="not answered"):
-                send_digits(world.store, call_id, "1")
+                send_digits(world.store, call_id, "1", record=lambda: None)
             world.wait_finished(campaign, timeout_s=60)

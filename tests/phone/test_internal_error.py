@@ -152,7 +152,7 @@ def test_an_error_at_the_end_keeps_no_outcome_back(
     name: str,
     times: int,
 ) -> None:
-    phone = desk_at(after_ms=200, calls=1, sound_s=0.1)
+    phone = desk_at(after_ms=200, calls=1, sound_s=0.3)
     # The outcome would come late without the media's figures, and so hide that the error kept it back.
     monkeypatch.setattr(phone_call, "STATS_S", 60.0)
     break_once(monkeypatch, phone_call if name == "make_outcome" else Call, name, times=times)
@@ -176,7 +176,7 @@ def test_an_error_in_looking_for_overdue_calls_ends_one_and_the_look_goes_on(
 def test_a_packet_that_cannot_be_sent_does_not_stand_in_the_way_of_others(
     desk_at: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    phone = desk_at(after_ms=200, calls=1, sound_s=0.1)
+    phone = desk_at(after_ms=200, calls=1, sound_s=0.3)
     break_once(monkeypatch, loop.DatagramSocket, "send")
     assert phone.outcome(phone.call("79160000001")).cause is Cause.TRANSPORT_ERROR
     assert phone.outcome(phone.call("79160000002")).disposition is Disposition.ANSWERED

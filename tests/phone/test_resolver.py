@@ -104,8 +104,7 @@ def test_what_the_zone_says_is_found(resolver: Resolver, name, port, transport, 
 NOT_FOUND = [
     ("nxdomain", "nobody.example.test", "the name nobody.example.test does not exist"),
     ("dangling_cname", "dangling.example.test", "the name dangling.example.test does not exist"),
-    ("no_address", "text.example.test", "the name text.example.test has no IPv4 address (A)"),
-    ("only_ipv6", "six.example.test", "the name six.example.test has only IPv6 addresses (AAAA)"),
+    ("no_address", "text.example.test", "the name text.example.test has neither an IPv4 nor an IPv6 address (A, AAAA)"),
     ("not_available", "none.example.test", "none.example.test says that it takes no SIP over UDP"),
     ("srv_to_nowhere", "lost.example.test", "the name nowhere.example.test does not exist, and the SRV record"),
     ("servfail", "sip.broken.test", "gave no usable answer (asked for the SRV record of _sip._udp.sip.broken.test"),
@@ -121,6 +120,24 @@ def test_what_the_zone_lacks_is_explained(resolver: Resolver, host: str, sentenc
     with pytest.raises(HostUnresolved) as failure:
         resolver.locate(host)
     assert sentence in str(failure.value)
+
+
+@pytest.mark.parametrize(
+    ("host", "family", "sentence"),
+    [
+        ("six.example.test", 4, "has only IPv6 addresses (AAAA), and IPv4 is spoken here"),
+        ("plain.example.test", 6, "has only IPv4 addresses (A), and IPv6 is spoken here"),
+        ("text.example.test", 6, "has no IPv6 address (AAAA)"),
+    ],
+)
+def test_an_address_of_the_other_family_is_told(resolver: Resolver, host: str, family: int, sentence: str) -> None:
+    with pytest.raises(HostUnresolved) as failure:
+        resolver.locate(host, families=(family,))
+    assert sentence in str(failure.value)
+
+
+def test_of_two_families_the_one_with_an_address_is_taken(resolver: Resolver) -> None:
+    assert [hop.host for hop in resolver.locate("six.example.test").targets] == ["::1"]
 
 
 def test_a_name_server_that_cannot_answer_is_named_with_what_it_said(dns_server: DnsServer, resolver: Resolver) -> None:

@@ -95,9 +95,10 @@ def test_a_path_and_all_else_that_holds_no_certificate_is_refused_in_the_same_wo
         check_ca_file(value)
 
 
-def test_ipv6_is_refused_by_name() -> None:
-    with pytest.raises(Invalid, match="IPv6"):
-        hosts.check_host("2001:db8::1")
+def test_an_ipv6_address_has_one_spelling_and_names_no_interface() -> None:
+    assert {hosts.check_host(host) for host in ("2001:DB8::1", "[2001:db8::1]", "2001:db8:0:0::1")} == {"2001:db8::1"}
+    with pytest.raises(Invalid, match="one machine"):
+        hosts.check_host("fe80::1%eth0")
 
 
 def test_the_limiter_forgets_after_an_hour_and_keeps_only_so_many(clock: StandingClock) -> None:
