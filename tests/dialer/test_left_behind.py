@@ -82,11 +82,13 @@ def test_a_call_whose_dialer_is_killed_in_talk_is_hung_up_by_the_next_one(tmp_pa
 
 
 def test_a_callee_that_picks_up_after_the_dialer_was_killed_is_hung_up(tmp_path: Path) -> None:
-    place = Place(tmp_path, ring_ms=9000)
+    place = Place(tmp_path, ring_ms=3000)
     with place.open() as proxy:
         with place.dialer() as dialer:
             wait_until(lambda: place.has_sent("180 Ringing"), what="ringing", timeout_s=30)
             kill(dialer)
+        # A phone that still rang would be silenced by the next dialer.
+        wait_until(lambda: place.has_sent("200 OK"), what="the 200", timeout_s=20)
         place.expect_hung_up(proxy)
         assert place.gateway.count("ACK") >= 1
 

@@ -44,7 +44,7 @@ def test_a_server_that_takes_a_repeated_count_for_a_replay_answers_every_call(
 ) -> None:
     gateway = sipp_gateway(gateways.strict_about_replays("user", "secret"), calls=4, timeout_s=60)
     wire = capture_wire(gateway.address[1])
-    phone = desk(gateway.address, sound_s=0.2)
+    phone = desk(gateway.address, sound_s=0.3)
     outcomes = [phone.outcome(phone.call(number)) for number in ("101", "102", "103", "104")]
     gateway.expect_success()
     assert [outcome.disposition for outcome in outcomes] == [Disposition.ANSWERED] * 4
