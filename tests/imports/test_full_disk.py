@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,7 @@ from autodialer.imports.imports import OUT_OF_REACH, Imports
 from autodialer.imports.process import ROOT, ImportJob
 from autodialer.model import Callbase
 from autodialer.store import Secrets, Store, migrate
-from tests.imports.test_process import csv_of
+from tests.imports.test_process import csv_of, new_callbase, uploaded
 from tests.peers.mounts import fill, on_small_disk
 from tests.peers.ports import wait_until
 
@@ -50,7 +50,7 @@ class Office:
     def begin(self) -> Callbase:
         """An import that has brought its first rows and is far from its end."""
         file = csv_of(self.folder, ROWS)
-        made = self.imports.import_file(file, lambda: self.store.callbases.create(self.owner, name="base", region="RU"))
+        made = self.imports.import_file(uploaded(self.owner, file), new_callbase(self.store, self.owner, "base"))
         wait_until(lambda: self.read(made).rows_done > 0, what="the first rows", timeout_s=60, poll_s=0.001)
         return made
 
@@ -107,15 +107,15 @@ def test_an_import_that_a_full_disk_keeps_waiting_too_long_has_failed_and_says_w
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def start_impatient(job: ImportJob) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-c", IMPATIENT, json.dumps(vars(job))]
+        command = [sys.executable, "-c", IMPATIENT, json.dumps(asdict(job))]
         return subprocess.Popen(command, stdin=subprocess.PIPE, cwd=ROOT)
 
     def body() -> None:
         with office(tmp_path / "data") as world:
             callbase = world.begin()
             world.fill_up(callbase)
-            process = world.imports._process
-            wait_until(lambda: process is None or process.poll() is not None, what="its patience", timeout_s=60)
+            processes = list(world.imports._processes)
+            wait_until(lambda: all(each.poll() is not None for each in processes), what="its patience", timeout_s=60)
             assert world.read(callbase).state == "importing", "that it failed cannot be written either"
             world.filler.unlink()
             wait_until(lambda: world.read(callbase).state == "failed", what="the end", timeout_s=60)
