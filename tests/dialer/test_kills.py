@@ -77,8 +77,8 @@ def test_kill_9_at_any_instant_loses_no_number_and_calls_none_twice(tmp_path: Pa
     print(f"KILL_SEED={seed}: {victim} dies {later_s:.3f} s after INVITE {strikes_at}")
     world = World.make(tmp_path / "data", sound_s=0.3)
     port = str(free_ports(2)[0])
-    # The next dialer also cancels INVITEs that the dead one may have sent (CSeq 2, 3). To SIPp, which knows a call by its
-    # Call-ID alone, these are unexpected messages of the call; others answer them 481.
+    # The next dialer also cancels INVITEs that the dead one may have sent (CSeq 2, 3). SIPp, which knows a call by its
+    # Call-ID alone, finds them unexpected; other servers answer them 481.
     bears = ["-default_behaviors", "all,-abortunexp"]
     gateway = SippGateway(by_number(BEHAVIOURS, ring_ms=60, max_call_s=90), calls=1000, timeout_s=140, extra=bears)
     with gateway:
