@@ -99,12 +99,14 @@ def _is_binary(sample: bytes) -> bool:
 def _count_lines(path: Path, most_rows: int) -> int:
     """By the commoner of the two signs that end a line: a file from an old Mac has carriage returns only."""
     feeds = returns = quotes = 0
+    block = b""
     with path.open("rb") as file:
         for block in iter(lambda: file.read(1 << 20), b""):
             feeds += block.count(b"\n")
             returns += block.count(b"\r")
             quotes += block.count(b'"')
-    lines = max(feeds, returns) + 1
+    # The last octets of a line end in UTF-16 LE are "\n\0".
+    lines = max(feeds, returns) + (not block.endswith((b"\n", b"\r", b"\n\0", b"\r\0")))
     # With quotes a row may have several lines: then only reading tells how many rows there are.
     if lines > most_rows and not quotes:
         raise TooLarge(f"file has {lines} rows, at most {most_rows} are taken; split it", field="file")

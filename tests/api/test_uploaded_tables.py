@@ -139,6 +139,13 @@ def test_a_preview_tells_a_doubt_instead_of_refusing(anna: Client) -> None:
     assert (said["problem"], said["numbers"][0]["number"]) == (None, "+79160000000")
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "cp1251"])
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_a_preview_counts_lines_and_not_the_end_of_the_last_one(anna: Client, encoding: str, end: str) -> None:
+    text = f"Тел.\n8 916 123-45-67\n8 916 123-45-68{end}"
+    assert upload(anna, "callbases/preview", text.encode(encoding)).json()["rows"] == 3
+
+
 def test_a_preview_of_a_workbook_shows_its_sheets(anna: Client) -> None:
     said = upload(anna, "callbases/preview", BOOK, "base.xlsx").json()
     assert [(sheet["name"], sheet["visible"], sheet["has_phones"], sheet["read"]) for sheet in said["sheets"]] == [
