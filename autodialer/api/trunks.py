@@ -29,13 +29,15 @@ from autodialer.web.fields import Fields
 from autodialer.web.request import PageWanted
 
 NAMES_A_HOST = frozenset(("host", "port", "transport", "outbound_proxy", "backup_host", "stun_server"))
+LEADS_THE_LOGIN = NAMES_A_HOST - {"port", "transport", "stun_server"} | {"domain"}
+"""Whose challenges the password answers. A STUN server sees no password."""
 CHECKS_AT_ONCE = 2
 """Requests that wait for a check at the same time: the others of the API must not starve."""
 LOOK_S = 0.1
 SIGNALLING_S = 45.0
 """Names, OPTIONS, REGISTER, and TCP after UDP was silent."""
 CALL_S = 160.0
-"""A call that waits for a channel, rings, is answered and hears the sound; or one that nobody answers."""
+"""A call that waits for a channel, rings, is answered and hears the sound, or that nobody answers."""
 
 
 class GivenSettings(Fields):
@@ -132,7 +134,7 @@ def leads_elsewhere(before: Trunk, changed: Trunk) -> bool:
 
     The user who changes a trunk may have the token of its owner without knowing the provider's password.
     """
-    moved = any(getattr(before, name) != getattr(changed, name) for name in ("host", "outbound_proxy", "domain"))
+    moved = any(getattr(before, name) != getattr(changed, name) for name in LEADS_THE_LOGIN)
     return moved or (before.transport == "tls" and changed.transport != "tls")
 
 
