@@ -70,8 +70,8 @@ def attempts_are_used_up(attempts: int, max_attempts: int) -> bool:
 def counts_towards_caps(call: PastCall) -> bool:
     """Whether a finished call is an attempt at the person.
 
-    A call by whose trunk's fault, or by our own, no phone rang has reached nobody, and neither has one that stopping or
-    the end of the service cancelled. One that an operator hung up is an attempt: the phone may have rung.
+    A call by whose trunk's fault, or by our own, no phone rang has reached nobody, and neither has a call that stopping
+    or the end of the service cancelled. A call that an operator hung up is an attempt: the phone may have rung.
     """
     if call.disposition == Disposition.CANCELLED:
         return call.next_rule == HUNG_UP

@@ -104,7 +104,7 @@ class Breaker:
     Five trunk-side results in a row trip it, one `auth_failed` or a Retry-After at once. It rests 30 s, doubling to
     10 min, then lets one probe call through, and closes as soon as the probe rings or ends by the callee's doing.
     So that a dead gateway costs no more numbers than it takes to trip, a trunk that has not yet proved itself has at
-    most five calls in doubt, and a proved one that falls silent gets no new calls.
+    most five calls in doubt, and a proved trunk that falls silent gets no new calls.
     """
 
     state: BreakerState = BreakerState.CLOSED

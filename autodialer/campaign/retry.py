@@ -58,10 +58,10 @@ def decide_next(
 ) -> NextStep:
     """The next step for `job` after a call that ended with `disposition`.
 
-    `answered` tells a call whose phone was picked up (2xx), `played_s` how much of the sound was sent, `fault` one that
-    failed on the trunk's side, `hung_up` one that an operator ended, `cause` what the disposition does not say,
-    `retry_after_s` one whose callee asked not to be called so long. The rule of the result names what decided: the
-    retry rule used, `max_attempts`, `retries_used`, or the disposition.
+    `answered` tells a call whose phone was picked up (2xx), `played_s` how much of the sound was sent, `fault` a
+    failure on the trunk's side, `hung_up` that an operator ended it, `cause` what the disposition does not say,
+    `retry_after_s` how long the callee's side asked not to be called, in seconds. The rule of the result
+    names what decided: the retry rule used, `max_attempts`, `retries_used`, or the disposition.
     """
     broken = cause is Cause.INTERNAL_ERROR
     if hung_up and (broken or disposition in (Disposition.CANCELLED, Disposition.ANSWERED)):

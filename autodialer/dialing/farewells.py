@@ -122,7 +122,7 @@ class Farewells:
 
 
 def is_answered(kept: KeptDialog) -> bool:
-    """Whether the callee had picked up: a call that cannot be read counts as one that had."""
+    """Whether the callee had picked up: a call that cannot be read counts as picked up."""
     try:
         return isinstance(unpack_left(kept.dialog), DialogState)
     except ValueError:
