@@ -17,7 +17,7 @@ from autodialer.web.caller import Caller
 from autodialer.web.downloads import Cell, Download, DownloadedTable
 
 MOST_AT_ONCE = 3
-"""Of the API's 8 threads: a download keeps one until the client has taken it all."""
+"""Of the API's threads: a download keeps one until the client has taken it all."""
 
 CALL_COLUMNS = (
     "id",

@@ -1,7 +1,7 @@
 """Work that holds one of the API's threads for seconds, in turn: a few requests run, a few wait, the rest come back.
 
-The API has eight threads. Each upload that waits for its turn holds one; without a bound, ten of them would be all
-there are, and nobody would be answered until the last was done.
+Each upload that waits for its turn holds a thread; without a bound, uploads would hold all there are, and nobody would
+be answered until the last was done.
 """
 
 import threading

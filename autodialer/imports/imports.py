@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 ROWS_AT_ONCE = 10_000
 """A file of more rows is imported in the background."""
 LOOKS_AT_ONCE = 3
-"""Of the API's 8 threads: so many may wait for the import process; ..."""
+"""Of the API's threads: so many may wait for the import process; ..."""
 LOOKS_OF_A_USER = 2
 """... and so many for files of one user, so that one who sends hostile files leaves a seat to the others."""
 SERVICE_STOPPED = "The service stopped during the import; upload the file again."
