@@ -90,6 +90,7 @@ def names_read(source: str, of: str) -> set[str]:
     return {node.attr for node in found if f".{ast.unparse(node.value)}".endswith(tuple(owners))}
 
 
+@pytest.mark.slow
 def test_every_setting_is_read_by_the_service() -> None:
     """A setting that nothing reads is a promise: JWT_KEY was documented for months and did nothing."""
     read: set[str] = set()

@@ -168,6 +168,7 @@ def test_numbers_that_were_never_called_here_may_wait_for_a_cap_too(store: Store
     assert codes(store, copy) == (False, ["waiting_for_cap"])
 
 
+@pytest.mark.slow
 def test_a_finished_campaign_tells_what_became_of_whom(store: Store, campaign: Campaign) -> None:
     store.dnc.add(campaign.owner_key, "+79160000000")
     [job] = claim(store, NOW)

@@ -75,6 +75,7 @@ def faults(source: str) -> Iterator[tuple[int, str]]:
         yield from ((node.lineno, fault) for fault in found)
 
 
+@pytest.mark.slow
 def test_no_limit_of_the_tests_is_a_fixed_number_of_seconds() -> None:
     sources = [path for path in sorted(TESTS.rglob("*.py")) if path != Path(__file__)]
     found = [

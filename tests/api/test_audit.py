@@ -254,6 +254,7 @@ def everything(store: Store, leaving_out: str) -> tuple[dict[str, list[Any]], in
 
 
 @pytest.mark.parametrize(("method", "path"), DEEDS, ids=[f"{method} {path}" for method, path in DEEDS])
+@pytest.mark.slow
 def test_a_fault_at_any_statement_leaves_the_change_and_its_audit_row_or_neither(
     office: Office, method: str, path: str
 ) -> None:

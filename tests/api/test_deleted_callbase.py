@@ -56,6 +56,7 @@ def told_by(client: Client, ids: dict[str, str]) -> str:
     return "\n".join(told)
 
 
+@pytest.mark.slow
 def test_nothing_tells_of_the_people_of_a_deleted_callbase(deleted: dict[str, str], anna: Client, store: Store) -> None:
     told = told_by(anna, deleted)
     assert [word for word in WORDS if word in told] == []

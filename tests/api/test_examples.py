@@ -36,6 +36,7 @@ def dialled(anna: Client, objects: dict[str, Any], store: Store, clock: Standing
 
 
 @pytest.mark.parametrize("name", DIALLED)
+@pytest.mark.slow
 def test_an_example_dials_what_a_person_would_expect(
     anna: Client, objects: dict[str, Any], store: Store, clock: StandingClock, name: str
 ) -> None:

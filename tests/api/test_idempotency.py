@@ -167,6 +167,7 @@ def test_the_table_has_every_creating_operation() -> None:
 
 
 @pytest.mark.parametrize("operation", REQUESTS)
+@pytest.mark.slow
 def test_a_request_repeated_after_a_fault_at_any_statement_makes_one_object(
     operation: str, store: Store, settings: Any, admin: Client, anna: Client, objects: Objects
 ) -> None:

@@ -262,6 +262,7 @@ def test_a_repeated_sample_call_calls_once_and_the_demo_speech_is_imported_once(
 
 @pytest.mark.usefixtures("speech")
 @pytest.mark.parametrize(("path", "sent"), [("/srv1/call/sample", CALL), ("/srv1/admin/adduser", USER)])
+@pytest.mark.slow
 def test_a_request_repeated_after_a_fault_at_any_statement_takes_effect_once(
     old: Callable[[str], Old], store: Store, path: str, sent: dict[str, Any]
 ) -> None:
@@ -308,6 +309,7 @@ WRONG_FIELDS = [
     ("path", "good", "name", "value"),
     [(path, good, name, value) for path, good, name, values in WRONG_FIELDS for value in values],
 )
+@pytest.mark.slow
 def test_a_wrong_field_is_refused_by_its_name_and_nothing_is_made(
     old: Callable[[str], Old], store: Store, path: str, good: dict[str, Any], name: str, value: Any
 ) -> None:

@@ -31,6 +31,7 @@ def waiting(turns: UploadTurns, user: int) -> Iterator[threading.Event]:
     finally:
         go_on.set()
         thread.join(at_most(30))
+        assert not thread.is_alive()
 
 
 def test_a_users_second_sound_waits_and_the_third_is_told_to_come_back() -> None:
@@ -49,16 +50,16 @@ def test_a_users_second_sound_waits_and_the_third_is_told_to_come_back() -> None
 
 def test_a_user_with_sounds_waiting_holds_up_no_other() -> None:
     turns = UploadTurns()
-    with ExitStack() as stack:
-        stack.enter_context(turns.take(1))
+    with ExitStack() as stack, turns.take(1):
         stack.enter_context(waiting(turns, 1))
         assert stack.enter_context(waiting(turns, 2)).wait(at_most(30))
 
 
 def test_no_more_wait_than_leave_the_api_threads_to_answer_with() -> None:
     turns = UploadTurns()
-    with ExitStack() as stack:
-        running = [stack.enter_context(waiting(turns, user)) for user in range(USERS_SERVED)]
+    # The running ones end first: those that wait get their turn only then.
+    with ExitStack() as stack, ExitStack() as first:
+        running = [first.enter_context(waiting(turns, user)) for user in range(USERS_SERVED)]
         assert all(has_turn.wait(at_most(30)) for has_turn in running)
         others = [stack.enter_context(waiting(turns, user)) for user in range(USERS_SERVED, MOST)]
         with pytest.raises(Unavailable, match="Too many sounds"):

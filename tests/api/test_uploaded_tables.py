@@ -111,6 +111,7 @@ def test_the_first_visible_sheet_with_phones_is_read_and_the_others_are_told(ann
     ],
 )
 @pytest.mark.parametrize("path", ["callbases", "dnc/import", "callbases/preview"])
+@pytest.mark.slow
 def test_what_is_said_wrongly_is_refused_by_its_field(anna: Client, path: str, form: Any, field: str) -> None:
     answer = upload(anna, path, PHONES, **form)
     assert (answer.status, answer.json()["details"][0]["field"]) == (422, field)

@@ -89,6 +89,7 @@ def test_rules_say_of_every_regions_numbers_what_the_library_says(part: int) -> 
     st.text("0123456789", min_size=3, max_size=12),
     st.lists(st.text("0123456789", min_size=4, max_size=4), min_size=1, max_size=8),
 )
+@pytest.mark.slow
 def test_numbers_that_differ_in_their_last_digits_are_told_apart_as_the_library_does(
     region: str, prefix: str, begins: str, ends: list[str]
 ) -> None:

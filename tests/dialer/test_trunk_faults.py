@@ -199,6 +199,7 @@ def people(count: int) -> list[NewSubscriber]:
 
 
 @pytest.mark.parametrize("fault", FAULTS[3:])
+@pytest.mark.slow
 def test_one_number_that_the_trunk_refuses_is_given_up_and_does_not_keep_the_others_waiting(
     desk: Desk, fault: dict[str, Any]
 ) -> None:
@@ -284,6 +285,7 @@ def test_a_trunk_whose_password_cannot_be_read_is_told_and_the_others_dial(desk:
     assert {air.campaign_key for air in desk.calls_up()} == {only_locked.key, both.key}
 
 
+@pytest.mark.slow
 def test_congestion_leaves_all_attempts_to_a_callee_who_is_busy(desk: Desk) -> None:
     retry = {"congestion": RetryRule(after_s=10, times=5), "busy": RetryRule(after_s=10, times=5)}
     campaign = desk.start_callbase(people(2), [desk.trunk("t", max_channels=1).key], max_attempts=3, retry=retry)

@@ -59,6 +59,7 @@ def test_a_text_of_one_column_has_rows_too() -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(st.integers(0, len(ROWS) - 1), st.integers(0, 30), st.sampled_from('"\0\r;\n'))
+@pytest.mark.slow
 def test_a_sign_put_in_anywhere_loses_no_other_row(place: int, at: int, sign: str) -> None:
     lines = [";".join(row) + "\n" for row in ROWS]
     line = lines[place].rstrip("\n")

@@ -47,6 +47,7 @@ def test_every_number_of_a_cell_and_of_every_phone_column_is_blocked(
     assert (done.rows, done.rows_done, done.imported, done.rejected) == (5, 5, 6, 2)
 
 
+@pytest.mark.slow
 def test_rows_of_many_numbers_are_entered_whole(settings: Settings, store: Store, owner: int, tmp_path: Path) -> None:
     rows = ["; ".join(f"+7916{row:04d}{number:03d}" for number in range(90)) for row in range(200)]
     text = "phone\tname\n" + "".join(f"{row}\tx\n" for row in rows)

@@ -166,6 +166,7 @@ def test_letters_that_cannot_be_read_are_counted(tmp_path: Path) -> None:
     assert (plan.table.encoding, plan.table.broken_letters) == ("utf-8", 1)
 
 
+@pytest.mark.slow
 def test_a_workbook_that_unpacks_to_too_much_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
     file = tmp_path / "upload"
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:

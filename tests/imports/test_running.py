@@ -137,6 +137,7 @@ def test_the_end_of_a_broken_import_is_told_once_the_database_is_back(
 
 
 @pytest.mark.parametrize("into", [CALLBASE, DNC])
+@pytest.mark.slow
 def test_nothing_is_left_of_a_small_import_that_the_database_refused(
     settings: Settings, hasty: Store, owner: int, file: Path, into: str
 ) -> None:

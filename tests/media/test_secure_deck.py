@@ -96,6 +96,7 @@ def test_many_sessions_of_all_suites_come_and_go_and_each_is_heard_whole() -> No
 
 
 @pytest.mark.parametrize("suite", SUITES)
+@pytest.mark.slow
 def test_a_call_goes_on_over_wraps_of_its_sequence_number(suite: str) -> None:
     leg = Leg(suite, b"\x01" * FRAME)
     deck: SecureDeck[Leg] = SecureDeck()
@@ -127,6 +128,7 @@ def test_a_new_key_in_the_middle_of_a_call_is_used_from_the_next_packet_on(suite
     leg.check()
 
 
+@pytest.mark.slow
 def test_the_same_key_again_goes_on_with_its_roll_over_counter() -> None:
     leg = Leg(SUITES[0], b"\x01" * FRAME)
     deck: SecureDeck[Leg] = SecureDeck()

@@ -178,6 +178,7 @@ MOVES = st.tuples(
 
 
 @given(moves=st.lists(MOVES, max_size=25))
+@pytest.mark.slow
 def test_no_count_of_a_nonce_is_ever_sent_twice(moves: list[tuple[int, str, str, str]]) -> None:
     nonces = Nonces()
     phones = (Steps(nonces=nonces), Steps(nonces=nonces))

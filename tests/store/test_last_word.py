@@ -130,6 +130,7 @@ WAYS: Mapping[str, tuple[Callable[[World, Campaign], None], str, str]] = {
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("first", [Disposition.ANSWERED, Disposition.BUSY])
+@pytest.mark.slow
 def test_a_person_who_answered_and_waits_is_reached_however_the_waiting_ends(
     world: World, way: str, first: Disposition
 ) -> None:

@@ -120,6 +120,7 @@ def test_a_sound_of_an_older_database_keeps_what_is_known_of_it(tmp_path: Path, 
     assert (old.duration_s, old.peak_dbfs, old.loudness_lufs, old.gain_db) == (2.5, -3, None, None)
 
 
+@pytest.mark.slow
 def test_limits_of_an_older_campaign_stay_and_may_be_taken_away(tmp_path: Path, secrets: Secrets) -> None:
     url = f"sqlite:///{tmp_path / 'db.sqlite3'}"
     engine = make_engine(url, synchronous="NORMAL", busy_timeout_s=1.0)
@@ -158,6 +159,7 @@ def test_migrating_again_changes_nothing(tmp_path: Path) -> None:
     assert schema(path) == before
 
 
+@pytest.mark.slow
 def test_a_new_cause_is_taken_without_copying_the_calls(tmp_path: Path) -> None:
     path = tmp_path / "db.sqlite3"
     found = []

@@ -451,6 +451,7 @@ def test_what_is_queued_after_the_clock_was_set_is_not_moved_and_batches_are_sma
     assert (waiting.jobs, waiting.next_at) == (1, NOW + timedelta(seconds=120)), "the others are being dialled"
 
 
+@pytest.mark.slow
 def test_what_a_stop_leaves_is_cancelled_bit_by_bit(world: World) -> None:
     campaign = world.running(2600)
     for _ in range(6):

@@ -3,6 +3,8 @@
 from datetime import timedelta
 from uuid import UUID
 
+import pytest
+
 from autodialer.store import Secrets, Store, new_id
 from autodialer.store.calls import traces
 from tests.store.world import StandingClock
@@ -76,6 +78,7 @@ def test_none_is_kept_where_none_is_wanted(store: Store) -> None:
     assert kept(store, batch) == []
 
 
+@pytest.mark.slow
 def test_a_lowered_bound_is_reached_in_steps_and_more_than_a_transaction_holds_is_written_at_once(store: Store) -> None:
     batch = some(traces.PRUNED_ROWS * 2 + 10)
     assert not store.traces.write(batch, keep=len(batch), longest=WEEK)

@@ -91,6 +91,7 @@ def test_only_what_must_survive_a_power_loss_waits_for_the_disk(store_url: str, 
 
 
 @pytest.mark.parametrize("apart", [True, False])
+@pytest.mark.slow
 def test_checkpoints_that_are_made_apart_are_made_by_no_commit(
     store_url: str, secrets: Secrets, clock: StandingClock, *, apart: bool
 ) -> None:
