@@ -1,6 +1,7 @@
 """The dialer's tick beside a queue of a million rows: what it takes while 200 000 of them are being cancelled."""
 
 import math
+import os
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -32,7 +33,8 @@ INSERT INTO {into} SELECT {values} FROM n
 def measure(folder: Path) -> dict[str, float]:
     """How long the longest of a thousand ticks takes, in ms of the clock and of a processor.
 
-    On a machine with other work the clock measures that too: a tick that waits for a processor is a long one.
+    On a machine with other work the clock measures that too: a tick that waits for a processor is a long one. A tick
+    also waits for the disk, once: the wait of a bare write of two pages, in the same rhythm, stands beside it.
     """
     world = World.make(folder / "data", sound_s=1.0)
     gateway = ("127.0.0.1", 5060)
@@ -63,11 +65,13 @@ def measure(folder: Path) -> dict[str, float]:
     store.close()
     world.store.close()
     assert calls > CPS * RUN_S / 2, calls
+    syncs = sorted(_bare_syncs(folder / "bare"))
     by_clock, by_processor = (sorted(each) for each in zip(*ticks, strict=True))
     return {
         "queue.tick_p999_ms": by_clock[math.ceil(len(ticks) * 0.999) - 1] * 1000,
         "queue.tick_p50_ms": by_clock[len(ticks) // 2] * 1000,
         "queue.tick_cpu_p999_ms": by_processor[math.ceil(len(ticks) * 0.999) - 1] * 1000,
+        "queue.bare_sync_p999_ms": syncs[math.ceil(len(syncs) * 0.999) - 1] * 1000,
         "queue.cancelled_per_s": (OVERDUE - left) / RUN_S,
     }
 
@@ -80,6 +84,20 @@ def _tick(dialer: Dialer, phones: "Phones") -> tuple[float, float]:
     took = time.perf_counter() - began, time.thread_time() - used
     time.sleep(TICK_S)
     return took
+
+
+def _bare_syncs(path: Path) -> list[float]:
+    """Seconds that the disk takes to keep 8 KiB, a thousand times and more: the least that a commit can take."""
+    taken = []
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT)
+    for number in range(int(RUN_S / TICK_S)):
+        os.pwrite(descriptor, os.urandom(8192), number * 8192)
+        began = time.perf_counter()
+        os.fdatasync(descriptor)
+        taken.append(time.perf_counter() - began)
+        time.sleep(TICK_S)
+    os.close(descriptor)
+    return taken
 
 
 def _fill(url: str, campaign_key: int, callbase_key: int, rows: int) -> None:
