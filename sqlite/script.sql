@@ -23,11 +23,12 @@ CREATE TABLE users (
     -- argon2id; NULL: cannot log in until a password is set
     password_hash TEXT,
     comment TEXT,
-    created_at BIGINT NOT NULL,
-    CONSTRAINT users_role_known CHECK (role IN ('user', 'admin')),
+    created_at BIGINT NOT NULL, works_for_key INTEGER,
+    CONSTRAINT users_role_known CHECK (role IN ('user', 'admin', 'operator', 'viewer')),
     CONSTRAINT users_id_once UNIQUE (id),
     CONSTRAINT users_login_once UNIQUE (login)
 );
+CREATE INDEX users_works_for_key ON users (works_for_key) WHERE works_for_key IS NOT NULL;
 
 CREATE TABLE audit (
     "key" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
@@ -69,7 +70,7 @@ CREATE TABLE token_families (
     -- of its newest refresh token
     expires_at BIGINT NOT NULL,
     -- NULL: its access tokens are good
-    revoked_at BIGINT,
+    revoked_at BIGINT, scope TEXT,
     CONSTRAINT token_families_key PRIMARY KEY ("key"),
     CONSTRAINT token_families_user_key_there FOREIGN KEY(user_key) REFERENCES users ("key") ON DELETE CASCADE,
     CONSTRAINT token_families_id_once UNIQUE (id)
@@ -749,7 +750,7 @@ CREATE TABLE commands (
 CREATE INDEX commands_new ON commands ("key") WHERE taken_at IS NULL;
 
 -- The migration that this schema corresponds to.
-INSERT INTO alembic_version VALUES ('0032');
+INSERT INTO alembic_version VALUES ('0033');
 
 -- Three sample users. None can log in until `python main.py set-password LOGIN`.
 INSERT INTO users ("key", id, login, name, role, password_hash, comment, created_at) VALUES

@@ -7,11 +7,10 @@ from typing import Any
 import bottle
 from bottle import request
 
-from autodialer.errors import Forbidden
-from autodialer.model import Role
+from autodialer.web.access import Access, check_access
 from autodialer.web.errors import ErrorAnswer, answer_for
 from autodialer.web.request import Request
-from autodialer.web.routing import Access, ErrorStyle, Route
+from autodialer.web.routing import ErrorStyle, Route
 from autodialer.web.tokens import AccessTokens, bearer_token
 
 MALFORMED = (400, 413, 415, 422)
@@ -63,8 +62,7 @@ class GuardPlugin:
         def checked(*args: Any, **kwargs: Any) -> Any:
             asked = Request()
             request.caller = self._tokens.check(bearer_token(asked.authorization), address=asked.address)
-            if line.access is Access.ADMIN and request.caller.user.role is not Role.ADMIN:
-                raise Forbidden("Only an admin may do this.")
+            check_access(line.access, request.caller)
             return callback(*args, **kwargs)
 
         return checked
