@@ -20,6 +20,7 @@ from typing import Any
 
 from api_srv import Api
 from autodialer.api.accounts import LogIn, NewUser, PasswordChange, UserChange
+from autodialer.api.api_keys import NewApiKey
 from autodialer.api.callbases import NewCallbase, OneSubscriber, SubscriberFilter
 from autodialer.api.calls import CallFilter, Digits, SampleCall
 from autodialer.api.campaigns import CallableAt, CampaignChange, Clone, NewCampaign, Stop
@@ -89,6 +90,12 @@ ROUTES: tuple[Line, ...] = (
     Line(
         "PUT", "/users/<user_id>", lambda api, r: api.accounts.change_user(r.caller, r.id, r.fields(UserChange)), USERS
     ),
+    # -- API keys
+    Line("GET", "/api-keys", lambda api, r: api.api_keys.list(r.caller, r.page), ME),
+    Line("POST", "/api-keys", lambda api, r: api.api_keys.create(r.caller, r.fields(NewApiKey), r.once), ACCOUNT, 201),
+    Line("GET", "/api-keys/<key_id>", lambda api, r: api.api_keys.read(r.caller, r.id), ME),
+    Line("DELETE", "/api-keys/<key_id>", lambda api, r: api.api_keys.revoke(r.caller, r.id), ACCOUNT, 204),
+    # -- audit
     Line("GET", "/audit", lambda api, r: api.accounts.list_audit(r.page), ADMIN),
     # -- trunks
     Line("GET", "/trunks", lambda api, r: api.trunks.list(r.caller, r.page)),
@@ -272,7 +279,7 @@ def build_app(settings: Settings, store: Store, *, clock: Clock | None = None, v
     With `validate_responses` an answer that breaks swagger.yaml is an error: for tests.
     """
     api = Api(settings, store, clock)
-    app = make_app(settings, store, api.tokens, validate_responses=validate_responses)
+    app = make_app(settings, store, api.credentials, validate_responses=validate_responses)
     mount(ROUTES, app, api)
     app.at_close.append(api.close)
     return app

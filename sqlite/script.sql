@@ -749,8 +749,31 @@ CREATE TABLE commands (
 );
 CREATE INDEX commands_new ON commands ("key") WHERE taken_at IS NULL;
 
+CREATE TABLE api_keys (
+    -- what programs send in place of an access token
+    "key" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    id BLOB NOT NULL,
+    user_key INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    -- how the key begins
+    prefix TEXT NOT NULL,
+    -- SHA-256; the key itself is not kept
+    key_hash BLOB NOT NULL,
+    -- with spaces between
+    scope TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    -- NULL: it does not run out
+    expires_at BIGINT,
+    -- written at most once a minute
+    last_used_at BIGINT,
+    CONSTRAINT api_keys_user_key_there FOREIGN KEY(user_key) REFERENCES users ("key") ON DELETE CASCADE,
+    CONSTRAINT api_keys_id_once UNIQUE (id),
+    CONSTRAINT api_keys_key_hash_once UNIQUE (key_hash)
+);
+CREATE INDEX api_keys_user_key ON api_keys (user_key);
+
 -- The migration that this schema corresponds to.
-INSERT INTO alembic_version VALUES ('0033');
+INSERT INTO alembic_version VALUES ('0034');
 
 -- Three sample users. None can log in until `python main.py set-password LOGIN`.
 INSERT INTO users ("key", id, login, name, role, password_hash, comment, created_at) VALUES

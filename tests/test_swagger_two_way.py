@@ -12,6 +12,7 @@ import api_client
 import main
 from api_srv import Api
 from autodialer.api.accounts import Accounts
+from autodialer.api.api_keys import ApiKeys
 from autodialer.api.callbases import Callbases
 from autodialer.api.calls import Calls
 from autodialer.api.campaigns import Campaigns
@@ -35,6 +36,7 @@ IDS = {(method, path): operation["operationId"] for method, path, operation in O
 ROUTES = {(route.method, BASE_PATH + re.sub(r"<(\w+)>", r"{\1}", route.path)): route for route in main.ROUTES}
 SUBJECTS: dict[str, type] = {
     "accounts": Accounts,
+    "api_keys": ApiKeys,
     "trunks": Trunks,
     "sounds": Sounds,
     "callbases": Callbases,

@@ -24,6 +24,10 @@ users     POST   /users
 users     GET    /users/<user_id>
 users     PUT    /users/<user_id>
 users     POST   /admin/adduser
+own       GET    /api-keys
+account   POST   /api-keys
+own       GET    /api-keys/<key_id>
+account   DELETE /api-keys/<key_id>
 admin     GET    /audit
 read      GET    /trunks
 change    POST   /trunks
@@ -82,7 +86,7 @@ change    DELETE /dnc/<number>
 """
 ALL = "all that the role allows"
 NEEDS = {
-    # what: roles, scope
+    # what: roles, scope; an API key is taken where the name is not in NO_KEYS
     "open": ("admin user operator viewer", ""),
     "own": ("admin user operator viewer", "read"),
     "account": ("admin user operator viewer", ALL),
@@ -93,6 +97,7 @@ NEEDS = {
     "users": ("admin", "admin"),
 }
 ALLOWED = {"admin": "read dial admin", "user": "read dial", "operator": "read dial", "viewer": "read"}
+NO_KEYS = ("own", "account", "users")
 ROWS = [line.split() for line in TABLE.strip().splitlines()]
 
 
@@ -126,31 +131,42 @@ def with_scope(app: App, login: str, scope: str) -> Client:
     return Client(app, value["access_token"])
 
 
+def with_key(app: App, login: str, scopes: str) -> Client:
+    """A client that sends an API key of this user with these scopes."""
+    user = with_scope(app, login, ALLOWED[login])
+    return Client(app, user.post("/srv1/api-keys", json={"name": "program", "scopes": scopes.split()}).json()["key"])
+
+
 def test_the_written_table_has_every_route() -> None:
     assert sorted((method, path) for _, method, path in ROWS) == sorted((r.method, r.path) for r in main.ROUTES)
 
 
-def judge(answer: Answer, needs: str, *, role: str, scopes: str, place: Any) -> None:
+def judge(answer: Answer, needs: str, *, role: str, scopes: str, is_key: bool, place: Any) -> None:
     """Whether the answer is what the table says."""
     roles, scope = NEEDS[needs]
     wanted = ALLOWED[role] if scope == ALL else scope
-    if role in roles.split() and set(wanted.split()) <= set(scopes.split()):
+    is_open_to = role in roles.split() and not (is_key and needs in NO_KEYS)
+    if is_open_to and set(wanted.split()) <= set(scopes.split()):
         assert answer.status not in (401, 403), place
         return
     assert answer.status == 403, place
-    assert answer.error == ("insufficient_scope" if role in roles.split() else "forbidden"), place
+    assert answer.error == ("insufficient_scope" if is_open_to else "forbidden"), place
     said = f'Bearer realm="dialer", error="insufficient_scope", scope="{wanted}"'
     assert answer.headers["www-authenticate"] == said, place
 
 
+@pytest.mark.parametrize("is_key", [False, True], ids=["access token", "API key"])
 @pytest.mark.usefixtures("staff")
-def test_every_route_takes_the_roles_and_scopes_of_the_table_and_no_others(app: App) -> None:
+def test_every_route_takes_the_roles_and_scopes_of_the_table_and_no_others(app: App, is_key: bool) -> None:
     for role, allowed in ALLOWED.items():
         for scopes in subsets(allowed):
-            client = with_scope(app, role, scopes)
+            client = with_key(app, role, scopes) if is_key else with_scope(app, role, scopes)
             for needs, method, path in ROWS:
+                if needs == "open" and is_key:
+                    continue
                 answer = client.call(method, path_of(path))
-                judge(answer, needs, role=role, scopes=scopes, place=(method, path, role, scopes))
+                place = (method, path, role, scopes)
+                judge(answer, needs, role=role, scopes=scopes, is_key=is_key, place=place)
 
 
 def test_no_route_but_the_open_ones_takes_a_request_without_a_good_token(client: Client) -> None:

@@ -63,6 +63,24 @@ refresh_tokens = Table(
     Index(None, "family_key"),
 )
 
+api_keys = Table(
+    "api_keys",
+    metadata,
+    own_key(),
+    public_id(),
+    refers("user_key", "users.key", cascade=True),
+    words("name"),
+    words("prefix", comment="how the key begins"),
+    Column("key_hash", LargeBinary(32), nullable=False, unique=True, comment="SHA-256; the key itself is not kept"),
+    words("scope", comment="with spaces between"),
+    at("created_at", nullable=False),
+    at("expires_at", comment="NULL: it does not run out"),
+    at("last_used_at", comment="written at most once a minute"),
+    Index(None, "user_key"),
+    sqlite_autoincrement=True,
+    comment="what programs send in place of an access token",
+)
+
 idempotency_keys = Table(
     "idempotency_keys",
     metadata,

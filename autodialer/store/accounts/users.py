@@ -12,6 +12,8 @@ from sqlalchemy.exc import IntegrityError
 from autodialer.clock import Clock
 from autodialer.errors import Conflict, Invalid, NotFound
 from autodialer.model import OWNING, Role, User
+from autodialer.model.rights import rank_of
+from autodialer.store.accounts.api_keys import end_keys
 from autodialer.store.accounts.tables import USER, users
 from autodialer.store.accounts.tokens import revoke_families, user_from
 from autodialer.store.sql.column_types import new_id
@@ -131,7 +133,7 @@ class Users:
             return fetch_page(connection, select(*USER), users.c.key, user_from, limit=limit, after=after)
 
     def update(self, user_id: UUID, **changes: Unpack[UserChanges]) -> User:
-        """Change what is given.
+        """Change what is given. A role that allows less ends the user's API keys.
 
         Raises NotFound, Conflict for taking the role from the last admin or from a user that others work for, and
         Invalid for a `works_for` that does not go with the role.
@@ -146,6 +148,8 @@ class Users:
             values: dict[str, Any] = {name: value for name, value in changes.items() if name != "works_for"}
             if {"role", "works_for"} & changes.keys():
                 values["works_for_key"] = _changed_employer(connection, row, role, changes)
+            if rank_of(role) < rank_of(Role(row.role)):
+                end_keys(connection, row.key)
             if values:
                 connection.execute(update(users).where(users.c.key == row.key).values(values))
             return user_from(connection.execute(select(*USER).where(users.c.key == row.key)).one())
