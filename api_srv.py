@@ -5,6 +5,7 @@ what makes something takes `once`, the client's Idempotency-Key: a repeated requ
 """
 
 from autodialer.api.accounts import Accounts
+from autodialer.api.api_keys import ApiKeys
 from autodialer.api.callbases import Callbases
 from autodialer.api.calls import Calls
 from autodialer.api.campaigns import Campaigns
@@ -19,6 +20,7 @@ from autodialer.clock import Clock
 from autodialer.config import Settings
 from autodialer.imports.imports import Imports
 from autodialer.store import Store
+from autodialer.web.credentials import Credentials
 from autodialer.web.limiter import GuessLimiter
 from autodialer.web.oauth import Passwords, TokenEndpoint
 from autodialer.web.tokens import AccessTokens, SigningKey
@@ -30,12 +32,14 @@ class Api:
     def __init__(self, settings: Settings, store: Store, clock: Clock | None = None) -> None:
         clock = clock or Clock()
         context = Context(settings=settings, store=store, clock=clock, once=Once(store))
-        self.tokens = AccessTokens(store, SigningKey.load(settings.keys), issuer=settings.base_url, clock=clock)
+        tokens = AccessTokens(store, SigningKey.load(settings.keys), issuer=settings.base_url, clock=clock)
+        self.credentials = Credentials(store, tokens)
         passwords = Passwords(store, GuessLimiter(clock))
         sound_files = SoundFiles(settings, store)
         self._imports = Imports(settings, store)
 
-        self.accounts = Accounts(context, passwords, TokenEndpoint(store, self.tokens, passwords))
+        self.accounts = Accounts(context, passwords, TokenEndpoint(store, tokens, passwords))
+        self.api_keys = ApiKeys(context)
         self.trunks = Trunks(context)
         self.sounds = Sounds(context, sound_files)
         self.callbases = Callbases(context, self._imports)

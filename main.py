@@ -20,6 +20,7 @@ from typing import Any
 
 from api_srv import Api
 from autodialer.api.accounts import LogIn, NewUser, PasswordChange, UserChange
+from autodialer.api.api_keys import NewApiKey
 from autodialer.api.callbases import NewCallbase, OneSubscriber, SubscriberFilter
 from autodialer.api.calls import CallFilter, Digits, SampleCall
 from autodialer.api.campaigns import CallableAt, CampaignChange, Clone, NewCampaign, Stop
@@ -42,14 +43,16 @@ from autodialer.imports.imports import Imports
 from autodialer.logs import start_logging
 from autodialer.store import Secrets, Store, migrate
 from autodialer.supervisor import EXIT_CONFIG, HANDOVER_S, DataFolderLock, run_service, watch_parent
+from autodialer.web.access import Access
 from autodialer.web.app import App, make_app
-from autodialer.web.routing import Access, ErrorStyle, Route, list_or_csv, mount
+from autodialer.web.routing import ErrorStyle, Route, list_or_csv, mount
 from autodialer.web.server import ApiServer, listen, reserve
 
 logger = logging.getLogger(__name__)
 
 Line = Route[Api]
-OPEN, USER, ADMIN = Access.OPEN, Access.USER, Access.ADMIN
+OPEN, OPERATE, USER, ADMIN = Access.OPEN, Access.OPERATE, Access.USER, Access.ADMIN
+ME, ACCOUNT, USERS = Access.ME, Access.ACCOUNT, Access.USERS
 OAUTH, LOGIN = ErrorStyle.OAUTH, ErrorStyle.LOGIN
 ROW_COLUMNS = ("row", "column", "value", "reason")
 
@@ -60,7 +63,8 @@ def once_imported(made: dict[str, Any]) -> int:
 
 
 ROUTES: tuple[Line, ...] = (
-    # method, path below /srv1, operation, who may call (default USER), status (default 200), style of errors
+    # method, path below /srv1, operation, who may call (default: Access.READ for GET, else USER), status (default 200),
+    # style of errors
     # -- auth
     Line(
         "POST",
@@ -72,20 +76,26 @@ ROUTES: tuple[Line, ...] = (
     Line("POST", "/auth/revoke", lambda api, r: api.accounts.revoke_token(r.form, r.authorization), OPEN, errors=OAUTH),
     Line("POST", "/auth/login", lambda api, r: api.accounts.log_in(r.fields(LogIn), r.address), OPEN, errors=LOGIN),
     # -- users
-    Line("GET", "/users/me", lambda api, r: api.accounts.read_me(r.caller)),
+    Line("GET", "/users/me", lambda api, r: api.accounts.read_me(r.caller), ME),
     Line(
         "PUT",
         "/users/me/password",
         lambda api, r: api.accounts.change_password(r.caller, r.fields(PasswordChange)),
-        USER,
+        ACCOUNT,
         204,
     ),
-    Line("GET", "/users", lambda api, r: api.accounts.list_users(r.page), ADMIN),
-    Line("POST", "/users", lambda api, r: api.accounts.create_user(r.caller, r.fields(NewUser), r.once), ADMIN, 201),
-    Line("GET", "/users/<user_id>", lambda api, r: api.accounts.read_user(r.id), ADMIN),
+    Line("GET", "/users", lambda api, r: api.accounts.list_users(r.page), USERS),
+    Line("POST", "/users", lambda api, r: api.accounts.create_user(r.caller, r.fields(NewUser), r.once), USERS, 201),
+    Line("GET", "/users/<user_id>", lambda api, r: api.accounts.read_user(r.id), USERS),
     Line(
-        "PUT", "/users/<user_id>", lambda api, r: api.accounts.change_user(r.caller, r.id, r.fields(UserChange)), ADMIN
+        "PUT", "/users/<user_id>", lambda api, r: api.accounts.change_user(r.caller, r.id, r.fields(UserChange)), USERS
     ),
+    # -- API keys
+    Line("GET", "/api-keys", lambda api, r: api.api_keys.list(r.caller, r.page), ME),
+    Line("POST", "/api-keys", lambda api, r: api.api_keys.create(r.caller, r.fields(NewApiKey), r.once), ACCOUNT, 201),
+    Line("GET", "/api-keys/<key_id>", lambda api, r: api.api_keys.read(r.caller, r.id), ME),
+    Line("DELETE", "/api-keys/<key_id>", lambda api, r: api.api_keys.revoke(r.caller, r.id), ACCOUNT, 204),
+    # -- audit
     Line("GET", "/audit", lambda api, r: api.accounts.list_audit(r.page), ADMIN),
     # -- trunks
     Line("GET", "/trunks", lambda api, r: api.trunks.list(r.caller, r.page)),
@@ -154,10 +164,15 @@ ROUTES: tuple[Line, ...] = (
     Line(
         "PUT", "/campaigns/<campaign_id>", lambda api, r: api.campaigns.change(r.caller, r.id, r.fields(CampaignChange))
     ),
-    Line("POST", "/campaigns/<campaign_id>/start", lambda api, r: api.campaigns.start(r.caller, r.id)),
-    Line("POST", "/campaigns/<campaign_id>/pause", lambda api, r: api.campaigns.pause(r.caller, r.id)),
-    Line("POST", "/campaigns/<campaign_id>/resume", lambda api, r: api.campaigns.resume(r.caller, r.id)),
-    Line("POST", "/campaigns/<campaign_id>/stop", lambda api, r: api.campaigns.stop(r.caller, r.id, r.fields(Stop))),
+    Line("POST", "/campaigns/<campaign_id>/start", lambda api, r: api.campaigns.start(r.caller, r.id), OPERATE),
+    Line("POST", "/campaigns/<campaign_id>/pause", lambda api, r: api.campaigns.pause(r.caller, r.id), OPERATE),
+    Line("POST", "/campaigns/<campaign_id>/resume", lambda api, r: api.campaigns.resume(r.caller, r.id), OPERATE),
+    Line(
+        "POST",
+        "/campaigns/<campaign_id>/stop",
+        lambda api, r: api.campaigns.stop(r.caller, r.id, r.fields(Stop)),
+        OPERATE,
+    ),
     Line(
         "POST",
         "/campaigns/<campaign_id>/clone",
@@ -193,7 +208,7 @@ ROUTES: tuple[Line, ...] = (
     # -- calls
     Line("GET", "/calls/<call_id>", lambda api, r: api.calls.read(r.caller, r.id)),
     Line("GET", "/calls/<call_id>/trace", lambda api, r: api.calls.read_trace(r.caller, r.id)),
-    Line("POST", "/calls/<call_id>/hangup", lambda api, r: api.calls.hang_up(r.caller, r.id), USER, 202),
+    Line("POST", "/calls/<call_id>/hangup", lambda api, r: api.calls.hang_up(r.caller, r.id), OPERATE, 202),
     Line(
         "POST",
         "/calls/<call_id>/digits",
@@ -220,7 +235,7 @@ ROUTES: tuple[Line, ...] = (
         "POST",
         "/admin/adduser",
         lambda api, r: api.prototype.create_user(r.caller, r.fields(NewUser), r.once),
-        ADMIN,
+        USERS,
         201,
         for_prototype=lambda api, r: api.prototype.add_user(r.caller, r.fields(PrototypeUser), r.once),
     ),
@@ -264,7 +279,7 @@ def build_app(settings: Settings, store: Store, *, clock: Clock | None = None, v
     With `validate_responses` an answer that breaks swagger.yaml is an error: for tests.
     """
     api = Api(settings, store, clock)
-    app = make_app(settings, store, api.tokens, validate_responses=validate_responses)
+    app = make_app(settings, store, api.credentials, validate_responses=validate_responses)
     mount(ROUTES, app, api)
     app.at_close.append(api.close)
     return app

@@ -135,6 +135,12 @@ class Forbidden(UserError):
     code = "forbidden"
 
 
+class InsufficientScope(Forbidden):
+    """The access token does not have the scope that this needs."""
+
+    code = "insufficient_scope"
+
+
 class TooManyRequests(UserError):
     """Too many attempts; wait a little and try again."""
 

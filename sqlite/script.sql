@@ -23,11 +23,12 @@ CREATE TABLE users (
     -- argon2id; NULL: cannot log in until a password is set
     password_hash TEXT,
     comment TEXT,
-    created_at BIGINT NOT NULL,
-    CONSTRAINT users_role_known CHECK (role IN ('user', 'admin')),
+    created_at BIGINT NOT NULL, works_for_key INTEGER,
+    CONSTRAINT users_role_known CHECK (role IN ('user', 'admin', 'operator', 'viewer')),
     CONSTRAINT users_id_once UNIQUE (id),
     CONSTRAINT users_login_once UNIQUE (login)
 );
+CREATE INDEX users_works_for_key ON users (works_for_key) WHERE works_for_key IS NOT NULL;
 
 CREATE TABLE audit (
     "key" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
@@ -69,7 +70,7 @@ CREATE TABLE token_families (
     -- of its newest refresh token
     expires_at BIGINT NOT NULL,
     -- NULL: its access tokens are good
-    revoked_at BIGINT,
+    revoked_at BIGINT, scope TEXT,
     CONSTRAINT token_families_key PRIMARY KEY ("key"),
     CONSTRAINT token_families_user_key_there FOREIGN KEY(user_key) REFERENCES users ("key") ON DELETE CASCADE,
     CONSTRAINT token_families_id_once UNIQUE (id)
@@ -748,8 +749,31 @@ CREATE TABLE commands (
 );
 CREATE INDEX commands_new ON commands ("key") WHERE taken_at IS NULL;
 
+CREATE TABLE api_keys (
+    -- what programs send in place of an access token
+    "key" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    id BLOB NOT NULL,
+    user_key INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    -- how the key begins
+    prefix TEXT NOT NULL,
+    -- SHA-256; the key itself is not kept
+    key_hash BLOB NOT NULL,
+    -- with spaces between
+    scope TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    -- NULL: it does not run out
+    expires_at BIGINT,
+    -- written at most once a minute
+    last_used_at BIGINT,
+    CONSTRAINT api_keys_user_key_there FOREIGN KEY(user_key) REFERENCES users ("key") ON DELETE CASCADE,
+    CONSTRAINT api_keys_id_once UNIQUE (id),
+    CONSTRAINT api_keys_key_hash_once UNIQUE (key_hash)
+);
+CREATE INDEX api_keys_user_key ON api_keys (user_key);
+
 -- The migration that this schema corresponds to.
-INSERT INTO alembic_version VALUES ('0032');
+INSERT INTO alembic_version VALUES ('0034');
 
 -- Three sample users. None can log in until `python main.py set-password LOGIN`.
 INSERT INTO users ("key", id, login, name, role, password_hash, comment, created_at) VALUES

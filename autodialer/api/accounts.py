@@ -41,6 +41,8 @@ class NewUser(Fields):
     name: str = ""
     role: Role = Role.USER
     comment: str | None = None
+    works_for: str | None = None
+    """Login of the user with whose objects an operator or a viewer works."""
 
 
 class UserChange(Fields):
@@ -50,6 +52,7 @@ class UserChange(Fields):
     name: str = ""
     role: Role = Role.USER
     comment: str | None = None
+    works_for: str | None = None
 
     def changes(self) -> UserChanges:
         """Those that stand in the user's row as they are."""
@@ -104,7 +107,12 @@ class Accounts:
                 hashed = self._store.users.hash_password(fields.password)
                 with self._store.transaction():
                     user = self._store.users.create(
-                        login=fields.login, password=hashed, name=fields.name, role=fields.role, comment=fields.comment
+                        login=fields.login,
+                        password=hashed,
+                        name=fields.name,
+                        role=fields.role,
+                        comment=fields.comment,
+                        works_for=fields.works_for,
                     )
                     self._context.record(caller, "users.create", user.id, login=user.login, role=user.role.value)
                     attempt.remember(user.id)
@@ -136,6 +144,7 @@ def present_user(value: User) -> Json:
         "login": value.login,
         "name": value.name,
         "role": value.role.value,
+        "works_for": value.works_for,
         "comment": value.comment,
         "can_log_in": value.can_log_in,
         "created_at": time(value.created_at),

@@ -123,7 +123,10 @@ def moment_of(text: str, field: str) -> datetime:
         raise Invalid(f"{field} takes a time such as 2027-01-01T09:00:00+03:00, not {text!r}.", field=field) from exc
     if moment.tzinfo is None:
         raise Invalid(f"{field} needs its offset from UTC, such as {text}+03:00 or {text}Z.", field=field)
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as exc:
+        raise Invalid(f"{field} is beyond the years 1 to 9999 in UTC: {text!r}.", field=field) from exc
 
 
 def _moment_or_none(field: str) -> BeforeValidator:

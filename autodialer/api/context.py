@@ -27,6 +27,8 @@ class Context:
     def record(self, caller: Caller, action: str, object_id: UUID, **details: object) -> None:
         """Write to the audit what the caller does, in the transaction that does it."""
         kind = action.partition(".")[0]
+        if caller.key_id is not None:
+            details["api_key"] = str(caller.key_id)
         self.store.audit.append(
             caller.user.key, action, object_kind=kind, object_id=object_id, details=details, address=caller.address
         )

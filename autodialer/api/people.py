@@ -11,7 +11,6 @@ from autodialer.campaign.checks import NO_REGION
 from autodialer.campaign.numbers import RAW, check_region, normalise, numbers_to_block
 from autodialer.errors import Forbidden, Invalid
 from autodialer.imports.imports import Imports
-from autodialer.model import Role
 from autodialer.store import DncEntry, DncImport, Erasure
 from autodialer.web.caller import Caller
 from autodialer.web.fields import Fields
@@ -176,7 +175,7 @@ def _as_written(text: str) -> str:
 
 
 def _for_everybody(caller: Caller, scope: str) -> bool:
-    if scope == ALL and caller.user.role is not Role.ADMIN:
+    if scope == ALL and not caller.is_admin:
         raise Forbidden("Only an administrator keeps numbers off for everybody; leave scope out.")
     return scope == ALL
 

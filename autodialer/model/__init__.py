@@ -34,6 +34,7 @@ from autodialer.model.objects import (
     TrunkSettings,
     User,
 )
+from autodialer.model.rights import OWNING, SCOPES_OF, Scope
 from autodialer.model.states import (
     CAMPAIGN_TRANSITIONS,
     JOB_TRANSITIONS,
@@ -55,6 +56,8 @@ __all__ = [
     "JOB_TRANSITIONS",
     "KEYS",
     "KEY_WAIT_S",
+    "OWNING",
+    "SCOPES_OF",
     "SECOND_NUMBER",
     "SUBSCRIBER_TRANSITIONS",
     "SUBSCRIBER_ZONE",
@@ -87,6 +90,7 @@ __all__ = [
     "RetryRule",
     "Role",
     "RtpStats",
+    "Scope",
     "Sound",
     "Subscriber",
     "SubscriberState",

@@ -24,6 +24,10 @@ class User:
     can_log_in: bool
     """False until a password has been set (the sample users of sqlite/script.sql)."""
     created_at: datetime
+    works_for_key: int | None = None
+    """The user with whose objects an operator or a viewer works; None for the other roles."""
+    works_for: str | None = None
+    """Its login."""
 
 
 _LIVE: Mapping[str, bool] = {"live": True}

@@ -117,4 +117,10 @@ class Role(StrEnum):
     """What a user may do."""
 
     USER = "user"
+    """Makes objects and works with them; sees no other user's."""
     ADMIN = "admin"
+    """All that a user may, with everybody's objects; and the users."""
+    OPERATOR = "operator"
+    """Starts, pauses, resumes and stops the campaigns of one user and hangs up their calls; else only reads."""
+    VIEWER = "viewer"
+    """Only reads the objects of one user."""

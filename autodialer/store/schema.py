@@ -4,7 +4,7 @@ Keys are the database's integers and stay inside; `id` is the public UUID. Times
 The keys of what a user makes are never given to another object (AUTOINCREMENT), because live state is kept by key.
 """
 
-from autodialer.store.accounts.tables import audit, idempotency_keys, refresh_tokens, token_families, users
+from autodialer.store.accounts.tables import api_keys, audit, idempotency_keys, refresh_tokens, token_families, users
 from autodialer.store.calls.tables import call_traces, calls
 from autodialer.store.campaigns.tables import (
     campaign_origins,
@@ -31,6 +31,7 @@ from autodialer.store.setup.tables import (
 from autodialer.store.sql.shapes import metadata
 
 __all__ = [
+    "api_keys",
     "audit",
     "call_counts",
     "call_jobs",

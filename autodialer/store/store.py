@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from autodialer.clock import Clock
+from autodialer.store.accounts.api_keys import ApiKeys
 from autodialer.store.accounts.audit import Audit
 from autodialer.store.accounts.idempotency import Idempotency
 from autodialer.store.accounts.tokens import Tokens
@@ -57,6 +58,7 @@ class Store:
         self._database = database
         self.users = Users(database, secrets, clock)
         self.tokens = Tokens(database, clock)
+        self.api_keys = ApiKeys(database, clock)
         self.trunks = Trunks(database, secrets, clock)
         self.sounds = Sounds(database, clock)
         self.callbases = Callbases(database, clock)

@@ -12,11 +12,11 @@ from autodialer.config import Settings
 from autodialer.errors import Unavailable
 from autodialer.store import Store
 from autodialer.web.contract import ContractPlugin
+from autodialer.web.credentials import Credentials
 from autodialer.web.errors import answer_for
 from autodialer.web.guard import ErrorsPlugin, GuardPlugin
 from autodialer.web.pages import front_page
 from autodialer.web.prototype import Envelope, PrototypePlugin
-from autodialer.web.tokens import AccessTokens
 
 DOCUMENTATION = "/api/doc/"
 JSON_POLICY = "default-src 'none'; frame-ancestors 'none'"
@@ -35,10 +35,10 @@ HEADERS = {
 class App(bottle.Bottle):  # type: ignore[misc]
     """Bottle, but every error is JSON and every answer has the security headers."""
 
-    def __init__(self, check_signature: Callable[[str], None]) -> None:
+    def __init__(self, check_credentials: Callable[[str], None]) -> None:
         super().__init__()
         self.catchall = False
-        self.check_signature = check_signature
+        self.check_credentials = check_credentials
         """Raises Unauthorized for an Authorization header that cannot be good, without asking the store."""
         self.at_close: list[Callable[[], None]] = []
 
@@ -83,12 +83,12 @@ def _with_security(headers: list[tuple[str, str]], environ: Mapping[str, Any]) -
     return headers + [(name, value) for name, value in added.items() if name.lower() not in given]
 
 
-def make_app(settings: Settings, store: Store, tokens: AccessTokens, *, validate_responses: bool) -> App:
+def make_app(settings: Settings, store: Store, credentials: Credentials, *, validate_responses: bool) -> App:
     """The application without its routes. The first plugin is the outermost."""
-    app = App(tokens.check_signature)
+    app = App(credentials.check_form)
     app.install(ErrorsPlugin())
-    app.install(PrototypePlugin(tokens, Envelope(settings.jwt_key)))
-    app.install(GuardPlugin(tokens))
+    app.install(PrototypePlugin(credentials.tokens, Envelope(settings.jwt_key)))
+    app.install(GuardPlugin(credentials))
     app.install(ContractPlugin(uploads_folder=settings.data / "uploads", validate_responses=validate_responses))
     app.get(DOCUMENTATION.rstrip("/"), callback=_redirect_to_documentation)
     app.get("/healthz", callback=lambda: _health(store))

@@ -3,20 +3,41 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from autodialer.model import Role, User
+from autodialer.model import OWNING, SCOPES_OF, Role, Scope, User
 
 
 @dataclass(frozen=True, kw_only=True)
 class Caller:
-    """The user who sent a valid access token, and where it came from."""
+    """The user who sent a valid access token or API key, what it may be used for, and where it came from."""
 
     user: User
-    family_id: UUID
-    """The session."""
+    family_id: UUID | None
+    """The session; None for an API key."""
     address: str | None
     """IP address of the client."""
+    scopes: frozenset[Scope]
+    """Never more than the role allows now."""
+    key_id: UUID | None = None
+    """The API key; None for an access token."""
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether the caller acts as an admin: the role alone is not enough, the scope must be there too."""
+        return self.user.role is Role.ADMIN and Scope.ADMIN in self.scopes
+
+    @property
+    def has_all_scopes(self) -> bool:
+        """Whether nothing that the role allows is left out."""
+        return self.scopes == frozenset(SCOPES_OF[self.user.role])
 
     @property
     def owner_key(self) -> int | None:
-        """The owner whose objects the caller sees: the caller; None (everybody's) for an admin."""
-        return None if self.user.role is Role.ADMIN else self.user.key
+        """The owner whose objects the caller sees; None (everybody's) for an admin.
+
+        An operator or viewer for which nobody is named sees its own, of which there are none.
+        """
+        if self.is_admin:
+            return None
+        if self.user.role in OWNING or self.user.works_for_key is None:
+            return self.user.key
+        return self.user.works_for_key

@@ -86,6 +86,11 @@ def _headers(status: int, details: list[dict[str, Any]]) -> dict[str, str]:
         # RFC 6750 section 3: the error code is there only when a token was.
         given = any(detail.get("reason") == INVALID_TOKEN for detail in details)
         return {"WWW-Authenticate": 'Bearer realm="dialer"' + (f', error="{INVALID_TOKEN}"' if given else "")}
+    if status == 403:
+        # RFC 6750 section 3.1: whether the role or the token is too little, the scope is what has to be shown here.
+        scopes = [detail["scope"] for detail in details if "scope" in detail]
+        header = f'Bearer realm="dialer", error="insufficient_scope", scope="{scopes[0] if scopes else ""}"'
+        return {"WWW-Authenticate": header} if scopes else {}
     waits = [detail["retry_after_s"] for detail in details if "retry_after_s" in detail]
     if status == 503 and not waits:
         waits = [1]

@@ -7,12 +7,11 @@ from typing import Any
 import bottle
 from bottle import request
 
-from autodialer.errors import Forbidden
-from autodialer.model import Role
+from autodialer.web.access import Access, check_access
+from autodialer.web.credentials import Credentials
 from autodialer.web.errors import ErrorAnswer, answer_for
 from autodialer.web.request import Request
-from autodialer.web.routing import Access, ErrorStyle, Route
-from autodialer.web.tokens import AccessTokens, bearer_token
+from autodialer.web.routing import ErrorStyle, Route
 
 MALFORMED = (400, 413, 415, 422)
 
@@ -46,13 +45,13 @@ class ErrorsPlugin:
 
 
 class GuardPlugin:
-    """Checks the access token before anything of the body is read."""
+    """Checks the access token or API key before anything of the body is read."""
 
     name = "guard"
     api = 2
 
-    def __init__(self, tokens: AccessTokens) -> None:
-        self._tokens = tokens
+    def __init__(self, credentials: Credentials) -> None:
+        self._credentials = credentials
 
     def apply(self, callback: Callable[..., Any], route: bottle.Route) -> Callable[..., Any]:
         """Bottle's hook."""
@@ -62,9 +61,8 @@ class GuardPlugin:
 
         def checked(*args: Any, **kwargs: Any) -> Any:
             asked = Request()
-            request.caller = self._tokens.check(bearer_token(asked.authorization), address=asked.address)
-            if line.access is Access.ADMIN and request.caller.user.role is not Role.ADMIN:
-                raise Forbidden("Only an admin may do this.")
+            request.caller = self._credentials.check(asked.authorization, address=asked.address)
+            check_access(line.access, request.caller)
             return callback(*args, **kwargs)
 
         return checked

@@ -13,12 +13,12 @@ from oauthlib.common import Request
 from oauthlib.oauth2 import LegacyApplicationServer, RequestValidator
 from oauthlib.oauth2.rfc6749.errors import InvalidClientError, UnsupportedGrantTypeError
 
-from autodialer.model import User
+from autodialer.model import SCOPES_OF, Scope, User
+from autodialer.model.rights import parse_scopes
 from autodialer.store import Issued, Store
 from autodialer.web.limiter import GuessLimiter
-from autodialer.web.tokens import CLIENT_ID, LIFETIME_S, AccessTokens, scopes_of
+from autodialer.web.tokens import CLIENT_ID, LIFETIME_S, AccessTokens
 
-SCOPES = ("dialer", "admin")
 GRANTS = ("password", "refresh_token")
 ENDPOINT = "/srv1/auth/token"
 ADDRESS = "X-Client-Address"
@@ -85,7 +85,8 @@ class TokenEndpoint:
         user = self._passwords.verify(login, password, address)
         if user is None:
             return {"status": "fail", "text": "Wrong login or password.", "acc_token": None, "expired": None}
-        token = self._tokens.issue(user, _begin_session(self._store, user, address).family_id)
+        issued = _begin_session(self._store, user, address, None)
+        token = self._tokens.issue(user, issued.family_id, frozenset(SCOPES_OF[user.role]))
         return {
             "status": "success",
             "text": "Logged in.",
@@ -95,12 +96,12 @@ class TokenEndpoint:
 
     def _make_access_token(self, request: Any) -> str:
         user, family_id, _refresh_token = request.session
-        return self._tokens.issue(user, family_id).text
+        return self._tokens.issue(user, family_id, frozenset(Scope(word) for word in request.scopes)).text
 
 
-def _begin_session(store: Store, user: User, address: str | None) -> Issued:
+def _begin_session(store: Store, user: User, address: str | None, scopes: frozenset[Scope] | None) -> Issued:
     with store.transaction():
-        issued = store.tokens.new_family(user.key)
+        issued = store.tokens.new_family(user.key, scopes)
         store.audit.append(user.key, "auth.login", address=address)
     return issued
 
@@ -150,6 +151,7 @@ class _Validator(RequestValidator):  # type: ignore[misc,unused-ignore]
     def authenticate_client_id(self, client_id: str, request: Any, *args: Any, **kwargs: Any) -> bool:
         """Anybody. What is set here cannot be taken from the form, where oauthlib looks for missing attributes."""
         request.session = request.user = None
+        request.allowed = []
         request.client = _Client()
         request.client_id = CLIENT_ID
         return True
@@ -161,42 +163,48 @@ class _Validator(RequestValidator):  # type: ignore[misc,unused-ignore]
         return grant_type in GRANTS
 
     def validate_user(self, username: str, password: str, client: Any, request: Any, *_: Any, **__: Any) -> bool:
-        """Login and password; starts a session unless the scope is wrong, which oauthlib looks at next."""
+        """Login and password; starts a session unless the scope is wrong, which oauthlib looks at next.
+
+        Known scopes beyond the role are left out, as RFC 6749 section 3.3 allows: the answer says what was given. A
+        form that always asks for all three so works for every role.
+        """
         user = self._passwords.verify(username, password, request.headers[ADDRESS] or None)
         if user is None:
             return False
         request.user = user
-        if _is_known(request.scope):
-            issued = _begin_session(self._store, user, request.headers[ADDRESS] or None)
+        scopes = _granted(user, request.scope)
+        if scopes:
+            limit = scopes if request.scope else None
+            issued = _begin_session(self._store, user, request.headers[ADDRESS] or None, limit)
             request.session = (user, issued.family_id, issued.refresh_token)
         return True
 
     def validate_refresh_token(self, refresh_token: str, client: Any, request: Any, *_: Any, **__: Any) -> bool:
         """Uses it up, unless the scope is wrong, which oauthlib looks at next."""
-        if not _is_known(request.scope):
+        allowed = self._store.tokens.scopes_of(refresh_token)
+        wanted = parse_scopes(request.scope or "")
+        if wanted is None or (allowed is not None and not wanted <= allowed):
             return True
         rotated = self._store.tokens.rotate(refresh_token)
         if rotated is None:
             return False
         request.user = rotated.user
         request.session = (rotated.user, rotated.family_id, rotated.refresh_token)
+        request.allowed = _in_order(rotated.scopes)
         return True
 
     def get_original_scopes(self, refresh_token: str, request: Any, *args: Any, **kwargs: Any) -> list[str]:
-        """All that the role allows; a narrower wish is not kept (RFC 6749 section 3.3 leaves that to us)."""
-        request.scope = None if _is_known(request.scope) else request.scope
-        return list(scopes_of(request.session[0])) if request.session else []
+        """What the session was begun with. A narrower wish is for one access token (RFC 6749 section 6)."""
+        return list(request.allowed) if request.session else []
 
     def get_default_scopes(self, client_id: str, request: Any, *args: Any, **kwargs: Any) -> list[str]:
         """All that the role allows."""
-        return list(scopes_of(request.user))
+        return list(SCOPES_OF[request.user.role])
 
     def validate_scopes(self, client_id: str, scopes: list[str], client: Any, request: Any, *_: Any, **__: Any) -> bool:
-        """Known words; whatever was asked for, the answer says what was given: all that the role allows."""
-        if not _is_known(request.scope):
-            return False
-        request.scopes = list(scopes_of(request.user))
-        return True
+        """Known words, at least one of which the role allows."""
+        request.scopes = _in_order(_granted(request.user, request.scope))
+        return bool(request.scopes)
 
     def rotate_refresh_token(self, request: Any) -> bool:
         """Always."""
@@ -217,9 +225,17 @@ class _Validator(RequestValidator):  # type: ignore[misc,unused-ignore]
             self._store.tokens.revoke(token)
 
 
-def _is_known(scope: str | None) -> bool:
-    """No or empty scope is all that the role allows."""
-    return all(word in SCOPES for word in (scope or "").split())
+def _granted(user: User, scope: str | None) -> frozenset[Scope]:
+    """What a user gets who asks for these scopes; nothing where a word is unknown. No or empty scope is all."""
+    allowed = frozenset(SCOPES_OF[user.role])
+    wanted = parse_scopes(scope or "")
+    if wanted is None:
+        return frozenset()
+    return allowed & wanted if wanted else allowed
+
+
+def _in_order(scopes: frozenset[Scope]) -> list[str]:
+    return [scope.value for scope in Scope if scope in scopes]
 
 
 def _names_client(authorization: str) -> bool:

@@ -18,13 +18,13 @@ from jsonschema import Draft4Validator
 from jwt.algorithms import HMACAlgorithm
 
 from autodialer.errors import Forbidden, Unauthorized, UserError
-from autodialer.model import Role
+from autodialer.web.access import check_access
 from autodialer.web.body import parse_json, parse_query, read_body
 from autodialer.web.contract import load_contract
 from autodialer.web.errors import answer_for
 from autodialer.web.guard import respond
 from autodialer.web.request import PrototypeRequest, Request
-from autodialer.web.routing import Access, ErrorStyle, Route
+from autodialer.web.routing import ErrorStyle, Route
 from autodialer.web.tokens import AccessTokens
 
 logger = logging.getLogger(__name__)
@@ -158,8 +158,7 @@ class PrototypePlugin:
             )
         opened = self._envelope.open(sealed)
         caller = self._tokens.check(opened.token, address=Request().address)
-        if line.access is Access.ADMIN and caller.user.role is not Role.ADMIN:
-            raise Forbidden("Only an admin may do this.")
+        check_access(line.access, caller)
         once = request.environ.get("HTTP_IDEMPOTENCY_KEY") or None
         if once is not None and len(once) > LONGEST_KEY:
             raise UserError(f"Idempotency-Key has at most {LONGEST_KEY} characters.")

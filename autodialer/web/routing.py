@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 import bottle
 from bottle import response
 
+from autodialer.web.access import Access
 from autodialer.web.contract import BASE_PATH
 from autodialer.web.downloads import BOM, Download, MadeFile, StoredFile, write_csv
 from autodialer.web.oauth import OAuthAnswer
@@ -18,16 +19,6 @@ from autodialer.web.request import PageWanted, PrototypeRequest, Request
 Json = dict[str, Any]
 ApiT = TypeVar("ApiT")
 CSV_PAGE = 1000
-
-
-class Access(Enum):
-    """The callers that an operation is open to."""
-
-    OPEN = "open"
-    """Everybody, without a token."""
-    USER = "user"
-    """A user with a valid access token, which is checked before the body."""
-    ADMIN = "admin"
 
 
 class ErrorStyle(Enum):
@@ -54,12 +45,18 @@ class Route(Generic[ApiT]):
     path: str
     """Below the base path, as in swagger.yaml but with <> for {}."""
     operation: Callable[[ApiT, Request], Answer]
-    access: Access = Access.USER
+    needs: Access | None = None
+    """What it asks of its caller; None: to look (GET) Access.READ, to change anything Access.USER."""
     status: int | Callable[[Any], int] = 200
     """Of success; a function where the answer decides. No content is 204, and OAuth says its own."""
     errors: ErrorStyle = ErrorStyle.API
     for_prototype: Callable[[ApiT, PrototypeRequest], Json | Iterator[str]] | None = None
     """What a client of the prototype asks here, which sends no Authorization header (autodialer/web/prototype.py)."""
+
+    @property
+    def access(self) -> Access:
+        """What it asks of its caller."""
+        return self.needs or (Access.READ if self.method == "GET" else Access.USER)
 
 
 def mount(routes: Iterable[Route[ApiT]], app: bottle.Bottle, api: ApiT) -> None:

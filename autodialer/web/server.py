@@ -83,7 +83,7 @@ class ApiServer:
         channel = type(
             "Channel",
             (LingeringChannel,),
-            {"parser_class": parser_class(app.check_signature), "connections": self._connections},
+            {"parser_class": parser_class(app.check_credentials), "connections": self._connections},
         )
         for each in self._listeners():
             each.channel_class = channel

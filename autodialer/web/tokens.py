@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from autodialer.clock import Clock
 from autodialer.errors import SettingsError, Unauthorized
-from autodialer.model import Role, User
+from autodialer.model import SCOPES_OF, Scope, User
+from autodialer.model.rights import in_words, parse_scopes
 from autodialer.store import Store, new_id, read_key_file
 from autodialer.web.caller import Caller
 from autodialer.web.errors import INVALID_TOKEN
@@ -25,7 +26,7 @@ CLIENT_ID = "dialer"
 ALGORITHM = "EdDSA"
 TYPE = "at+jwt"
 KEY_FILE = "access-tokens.pem"
-REQUIRED = ("iss", "aud", "exp", "iat", "sub", "jti", "client_id", "fam")
+REQUIRED = ("iss", "aud", "exp", "iat", "sub", "jti", "client_id", "fam", "scope")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +78,7 @@ class AccessTokens:
         self._issuer = issuer
         self._clock = clock
 
-    def issue(self, user: User, family_id: UUID) -> AccessToken:
+    def issue(self, user: User, family_id: UUID, scopes: frozenset[Scope]) -> AccessToken:
         """A token for a session of this user."""
         now = int(self._clock.utcnow().timestamp())
         claims = {
@@ -89,7 +90,7 @@ class AccessTokens:
             "jti": str(new_id()),
             "client_id": CLIENT_ID,
             "fam": str(family_id),
-            "scope": " ".join(scopes_of(user)),
+            "scope": in_words(scopes),
         }
         headers = {"kid": self._key.kid, "typ": TYPE}
         text = jwt.encode(claims, self._key.private, algorithm=ALGORITHM, headers=headers)
@@ -106,11 +107,13 @@ class AccessTokens:
             raise refused("The session of this access token has ended; log in again at POST /srv1/auth/token.")
         if user.id != UUID(claims["sub"]):
             raise refused()
-        return Caller(user=user, family_id=family_id, address=address)
+        # The role may have been changed since.
+        scopes = (parse_scopes(claims["scope"]) or frozenset()) & frozenset(SCOPES_OF[user.role])
+        return Caller(user=user, family_id=family_id, address=address, scopes=scopes)
 
-    def check_signature(self, authorization: str) -> None:
-        """A quick look at an Authorization header, without the store. Raises Unauthorized for what cannot be good."""
-        self._claims(bearer_token(authorization))
+    def check_signature(self, text: str) -> None:
+        """A quick look, without the store. Raises Unauthorized for what cannot be good."""
+        self._claims(text)
 
     def family_of(self, text: str) -> UUID | None:
         """The session of a token of ours, expired or not; None for anything else."""
@@ -139,6 +142,8 @@ class AccessTokens:
             raise refused() from exc
         if type(claims["exp"]) is not int:  # a text or a fraction cannot be compared, or is endless
             raise refused()
+        if not isinstance(claims["scope"], str) or not parse_scopes(claims["scope"]):
+            raise refused()
         return claims
 
 
@@ -151,11 +156,6 @@ def bearer_token(authorization: str) -> str:
             "POST /srv1/auth/token gives one for login and password."
         )
     return token.strip()
-
-
-def scopes_of(user: User) -> tuple[str, ...]:
-    """All that the role allows."""
-    return ("dialer", "admin") if user.role is Role.ADMIN else ("dialer",)
 
 
 def refused(message: str | None = None) -> Unauthorized:

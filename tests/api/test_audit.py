@@ -187,6 +187,8 @@ DEEDS: dict[tuple[str, str], Prepare] = {
     ("POST", "/users"): _create("create_user"),
     ("POST", "/admin/adduser"): _add_user,
     ("PUT", "/users/<user_id>"): _change_user,
+    ("POST", "/api-keys"): _create("create_api_key"),
+    ("DELETE", "/api-keys/<key_id>"): _delete("api-keys", "create_api_key"),
     ("POST", "/trunks"): _create("create_trunk"),
     ("PUT", "/trunks/<trunk_id>"): _change_trunk,
     ("DELETE", "/trunks/<trunk_id>"): _delete("trunks", "create_trunk"),

@@ -30,6 +30,7 @@ ORDER = [
     ("change_user", {"user_id": "create_user"}, None),
     ("change_password", {}, None),
     ("add_user", {}, None),
+    ("create_api_key", {}, None),
     ("create_trunk", {}, None),
     ("change_trunk", {"trunk_id": "create_trunk"}, None),
     ("check_trunk", {"trunk_id": "create_trunk"}, "No dialer process is running"),

@@ -36,6 +36,10 @@ def _add_user(client: Client, _objects: Objects, headers: dict[str, str]) -> Ans
     return client.post("/srv1/admin/adduser", json=user, headers=headers)
 
 
+def _create_api_key(client: Client, _objects: Objects, headers: dict[str, str]) -> Answer:
+    return client.post("/srv1/api-keys", json={"name": "program", "scopes": ["read"]}, headers=headers)
+
+
 def _create_trunk(client: Client, _objects: Objects, headers: dict[str, str]) -> Answer:
     return client.post("/srv1/trunks", json={"name": "second", "host": "127.0.0.1"}, headers=headers)
 
@@ -80,6 +84,7 @@ def _turn(headers: dict[str, str]) -> int:
 REQUESTS: dict[str, Request] = {
     "create_user": _create_user,
     "add_user": _add_user,
+    "create_api_key": _create_api_key,
     "create_trunk": _create_trunk,
     "create_sound": _create_sound,
     "create_callbase": _create_callbase,
@@ -189,10 +194,15 @@ def test_a_request_repeated_after_a_fault_at_any_statement_makes_one_object(
             assert change(before, rows_of(store)) == expected, f"statement {step}"
             assert len(sound_files(settings) - files) == (4 if operation == "create_sound" else 0), f"statement {step}"
             if not broke:
-                assert first.json() == answer.json()
+                assert shown(first) == shown(answer)
                 break
     assert step > 5
     assert not list((settings.data / "uploads").glob("*"))
+
+
+def shown(answer: Answer) -> dict[str, Any]:
+    """The object, without what is shown once."""
+    return {name: value for name, value in answer.json().items() if name != "key"}
 
 
 def sound_files(settings: Any) -> set[Path]:

@@ -36,7 +36,7 @@ def test_a_password_gives_a_bearer_token_that_lets_its_user_in(client: Client) -
     assert answer.status == 200
     assert value["token_type"] == "Bearer"
     assert value["expires_in"] == 600
-    assert value["scope"] == "dialer"
+    assert value["scope"] == "read dial"
     assert value["refresh_token"]
     assert answer.headers["cache-control"] == "no-store"
     client.token = value["access_token"]
@@ -54,7 +54,7 @@ def test_an_access_token_says_what_rfc_9068_asks_for(client: Client, settings: S
     assert claims["iss"] == settings.base_url
     assert claims["aud"] == "dialer"
     assert claims["exp"] - claims["iat"] == 600
-    assert claims["scope"] == "dialer admin"
+    assert claims["scope"] == "read dial admin"
     assert {"sub", "jti", "client_id", "fam"} <= claims.keys()
 
 
@@ -78,11 +78,55 @@ def test_an_empty_basic_header_is_no_client_and_an_empty_scope_is_all(client: Cl
     headers = {"Authorization": "Basic " + base64.b64encode(b":").decode()}
     answer = client.post(TOKEN, data=password_form("admin", scope="", client_id="", client_secret=""), headers=headers)
     assert answer.status == 200
-    assert answer.json()["scope"] == "dialer admin"
+    assert answer.json()["scope"] == "read dial admin"
 
 
-def test_a_narrower_scope_is_answered_with_what_was_given(client: Client) -> None:
-    assert client.post(TOKEN, data=password_form("admin", scope="dialer")).json()["scope"] == "dialer admin"
+@pytest.mark.parametrize(
+    ("login", "asked", "given"),
+    [
+        ("admin", "read", "read"),
+        ("admin", "dial read", "read dial"),
+        ("admin", "read dial admin", "read dial admin"),
+        ("anna", "read read", "read"),
+        ("anna", "read admin", "read"),
+        ("anna", "admin dial read", "read dial"),
+    ],
+)
+def test_a_narrower_scope_is_answered_with_what_was_given(client: Client, login: str, asked: str, given: str) -> None:
+    value = client.post(TOKEN, data=password_form(login, scope=asked)).json()
+    assert value["scope"] == given
+    assert jwt.decode(value["access_token"], options={"verify_signature": False})["scope"] == given
+
+
+def test_a_narrow_session_stays_narrow_and_one_access_token_may_be_narrower(client: Client) -> None:
+    def renewed(**scope: str) -> dict[str, Any]:
+        nonlocal refresh
+        value: dict[str, Any] = client.post(TOKEN, data=refresh_form(refresh, **scope)).json()
+        refresh = value.get("refresh_token", refresh)
+        return value
+
+    refresh = client.post(TOKEN, data=password_form("admin", scope="read dial")).json()["refresh_token"]
+    assert renewed()["scope"] == "read dial"
+    assert renewed(scope="read")["scope"] == "read"
+    assert renewed(scope="admin")["error"] == "invalid_scope"
+    assert renewed(scope="read admin")["error"] == "invalid_scope"
+    assert renewed(scope="everything")["error"] == "invalid_scope"
+    assert renewed()["scope"] == "read dial", "a wrong scope has not used the token up"
+
+
+def test_a_session_of_all_scopes_follows_the_role(client: Client, admin: Client, store: Store) -> None:
+    anna = store.users.by_login("anna")
+    assert anna is not None
+    refresh = client.post(TOKEN, data=password_form("anna")).json()["refresh_token"]
+    for role, more, scope in (
+        ("admin", {}, "read dial admin"),
+        ("viewer", {"works_for": "boris"}, "read"),
+        ("user", {}, "read dial"),
+    ):
+        assert admin.put(f"/srv1/users/{anna.id}", json={"role": role, **more}).status == 200
+        value = client.post(TOKEN, data=refresh_form(refresh)).json()
+        assert value["scope"] == scope
+        refresh = value["refresh_token"]
 
 
 @pytest.mark.parametrize(
@@ -91,6 +135,8 @@ def test_a_narrower_scope_is_answered_with_what_was_given(client: Client) -> Non
         (password_form() | {"password": "wrong"}, 400, "invalid_grant"),
         (password_form("nobody"), 400, "invalid_grant"),
         (password_form(scope="everything"), 400, "invalid_scope"),
+        (password_form(scope="read everything"), 400, "invalid_scope"),
+        (password_form(scope="admin"), 400, "invalid_scope"),
         ({"username": "anna", "password": PASSWORD}, 400, "invalid_request"),
         ({"grant_type": "client_credentials"}, 400, "unsupported_grant_type"),
         ({"grant_type": "password", "username": "anna"}, 400, "invalid_request"),
@@ -207,6 +253,9 @@ def forged(token: str, key: Any, *, header: dict[str, Any] | None = None, **clai
         {"sub": "00000000-0000-4000-8000-000000000000"},
         {"sub": "no uuid"},
         {"exp": "later"},
+        {"scope": None},
+        {"scope": "dialer admin"},
+        {"scope": ["read"]},
         {"header": {"typ": "JWT"}},
         {"header": {"kid": "other"}},
     ],

@@ -1,6 +1,6 @@
 """Users, their sessions, and what they did."""
 
-from sqlalchemy import Column, ForeignKey, Index, LargeBinary, Table, UniqueConstraint
+from sqlalchemy import Column, ForeignKey, Index, LargeBinary, Table, UniqueConstraint, select, text
 
 from autodialer.model import Role
 from autodialer.store.sql.column_types import JsonObject, Key, PublicId
@@ -18,9 +18,24 @@ users = Table(
     words("password_hash", nullable=True, comment="argon2id; NULL: cannot log in until a password is set"),
     words("comment", nullable=True),
     at("created_at", nullable=False),
+    # By migration 0033: a user; NULL: role user or admin. SQLite adds no named foreign key to a table that is there.
+    Column("works_for_key", Key),
     check_one_of("role", Role),
+    Index(
+        "users_works_for_key",
+        "works_for_key",
+        sqlite_where=text("works_for_key IS NOT NULL"),
+        postgresql_where=text("works_for_key IS NOT NULL"),
+    ),
     sqlite_autoincrement=True,
 )
+
+_employers = users.alias()
+USER = (
+    *users.c,
+    select(_employers.c.login).where(_employers.c.key == users.c.works_for_key).scalar_subquery().label("works_for"),
+)
+"""The columns that make a user."""
 
 token_families = Table(
     "token_families",
@@ -31,6 +46,7 @@ token_families = Table(
     at("created_at", nullable=False),
     at("expires_at", nullable=False, comment="of its newest refresh token"),
     at("revoked_at", comment="NULL: its access tokens are good"),
+    words("scope", nullable=True),  # by migration 0033, with spaces between; NULL: all that the role allows
     Index(None, "user_key"),
     Index(None, "expires_at"),
     comment="one log-in: the access tokens and the chain of refresh tokens that came of it",
@@ -45,6 +61,24 @@ refresh_tokens = Table(
     at("created_at", nullable=False),
     at("used_at", comment="a second use revokes the family"),
     Index(None, "family_key"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    own_key(),
+    public_id(),
+    refers("user_key", "users.key", cascade=True),
+    words("name"),
+    words("prefix", comment="how the key begins"),
+    Column("key_hash", LargeBinary(32), nullable=False, unique=True, comment="SHA-256; the key itself is not kept"),
+    words("scope", comment="with spaces between"),
+    at("created_at", nullable=False),
+    at("expires_at", comment="NULL: it does not run out"),
+    at("last_used_at", comment="written at most once a minute"),
+    Index(None, "user_key"),
+    sqlite_autoincrement=True,
+    comment="what programs send in place of an access token",
 )
 
 idempotency_keys = Table(

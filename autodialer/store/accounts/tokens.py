@@ -9,8 +9,9 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, select, update
 
 from autodialer.clock import Clock
-from autodialer.model import Role, User
-from autodialer.store.accounts.tables import refresh_tokens, token_families, users
+from autodialer.model import SCOPES_OF, Role, Scope, User
+from autodialer.model.rights import in_words, parse_scopes
+from autodialer.store.accounts.tables import USER, refresh_tokens, token_families, users
 from autodialer.store.sql.column_types import new_id
 from autodialer.store.sql.engine import AnyRow, Database
 
@@ -31,17 +32,37 @@ class Rotated:
 
     user: User
     family_id: UUID
+    scopes: frozenset[Scope]
+    """What the session was begun with, as far as the role still allows it."""
     refresh_token: str = field(repr=False)
 
 
 _ALIVE = (
-    select(users)
+    select(*USER)
     .join(token_families, token_families.c.user_key == users.c.key)
     .where(
         token_families.c.id == bindparam("family_id"),
         token_families.c.revoked_at.is_(None),
         token_families.c.expires_at > bindparam("now"),
     )
+)
+
+
+_OF_REFRESH_TOKEN = (
+    select(
+        refresh_tokens.c.key.label("token_key"),
+        refresh_tokens.c.used_at,
+        token_families.c.key.label("family_key"),
+        token_families.c.id.label("family_id"),
+        token_families.c.expires_at,
+        token_families.c.revoked_at,
+        token_families.c.scope,
+        *USER,
+    )
+    .select_from(refresh_tokens)
+    .join(token_families, token_families.c.key == refresh_tokens.c.family_key)
+    .join(users, users.c.key == token_families.c.user_key)
+    .where(refresh_tokens.c.token_hash == bindparam("token_hash"))
 )
 
 
@@ -52,15 +73,24 @@ class Tokens:
         self._database = database
         self._clock = clock
 
-    def new_family(self, user_key: int) -> Issued:
-        """Start a session. Sessions that have run out are cleared away on the way."""
+    def new_family(self, user_key: int, scopes: frozenset[Scope] | None = None) -> Issued:
+        """Start a session. Sessions that have run out are cleared away on the way.
+
+        `scopes` limits it; None: all that the role of the user allows, whatever that will be.
+        """
         now = self._clock.utcnow()
         family_id = new_id()
         with self._database.write() as connection:
             connection.execute(delete(token_families).where(token_families.c.expires_at <= now))
             family_key = connection.execute(
                 insert(token_families)
-                .values(id=family_id, user_key=user_key, created_at=now, expires_at=now + REFRESH_LIFETIME)
+                .values(
+                    id=family_id,
+                    user_key=user_key,
+                    created_at=now,
+                    expires_at=now + REFRESH_LIFETIME,
+                    scope=None if scopes is None else in_words(scopes),
+                )
                 .returning(token_families.c.key)
             ).scalar_one()
             return Issued(family_id=family_id, refresh_token=_issue(connection, family_key, now))
@@ -72,23 +102,8 @@ class Tokens:
         (RFC 6819 section 5.2.2.3).
         """
         now = self._clock.utcnow()
-        query = (
-            select(
-                refresh_tokens.c.key.label("token_key"),
-                refresh_tokens.c.used_at,
-                token_families.c.key.label("family_key"),
-                token_families.c.id.label("family_id"),
-                token_families.c.expires_at,
-                token_families.c.revoked_at,
-                *users.c,
-            )
-            .select_from(refresh_tokens)
-            .join(token_families, token_families.c.key == refresh_tokens.c.family_key)
-            .join(users, users.c.key == token_families.c.user_key)
-            .where(refresh_tokens.c.token_hash == hash_token(refresh_token))
-        )
         with self._database.write() as connection:
-            row = connection.execute(query).one_or_none()
+            row = connection.execute(_OF_REFRESH_TOKEN, {"token_hash": hash_token(refresh_token)}).one_or_none()
             if row is None or row.revoked_at is not None or row.expires_at <= now:
                 return None
             family = token_families.c.key == row.family_key
@@ -98,7 +113,13 @@ class Tokens:
             connection.execute(update(refresh_tokens).where(refresh_tokens.c.key == row.token_key).values(used_at=now))
             connection.execute(update(token_families).where(family).values(expires_at=now + REFRESH_LIFETIME))
             token = _issue(connection, row.family_key, now)
-        return Rotated(user=user_from(row), family_id=row.family_id, refresh_token=token)
+        return Rotated(user=user_from(row), family_id=row.family_id, scopes=_scopes_from(row), refresh_token=token)
+
+    def scopes_of(self, refresh_token: str) -> frozenset[Scope] | None:
+        """What a refresh token may be renewed for, without using it up; None for an unknown one."""
+        with self._database.read() as connection:
+            row = connection.execute(_OF_REFRESH_TOKEN, {"token_hash": hash_token(refresh_token)}).one_or_none()
+        return _scopes_from(row) if row is not None else None
 
     def revoke(self, refresh_token: str) -> bool:
         """End the session of a refresh token (RFC 7009); False when there is no such token."""
@@ -147,8 +168,13 @@ def _issue(connection: Connection, family_key: int, now: datetime) -> str:
     return token
 
 
+def _scopes_from(row: AnyRow) -> frozenset[Scope]:
+    allowed = frozenset(SCOPES_OF[Role(row.role)])
+    return allowed if row.scope is None else allowed & (parse_scopes(row.scope) or frozenset())
+
+
 def user_from(row: AnyRow) -> User:
-    """The value of a row of `users`."""
+    """The value of a row with the columns `USER`."""
     return User(
         key=row.key,
         id=row.id,
@@ -158,4 +184,6 @@ def user_from(row: AnyRow) -> User:
         comment=row.comment,
         can_log_in=row.password_hash is not None,
         created_at=row.created_at,
+        works_for_key=row.works_for_key,
+        works_for=row.works_for,
     )

@@ -10,9 +10,11 @@ from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from autodialer.clock import Clock
-from autodialer.errors import Conflict, NotFound
-from autodialer.model import Role, User
-from autodialer.store.accounts.tables import users
+from autodialer.errors import Conflict, Invalid, NotFound
+from autodialer.model import OWNING, Role, User
+from autodialer.model.rights import rank_of
+from autodialer.store.accounts.api_keys import end_keys
+from autodialer.store.accounts.tables import USER, users
 from autodialer.store.accounts.tokens import revoke_families, user_from
 from autodialer.store.sql.column_types import new_id
 from autodialer.store.sql.engine import AnyRow, Database, is_duplicate
@@ -28,6 +30,8 @@ class UserChanges(TypedDict, total=False):
     name: str
     role: Role
     comment: str | None
+    works_for: str | None
+    """Login of the user with whose objects an operator or a viewer works."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +63,12 @@ class Users:
         name: str = "",
         role: Role = Role.USER,
         comment: str | None = None,
+        works_for: str | None = None,
     ) -> User:
-        """A new user, who cannot log in without a password. Raises Conflict when the login is taken."""
+        """A new user, who cannot log in without a password. Raises Conflict when the login is taken.
+
+        `works_for` is the login of the user with whose objects an operator or a viewer works. Raises Invalid.
+        """
         values = {
             "id": new_id(),
             "login": fold_login(login),
@@ -72,7 +80,9 @@ class Users:
         }
         try:
             with self._database.write() as connection:
-                return user_from(connection.execute(insert(users).values(values).returning(*users.c)).one())
+                values["works_for_key"] = _employer(connection, role, works_for)
+                key = connection.execute(insert(users).values(values).returning(users.c.key)).scalar_one()
+                return user_from(connection.execute(select(*USER).where(users.c.key == key)).one())
         except IntegrityError as exc:
             if not is_duplicate(exc, "users.login"):
                 raise
@@ -120,19 +130,29 @@ class Users:
     def page(self, *, limit: int = DEFAULT_LIMIT, after: str | None = None) -> Page[User]:
         """All users."""
         with self._database.read() as connection:
-            return fetch_page(connection, select(users), users.c.key, user_from, limit=limit, after=after)
+            return fetch_page(connection, select(*USER), users.c.key, user_from, limit=limit, after=after)
 
     def update(self, user_id: UUID, **changes: Unpack[UserChanges]) -> User:
-        """Change what is given. Raises NotFound, and Conflict for taking the role from the last admin."""
+        """Change what is given. A role that allows less ends the user's API keys.
+
+        Raises NotFound, Conflict for taking the role from the last admin or from a user that others work for, and
+        Invalid for a `works_for` that does not go with the role.
+        """
         with self._database.write() as connection:
-            row = connection.execute(select(users).where(users.c.id == user_id)).one_or_none()
+            row = connection.execute(select(*USER).where(users.c.id == user_id)).one_or_none()
             if row is None:
                 raise NotFound
-            if changes.get("role", row.role) != Role.ADMIN and _is_last_admin(connection, row):
+            role = Role(changes.get("role", row.role))
+            if role is not Role.ADMIN and _is_last_admin(connection, row):
                 raise Conflict("This is the only admin who can log in; make another one first.", field="role")
-            if changes:
-                connection.execute(update(users).where(users.c.key == row.key).values(**changes))
-            return user_from(connection.execute(select(users).where(users.c.key == row.key)).one())
+            values: dict[str, Any] = {name: value for name, value in changes.items() if name != "works_for"}
+            if {"role", "works_for"} & changes.keys():
+                values["works_for_key"] = _changed_employer(connection, row, role, changes)
+            if rank_of(role) < rank_of(Role(row.role)):
+                end_keys(connection, row.key)
+            if values:
+                connection.execute(update(users).where(users.c.key == row.key).values(values))
+            return user_from(connection.execute(select(*USER).where(users.c.key == row.key)).one())
 
     def ensure_admin(self, login: str | None, password: str | None) -> str | None:
         """On the first start, make the admin (or give an existing user of that login the role and the password).
@@ -157,7 +177,7 @@ class Users:
 
     def _one(self, condition: Any) -> User:
         with self._database.read() as connection:
-            row = connection.execute(select(users).where(condition)).one_or_none()
+            row = connection.execute(select(*USER).where(condition)).one_or_none()
         if row is None:
             raise NotFound
         return user_from(row)
@@ -169,7 +189,33 @@ def fold_login(login: str) -> str:
 
 
 def _row_of_login(connection: Connection, login: str) -> AnyRow | None:
-    return connection.execute(select(users).where(users.c.login == fold_login(login))).one_or_none()
+    return connection.execute(select(*USER).where(users.c.login == fold_login(login))).one_or_none()
+
+
+def _employer(connection: Connection, role: Role, works_for: str | None) -> int | None:
+    """The key of the user with whose objects a user of this role works; None for a role with objects of its own."""
+    if role in OWNING:
+        if works_for is not None:
+            raise Invalid(f"works_for goes with the roles operator and viewer, not with {role}.", field="works_for")
+        return None
+    if works_for is None:
+        raise Invalid(f"works_for takes the login of the user with whose objects the {role} works.", field="works_for")
+    row = _row_of_login(connection, works_for)
+    if row is None or Role(row.role) not in OWNING:
+        raise Invalid(f"works_for takes the login of a user or an admin, not {works_for!r}.", field="works_for")
+    key: int = row.key
+    return key
+
+
+def _changed_employer(connection: Connection, row: AnyRow, role: Role, changes: UserChanges) -> int | None:
+    if role not in OWNING:
+        working = select(users.c.login).where(users.c.works_for_key == row.key).order_by(users.c.key).limit(1)
+        login = connection.execute(working).scalar_one_or_none()
+        if login is not None:
+            raise Conflict(f"{login!r} works for this user; change its works_for first.", field="role")
+    # With a role that has objects of its own, what was there before goes by itself.
+    kept = row.works_for if role not in OWNING else None
+    return _employer(connection, role, changes.get("works_for", kept))
 
 
 def _can_administer() -> Any:
