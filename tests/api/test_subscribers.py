@@ -244,6 +244,20 @@ def test_the_history_of_a_deleted_one_stays(
     assert counts(anna, running)["reached"] == 3
 
 
+def test_a_deleted_person_can_still_be_erased_from_the_calls(
+    anna: Client, running: dict[str, Any], store: Store, clock: StandingClock, person: str
+) -> None:
+    for job in claim(store, clock.now):
+        record(store, clock.now, job, answered(clock.now, digits="1"), DONE)
+    anna.delete(person)
+    erased = anna.post(f"{person}/erase", json={"dnc": True}).json()
+    assert erased["calls"] == 1
+    calls = anna.get(f"/srv1/campaigns/{running['campaign']['id']}/calls").json()["items"]
+    assert ANNA not in {call["number"] for call in calls}
+    assert anna.get("/srv1/dnc/%2B79160000001").status == 200
+    assert anna.post(f"{person}/erase", json={}).json()["calls"] == 0
+
+
 def test_a_person_is_found_over_all_of_ones_callbases(
     anna: Client, boris: Client, admin: Client, objects: dict[str, Any]
 ) -> None:

@@ -15,6 +15,7 @@ from autodialer.model import JobState
 from autodialer.model.admission import EXCLUDED_ERASED
 from autodialer.store.accounts.tables import audit
 from autodialer.store.calls.tables import call_traces, calls
+from autodialer.store.campaigns.tables import campaigns
 from autodialer.store.live.tables import trunk_checks
 from autodialer.store.queue.frequency import owner_of_call
 from autodialer.store.queue.jobs_of_people import cancel_queued_of, live_jobs_of
@@ -80,11 +81,12 @@ class Erasing:
         writing = _Recorded(self._database, record)
         with self._database.read() as connection:
             row = _find(connection, subscriber_id, owner_key)
-        if row.number is None:
+            known = _numbers_of(connection, row)
+        if not known:
             with writing.write():
                 pass
             return Erasure(subscribers=0, calls=0, traces=0, jobs_cancelled=0, under_way=False)
-        numbers = [each for number in (row.number, row.second_number) if number for each in notations(number)]
+        numbers = [each for number in known for each in notations(number)]
         seen, named = self._erase_most_audit(writing, numbers)
         early_calls, early_traces = self._erase_most_calls(writing, row, numbers, all_callbases=all_callbases)
         with writing.write() as connection:
@@ -97,7 +99,7 @@ class Erasing:
             _blank_audit(connection, [*named, *connection.execute(_audit_of(numbers, after=seen)).scalars()])
             connection.execute(update(subscribers).where(subscribers.c.key.in_(keys)).values(ERASED))
             if dnc_too:
-                entry = row_of(row.owner_key, row.number, source=API, at=self._clock.utcnow())
+                entry = row_of(row.owner_key, known[0], source=API, at=self._clock.utcnow())
                 connection.execute(insert_into(self._database.dialect, dnc).values(entry).on_conflict_do_nothing())
             return Erasure(
                 subscribers=len(keys),
@@ -164,6 +166,7 @@ _PERSON = select(
     subscribers.c.number,
     subscribers.c.second_number,
     subscribers.c.callbase_key,
+    subscribers.c.deleted_at,
     callbases.c.owner_key,
 ).join(callbases, callbases.c.key == subscribers.c.callbase_key)
 
@@ -174,6 +177,15 @@ def _find(connection: Connection, subscriber_id: UUID, owner_key: int | None) ->
     if row is None:
         raise NotFound
     return row
+
+
+def _numbers_of(connection: Connection, row: AnyRow) -> list[str]:
+    """What is known of the person; of a deleted subscriber only the calls have it. Empty: erased already."""
+    if row.deleted_at is None:
+        return [number for number in (row.number, row.second_number) if number]
+    of_callbase = select(campaigns.c.key).where(campaigns.c.callbase_key == row.callbase_key)
+    of_person = calls.c.campaign_key.in_(of_callbase) & (calls.c.subscriber_key == row.key) & (calls.c.number != "")
+    return list(connection.execute(select(calls.c.number).where(of_person).distinct()).scalars())
 
 
 def _same_number(connection: Connection, row: AnyRow, numbers: Collection[str]) -> Sequence[AnyRow]:
