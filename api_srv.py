@@ -14,6 +14,7 @@ from autodialer.api.idempotency import Once
 from autodialer.api.people import People
 from autodialer.api.prototype import Prototype
 from autodialer.api.sounds import SoundFiles, Sounds
+from autodialer.api.subscribers import Subscribers
 from autodialer.api.tables import Tables
 from autodialer.api.trunks import Trunks
 from autodialer.clock import Clock
@@ -43,6 +44,7 @@ class Api:
         self.trunks = Trunks(context)
         self.sounds = Sounds(context, sound_files)
         self.callbases = Callbases(context, self._imports)
+        self.subscribers = Subscribers(context)
         self.campaigns = Campaigns(context, sound_files)
         self.calls = Calls(context)
         self.people = People(context, self._imports)

@@ -19,14 +19,16 @@ from pathlib import Path
 from typing import Any
 
 from api_srv import Api
-from autodialer.api.accounts import LogIn, NewUser, PasswordChange, UserChange
+from autodialer.api.accounts import AuditFilter, LogIn, NewUser, PasswordChange, UserChange
 from autodialer.api.api_keys import NewApiKey
-from autodialer.api.callbases import NewCallbase, OneSubscriber, SubscriberFilter
+from autodialer.api.callbases import NewCallbase, SubscriberFilter
 from autodialer.api.calls import CallFilter, Digits, SampleCall
 from autodialer.api.campaigns import CallableAt, CampaignChange, Clone, NewCampaign, Stop
+from autodialer.api.filters import ObjectFilter
 from autodialer.api.people import DncChange, DncScope, Erase, NewDncImport
 from autodialer.api.prototype import PrototypeCall, PrototypeUser
 from autodialer.api.sounds import NewSound, WantedAudio
+from autodialer.api.subscribers import OneSubscriber, PersonWanted, SubscriberChange
 from autodialer.api.trunks import NewTrunk, TrunkChange, TrunkCheck
 from autodialer.api.uploaded_tables import RejectedFilter, TableFields
 from autodialer.clock import Clock
@@ -84,7 +86,7 @@ ROUTES: tuple[Line, ...] = (
         ACCOUNT,
         204,
     ),
-    Line("GET", "/users", lambda api, r: api.accounts.list_users(r.page), USERS),
+    Line("GET", "/users", lambda api, r: api.accounts.list_users(r.parameters(ObjectFilter), r.page), USERS),
     Line("POST", "/users", lambda api, r: api.accounts.create_user(r.caller, r.fields(NewUser), r.once), USERS, 201),
     Line("GET", "/users/<user_id>", lambda api, r: api.accounts.read_user(r.id), USERS),
     Line(
@@ -96,9 +98,9 @@ ROUTES: tuple[Line, ...] = (
     Line("GET", "/api-keys/<key_id>", lambda api, r: api.api_keys.read(r.caller, r.id), ME),
     Line("DELETE", "/api-keys/<key_id>", lambda api, r: api.api_keys.revoke(r.caller, r.id), ACCOUNT, 204),
     # -- audit
-    Line("GET", "/audit", lambda api, r: api.accounts.list_audit(r.page), ADMIN),
+    Line("GET", "/audit", lambda api, r: api.accounts.list_audit(r.parameters(AuditFilter), r.page), ADMIN),
     # -- trunks
-    Line("GET", "/trunks", lambda api, r: api.trunks.list(r.caller, r.page)),
+    Line("GET", "/trunks", lambda api, r: api.trunks.list(r.caller, r.parameters(ObjectFilter), r.page)),
     Line("POST", "/trunks", lambda api, r: api.trunks.create(r.caller, r.fields(NewTrunk), r.once), USER, 201),
     Line("GET", "/trunks/<trunk_id>", lambda api, r: api.trunks.read(r.caller, r.id)),
     Line("PUT", "/trunks/<trunk_id>", lambda api, r: api.trunks.change(r.caller, r.id, r.fields(TrunkChange))),
@@ -106,7 +108,7 @@ ROUTES: tuple[Line, ...] = (
     Line("POST", "/trunks/<trunk_id>/check", lambda api, r: api.trunks.check(r.caller, r.id, r.fields(TrunkCheck))),
     Line("POST", "/trunks/<trunk_id>/wake", lambda api, r: api.trunks.wake(r.caller, r.id), USER, 202),
     # -- sounds
-    Line("GET", "/sounds", lambda api, r: api.sounds.list(r.caller, r.page)),
+    Line("GET", "/sounds", lambda api, r: api.sounds.list(r.caller, r.parameters(ObjectFilter), r.page)),
     Line(
         "POST",
         "/sounds",
@@ -123,7 +125,7 @@ ROUTES: tuple[Line, ...] = (
     ),
     Line("GET", "/sounds/<sound_id>/waveform", lambda api, r: api.sounds.read_waveform(r.caller, r.id)),
     # -- callbases
-    Line("GET", "/callbases", lambda api, r: api.callbases.list(r.caller, r.page)),
+    Line("GET", "/callbases", lambda api, r: api.callbases.list(r.caller, r.parameters(ObjectFilter), r.page)),
     Line(
         "POST",
         "/callbases",
@@ -157,8 +159,17 @@ ROUTES: tuple[Line, ...] = (
             r, ROW_COLUMNS, partial(api.callbases.list_rejected, r.caller, r.id, r.parameters(RejectedFilter))
         ),
     ),
+    # -- subscribers
+    Line("GET", "/subscribers", lambda api, r: api.subscribers.find(r.caller, r.parameters(PersonWanted), r.page)),
+    Line("GET", "/subscribers/<subscriber_id>", lambda api, r: api.subscribers.read(r.caller, r.id)),
+    Line(
+        "PUT",
+        "/subscribers/<subscriber_id>",
+        lambda api, r: api.subscribers.change(r.caller, r.id, r.fields(SubscriberChange)),
+    ),
+    Line("DELETE", "/subscribers/<subscriber_id>", lambda api, r: api.subscribers.delete(r.caller, r.id), USER, 204),
     # -- campaigns
-    Line("GET", "/campaigns", lambda api, r: api.campaigns.list(r.caller, r.page)),
+    Line("GET", "/campaigns", lambda api, r: api.campaigns.list(r.caller, r.parameters(ObjectFilter), r.page)),
     Line("POST", "/campaigns", lambda api, r: api.campaigns.create(r.caller, r.fields(NewCampaign), r.once), USER, 201),
     Line("GET", "/campaigns/<campaign_id>", lambda api, r: api.campaigns.read(r.caller, r.id)),
     Line(

@@ -43,6 +43,8 @@ CREATE TABLE audit (
     address TEXT,
     CONSTRAINT audit_user_key_there FOREIGN KEY(user_key) REFERENCES users ("key")
 );
+CREATE INDEX audit_action ON audit (action);
+CREATE INDEX audit_at ON audit (at);
 CREATE INDEX audit_user_key ON audit (user_key);
 
 CREATE TABLE idempotency_keys (
@@ -225,7 +227,7 @@ CREATE TABLE subscribers (
     comment TEXT,
     timezone TEXT,
     -- JSON: the columns that have no field of their own
-    extra TEXT, second_number TEXT, number_zone TEXT, number_zone_by TEXT, doubt TEXT,
+    extra TEXT, second_number TEXT, number_zone TEXT, number_zone_by TEXT, doubt TEXT, deleted_at BIGINT,
     CONSTRAINT subscribers_key PRIMARY KEY ("key"),
     CONSTRAINT subscribers_callbase_key_there FOREIGN KEY(callbase_key) REFERENCES callbases ("key"),
     CONSTRAINT subscribers_callbase_key_number_once UNIQUE (callbase_key, number),
@@ -257,6 +259,20 @@ BEGIN
     UPDATE callbase_zones SET subscribers = subscribers - 1
     WHERE callbase_key = OLD.callbase_key AND zone = COALESCE(OLD.timezone, OLD.number_zone, '')
         AND found_by = CASE WHEN OLD.timezone IS NOT NULL THEN 'column' ELSE COALESCE(OLD.number_zone_by, '') END;
+END;
+CREATE TRIGGER subscribers_zone_moved
+AFTER UPDATE OF timezone, number_zone, number_zone_by ON subscribers
+WHEN OLD.number IS NOT NULL AND NEW.number IS NOT NULL
+BEGIN
+    UPDATE callbase_zones SET subscribers = subscribers - 1
+    WHERE callbase_key = OLD.callbase_key AND zone = COALESCE(OLD.timezone, OLD.number_zone, '')
+        AND found_by = CASE WHEN OLD.timezone IS NOT NULL THEN 'column' ELSE COALESCE(OLD.number_zone_by, '') END;
+    INSERT INTO callbase_zones (callbase_key, zone, found_by, subscribers)
+    VALUES (
+        NEW.callbase_key, COALESCE(NEW.timezone, NEW.number_zone, ''),
+        CASE WHEN NEW.timezone IS NOT NULL THEN 'column' ELSE COALESCE(NEW.number_zone_by, '') END, 1
+    )
+    ON CONFLICT (callbase_key, zone, found_by) DO UPDATE SET subscribers = subscribers + 1;
 END;
 
 CREATE TABLE dialers (
@@ -773,7 +789,7 @@ CREATE TABLE api_keys (
 CREATE INDEX api_keys_user_key ON api_keys (user_key);
 
 -- The migration that this schema corresponds to.
-INSERT INTO alembic_version VALUES ('0034');
+INSERT INTO alembic_version VALUES ('0038');
 
 -- Three sample users. None can log in until `python main.py set-password LOGIN`.
 INSERT INTO users ("key", id, login, name, role, password_hash, comment, created_at) VALUES

@@ -19,6 +19,7 @@ from autodialer.api.campaigns import Campaigns
 from autodialer.api.people import People
 from autodialer.api.prototype import Prototype
 from autodialer.api.sounds import Sounds
+from autodialer.api.subscribers import Subscribers
 from autodialer.api.tables import Tables
 from autodialer.api.trunks import Trunks
 from autodialer.config import Settings
@@ -40,6 +41,7 @@ SUBJECTS: dict[str, type] = {
     "trunks": Trunks,
     "sounds": Sounds,
     "callbases": Callbases,
+    "subscribers": Subscribers,
     "campaigns": Campaigns,
     "calls": Calls,
     "people": People,

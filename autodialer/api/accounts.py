@@ -5,6 +5,7 @@ from typing import cast
 from uuid import UUID
 
 from autodialer.api.context import Context
+from autodialer.api.filters import ObjectFilter, TimeFilter
 from autodialer.api.present import Json, identifier, page, time
 from autodialer.errors import Invalid
 from autodialer.model import Role, User
@@ -59,6 +60,15 @@ class UserChange(Fields):
         return cast(UserChanges, {name: value for name, value in self.given.items() if name != "password"})
 
 
+class AuditFilter(TimeFilter):
+    """Which entries of the audit are listed."""
+
+    login: str | None = None
+    """Of the user who did it."""
+    action: str | None = None
+    """campaigns.start, for example."""
+
+
 class Accounts:
     """The operations on accounts."""
 
@@ -96,9 +106,9 @@ class Accounts:
             self._store.users.set_password(caller.user.key, hashed)
             self._context.record(caller, "users.change_password", caller.user.id)
 
-    def list_users(self, wanted: PageWanted) -> Json:
+    def list_users(self, fields: ObjectFilter, wanted: PageWanted) -> Json:
         """All users."""
-        return page(self._store.users.page(limit=wanted.limit, after=wanted.after), present_user)
+        return page(self._store.users.page(fields.narrowed(), limit=wanted.limit, after=wanted.after), present_user)
 
     def create_user(self, caller: Caller, fields: NewUser, once: str | None) -> Json:
         """A user with a password. Raises Conflict when the login is taken."""
@@ -132,9 +142,12 @@ class Accounts:
             self._context.record(caller, "users.change", user_id, fields=sorted(fields.given))
         return self.read_user(user_id)
 
-    def list_audit(self, wanted: PageWanted) -> Json:
+    def list_audit(self, fields: AuditFilter, wanted: PageWanted) -> Json:
         """What was done and by which user, newest first."""
-        return page(self._store.audit.page(limit=wanted.limit, after=wanted.after), present_audit_entry)
+        found = self._store.audit.page(
+            fields.narrowed(), login=fields.login, action=fields.action, limit=wanted.limit, after=wanted.after
+        )
+        return page(found, present_audit_entry)
 
 
 def present_user(value: User) -> Json:

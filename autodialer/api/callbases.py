@@ -4,18 +4,17 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from pydantic import Field
-
 from autodialer.api.context import Context
+from autodialer.api.filters import ObjectFilter, number_wanted
 from autodialer.api.present import Json, page, reading, rejected_row, time, values_of
+from autodialer.api.subscribers import OneSubscriber, new_subscriber, present_subscriber
 from autodialer.api.uploaded_tables import RejectedFilter, TableFields, uploaded
-from autodialer.campaign.checks import check_second_number, check_timezone
-from autodialer.campaign.numbers import check_region, normalise
-from autodialer.campaign.two_numbers import numbers_of
+from autodialer.campaign.checks import check_timezone
+from autodialer.campaign.numbers import check_region
+from autodialer.campaign.written import clean
 from autodialer.campaign.zones import ZoneFinder
 from autodialer.imports.imports import Imports
-from autodialer.model import Callbase, Subscriber
-from autodialer.store import NewSubscriber
+from autodialer.model import Callbase
 from autodialer.web.caller import Caller
 from autodialer.web.fields import Fields
 from autodialer.web.request import PageWanted
@@ -30,22 +29,15 @@ class NewCallbase(TableFields):
     timezone: str | None = None
 
 
-class OneSubscriber(Fields):
-    """A subscriber that is added to a callbase."""
-
-    number: str
-    second_number: str | None = None
-    name: str | None = None
-    comment: str | None = None
-    timezone: str | None = None
-    extra: Mapping[str, str] = Field(default_factory=dict)
-
-
 class SubscriberFilter(Fields):
     """Which subscribers are listed."""
 
     doubtful: bool = False
     """Only those whose number is possible, but not valid."""
+    number: str | None = None
+    """First or second number."""
+    q: str | None = None
+    """Part of a name, a comment or a number."""
 
 
 class Callbases:
@@ -56,11 +48,10 @@ class Callbases:
         self._store = context.store
         self._imports = imports
 
-    def list(self, caller: Caller, wanted: PageWanted) -> Json:
+    def list(self, caller: Caller, fields: ObjectFilter, wanted: PageWanted) -> Json:
         """The callbases of the caller."""
-        return page(
-            self._store.callbases.page(caller.owner_key, limit=wanted.limit, after=wanted.after), present_callbase
-        )
+        found = self._store.callbases.page(caller.owner_key, fields.narrowed(), limit=wanted.limit, after=wanted.after)
+        return page(found, present_callbase)
 
     def create(self, caller: Caller, upload: Upload, fields: NewCallbase, once: str | None) -> Json:
         """Import a file of numbers. A large one is still `importing` when this returns.
@@ -104,11 +95,13 @@ class Callbases:
             self._context.record(caller, "callbases.delete", callbase_id)
 
     def list_subscribers(self, caller: Caller, callbase_id: UUID, fields: SubscriberFilter, wanted: PageWanted) -> Json:
-        """The subscribers of a callbase."""
+        """The subscribers of a callbase. Raises NotFound, Invalid."""
         found = self._store.subscribers.page(
             callbase_id,
             caller.owner_key,
             only_doubtful=fields.doubtful,
+            number=self._number_wanted(caller, callbase_id, fields.number),
+            part=fields.q,
             limit=wanted.limit,
             after=wanted.after,
         )
@@ -120,12 +113,18 @@ class Callbases:
         asked = f"{callbase_id} {fields.asked()}"
         with self._context.once.attempt(caller, "create_subscriber", once, asked) as attempt:
             if attempt.object_id is None:
-                new = self._subscriber_of(fields, callbase.region)
+                new = new_subscriber(fields, callbase.region, ZoneFinder(self._store.numbering_plan.zones()))
                 with self._store.transaction():
                     subscriber = self._store.subscribers.add(callbase_id, caller.owner_key, new)
                     self._context.record(caller, "subscribers.create", subscriber.id, callbase_id=str(callbase_id))
                     attempt.remember(subscriber.id)
             return present_subscriber(self._store.subscribers.by_id(attempt.made, caller.owner_key))
+
+    def _number_wanted(self, caller: Caller, callbase_id: UUID, number: str | None) -> str | None:
+        if number is None:
+            return None
+        region = self._store.callbases.get(callbase_id, caller.owner_key).region
+        return number_wanted(number, None if clean(number).startswith("+") else region)
 
     def list_rejected(self, caller: Caller, callbase_id: UUID, fields: RejectedFilter, wanted: PageWanted) -> Json:
         """The rows that were not imported, or their reasons."""
@@ -133,25 +132,6 @@ class Callbases:
             return page((self._store.callbases.rejected_by_reason(callbase_id, caller.owner_key), None), rejected_row)
         found = self._store.callbases.rejected(callbase_id, caller.owner_key, limit=wanted.limit, after=wanted.after)
         return page(found, rejected_row)
-
-    def _subscriber_of(self, fields: OneSubscriber, region: str) -> NewSubscriber:
-        # Each by itself first: of a file a bad number costs the row nothing, but here it was said in so many words.
-        normalise(fields.number, region)
-        check_second_number(fields.second_number, region, fields.number)
-        numbers = numbers_of(fields.number, fields.second_number, region)
-        number = numbers.number
-        found = ZoneFinder(self._store.numbering_plan.zones()).find(number.number)
-        return NewSubscriber(
-            number=number.number,
-            number_zone=found.zone if found else None,
-            number_zone_by=found.by if found else None,
-            second_number=numbers.second,
-            name=fields.name,
-            comment=fields.comment,
-            timezone=check_timezone(fields.timezone),
-            doubt=number.doubt,
-            extra={**fields.extra, **numbers.kept},
-        )
 
 
 def present_callbase(value: Callbase) -> Json:
@@ -163,9 +143,3 @@ def present_callbase(value: Callbase) -> Json:
         **reading(value.reading),
         "created_at": time(value.created_at),
     }
-
-
-def present_subscriber(value: Subscriber) -> Json:
-    """A subscriber."""
-    names = ("number", "second_number", "doubt", "name", "comment", "timezone")
-    return {"id": str(value.id), **values_of(value, names), "extra": dict(value.extra)}

@@ -19,6 +19,7 @@ from autodialer.api.calling_hours import (
     preview,
 )
 from autodialer.api.context import Context, owned
+from autodialer.api.filters import ObjectFilter
 from autodialer.api.present import Json, identifier, page, time, values_of
 from autodialer.api.sounds import SoundFiles
 from autodialer.campaign.checks import transfer_number
@@ -135,9 +136,9 @@ class Campaigns:
         self._clock = context.clock
         self._sound_files = sound_files
 
-    def list(self, caller: Caller, wanted: PageWanted) -> Json:
+    def list(self, caller: Caller, fields: ObjectFilter, wanted: PageWanted) -> Json:
         """The campaigns of the caller."""
-        found = self._store.campaigns.page(caller.owner_key, limit=wanted.limit, after=wanted.after)
+        found = self._store.campaigns.page(caller.owner_key, fields.narrowed(), limit=wanted.limit, after=wanted.after)
         progress = self._store.campaigns.progress_of_all([campaign.key for campaign in found[0]])
         return page(found, lambda campaign: self._present(campaign, progress[campaign.key]))
 

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from autodialer.api.accounts import Accounts, NewUser
-from autodialer.api.callbases import present_subscriber
 from autodialer.api.calls import queue_sample_call
 from autodialer.api.context import Context
 from autodialer.api.hosts import LOOK_UP_S, check_endpoint, look_up_in_time
 from autodialer.api.present import Json, page
 from autodialer.api.sounds import SoundFiles
+from autodialer.api.subscribers import present_subscriber
 from autodialer.api.trunks import NewTrunk
 from autodialer.campaign.checks import sample_number
 from autodialer.campaign.written import clean

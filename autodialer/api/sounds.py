@@ -10,6 +10,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field
 
 from autodialer.api.context import Context
+from autodialer.api.filters import ObjectFilter
 from autodialer.api.present import Json, page, time, values_of
 from autodialer.api.upload_turns import UploadTurns
 from autodialer.config import Settings
@@ -56,9 +57,12 @@ class Sounds:
         self._files = files
         self._turns = UploadTurns()
 
-    def list(self, caller: Caller, wanted: PageWanted) -> Json:
+    def list(self, caller: Caller, fields: ObjectFilter, wanted: PageWanted) -> Json:
         """The sounds of the caller."""
-        return page(self._store.sounds.page(caller.owner_key, limit=wanted.limit, after=wanted.after), present_sound)
+        return page(
+            self._store.sounds.page(caller.owner_key, fields.narrowed(), limit=wanted.limit, after=wanted.after),
+            present_sound,
+        )
 
     def create(self, caller: Caller, upload: Upload, fields: NewSound, once: str | None) -> Json:
         """Import a recording: files first, then the row; all of it or nothing.

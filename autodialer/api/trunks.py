@@ -14,6 +14,7 @@ from cryptography.x509 import load_pem_x509_certificates
 from pydantic import Field, create_model
 
 from autodialer.api.context import Context
+from autodialer.api.filters import ObjectFilter
 from autodialer.api.hosts import LOOK_UP_S, check_endpoint, check_host, look_up_in_time
 from autodialer.api.present import Json, page, time
 from autodialer.campaign.checks import sample_number
@@ -147,10 +148,10 @@ class Trunks:
         self._checks = WaitingChecks(context.store)
         self._resolver = Resolver(lifetime_s=LOOK_UP_S / 2)
 
-    def list(self, caller: Caller, wanted: PageWanted) -> Json:
+    def list(self, caller: Caller, fields: ObjectFilter, wanted: PageWanted) -> Json:
         """The trunks of the caller."""
         live = self._live_trunks()
-        found = self._store.trunks.page(caller.owner_key, limit=wanted.limit, after=wanted.after)
+        found = self._store.trunks.page(caller.owner_key, fields.narrowed(), limit=wanted.limit, after=wanted.after)
         return page(found, lambda trunk: present_trunk(trunk, live.get(trunk.key)))
 
     def create(self, caller: Caller, fields: GivenSettings, once: str | None) -> Json:

@@ -11,10 +11,10 @@ from autodialer.model.admission import (
     EXCLUDED_CAP,
     EXCLUDED_DNC,
     EXCLUDED_DOUBTFUL,
-    EXCLUDED_ERASED,
     EXCLUDED_WINDOW,
     HUNG_UP,
     MAX_ATTEMPTS,
+    NUMBER_REMOVED,
     WINDOW,
     Call,
     CallsOf,
@@ -104,7 +104,7 @@ def _until(cap: int, span: timedelta, at: Sequence[datetime], in_air: int, now: 
 
 def _before_caps(candidate: Candidate, hours: OpenHours, now: datetime) -> Verdict:
     if candidate.number is None:
-        return _turn_away(candidate, EXCLUDED_ERASED)
+        return _without_number(candidate)
     if candidate.on_dnc:
         return _turn_away(candidate, EXCLUDED_DNC)
     if candidate.doubtful and not candidate.dial_doubtful:
@@ -126,6 +126,13 @@ def _by_caps(candidate: Candidate, calls: NumberCalls, now: datetime) -> Verdict
         return CALL
     too_late = candidate.ends_at is not None and wait.until > candidate.ends_at
     return _turn_away(candidate, EXCLUDED_CAP) if too_late else wait
+
+
+def _without_number(candidate: Candidate) -> Verdict:
+    if candidate.no_number == NUMBER_REMOVED:
+        # The person is still there, and the attempts at the first number are used up.
+        return End(reason=NUMBER_REMOVED, state=ended_state(candidate.retries_used))
+    return _turn_away(candidate, candidate.no_number)
 
 
 def _turn_away(candidate: Candidate, reason: str) -> Verdict:

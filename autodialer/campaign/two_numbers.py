@@ -8,6 +8,7 @@ from autodialer.campaign.numbers import Number, normalise
 from autodialer.errors import Invalid
 
 FIRST, SECOND = "first_number", "second_number"
+FLAG = "flag"
 
 
 class TwoNumbers(NamedTuple):
@@ -54,4 +55,4 @@ def _read(text: str, region: str) -> tuple[Number | None, str]:
 
 
 def _kept(name: str, text: str, called: str, fault: str) -> dict[str, str]:
-    return {name: text, "flag": f"{called}: {fault}"}
+    return {name: text, FLAG: f"{called}: {fault}"}

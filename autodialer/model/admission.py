@@ -12,6 +12,7 @@ from autodialer.model.states import SubscriberState
 
 EXCLUDED_DNC = "dnc"
 EXCLUDED_ERASED = "erased"
+EXCLUDED_DELETED = "deleted"
 EXCLUDED_WINDOW = "window"
 EXCLUDED_CAP = "frequency_cap"
 EXCLUDED_DOUBTFUL = "doubtful"
@@ -22,6 +23,8 @@ CAP_WEEK = "cap_week"
 MOMENTS = (WINDOW, CAP_DAY, CAP_WEEK)
 """Rules that put a job off until a moment of the wall clock; every other rule makes it wait for a span."""
 MAX_ATTEMPTS = "max_attempts"
+NUMBER_REMOVED = "number_removed"
+"""The rule that ends the attempts at a subscriber whose turn was the second number, which is there no more."""
 SHORT = "short"
 """The retry rule of an answered call that heard too little."""
 TRUNK = "trunk"
@@ -49,7 +52,7 @@ class Candidate:
     """A queued subscriber whose turn has come, with the rules of the campaign."""
 
     number: str | None
-    """The number that would be dialled; None: it was erased."""
+    """The number that would be dialled; None: `no_number` says why."""
     on_dnc: bool
     zone: str
     """As the callbase counts it; empty: none is known."""
@@ -65,6 +68,8 @@ class Candidate:
     """Whether the number is possible, but in no range that the numbering plan has assigned."""
     dial_doubtful: bool = False
     """Whether the campaign calls such numbers."""
+    no_number: str = EXCLUDED_ERASED
+    """Why there is no number: erased, deleted or number_removed."""
 
 
 class OpenHours(NamedTuple):

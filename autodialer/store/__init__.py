@@ -20,6 +20,7 @@ from autodialer.store.setup.trunks import trunk_of
 from autodialer.store.sql.batches import BATCH_ROWS
 from autodialer.store.sql.column_types import new_id
 from autodialer.store.sql.engine import AnyRow
+from autodialer.store.sql.filtering import Narrowed
 from autodialer.store.sql.key_files import read_key_file
 from autodialer.store.sql.paging import Page
 from autodialer.store.sql.secrets import Secrets
@@ -44,6 +45,7 @@ __all__ = [
     "Issued",
     "KeptDialog",
     "KeyFigures",
+    "Narrowed",
     "NewSubscriber",
     "NumberRange",
     "Page",

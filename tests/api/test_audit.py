@@ -160,6 +160,28 @@ def _erase(office: Office) -> Deed:
     return lambda: office.anna.post(f"/srv1/subscribers/{person['id']}/erase", json={"dnc": True})
 
 
+def _waiting_person(office: Office) -> str:
+    """The path of a person who was called and is busy, and waits for another call."""
+    number, callbase = f"+7916700{office.turn:04}", office.made("create_callbase")
+    person = office.anna.post(f"/srv1/callbases/{callbase}/subscribers", json={"number": number}).json()
+    campaign = office.anna.post("/srv1/campaigns", json=office.objects["fields"] | {"callbase_id": callbase}).json()
+    office.anna.post(f"/srv1/campaigns/{campaign['id']}/start")
+    for job in claim(office.store, office.clock.now):
+        busy = failed(office.clock.now, Disposition.BUSY, 486)
+        record(office.store, office.clock.now, job, busy, again(office.clock.now))
+    return f"/srv1/subscribers/{person['id']}"
+
+
+def _change_subscriber(office: Office) -> Deed:
+    path, number = _waiting_person(office), f"+7916701{office.turn:04}"
+    return lambda: office.anna.put(path, json={"number": number, "timezone": "Asia/Omsk"})
+
+
+def _delete_subscriber(office: Office) -> Deed:
+    path = _waiting_person(office)
+    return lambda: office.anna.delete(path)
+
+
 def _put_dnc(office: Office) -> Deed:
     number = f"+7916500{office.turn:04}"
     return lambda: office.anna.put(f"/srv1/dnc/{number}", json={"comment": "asked"})
@@ -209,6 +231,8 @@ DEEDS: dict[tuple[str, str], Prepare] = {
     ("POST", "/calls/<call_id>/hangup"): _hang_up,
     ("POST", "/calls/<call_id>/digits"): _send_digits,
     ("POST", "/call/sample"): _create("create_sample_call"),
+    ("PUT", "/subscribers/<subscriber_id>"): _change_subscriber,
+    ("DELETE", "/subscribers/<subscriber_id>"): _delete_subscriber,
     ("POST", "/subscribers/<subscriber_id>/erase"): _erase,
     ("POST", "/dnc/import"): _create("import_dnc"),
     ("DELETE", "/dnc/imports/<import_id>"): _delete("dnc/imports", "import_dnc"),

@@ -35,6 +35,7 @@ ORDER = [
     ("change_trunk", {"trunk_id": "create_trunk"}, None),
     ("check_trunk", {"trunk_id": "create_trunk"}, "No dialer process is running"),
     ("create_subscriber", {"callbase_id": "callbase"}, None),
+    ("change_subscriber", {"subscriber_id": "create_subscriber"}, None),
     ("create_campaign", {"trunk_ids": "create_trunk", "sound_id": "sound", "callbase_id": "callbase"}, None),
     ("change_campaign", {"campaign_id": "create_campaign"}, None),
     ("stop_campaign", {"campaign_id": "create_campaign"}, None),

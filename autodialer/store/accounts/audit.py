@@ -10,7 +10,9 @@ from sqlalchemy import insert, select
 
 from autodialer.clock import Clock
 from autodialer.store.accounts.tables import audit, users
+from autodialer.store.accounts.users import fold_login
 from autodialer.store.sql.engine import AnyRow, Database
+from autodialer.store.sql.filtering import ALL, Narrowed, within
 from autodialer.store.sql.paging import DEFAULT_LIMIT, Page, fetch_page
 
 
@@ -62,11 +64,26 @@ class Audit:
         with self._database.write() as connection:
             connection.execute(insert(audit).values(values))
 
-    def page(self, *, limit: int = DEFAULT_LIMIT, after: str | None = None) -> Page[AuditEntry]:
-        """All entries, newest first."""
+    def page(
+        self,
+        wanted: Narrowed = ALL,
+        *,
+        login: str | None = None,
+        action: str | None = None,
+        limit: int = DEFAULT_LIMIT,
+        after: str | None = None,
+    ) -> Page[AuditEntry]:
+        """The entries, newest first; of one user, or of one action, where they are named."""
         query = select(audit, users.c.id.label("user_id"), users.c.login).outerjoin(
             users, users.c.key == audit.c.user_key
         )
+        query = within(query, audit.c.at, wanted)
+        if login is not None:
+            # By the key, in the audit's own index: from the users SQLite would not read in the order of the page.
+            of_login = select(users.c.key).where(users.c.login == fold_login(login)).scalar_subquery()
+            query = query.where(audit.c.user_key == of_login)
+        if action is not None:
+            query = query.where(audit.c.action == action)
         with self._database.read() as connection:
             return fetch_page(connection, query, audit.c.key, _entry_from, limit=limit, after=after, newest_first=True)
 

@@ -107,5 +107,8 @@ audit = Table(
     Column("details", JsonObject),
     words("address", nullable=True, comment="of the client"),
     Index(None, "user_key"),
+    # By migration 0038, for the filters of its list.
+    Index(None, "at"),
+    Index(None, "action"),
     sqlite_autoincrement=True,
 )

@@ -18,6 +18,7 @@ from autodialer.store.accounts.tables import USER, users
 from autodialer.store.accounts.tokens import revoke_families, user_from
 from autodialer.store.sql.column_types import new_id
 from autodialer.store.sql.engine import AnyRow, Database, is_duplicate
+from autodialer.store.sql.filtering import ALL, Narrowed, narrow
 from autodialer.store.sql.paging import DEFAULT_LIMIT, Page, fetch_page
 from autodialer.store.sql.secrets import Secrets
 
@@ -127,10 +128,11 @@ class Users:
                 raise NotFound
             revoke_families(connection, user_key, self._clock.utcnow())
 
-    def page(self, *, limit: int = DEFAULT_LIMIT, after: str | None = None) -> Page[User]:
-        """All users."""
+    def page(self, wanted: Narrowed = ALL, *, limit: int = DEFAULT_LIMIT, after: str | None = None) -> Page[User]:
+        """All users; a part of the name may be one of the login."""
+        query = narrow(select(*USER), users, wanted, users.c.name, users.c.login)
         with self._database.read() as connection:
-            return fetch_page(connection, select(*USER), users.c.key, user_from, limit=limit, after=after)
+            return fetch_page(connection, query, users.c.key, user_from, limit=limit, after=after)
 
     def update(self, user_id: UUID, **changes: Unpack[UserChanges]) -> User:
         """Change what is given. A role that allows less ends the user's API keys.

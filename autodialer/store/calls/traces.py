@@ -14,6 +14,7 @@ from autodialer.store.queue.tables import call_jobs
 from autodialer.store.setup.tables import subscribers
 from autodialer.store.sql.batches import BATCH_ROWS
 from autodialer.store.sql.engine import Database, insert_into
+from autodialer.store.sql.owned import not_deleted
 
 PRUNED_ROWS = 2 * BATCH_ROWS
 """Removed at most in one transaction: more than one writes, so that it keeps up, and not a million at once."""
@@ -74,7 +75,7 @@ def _of_known_people(connection: Connection, rows: Sequence[dict[str, Any]]) -> 
     under_way = (
         select(call_jobs.c.call_id)
         .join(subscribers, subscribers.c.key == call_jobs.c.subscriber_key)
-        .where(call_jobs.c.call_id.in_(ids), subscribers.c.number.is_(None))
+        .where(call_jobs.c.call_id.in_(ids), subscribers.c.number.is_(None), not_deleted(subscribers))
     )
     ended = select(calls.c.id).where(calls.c.id.in_(ids), calls.c.number == "")
     erased = {*connection.execute(under_way).scalars(), *connection.execute(ended).scalars()}

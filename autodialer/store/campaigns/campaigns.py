@@ -35,6 +35,7 @@ from autodialer.store.live.tables import commands
 from autodialer.store.setup.tables import callbases, sounds, trunks
 from autodialer.store.sql.column_types import new_id
 from autodialer.store.sql.engine import AnyRow, Database
+from autodialer.store.sql.filtering import ALL, Narrowed, narrow
 from autodialer.store.sql.owned import owned_by
 from autodialer.store.sql.paging import DEFAULT_LIMIT, Page, fetch_page
 
@@ -156,9 +157,12 @@ class Campaigns:
         with self._database.read() as connection:
             return _fetch_by_key(connection, key)
 
-    def page(self, owner_key: int | None, *, limit: int = DEFAULT_LIMIT, after: str | None = None) -> Page[Campaign]:
+    def page(
+        self, owner_key: int | None, wanted: Narrowed = ALL, *, limit: int = DEFAULT_LIMIT, after: str | None = None
+    ) -> Page[Campaign]:
         """The campaigns a user sees."""
         query = owned_by(select_campaigns().where(~campaigns.c.hidden), campaigns, owner_key)
+        query = narrow(query, campaigns, wanted)
         with self._database.read() as connection:
             rows, cursor = fetch_page(connection, query, campaigns.c.key, lambda row: row, limit=limit, after=after)
             return campaigns_from(connection, rows), cursor

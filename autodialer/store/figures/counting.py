@@ -74,6 +74,21 @@ BEGIN
         AND found_by = CASE WHEN OLD.timezone IS NOT NULL THEN 'column' ELSE COALESCE(OLD.number_zone_by, '') END;
 END"""
 
+_MOVE_ZONE = """CREATE TRIGGER subscribers_zone_moved
+AFTER UPDATE OF timezone, number_zone, number_zone_by ON subscribers
+WHEN OLD.number IS NOT NULL AND NEW.number IS NOT NULL
+BEGIN
+    UPDATE callbase_zones SET subscribers = subscribers - 1
+    WHERE callbase_key = OLD.callbase_key AND zone = COALESCE(OLD.timezone, OLD.number_zone, '')
+        AND found_by = CASE WHEN OLD.timezone IS NOT NULL THEN 'column' ELSE COALESCE(OLD.number_zone_by, '') END;
+    INSERT INTO callbase_zones (callbase_key, zone, found_by, subscribers)
+    VALUES (
+        NEW.callbase_key, COALESCE(NEW.timezone, NEW.number_zone, ''),
+        CASE WHEN NEW.timezone IS NOT NULL THEN 'column' ELSE COALESCE(NEW.number_zone_by, '') END, 1
+    )
+    ON CONFLICT (callbase_key, zone, found_by) DO UPDATE SET subscribers = subscribers + 1;
+END"""
+
 _DELETE_ZONE = """CREATE TRIGGER subscribers_zone_deleted AFTER DELETE ON subscribers
 WHEN OLD.number IS NOT NULL
 BEGIN
@@ -90,6 +105,7 @@ COUNTING_TRIGGERS: Mapping[str, Mapping[str, str]] = {
         "campaign_subscribers_recounted": _RECOUNT_SUBSCRIBER,
         "subscribers_zone_counted": _COUNT_ZONE,
         "subscribers_zone_forgotten": _FORGET_ZONE,
+        "subscribers_zone_moved": _MOVE_ZONE,
         "subscribers_zone_deleted": _DELETE_ZONE,
     }
 }

@@ -7,19 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, Text, and_, delete, func, or_, select, type_coerce, union, update
+from sqlalchemy import Connection, Select, Text, delete, func, or_, select, type_coerce, union, update
 
 from autodialer.clock import Clock
 from autodialer.errors import NotFound
-from autodialer.model import JobState, SubscriberState
-from autodialer.model.admission import EXCLUDED_ERASED, ended_state
+from autodialer.model import JobState
+from autodialer.model.admission import EXCLUDED_ERASED
 from autodialer.store.accounts.tables import audit
 from autodialer.store.calls.tables import call_traces, calls
-from autodialer.store.campaigns.tables import campaign_subscribers, campaigns
+from autodialer.store.campaigns.tables import campaigns
 from autodialer.store.live.tables import trunk_checks
 from autodialer.store.queue.frequency import owner_of_call
-from autodialer.store.queue.tables import LIVE_JOB_STATES, call_jobs
-from autodialer.store.queue.turning_away import EndedAttempts, end_attempts
+from autodialer.store.queue.jobs_of_people import cancel_queued_of, live_jobs_of
 from autodialer.store.setup.callbases import ERASED
 from autodialer.store.setup.dnc import API, row_of
 from autodialer.store.setup.notation import notations
@@ -27,7 +26,6 @@ from autodialer.store.setup.tables import callbases, dnc, subscribers, trunks
 from autodialer.store.sql.batches import BATCH_ROWS, PAUSE_S
 from autodialer.store.sql.engine import AnyRow, Database, insert_into
 from autodialer.store.sql.owned import owned_by
-from autodialer.store.sql.transitions import is_one_of
 
 ERASED_CALL: Mapping[str, Any] = {
     "number": "",
@@ -83,30 +81,31 @@ class Erasing:
         writing = _Recorded(self._database, record)
         with self._database.read() as connection:
             row = _find(connection, subscriber_id, owner_key)
-        if row.number is None:
+            known = _numbers_of(connection, row)
+        if not known:
             with writing.write():
                 pass
             return Erasure(subscribers=0, calls=0, traces=0, jobs_cancelled=0, under_way=False)
-        numbers = [each for number in (row.number, row.second_number) if number for each in notations(number)]
+        numbers = [each for number in known for each in notations(number)]
         seen, named = self._erase_most_audit(writing, numbers)
         early_calls, early_traces = self._erase_most_calls(writing, row, numbers, all_callbases=all_callbases)
         with writing.write() as connection:
             people = _same_number(connection, row, numbers) if all_callbases else [row]
             keys = [person.key for person in people]
-            jobs = _live_jobs(connection, people)
+            jobs = live_jobs_of(connection, people)
             call_ids = _erase_calls(connection, _calls_of(row, numbers, None if all_callbases else keys))
             traces = _delete_traces(connection, [*call_ids, *(job.call_id for job in jobs)])
             _erase_beside(connection, row.owner_key, numbers)
             _blank_audit(connection, [*named, *connection.execute(_audit_of(numbers, after=seen)).scalars()])
             connection.execute(update(subscribers).where(subscribers.c.key.in_(keys)).values(ERASED))
             if dnc_too:
-                entry = row_of(row.owner_key, row.number, source=API, at=self._clock.utcnow())
+                entry = row_of(row.owner_key, known[0], source=API, at=self._clock.utcnow())
                 connection.execute(insert_into(self._database.dialect, dnc).values(entry).on_conflict_do_nothing())
             return Erasure(
                 subscribers=len(keys),
                 calls=early_calls + len(call_ids),
                 traces=early_traces + traces,
-                jobs_cancelled=_cancel(connection, jobs),
+                jobs_cancelled=cancel_queued_of(connection, jobs, EXCLUDED_ERASED),
                 under_way=any(job.state == JobState.DIALING for job in jobs),
             )
 
@@ -167,6 +166,7 @@ _PERSON = select(
     subscribers.c.number,
     subscribers.c.second_number,
     subscribers.c.callbase_key,
+    subscribers.c.deleted_at,
     callbases.c.owner_key,
 ).join(callbases, callbases.c.key == subscribers.c.callbase_key)
 
@@ -179,6 +179,15 @@ def _find(connection: Connection, subscriber_id: UUID, owner_key: int | None) ->
     return row
 
 
+def _numbers_of(connection: Connection, row: AnyRow) -> list[str]:
+    """What is known of the person; of a deleted subscriber only the calls have it. Empty: erased already."""
+    if row.deleted_at is None:
+        return [number for number in (row.number, row.second_number) if number]
+    of_callbase = select(campaigns.c.key).where(campaigns.c.callbase_key == row.callbase_key)
+    of_person = calls.c.campaign_key.in_(of_callbase) & (calls.c.subscriber_key == row.key) & (calls.c.number != "")
+    return list(connection.execute(select(calls.c.number).where(of_person).distinct()).scalars())
+
+
 def _same_number(connection: Connection, row: AnyRow, numbers: Collection[str]) -> Sequence[AnyRow]:
     """The subscribers of the owner who have one of these numbers, as first or second number."""
     of_owner = _PERSON.where(callbases.c.owner_key == row.owner_key)
@@ -187,34 +196,6 @@ def _same_number(connection: Connection, row: AnyRow, numbers: Collection[str]) 
         of_owner.where(subscribers.c.number.in_(numbers)), of_owner.where(subscribers.c.second_number.in_(numbers))
     )
     return connection.execute(either).all()
-
-
-def _live_jobs(connection: Connection, people: Sequence[AnyRow]) -> Sequence[AnyRow]:
-    """Jobs of these subscribers that have not ended."""
-    query = (
-        select(
-            call_jobs.c.key,
-            call_jobs.c.call_id,
-            call_jobs.c.state,
-            call_jobs.c.campaign_key,
-            call_jobs.c.subscriber_key,
-            campaign_subscribers.c.retries_used,
-        )
-        .join(campaigns, campaigns.c.key == call_jobs.c.campaign_key)
-        .join(
-            campaign_subscribers,
-            and_(
-                campaign_subscribers.c.campaign_key == call_jobs.c.campaign_key,
-                campaign_subscribers.c.subscriber_key == call_jobs.c.subscriber_key,
-            ),
-        )
-        .where(
-            campaigns.c.callbase_key.in_({person.callbase_key for person in people}),
-            call_jobs.c.subscriber_key.in_([person.key for person in people]),
-            is_one_of(call_jobs.c.state, *LIVE_JOB_STATES),
-        )
-    )
-    return connection.execute(query).all()
 
 
 def _calls_of(row: AnyRow, numbers: Collection[str], subscriber_keys: Collection[int] | None) -> Select[Any]:
@@ -256,20 +237,3 @@ def _erase_beside(connection: Connection, owner_key: int, numbers: Collection[st
     connection.execute(update(trunk_checks).where(checked).values(number=None))
     remarked = (dnc.c.owner_key == owner_key) & dnc.c.number.in_(numbers)
     connection.execute(update(dnc).where(remarked).values(comment=None))
-
-
-def _cancel(connection: Connection, jobs: Sequence[AnyRow]) -> int:
-    """Cancel those that are queued; returns how many."""
-    ended = [
-        EndedAttempts(
-            job_key=job.key,
-            campaign_key=job.campaign_key,
-            subscriber_key=job.subscriber_key,
-            reason=EXCLUDED_ERASED,
-            state=ended_state(job.retries_used, unanswered=SubscriberState.EXCLUDED),
-        )
-        for job in jobs
-        if job.state == JobState.QUEUED
-    ]
-    end_attempts(connection, ended)
-    return len(ended)

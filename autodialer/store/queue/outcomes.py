@@ -20,7 +20,15 @@ from autodialer.model import (
     NextStep,
     SubscriberState,
 )
-from autodialer.model.admission import CAP_DAY, CAP_WEEK, EXCLUDED_ERASED, Admit, Candidate, ended_state
+from autodialer.model.admission import (
+    CAP_DAY,
+    CAP_WEEK,
+    EXCLUDED_DELETED,
+    EXCLUDED_ERASED,
+    Admit,
+    Candidate,
+    ended_state,
+)
 from autodialer.store.calls.tables import calls
 from autodialer.store.campaigns.rows import campaigns_from, select_campaigns
 from autodialer.store.campaigns.stopping import BY_STOP, GivenUp, give_up
@@ -108,7 +116,8 @@ _DIALING_OF = (
         campaigns.c.owner_key,
         campaigns.c.cap_day,
         campaigns.c.cap_week,
-        subscribers.c.number.is_(None).label("erased"),
+        (subscribers.c.number.is_(None) & subscribers.c.deleted_at.is_(None)).label("erased"),
+        subscribers.c.deleted_at.is_not(None).label("deleted"),
     )
     .join(campaigns, campaigns.c.key == call_jobs.c.campaign_key)
     .join(subscribers, subscribers.c.key == call_jobs.c.subscriber_key)
@@ -256,6 +265,8 @@ def _why_it_ends(row: AnyRow, result: JobResult) -> str | None:
     """The rule by which no next attempt is queued, even if the policy wants one; None: it may be."""
     if row.erased:
         return EXCLUDED_ERASED
+    if row.deleted:
+        return EXCLUDED_DELETED
     cancelled_sample = row.hidden and result.outcome.disposition is Disposition.CANCELLED
     return BY_STOP if row.state == CampaignState.STOPPED or cancelled_sample else None
 

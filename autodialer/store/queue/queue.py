@@ -38,7 +38,7 @@ from autodialer.store.queue.postponing import Postponement
 from autodialer.store.queue.tables import LIVE_JOB_STATES, call_jobs
 from autodialer.store.queue.turning_away import turn_away
 from autodialer.store.setup.dnc import is_barred
-from autodialer.store.setup.second_number import DIALLED, number_after
+from autodialer.store.setup.second_number import DIALLED, NO_NUMBER, number_after
 from autodialer.store.setup.tables import callbases, subscribers
 from autodialer.store.sql.batches import BATCH_ROWS
 from autodialer.store.sql.column_types import new_id
@@ -302,6 +302,7 @@ _CANDIDATES = (
         call_jobs.c.call_id,
         call_jobs.c.subscriber_key,
         DIALLED.label("number"),
+        NO_NUMBER.label("no_number"),
         subscribers.c.second_number,
         campaign_subscribers.c.attempts,
         campaign_subscribers.c.retries_used,

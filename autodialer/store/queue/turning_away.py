@@ -66,6 +66,7 @@ def _candidate(row: AnyRow) -> Candidate:
         ends_at=row.ends_at,
         doubtful=row.doubtful,
         dial_doubtful=row.dial_doubtful,
+        no_number=row.no_number,
     )
 
 

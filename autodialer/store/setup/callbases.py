@@ -34,6 +34,7 @@ from autodialer.store.setup.tables import callbases, rejected_rows, subscribers
 from autodialer.store.sql.batches import BATCH_ROWS, PAUSE_S
 from autodialer.store.sql.column_types import new_id
 from autodialer.store.sql.engine import AnyRow, Database, insert_into
+from autodialer.store.sql.filtering import ALL, Narrowed, narrow
 from autodialer.store.sql.owned import fetch_owned, not_deleted, owned_by
 from autodialer.store.sql.paging import DEFAULT_LIMIT, Page, fetch_page
 from autodialer.store.sql.prepared import Prepared
@@ -150,9 +151,12 @@ class Callbases:
             raise NotFound
         return callbase_from(row)
 
-    def page(self, owner_key: int | None, *, limit: int = DEFAULT_LIMIT, after: str | None = None) -> Page[Callbase]:
+    def page(
+        self, owner_key: int | None, wanted: Narrowed = ALL, *, limit: int = DEFAULT_LIMIT, after: str | None = None
+    ) -> Page[Callbase]:
         """The callbases a user sees."""
         query = owned_by(select(callbases).where(not_deleted(callbases), ~callbases.c.hidden), callbases, owner_key)
+        query = narrow(query, callbases, wanted)
         with self._database.read() as connection:
             return fetch_page(connection, query, callbases.c.key, callbase_from, limit=limit, after=after)
 
@@ -383,7 +387,7 @@ def _subscriber_values(callbase_key: int, rows: Sequence[NewSubscriber]) -> list
 _ADD_SUBSCRIBER = {
     dialect: Prepared(
         insert_into(dialect, subscribers).on_conflict_do_nothing(),
-        columns=[column.name for column in subscribers.c if column.name != "key"],
+        columns=[column.name for column in subscribers.c if column.name not in ("key", "deleted_at")],
     )
     for dialect in ("sqlite", "postgresql")
 }

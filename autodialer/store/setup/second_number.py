@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, case, type_coerce
+from sqlalchemy import ColumnElement, Text, case, literal, type_coerce
 
 from autodialer.model import SECOND_NUMBER
+from autodialer.model.admission import EXCLUDED_DELETED, EXCLUDED_ERASED, NUMBER_REMOVED
 from autodialer.store.campaigns.tables import campaign_subscribers
 from autodialer.store.setup.tables import subscribers
 from autodialer.store.sql.engine import AnyRow
@@ -14,6 +15,13 @@ ON_SECOND: ColumnElement[bool] = type_coerce(campaign_subscribers.c.retries_used
 
 DIALLED: ColumnElement[Any] = case((ON_SECOND, subscribers.c.second_number), else_=subscribers.c.number)
 """The number that the next call goes to; for a statement on both tables."""
+
+NO_NUMBER: ColumnElement[str] = case(
+    (subscribers.c.deleted_at.is_not(None), literal(EXCLUDED_DELETED)),
+    (subscribers.c.number.is_(None), literal(EXCLUDED_ERASED)),
+    else_=literal(NUMBER_REMOVED),
+)
+"""Why `DIALLED` is NULL, where it is."""
 
 
 def number_after(row: AnyRow) -> str | None:

@@ -13,6 +13,7 @@ from autodialer.store.campaigns.usage import refuse_while_in_use
 from autodialer.store.setup.tables import sounds
 from autodialer.store.sql.column_types import new_id
 from autodialer.store.sql.engine import AnyRow, Database
+from autodialer.store.sql.filtering import ALL, Narrowed, narrow
 from autodialer.store.sql.owned import fetch_owned, not_deleted, owned_by
 from autodialer.store.sql.paging import DEFAULT_LIMIT, Page, fetch_page
 
@@ -89,9 +90,12 @@ class Sounds:
             row = connection.execute(query.order_by(sounds.c.key.desc()).limit(1)).one_or_none()
         return sound_from(row) if row is not None else None
 
-    def page(self, owner_key: int | None, *, limit: int = DEFAULT_LIMIT, after: str | None = None) -> Page[Sound]:
+    def page(
+        self, owner_key: int | None, wanted: Narrowed = ALL, *, limit: int = DEFAULT_LIMIT, after: str | None = None
+    ) -> Page[Sound]:
         """The sounds a user sees."""
         query = owned_by(select(sounds).where(not_deleted(sounds)), sounds, owner_key)
+        query = narrow(query, sounds, wanted)
         with self._database.read() as connection:
             return fetch_page(connection, query, sounds.c.key, sound_from, limit=limit, after=after)
 

@@ -135,6 +135,7 @@ subscribers = Table(
     words("number_zone_by", nullable=True),
     words("second_number", nullable=True),  # as `number`; called once the attempts at that are used up
     words("doubt", nullable=True),  # by migration 0031: why the number may be wrong; NULL: it is valid
+    at("deleted_at"),  # by migration 0038: the row stays, without the person, for the campaigns that met it
     UniqueConstraint("callbase_key", "number"),
     Index(None, "callbase_key"),
     Index(

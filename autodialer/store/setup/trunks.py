@@ -14,6 +14,7 @@ from autodialer.store.campaigns.usage import needs_trunk, refuse_while_in_use
 from autodialer.store.setup.tables import trunks
 from autodialer.store.sql.column_types import EPOCH, new_id
 from autodialer.store.sql.engine import AnyRow, Database
+from autodialer.store.sql.filtering import ALL, Narrowed, narrow
 from autodialer.store.sql.owned import fetch_owned, not_deleted, owned_by
 from autodialer.store.sql.paging import DEFAULT_LIMIT, Page, fetch_page
 from autodialer.store.sql.secrets import Secrets
@@ -93,9 +94,12 @@ class Trunks:
             rows = connection.execute(_BY_KEYS, {"keys": list(keys)}).all()
         return {row.key: self._trunk_from(row) for row in rows}
 
-    def page(self, owner_key: int | None, *, limit: int = DEFAULT_LIMIT, after: str | None = None) -> Page[Trunk]:
+    def page(
+        self, owner_key: int | None, wanted: Narrowed = ALL, *, limit: int = DEFAULT_LIMIT, after: str | None = None
+    ) -> Page[Trunk]:
         """The trunks a user sees."""
         query = owned_by(select(trunks).where(not_deleted(trunks), ~trunks.c.hidden), trunks, owner_key)
+        query = narrow(query, trunks, wanted)
         with self._database.read() as connection:
             return fetch_page(connection, query, trunks.c.key, self._trunk_from, limit=limit, after=after)
 

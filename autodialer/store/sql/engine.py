@@ -5,6 +5,7 @@ import os
 import sqlite3
 import threading
 import time
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -172,9 +173,18 @@ def make_engine(
         connection.isolation_level = None
         for pragma in pragmas:
             connection.execute(pragma)
+        # SQLite's own lower() and LIKE know the capitals of ASCII only.
+        connection.create_function("folded", 1, fold, deterministic=True)
 
     event.listen(engine, "connect", set_up)
     return engine
+
+
+def fold(text: str | None) -> str | None:
+    """A text as `store.sql.filtering` compares it."""
+    if text is None or text.isascii():
+        return text and text.lower()
+    return unicodedata.normalize("NFC", text).casefold()
 
 
 def create_file(url: str) -> None:
