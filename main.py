@@ -22,7 +22,7 @@ from api_srv import Api
 from autodialer.api.accounts import LogIn, NewUser, PasswordChange, UserChange
 from autodialer.api.callbases import NewCallbase, OneSubscriber, SubscriberFilter
 from autodialer.api.calls import CallFilter, Digits, SampleCall
-from autodialer.api.campaigns import CallableAt, CampaignChange, Clone, NewCampaign, Stop
+from autodialer.api.campaigns import CallableAt, CampaignChange, CampaignFilter, Clone, NewCampaign, Stop
 from autodialer.api.people import DncChange, DncScope, Erase, NewDncImport
 from autodialer.api.prototype import PrototypeCall, PrototypeUser
 from autodialer.api.sounds import NewSound, WantedAudio
@@ -148,12 +148,15 @@ ROUTES: tuple[Line, ...] = (
         ),
     ),
     # -- campaigns
-    Line("GET", "/campaigns", lambda api, r: api.campaigns.list(r.caller, r.page)),
+    Line("GET", "/campaigns", lambda api, r: api.campaigns.list(r.caller, r.page, r.parameters(CampaignFilter))),
     Line("POST", "/campaigns", lambda api, r: api.campaigns.create(r.caller, r.fields(NewCampaign), r.once), USER, 201),
     Line("GET", "/campaigns/<campaign_id>", lambda api, r: api.campaigns.read(r.caller, r.id)),
     Line(
         "PUT", "/campaigns/<campaign_id>", lambda api, r: api.campaigns.change(r.caller, r.id, r.fields(CampaignChange))
     ),
+    Line("DELETE", "/campaigns/<campaign_id>", lambda api, r: api.campaigns.delete(r.caller, r.id), USER, 204),
+    Line("POST", "/campaigns/<campaign_id>/archive", lambda api, r: api.campaigns.archive(r.caller, r.id)),
+    Line("POST", "/campaigns/<campaign_id>/unarchive", lambda api, r: api.campaigns.unarchive(r.caller, r.id)),
     Line("POST", "/campaigns/<campaign_id>/start", lambda api, r: api.campaigns.start(r.caller, r.id)),
     Line("POST", "/campaigns/<campaign_id>/pause", lambda api, r: api.campaigns.pause(r.caller, r.id)),
     Line("POST", "/campaigns/<campaign_id>/resume", lambda api, r: api.campaigns.resume(r.caller, r.id)),

@@ -105,6 +105,13 @@ class NewCampaign(CampaignChange):
     callbase_id: UUID
 
 
+class CampaignFilter(Fields):
+    """Which campaigns a list holds."""
+
+    archived: bool = False
+    """Those that are archived too."""
+
+
 class Stop(Fields):
     """How a campaign is stopped."""
 
@@ -135,9 +142,11 @@ class Campaigns:
         self._clock = context.clock
         self._sound_files = sound_files
 
-    def list(self, caller: Caller, wanted: PageWanted) -> Json:
+    def list(self, caller: Caller, wanted: PageWanted, chosen: CampaignFilter) -> Json:
         """The campaigns of the caller."""
-        found = self._store.campaigns.page(caller.owner_key, limit=wanted.limit, after=wanted.after)
+        found = self._store.campaigns.page(
+            caller.owner_key, archived=chosen.archived, limit=wanted.limit, after=wanted.after
+        )
         progress = self._store.campaigns.progress_of_all([campaign.key for campaign in found[0]])
         return page(found, lambda campaign: self._present(campaign, progress[campaign.key]))
 
@@ -217,6 +226,26 @@ class Campaigns:
         )
         return self.read(caller, campaign_id)
 
+    def archive(self, caller: Caller, campaign_id: UUID) -> Json:
+        """Raises Conflict while it runs or is paused."""
+        with self._store.transaction():
+            self._store.campaigns.archive(campaign_id, caller.owner_key)
+            self._context.record(caller, "campaigns.archive", campaign_id)
+        return self.read(caller, campaign_id)
+
+    def unarchive(self, caller: Caller, campaign_id: UUID) -> Json:
+        """Lists show it again."""
+        with self._store.transaction():
+            self._store.campaigns.unarchive(campaign_id, caller.owner_key)
+            self._context.record(caller, "campaigns.unarchive", campaign_id)
+        return self.read(caller, campaign_id)
+
+    def delete(self, caller: Caller, campaign_id: UUID) -> None:
+        """With its calls and figures. Raises Conflict while it runs or is paused or has calls under way."""
+        with self._store.transaction():
+            gone = self._store.campaigns.delete(campaign_id, caller.owner_key)
+            self._context.record(caller, "campaigns.delete", campaign_id, name=gone.name)
+
     def clone(self, caller: Caller, campaign_id: UUID, fields: Clone, once: str | None) -> Json:
         """A draft of the same rules. Raises Conflict when its unreached are wanted before it has ended."""
         asked = f"{campaign_id} {fields.only}"
@@ -291,6 +320,7 @@ def present_campaign(value: Campaign, progress: CampaignProgress, eta_s: float |
         "created_at": time(value.created_at),
         "started_at": time(value.started_at),
         "finished_at": time(value.finished_at),
+        "archived_at": time(value.archived_at),
         "counts": present_counts(progress),
         "dispositions": dict(progress.dispositions),
         "active_calls": progress.active_calls,

@@ -285,6 +285,8 @@ class Campaign:
     """When a user started, paused, resumed or stopped it last; None: never."""
     moved_by: str | None = None
     """Login of that user."""
+    archived_at: datetime | None = None
+    """Since when lists leave it out unless they are asked for it; None: they show it."""
 
     @property
     def waits_for_key_s(self) -> float:

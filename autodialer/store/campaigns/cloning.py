@@ -28,6 +28,8 @@ LIFE = frozenset(
         "final_total",
         "moved_at",
         "moved_by",
+        "archived_at",
+        "deleted_at",
     }
 )
 """Columns of a campaign that say how it went; all others are its rules."""

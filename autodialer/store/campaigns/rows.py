@@ -87,6 +87,7 @@ def _campaign_from(row: AnyRow, in_order: Sequence[AnyRow]) -> Campaign:
         ends_at=row.ends_at,
         moved_at=row.moved_at,
         moved_by=row.moved_by,
+        archived_at=row.archived_at,
     )
 
 

@@ -78,12 +78,20 @@ campaigns = Table(
     Column("cap_day", Integer),
     Column("cap_week", Integer),
     Column("dial_doubtful", Boolean, nullable=False, server_default=text("0")),  # by migration 0031
+    at("archived_at"),  # by migration 0040: no list shows it unless asked; NULL: it is not archived
+    at("deleted_at"),  # by migration 0040: nobody sees it; it is cleared away bit by bit
     CAMPAIGNS.check(),
     Index(None, "owner_key"),
     Index(None, "callbase_key"),
     Index(None, "sound_key"),
     Index(
         "campaigns_running", "key", sqlite_where=text("state = 'running'"), postgresql_where=text("state = 'running'")
+    ),
+    Index(
+        "campaigns_deleted",
+        "key",
+        sqlite_where=text("deleted_at IS NOT NULL"),
+        postgresql_where=text("deleted_at IS NOT NULL"),
     ),
     sqlite_autoincrement=True,
 )
