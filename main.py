@@ -22,7 +22,7 @@ from api_srv import Api
 from autodialer.api.accounts import LogIn, NewUser, PasswordChange, UserChange
 from autodialer.api.callbases import NewCallbase, OneSubscriber, SubscriberFilter
 from autodialer.api.calls import CallFilter, Digits, SampleCall
-from autodialer.api.campaigns import CallableAt, CampaignChange, CampaignFilter, Clone, NewCampaign, Stop
+from autodialer.api.campaigns import CallableAt, CampaignChange, CampaignFilter, Clone, NewCampaign, SliceWanted, Stop
 from autodialer.api.people import DncChange, DncScope, Erase, NewDncImport
 from autodialer.api.prototype import PrototypeCall, PrototypeUser
 from autodialer.api.sounds import NewSound, WantedAudio
@@ -167,6 +167,11 @@ ROUTES: tuple[Line, ...] = (
         lambda api, r: api.campaigns.clone(r.caller, r.id, r.fields(Clone), r.once),
         USER,
         201,
+    ),
+    Line(
+        "POST",
+        "/campaigns/<campaign_id>/slice",
+        lambda api, r: api.campaigns.count_slice(r.caller, r.id, r.fields(SliceWanted)),
     ),
     Line(
         "GET",

@@ -1,4 +1,5 @@
-"""Clears away what was deleted, and forgets once an hour what the settings say is old: a thread of the API."""
+"""Clears away what was deleted, draws the people of large follow-up campaigns, and forgets once an hour what the
+settings say is old: a thread of the API."""
 
 import logging
 import threading
@@ -60,16 +61,17 @@ class Housekeeping:
             if deleted:
                 logger.info("%d calls older than %d days are deleted", deleted, self._settings.calls_days)
 
-    def _clear_some(self) -> bool:
+    def _step(self) -> bool:
         of_callbases = self._store.callbases.clear_some()
-        return self._store.clearing.clear_some() or of_callbases
+        of_campaigns = self._store.clearing.clear_some()
+        return self._store.slices.draw_some() or of_callbases or of_campaigns
 
     def _run(self) -> None:
         due = time.monotonic() + FIRST_S
         is_more_left = True
         while not self._stopping.wait(BETWEEN_CLEARINGS_S if is_more_left else LOOK_S):
             try:
-                is_more_left = self._clear_some()
+                is_more_left = self._step()
                 if time.monotonic() >= due:
                     due = time.monotonic() + EVERY_S
                     self.forget()

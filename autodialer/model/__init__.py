@@ -34,6 +34,7 @@ from autodialer.model.objects import (
     TrunkSettings,
     User,
 )
+from autodialer.model.slices import Drawn, Only, People, Slice
 from autodialer.model.states import (
     CAMPAIGN_TRANSITIONS,
     JOB_TRANSITIONS,
@@ -77,6 +78,7 @@ __all__ = [
     "DigitTime",
     "DigitVia",
     "Disposition",
+    "Drawn",
     "EndedBy",
     "JobResult",
     "JobState",
@@ -84,9 +86,12 @@ __all__ = [
     "KeyEffect",
     "KeyResult",
     "NextStep",
+    "Only",
+    "People",
     "RetryRule",
     "Role",
     "RtpStats",
+    "Slice",
     "Sound",
     "Subscriber",
     "SubscriberState",

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from autodialer.model.keys import KEY_WAIT_S, KeyAction
+from autodialer.model.slices import Drawn
 from autodialer.model.states import CampaignState, Disposition, Role
 from autodialer.model.window import CallingWindow
 
@@ -287,6 +288,8 @@ class Campaign:
     """Login of that user."""
     archived_at: datetime | None = None
     """Since when lists leave it out unless they are asked for it; None: they show it."""
+    drawn: Drawn | None = None
+    """The people it is for; None: its whole callbase."""
 
     @property
     def waits_for_key_s(self) -> float:

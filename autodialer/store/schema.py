@@ -8,6 +8,7 @@ from autodialer.store.accounts.tables import audit, idempotency_keys, refresh_to
 from autodialer.store.calls.tables import call_traces, calls
 from autodialer.store.campaigns.tables import (
     campaign_origins,
+    campaign_slices,
     campaign_subscribers,
     campaign_trunks,
     campaigns,
@@ -40,6 +41,7 @@ __all__ = [
     "callbases",
     "calls",
     "campaign_origins",
+    "campaign_slices",
     "campaign_status",
     "campaign_subscribers",
     "campaign_trunks",

@@ -12,6 +12,7 @@ from autodialer.store.calls.calls import Calls
 from autodialer.store.calls.exports import Exports
 from autodialer.store.calls.traces import Traces
 from autodialer.store.campaigns.campaigns import Campaigns
+from autodialer.store.campaigns.slices import Slices
 from autodialer.store.forget.clearing import Clearing
 from autodialer.store.forget.erasing import Erasing
 from autodialer.store.forget.retention import Retention
@@ -63,6 +64,7 @@ class Store:
         self.callbases = Callbases(database, clock)
         self.subscribers = Subscribers(database, clock)
         self.campaigns = Campaigns(database, clock)
+        self.slices = Slices(database)
         self.queue = Queue(database)
         self.waiting_lists = WaitingLists(database)
         self.dialogs = Dialogs(database)

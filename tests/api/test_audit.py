@@ -219,6 +219,7 @@ DEEDS: dict[tuple[str, str], Prepare] = {
 NOT_RECORDED = {
     ("POST", "/auth/revoke"): "a user ends a session of their own, and the session says so itself",
     ("POST", "/callbases/preview"): "changes nothing",
+    ("POST", "/campaigns/<campaign_id>/slice"): "changes nothing",
 }
 WAIT_FOR_THE_DIALER = {"/trunks/<trunk_id>/check", "/calls/<call_id>/digits"}
 """Here nobody does what is asked for, so that they answer 503 once it is written down."""

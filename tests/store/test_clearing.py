@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from autodialer.config import Settings
 from autodialer.errors import Conflict, NotFound
 from autodialer.housekeeping import Housekeeping
-from autodialer.model import Campaign, CampaignState, Disposition
+from autodialer.model import Campaign, CampaignState, Disposition, People
 from autodialer.store import schema
 from tests.peers.ports import wait_until
 from tests.store.test_cloning import finish
@@ -161,13 +161,13 @@ def test_an_opt_out_outlives_the_campaign_in_which_it_was_said(world: World) -> 
 
 def test_people_that_a_deleted_campaign_reached_are_left_out_as_long_as_a_follow_up_is_there(world: World) -> None:
     first = finished(world, 3, reached=2)
-    second = world.store.campaigns.clone(first.id, None, only_unreached=True)
+    second = world.store.campaigns.clone(first.id, None, only=People.UNREACHED)
     world.store.campaigns.delete(first.id, None)
     world.clock.move(days=8)
     clear(world)
     world.store.campaigns.start(second.id, None)
     assert finish(world, set(), second.key) == [number(2)]
-    third = world.store.campaigns.clone(second.id, None, only_unreached=True)
+    third = world.store.campaigns.clone(second.id, None, only=People.UNREACHED)
     world.store.campaigns.start(third.id, None)
     assert finish(world, set(), third.key) == [number(2)], "also by a clone of the clone"
     world.store.campaigns.delete(second.id, None)
@@ -203,7 +203,7 @@ def test_an_archived_campaign_is_listed_when_asked_for_and_its_clone_is_not_arch
     assert again.archived_at == world.clock.now - timedelta(hours=1), "it was archived then"
     assert world.store.campaigns.page(None)[0] == []
     assert [each.id for each in world.store.campaigns.page(None, archived=True)[0]] == [campaign.id]
-    copy = world.store.campaigns.clone(campaign.id, None, only_unreached=False)
+    copy = world.store.campaigns.clone(campaign.id, None, only=People.ALL)
     assert (copy.archived_at, copy.state) == (None, CampaignState.DRAFT)
     world.store.campaigns.unarchive(campaign.id, None)
     assert [each.id for each in world.store.campaigns.page(None)[0]] == [campaign.id, copy.id]

@@ -16,9 +16,11 @@ from autodialer.model import (
     CampaignState,
     JobState,
     KeyAction,
+    Only,
+    People,
     RetryRule,
 )
-from autodialer.store.campaigns.cloning import clone
+from autodialer.store.campaigns.cloning import check_may_follow, clone, follow
 from autodialer.store.campaigns.progress import CampaignProgress, progress_by_key, total_of
 from autodialer.store.campaigns.rows import (
     add_trunks,
@@ -46,6 +48,8 @@ NAME_LENGTH = 200
 ENDED_STATES = (CampaignState.FINISHED, CampaignState.STOPPED)
 GO_ON = "Clone it to call again: POST .../clone, with only unreached for the people it did not reach."
 """The way out of an ended campaign."""
+_SUFFIXES = {People.ALL: "copy", People.UNREACHED: "unreached"}
+"""Behind the name of a clone."""
 
 
 class CampaignRules(TypedDict, total=False):
@@ -112,9 +116,14 @@ class Campaigns:
         trunk_keys: Sequence[int],
         sound_key: int,
         callbase_key: int,
+        follows: Campaign | None = None,
+        only: Only = People.ALL,
         **rules: Unpack[CampaignRules],
     ) -> Campaign:
-        """A new campaign in state `draft`. Raises Invalid when what it needs has been deleted."""
+        """A new campaign in state `draft`; with `follows` only for those of that campaign's people, on its callbase.
+
+        Raises Invalid when what it needs has been deleted, Conflict as `clone`.
+        """
         values: dict[str, Any] = _stored({**DEFAULTS, **rules})
         values |= {"id": new_id(), "owner_key": owner_key, "created_at": self._clock.utcnow()}
         values |= {"name": name, "sound_key": sound_key, "callbase_key": callbase_key}
@@ -124,6 +133,10 @@ class Campaigns:
                 raise Invalid("There is no such object any more.", field=missing)
             key = connection.execute(insert(campaigns).values(values).returning(campaigns.c.key)).scalar_one()
             add_trunks(connection, key, trunk_keys)
+            if follows is not None:
+                origin = _fetch_by_key(connection, follows.key)
+                check_may_follow(origin, only)
+                follow(connection, key, origin, only)
             return _fetch_by_key(connection, key)
 
     def create_sample_call(
@@ -248,22 +261,19 @@ class Campaigns:
             logger.warning("campaign %s is stopped, the dialer will cancel its queue: %s", campaign.id, exc)
         return stopped
 
-    def clone(self, campaign_id: UUID, owner_key: int | None, *, only_unreached: bool) -> Campaign:
-        """A draft of the same rules for everybody, or for those that neither the campaign nor its origins reached.
+    def clone(self, campaign_id: UUID, owner_key: int | None, *, only: Only = People.ALL) -> Campaign:
+        """A draft of the same rules for everybody or for some of its people; `Slices` has to find those of a slice.
 
-        Raises NotFound; Conflict while a campaign whose unreached subscribers are wanted has not ended, and when what
-        it needs has been deleted.
+        Raises NotFound; Conflict while a campaign of which only some are wanted has not ended, and when what it needs
+        has been deleted.
         """
         with self._database.write() as connection:
             campaign = _fetch(connection, campaign_id, owner_key)
-            if only_unreached and campaign.state not in ENDED_STATES:
-                raise Conflict(
-                    f"The campaign is {campaign.state}; the subscribers it did not reach are known once it has ended."
-                )
+            check_may_follow(campaign, only)
             _check_all_there(connection, campaign)
-            name = f"{campaign.name} (unreached)" if only_unreached else f"{campaign.name} (copy)"
+            name = f"{campaign.name} ({_SUFFIXES[only] if isinstance(only, People) else 'follow-up'})"
             now = self._clock.utcnow()
-            key = clone(connection, campaign, name=name[:NAME_LENGTH], only_unreached=only_unreached, now=now)
+            key = clone(connection, campaign, name=name[:NAME_LENGTH], only=only, now=now)
             return _fetch_by_key(connection, key)
 
     def archive(self, campaign_id: UUID, owner_key: int | None) -> Campaign:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Table, and_, bindparam, delete, exists, selec
 
 from autodialer.clock import Clock
 from autodialer.store.calls.tables import call_traces, calls
-from autodialer.store.campaigns.tables import campaign_origins, campaign_subscribers, campaigns
+from autodialer.store.campaigns.tables import campaign_origins, campaign_slices, campaign_subscribers, campaigns
 from autodialer.store.figures.tables import call_counts, call_spreads, key_counts, subscriber_counts
 from autodialer.store.forget.erasing import ERASED_CALL
 from autodialer.store.live.tables import commands
@@ -21,6 +21,7 @@ from autodialer.store.queue.frequency import LONGEST_SPAN
 from autodialer.store.queue.tables import call_jobs
 from autodialer.store.sql.batches import BATCH_ROWS
 from autodialer.store.sql.engine import AnyRow, Database
+from autodialer.store.sql.owned import not_deleted
 
 LOOK_AGAIN = timedelta(minutes=1)
 """At a campaign of which something has to stay: it may be needed no longer. A look is a few cheap reads, ..."""
@@ -33,6 +34,7 @@ ROWS_OF_CAMPAIGN: Sequence[Table] = (
     # Jobs before the rows that they refer to.
     call_jobs,
     campaign_subscribers,
+    campaign_slices,
     call_counts,
     call_spreads,
     key_counts,
@@ -68,6 +70,10 @@ class Clearing:
         return False
 
     def _clear_batch(self, key: int, now: datetime) -> None:
+        with self._database.read() as connection:
+            if connection.execute(_DRAWN_FROM, {"campaign": key}).scalar_one():
+                self._rest(key, now + LOOK_AGAIN)
+                return
         if self._clear_calls(key, now):
             return
         with self._database.read() as connection:
@@ -133,6 +139,12 @@ _CALLS_AFTER = (
     .limit(BATCH_ROWS)
 )
 _OLDEST = select(calls.c.invited_at).where(calls.c.campaign_key == bindparam("campaign")).order_by(calls.c.key).limit(1)
+_DRAWN_FROM = select(
+    exists().where(
+        campaigns.c.drawn_up_to.is_not(None), campaigns.c.drawn_from == bindparam("campaign"), not_deleted(campaigns)
+    )
+)
+"""Whether people are being drawn from it: its calls say which."""
 _FOLLOWER = campaigns.alias("follower")
 _NEEDED = select(
     exists().where(
