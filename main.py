@@ -23,7 +23,7 @@ from autodialer.api.accounts import AuditFilter, LogIn, NewUser, PasswordChange,
 from autodialer.api.api_keys import NewApiKey
 from autodialer.api.callbases import NewCallbase, SubscriberFilter
 from autodialer.api.calls import CallFilter, Digits, SampleCall
-from autodialer.api.campaigns import CallableAt, CampaignChange, Clone, NewCampaign, Stop
+from autodialer.api.campaigns import CallableAt, CampaignChange, CampaignFilter, Clone, NewCampaign, SliceWanted, Stop
 from autodialer.api.filters import ObjectFilter
 from autodialer.api.people import DncChange, DncScope, Erase, NewDncImport
 from autodialer.api.prototype import PrototypeCall, PrototypeUser
@@ -169,7 +169,7 @@ ROUTES: tuple[Line, ...] = (
     ),
     Line("DELETE", "/subscribers/<subscriber_id>", lambda api, r: api.subscribers.delete(r.caller, r.id), USER, 204),
     # -- campaigns
-    Line("GET", "/campaigns", lambda api, r: api.campaigns.list(r.caller, r.parameters(ObjectFilter), r.page)),
+    Line("GET", "/campaigns", lambda api, r: api.campaigns.list(r.caller, r.parameters(CampaignFilter), r.page)),
     Line("POST", "/campaigns", lambda api, r: api.campaigns.create(r.caller, r.fields(NewCampaign), r.once), USER, 201),
     Line("GET", "/campaigns/<campaign_id>", lambda api, r: api.campaigns.read(r.caller, r.id)),
     Line(
@@ -184,12 +184,20 @@ ROUTES: tuple[Line, ...] = (
         lambda api, r: api.campaigns.stop(r.caller, r.id, r.fields(Stop)),
         OPERATE,
     ),
+    Line("DELETE", "/campaigns/<campaign_id>", lambda api, r: api.campaigns.delete(r.caller, r.id), USER, 204),
+    Line("POST", "/campaigns/<campaign_id>/archive", lambda api, r: api.campaigns.archive(r.caller, r.id)),
+    Line("POST", "/campaigns/<campaign_id>/unarchive", lambda api, r: api.campaigns.unarchive(r.caller, r.id)),
     Line(
         "POST",
         "/campaigns/<campaign_id>/clone",
         lambda api, r: api.campaigns.clone(r.caller, r.id, r.fields(Clone), r.once),
         USER,
         201,
+    ),
+    Line(
+        "POST",
+        "/campaigns/<campaign_id>/slice",
+        lambda api, r: api.campaigns.count_slice(r.caller, r.id, r.fields(SliceWanted)),
     ),
     Line(
         "GET",

@@ -1,4 +1,5 @@
-"""Clears away what was deleted, and forgets once an hour what the settings say is old: a thread of the API."""
+"""Clears away what was deleted, draws the people of large follow-up campaigns, and forgets once an hour what the
+settings say is old: a thread of the API."""
 
 import logging
 import threading
@@ -18,7 +19,7 @@ LONGEST_WAIT_S = 10.0
 FIRST_S = 60.0
 """After the start, when everything else is up."""
 LOOK_S = 1.0
-"""How often deleted callbases are looked for. They are found in the database, so that a restart loses none."""
+"""How often what was deleted is looked for. It is found in the database, so that a restart loses none of it."""
 BETWEEN_CLEARINGS_S = 0.005
 """Between two batches of what is cleared away."""
 
@@ -26,7 +27,7 @@ BETWEEN_CLEARINGS_S = 0.005
 class Housekeeping:
     """Deletes calls after `DIALER_CALLS_DAYS` and callbases after `DIALER_SUBSCRIBERS_DAYS`; 0: never.
 
-    The rows of a callbase that is deleted, by a user or by this, go in batches of 500.
+    The rows of a callbase that is deleted, by a user or by this, and of a deleted campaign go in batches of 500.
     """
 
     def __init__(self, settings: Settings, store: Store, clock: Clock | None = None) -> None:
@@ -60,12 +61,17 @@ class Housekeeping:
             if deleted:
                 logger.info("%d calls older than %d days are deleted", deleted, self._settings.calls_days)
 
+    def _step(self) -> bool:
+        of_callbases = self._store.callbases.clear_some()
+        of_campaigns = self._store.clearing.clear_some()
+        return self._store.slices.draw_some() or of_callbases or of_campaigns
+
     def _run(self) -> None:
         due = time.monotonic() + FIRST_S
         is_more_left = True
         while not self._stopping.wait(BETWEEN_CLEARINGS_S if is_more_left else LOOK_S):
             try:
-                is_more_left = self._store.callbases.clear_some()
+                is_more_left = self._step()
                 if time.monotonic() >= due:
                     due = time.monotonic() + EVERY_S
                     self.forget()

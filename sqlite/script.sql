@@ -316,7 +316,7 @@ CREATE TABLE campaigns (
     -- also when it was stopped
     finished_at BIGINT,
     -- subscribers of the callbase when the campaign ended; NULL: it has not
-    final_total INTEGER, cap_day INTEGER, cap_week INTEGER, keys TEXT, transfer_to TEXT, key_wait_s FLOAT, moved_at BIGINT, moved_by TEXT, calling_window TEXT, holidays TEXT, starts_at BIGINT, ends_at BIGINT, after_failed_transfer TEXT DEFAULT 'continue' NOT NULL, dial_doubtful BOOLEAN DEFAULT 0 NOT NULL,
+    final_total INTEGER, cap_day INTEGER, cap_week INTEGER, keys TEXT, transfer_to TEXT, key_wait_s FLOAT, moved_at BIGINT, moved_by TEXT, calling_window TEXT, holidays TEXT, starts_at BIGINT, ends_at BIGINT, after_failed_transfer TEXT DEFAULT 'continue' NOT NULL, dial_doubtful BOOLEAN DEFAULT 0 NOT NULL, archived_at BIGINT, deleted_at BIGINT, drawn_from INTEGER, drawn_by TEXT, drawn_up_to INTEGER, drawn_people INTEGER,
     CONSTRAINT campaigns_state_known CHECK (state IN ('draft', 'running', 'paused', 'finished', 'stopped')),
     CONSTRAINT campaigns_callbase_key_there FOREIGN KEY(callbase_key) REFERENCES callbases ("key"),
     CONSTRAINT campaigns_owner_key_there FOREIGN KEY(owner_key) REFERENCES users ("key"),
@@ -324,6 +324,8 @@ CREATE TABLE campaigns (
     CONSTRAINT campaigns_id_once UNIQUE (id)
 );
 CREATE INDEX campaigns_callbase_key ON campaigns (callbase_key);
+CREATE INDEX campaigns_deleted ON campaigns ("key") WHERE deleted_at IS NOT NULL;
+CREATE INDEX campaigns_drawing ON campaigns ("key") WHERE drawn_up_to IS NOT NULL;
 CREATE INDEX campaigns_owner_key ON campaigns (owner_key);
 CREATE INDEX campaigns_running ON campaigns ("key") WHERE state = 'running';
 CREATE INDEX campaigns_sound_key ON campaigns (sound_key);
@@ -523,6 +525,7 @@ CREATE TABLE call_jobs (
     CONSTRAINT call_jobs_trunk_key_there FOREIGN KEY(trunk_key) REFERENCES trunks ("key"),
     CONSTRAINT call_jobs_call_id_once UNIQUE (call_id)
 );
+CREATE INDEX call_jobs_campaign_key_subscriber_key ON call_jobs (campaign_key, subscriber_key);
 CREATE INDEX call_jobs_dialing ON call_jobs (campaign_key, trunk_key) WHERE state = 'dialing';
 CREATE INDEX call_jobs_due ON call_jobs (campaign_key, not_before) WHERE state = 'queued';
 CREATE UNIQUE INDEX call_jobs_one_live ON call_jobs (campaign_key, subscriber_key) WHERE state IN ('queued', 'dialing', 'interrupted');
@@ -788,8 +791,16 @@ CREATE TABLE api_keys (
 );
 CREATE INDEX api_keys_user_key ON api_keys (user_key);
 
+CREATE TABLE campaign_slices (
+    -- the people of campaigns that are not for their whole callbase
+    campaign_key INTEGER NOT NULL,
+    subscriber_key INTEGER NOT NULL,
+    CONSTRAINT campaign_slices_key PRIMARY KEY (campaign_key, subscriber_key),
+    CONSTRAINT campaign_slices_campaign_key_there FOREIGN KEY(campaign_key) REFERENCES campaigns ("key")
+) WITHOUT ROWID;
+
 -- The migration that this schema corresponds to.
-INSERT INTO alembic_version VALUES ('0038');
+INSERT INTO alembic_version VALUES ('0041');
 
 -- Three sample users. None can log in until `python main.py set-password LOGIN`.
 INSERT INTO users ("key", id, login, name, role, password_hash, comment, created_at) VALUES

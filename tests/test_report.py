@@ -15,6 +15,7 @@ from autodialer.model import (
     CampaignStatus,
     ClaimRequest,
     Disposition,
+    People,
     TrunkSettings,
     TrunkStatus,
 )
@@ -161,7 +162,7 @@ def test_numbers_that_were_never_called_here_may_wait_for_a_cap_too(store: Store
     for job in claim(store, NOW):
         record(store, NOW, job, failed(NOW, Disposition.REJECTED, 603), EXHAUSTED)
     store.queue.finish_campaigns(NOW)
-    copy = store.campaigns.clone(campaign.id, None, only_unreached=False)
+    copy = store.campaigns.clone(campaign.id, None, only=People.ALL)
     store.campaigns.update(copy.id, None, cap_week=1)
     store.campaigns.start(copy.id, None)
     assert claim(store, NOW) == []

@@ -21,12 +21,14 @@ from autodialer.api.calling_hours import (
 from autodialer.api.context import Context, owned
 from autodialer.api.filters import ObjectFilter
 from autodialer.api.present import Json, identifier, page, time, values_of
+from autodialer.api.slices import BUSY, AnyOnly, LargeSlices
 from autodialer.api.sounds import SoundFiles
 from autodialer.campaign.checks import transfer_number
 from autodialer.campaign.estimate import estimate_eta_s
 from autodialer.campaign.keys import check_change, check_keys
-from autodialer.errors import Conflict, Invalid
-from autodialer.model import DEFAULT_RETRY, Callbase, Campaign, RetryRule
+from autodialer.errors import Conflict, Invalid, TooManyRequests
+from autodialer.model import DEFAULT_RETRY, Callbase, Campaign, Drawn, People, RetryRule
+from autodialer.model.slices import only_as_json
 from autodialer.report import Reason
 from autodialer.store import (
     CampaignProgress,
@@ -42,6 +44,8 @@ from autodialer.web.fields import Fields
 from autodialer.web.request import PageWanted
 
 HOURS = frozenset({"window", "holidays", "starts_at", "ends_at"})
+DRAWN_WITHIN_S = 5.0
+"""How long a request waits for the people of a slice; the housekeeping finds the rest of a very large slice."""
 COUNTS = ("total", "pending", "in_progress", "reached", "exhausted", "excluded")
 
 
@@ -98,12 +102,21 @@ class CampaignChange(Fields):
 
 
 class NewCampaign(CampaignChange):
-    """A campaign to be made."""
+    """A campaign to be made: on a callbase, or for people of an ended campaign."""
 
     name: str
     trunk_ids: Sequence[UUID]
     sound_id: UUID
-    callbase_id: UUID
+    callbase_id: UUID | None = None
+    from_campaign_id: UUID | None = None
+    only: AnyOnly = People.ALL
+
+
+class CampaignFilter(ObjectFilter):
+    """Which campaigns a list holds."""
+
+    archived: bool = False
+    """Those that are archived too."""
 
 
 class Stop(Fields):
@@ -114,10 +127,15 @@ class Stop(Fields):
 
 
 class Clone(Fields):
-    """Which subscribers a clone calls."""
+    """Which people of a campaign a clone calls."""
 
-    only: str = "all"
-    """all or unreached."""
+    only: AnyOnly = People.ALL
+
+
+class SliceWanted(Fields):
+    """Which people of a campaign are counted."""
+
+    only: AnyOnly
 
 
 class CallableAt(Fields):
@@ -135,10 +153,13 @@ class Campaigns:
         self._store = context.store
         self._clock = context.clock
         self._sound_files = sound_files
+        self._large_slices = LargeSlices()
 
-    def list(self, caller: Caller, fields: ObjectFilter, wanted: PageWanted) -> Json:
+    def list(self, caller: Caller, fields: CampaignFilter, wanted: PageWanted) -> Json:
         """The campaigns of the caller."""
-        found = self._store.campaigns.page(caller.owner_key, fields.narrowed(), limit=wanted.limit, after=wanted.after)
+        found = self._store.campaigns.page(
+            caller.owner_key, fields.narrowed(), archived=fields.archived, limit=wanted.limit, after=wanted.after
+        )
         progress = self._store.campaigns.progress_of_all([campaign.key for campaign in found[0]])
         return page(found, lambda campaign: self._present(campaign, progress[campaign.key]))
 
@@ -148,7 +169,8 @@ class Campaigns:
             if attempt.object_id is None:
                 rules = fields.rules()
                 trunks = [owned(self._store.trunks.get, one, caller, "trunk_ids") for one in fields.trunk_ids]
-                callbase = self._callbase_of(caller, fields)
+                follows = self._origin_of(caller, fields)
+                callbase = self._callbase_of(caller, fields, follows)
                 sound = owned(self._store.sounds.get, fields.sound_id, caller, "sound_id")
                 check_hours(rules, callbase.timezone)
                 with self._store.transaction():
@@ -158,10 +180,13 @@ class Campaigns:
                         trunk_keys=[trunk.key for trunk in trunks],
                         sound_key=sound.key,
                         callbase_key=callbase.key,
+                        follows=follows,
+                        only=fields.only,
                         **rules,
                     )
                     self._context.record(caller, "campaigns.create", campaign.id, name=campaign.name)
                     attempt.remember(campaign.id)
+                self._draw(campaign)
             return self.read(caller, attempt.made)
 
     def read(self, caller: Caller, campaign_id: UUID) -> Json:
@@ -218,18 +243,51 @@ class Campaigns:
         )
         return self.read(caller, campaign_id)
 
+    def archive(self, caller: Caller, campaign_id: UUID) -> Json:
+        """Raises Conflict while it runs or is paused."""
+        with self._store.transaction():
+            self._store.campaigns.archive(campaign_id, caller.owner_key)
+            self._context.record(caller, "campaigns.archive", campaign_id)
+        return self.read(caller, campaign_id)
+
+    def unarchive(self, caller: Caller, campaign_id: UUID) -> Json:
+        """Lists show it again."""
+        with self._store.transaction():
+            self._store.campaigns.unarchive(campaign_id, caller.owner_key)
+            self._context.record(caller, "campaigns.unarchive", campaign_id)
+        return self.read(caller, campaign_id)
+
+    def delete(self, caller: Caller, campaign_id: UUID) -> None:
+        """With its calls and figures. Raises Conflict while it runs or is paused or has calls under way."""
+        with self._store.transaction():
+            gone = self._store.campaigns.delete(campaign_id, caller.owner_key)
+            self._context.record(caller, "campaigns.delete", campaign_id, name=gone.name)
+
     def clone(self, caller: Caller, campaign_id: UUID, fields: Clone, once: str | None) -> Json:
-        """A draft of the same rules. Raises Conflict when its unreached are wanted before it has ended."""
-        asked = f"{campaign_id} {fields.only}"
+        """A draft of the same rules. Raises Conflict when some of its people are wanted before it has ended."""
+        asked = f"{campaign_id} {only_as_json(fields.only)}"
         with self._context.once.attempt(caller, "clone_campaign", once, asked) as attempt:
             if attempt.object_id is None:
                 with self._store.transaction():
-                    made = self._store.campaigns.clone(
-                        campaign_id, caller.owner_key, only_unreached=fields.only == "unreached"
-                    )
-                    self._context.record(caller, "campaigns.clone", made.id, of=str(campaign_id), only=fields.only)
+                    made = self._store.campaigns.clone(campaign_id, caller.owner_key, only=fields.only)
+                    wanted = only_as_json(fields.only)
+                    self._context.record(caller, "campaigns.clone", made.id, of=str(campaign_id), only=wanted)
                     attempt.remember(made.id)
+                self._draw(made)
             return self.read(caller, attempt.made)
+
+    def count_slice(self, caller: Caller, campaign_id: UUID, fields: SliceWanted) -> Json:
+        """How many people a clone with the same `only` would call.
+
+        Raises Conflict as the clone would, TooManyRequests while another large campaign is looked through.
+        """
+        campaign = self._store.campaigns.get(campaign_id, caller.owner_key)
+        total = self._store.campaigns.progress(campaign.key).counts.total
+        with self._large_slices.look(total) as has_turn:
+            if not has_turn:
+                raise TooManyRequests(BUSY)
+            people = self._store.slices.count(campaign, fields.only, campaign.owner_key)
+        return {"only": only_as_json(fields.only), "people": people, "total": total}
 
     def read_callable(self, caller: Caller, campaign_id: UUID, fields: CallableAt) -> Json:
         """Of how many subscribers the hours let calls be placed at a time, by time zone. Raises Invalid."""
@@ -257,8 +315,31 @@ class Campaigns:
         figures = self._store.calls.report(campaign.key)
         return present_report(campaign, progress, figures, self._store.calls.keys(campaign.key))
 
-    def _callbase_of(self, caller: Caller, fields: NewCampaign) -> Callbase:
-        callbase = owned(self._store.callbases.get, fields.callbase_id, caller, "callbase_id")
+    def _draw(self, made: Campaign) -> None:
+        """Find the people of a new campaign; the housekeeping finds the rest."""
+        if made.drawn is None:
+            return
+        total = self._store.callbases.by_key(made.callbase_key).imported
+        with self._large_slices.look(total) as has_turn:
+            self._store.slices.draw(made.key, within_s=DRAWN_WITHIN_S if has_turn else 0.0)
+
+    def _origin_of(self, caller: Caller, fields: NewCampaign) -> Campaign | None:
+        if fields.from_campaign_id is not None:
+            return owned(self._store.campaigns.get, fields.from_campaign_id, caller, "from_campaign_id")
+        if "only" in fields.given:
+            raise Invalid("only needs from_campaign_id, the campaign whose people are meant.", field="only")
+        return None
+
+    def _callbase_of(self, caller: Caller, fields: NewCampaign, follows: Campaign | None) -> Callbase:
+        callbase_id = fields.callbase_id
+        if follows is not None:
+            if callbase_id not in (None, follows.callbase_id):
+                message = "callbase_id: leave it out; with from_campaign_id it is that campaign's callbase."
+                raise Invalid(message, field="callbase_id")
+            callbase_id = follows.callbase_id
+        if callbase_id is None:
+            raise Invalid("callbase_id is required, or from_campaign_id instead of it.", field="callbase_id")
+        callbase = owned(self._store.callbases.get, callbase_id, caller, "callbase_id")
         if callbase.state == "failed":
             raise Invalid(f"callbase_id: the import of {callbase.name} failed: {callbase.error}", field="callbase_id")
         return callbase
@@ -292,10 +373,24 @@ def present_campaign(value: Campaign, progress: CampaignProgress, eta_s: float |
         "created_at": time(value.created_at),
         "started_at": time(value.started_at),
         "finished_at": time(value.finished_at),
+        "archived_at": time(value.archived_at),
+        "slice": present_drawn(value.drawn),
         "counts": present_counts(progress),
         "dispositions": dict(progress.dispositions),
         "active_calls": progress.active_calls,
         "eta_s": eta_s,
+    }
+
+
+def present_drawn(drawn: Drawn | None) -> Json | None:
+    """The people of a campaign that is not for its whole callbase."""
+    if drawn is None:
+        return None
+    return {
+        "from_campaign_id": str(drawn.from_campaign_id),
+        "only": only_as_json(drawn.only),
+        "people": drawn.people,
+        "complete": drawn.is_complete,
     }
 
 

@@ -35,6 +35,7 @@ from autodialer.model.objects import (
     User,
 )
 from autodialer.model.rights import OWNING, SCOPES_OF, Scope
+from autodialer.model.slices import Drawn, Only, People, Slice
 from autodialer.model.states import (
     CAMPAIGN_TRANSITIONS,
     JOB_TRANSITIONS,
@@ -80,6 +81,7 @@ __all__ = [
     "DigitTime",
     "DigitVia",
     "Disposition",
+    "Drawn",
     "EndedBy",
     "JobResult",
     "JobState",
@@ -87,10 +89,13 @@ __all__ = [
     "KeyEffect",
     "KeyResult",
     "NextStep",
+    "Only",
+    "People",
     "RetryRule",
     "Role",
     "RtpStats",
     "Scope",
+    "Slice",
     "Sound",
     "Subscriber",
     "SubscriberState",

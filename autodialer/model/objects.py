@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from autodialer.model.keys import KEY_WAIT_S, KeyAction
+from autodialer.model.slices import Drawn
 from autodialer.model.states import CampaignState, Disposition, Role
 from autodialer.model.window import CallingWindow
 
@@ -289,6 +290,10 @@ class Campaign:
     """When a user started, paused, resumed or stopped it last; None: never."""
     moved_by: str | None = None
     """Login of that user."""
+    archived_at: datetime | None = None
+    """Since when lists leave it out unless they are asked for it; None: they show it."""
+    drawn: Drawn | None = None
+    """The people it is for; None: its whole callbase."""
 
     @property
     def waits_for_key_s(self) -> float:

@@ -8,6 +8,7 @@ from autodialer.store.accounts.tables import api_keys, audit, idempotency_keys, 
 from autodialer.store.calls.tables import call_traces, calls
 from autodialer.store.campaigns.tables import (
     campaign_origins,
+    campaign_slices,
     campaign_subscribers,
     campaign_trunks,
     campaigns,
@@ -41,6 +42,7 @@ __all__ = [
     "callbases",
     "calls",
     "campaign_origins",
+    "campaign_slices",
     "campaign_status",
     "campaign_subscribers",
     "campaign_trunks",

@@ -13,6 +13,8 @@ from autodialer.store.calls.calls import Calls
 from autodialer.store.calls.exports import Exports
 from autodialer.store.calls.traces import Traces
 from autodialer.store.campaigns.campaigns import Campaigns
+from autodialer.store.campaigns.slices import Slices
+from autodialer.store.forget.clearing import Clearing
 from autodialer.store.forget.erasing import Erasing
 from autodialer.store.forget.retention import Retention
 from autodialer.store.live.checks import Checks
@@ -64,6 +66,7 @@ class Store:
         self.callbases = Callbases(database, clock)
         self.subscribers = Subscribers(database, clock)
         self.campaigns = Campaigns(database, clock)
+        self.slices = Slices(database)
         self.queue = Queue(database)
         self.waiting_lists = WaitingLists(database)
         self.dialogs = Dialogs(database)
@@ -78,6 +81,7 @@ class Store:
         self.live = Live(database, clock)
         self.idempotency = Idempotency(database, secrets, clock)
         self.erasing = Erasing(database, clock)
+        self.clearing = Clearing(database, clock)
         self.audit = Audit(database, clock)
         self.retention = Retention(database, self.callbases)
 

@@ -223,6 +223,9 @@ DEEDS: dict[tuple[str, str], Prepare] = {
     ("POST", "/callbases/<callbase_id>/subscribers"): _create("create_subscriber"),
     ("POST", "/campaigns"): _create("create_campaign"),
     ("PUT", "/campaigns/<campaign_id>"): _change_campaign,
+    ("DELETE", "/campaigns/<campaign_id>"): _delete("campaigns", "create_campaign"),
+    ("POST", "/campaigns/<campaign_id>/archive"): _move("archive"),
+    ("POST", "/campaigns/<campaign_id>/unarchive"): _move("unarchive", "archive"),
     ("POST", "/campaigns/<campaign_id>/start"): _move("start"),
     ("POST", "/campaigns/<campaign_id>/pause"): _move("pause", "start"),
     ("POST", "/campaigns/<campaign_id>/resume"): _move("resume", "start", "pause"),
@@ -242,6 +245,7 @@ DEEDS: dict[tuple[str, str], Prepare] = {
 NOT_RECORDED = {
     ("POST", "/auth/revoke"): "a user ends a session of their own, and the session says so itself",
     ("POST", "/callbases/preview"): "changes nothing",
+    ("POST", "/campaigns/<campaign_id>/slice"): "changes nothing",
 }
 WAIT_FOR_THE_DIALER = {"/trunks/<trunk_id>/check", "/calls/<call_id>/digits"}
 """Here nobody does what is asked for, so that they answer 503 once it is written down."""

@@ -51,7 +51,7 @@ def test_a_campaign_is_cloned_for_all_at_any_time_and_for_the_unreached_once_it_
     anna.post(path_of(objects, "/start"))
     anna.post(path_of(objects, "/stop"))
     assert anna.post(path_of(objects, "/clone"), json={"only": "unreached"}).status == 201
-    assert anna.post(path_of(objects, "/clone"), json={"only": "some"}).status == 400
+    assert anna.post(path_of(objects, "/clone"), json={"only": "some"}).status == 422
 
 
 def test_every_rule_of_a_running_campaign_can_be_changed(anna: Client, objects: dict[str, Any]) -> None:

@@ -27,6 +27,7 @@ from autodialer.model import (
     DigitVia,
     Disposition,
     KeyAction,
+    People,
     RetryRule,
     TrunkSettings,
 )
@@ -324,7 +325,7 @@ class RandomPeople(DialingMachine):
     def call_the_unreached_again(self, campaign_id: UUID) -> UUID:
         """By a copy, once the campaign has ended; the copy leaves alone those that the campaign reached."""
         try:
-            copy = self.store.campaigns.clone(campaign_id, None, only_unreached=True)
+            copy = self.store.campaigns.clone(campaign_id, None, only=People.UNREACHED)
             self.store.campaigns.update(copy.id, None, starts_at=None, ends_at=None)
             self.store.campaigns.start(copy.id, None)
         except Conflict:

@@ -3,7 +3,7 @@
 import pytest
 
 from autodialer.errors import Conflict, NotFound
-from autodialer.model import CampaignState, Disposition, RetryRule
+from autodialer.model import CampaignState, Disposition, People, RetryRule
 from tests.store.world import EXHAUSTED, NOW, World, number
 
 
@@ -25,7 +25,7 @@ def finish(world: World, reached: set[str], campaign_key: int) -> list[str]:
 def test_a_clone_is_a_draft_with_the_same_rules(world: World) -> None:
     rules = {"cps": 7.5, "max_channels": 3, "retry": {"busy": RetryRule(after_s=5, times=9)}, "min_played_s": 2.0}
     campaign = world.draft(world.callbase(2), **rules)
-    made = world.store.campaigns.clone(campaign.id, world.user.key, only_unreached=False)
+    made = world.store.campaigns.clone(campaign.id, world.user.key, only=People.ALL)
     assert made.state is CampaignState.DRAFT
     assert made.id != campaign.id
     assert (made.cps, made.max_channels, made.retry, made.min_played_s) == (7.5, 3, rules["retry"], 2.0)
@@ -40,7 +40,7 @@ def test_a_clone_is_a_draft_with_the_same_rules(world: World) -> None:
 def test_a_clone_for_all_calls_everybody_again(world: World) -> None:
     campaign = world.running(4)
     everybody = finish(world, {number(0)}, campaign.key)
-    made = world.store.campaigns.clone(campaign.id, world.user.key, only_unreached=False)
+    made = world.store.campaigns.clone(campaign.id, world.user.key, only=People.ALL)
     world.store.campaigns.start(made.id, None)
     assert finish(world, set(), made.key) == everybody
 
@@ -48,12 +48,12 @@ def test_a_clone_for_all_calls_everybody_again(world: World) -> None:
 def test_a_clone_for_the_unreached_leaves_out_whom_any_of_its_origins_reached(world: World) -> None:
     first = world.running(5)
     finish(world, {number(0), number(1)}, first.key)
-    second = world.store.campaigns.clone(first.id, world.user.key, only_unreached=True)
+    second = world.store.campaigns.clone(first.id, world.user.key, only=People.UNREACHED)
     world.store.campaigns.start(second.id, None)
     assert finish(world, {number(2)}, second.key) == [number(2), number(3), number(4)]
     counts = world.store.campaigns.progress(second.key).counts
     assert (counts.total, counts.excluded, counts.reached, counts.exhausted) == (5, 2, 1, 2)
-    third = world.store.campaigns.clone(second.id, world.user.key, only_unreached=True)
+    third = world.store.campaigns.clone(second.id, world.user.key, only=People.UNREACHED)
     world.store.campaigns.start(third.id, None)
     assert finish(world, set(), third.key) == [number(3), number(4)]
     assert world.store.campaigns.progress(third.key).counts.excluded == 3
@@ -62,7 +62,7 @@ def test_a_clone_for_the_unreached_leaves_out_whom_any_of_its_origins_reached(wo
 def test_a_long_stretch_of_reached_ones_does_not_hold_up_the_first_call(world: World) -> None:
     campaign = world.running(300)
     finish(world, {number(index) for index in range(299)}, campaign.key)
-    made = world.store.campaigns.clone(campaign.id, world.user.key, only_unreached=True)
+    made = world.store.campaigns.clone(campaign.id, world.user.key, only=People.UNREACHED)
     world.store.campaigns.start(made.id, None)
     assert world.store.queue.enqueue_due(NOW, batch=50).jobs == 1
 
@@ -70,9 +70,9 @@ def test_a_long_stretch_of_reached_ones_does_not_hold_up_the_first_call(world: W
 def test_the_unreached_of_a_campaign_that_still_runs_are_refused_and_so_is_another_users_campaign(world: World) -> None:
     campaign = world.running(2)
     with pytest.raises(Conflict, match="running"):
-        world.store.campaigns.clone(campaign.id, world.user.key, only_unreached=True)
+        world.store.campaigns.clone(campaign.id, world.user.key, only=People.UNREACHED)
     with pytest.raises(NotFound):
-        world.store.campaigns.clone(campaign.id, world.other.key, only_unreached=False)
+        world.store.campaigns.clone(campaign.id, world.other.key, only=People.ALL)
 
 
 def test_what_has_been_deleted_is_named(world: World) -> None:
@@ -80,5 +80,5 @@ def test_what_has_been_deleted_is_named(world: World) -> None:
     finish(world, set(), campaign.key)
     world.store.sounds.delete(campaign.sound_id, world.user.key)
     with pytest.raises(Conflict) as refused:
-        world.store.campaigns.clone(campaign.id, world.user.key, only_unreached=True)
+        world.store.campaigns.clone(campaign.id, world.user.key, only=People.UNREACHED)
     assert refused.value.field == "sound_id"

@@ -10,7 +10,7 @@ from autodialer import housekeeping as housekeeping_module
 from autodialer.config import Settings
 from autodialer.errors import NotFound
 from autodialer.housekeeping import Housekeeping
-from autodialer.model import CallOutcome, Disposition
+from autodialer.model import CallOutcome, Disposition, People
 from autodialer.store import NewSubscriber
 from autodialer.store.calls.tables import call_traces
 from autodialer.store.setup.tables import subscribers
@@ -100,7 +100,7 @@ def test_a_callbase_that_is_in_use_or_was_never_used_stays(world: World) -> None
 def test_a_callbase_with_an_ended_and_a_draft_campaign_stays(world: World) -> None:
     key = call_all(world, 2)
     campaign = world.store.campaigns.by_key(key)
-    world.store.campaigns.clone(campaign.id, None, only_unreached=False)
+    world.store.campaigns.clone(campaign.id, None, only=People.ALL)
     assert world.store.retention.delete_callbases(LATER) == []
 
 

@@ -16,7 +16,7 @@ from autodialer.store.queue.tables import call_jobs
 from autodialer.store.setup.second_number import DIALLED
 from autodialer.store.setup.tables import subscribers, trunks
 from autodialer.store.sql.engine import AnyRow, Database
-from autodialer.store.sql.owned import owned_by
+from autodialer.store.sql.owned import not_deleted, owned_by
 from autodialer.store.sql.paging import DEFAULT_LIMIT, Page, fetch_page
 from autodialer.store.sql.transitions import is_one_of
 
@@ -29,8 +29,10 @@ class Calls:
 
     def get(self, call_id: UUID, owner_key: int | None) -> CallRecord:
         """A call: finished, queued or under way. Raises NotFound."""
-        finished = owned_by(_finished().where(calls.c.id == call_id), campaigns, owner_key)
-        unfinished = owned_by(_unfinished().where(call_jobs.c.call_id == call_id, ~_HAS_ENDED), campaigns, owner_key)
+        there = not_deleted(campaigns)
+        finished = owned_by(_finished().where(calls.c.id == call_id, there), campaigns, owner_key)
+        unfinished = _unfinished().where(call_jobs.c.call_id == call_id, ~_HAS_ENDED, there)
+        unfinished = owned_by(unfinished, campaigns, owner_key)
         with self._database.read() as connection:
             row = connection.execute(finished).one_or_none()
             if row is not None:

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Select, and_, case, func, select
 
 from autodialer.model import Campaign
 from autodialer.store.calls.tables import calls
-from autodialer.store.campaigns.tables import campaign_subscribers, campaigns
+from autodialer.store.campaigns.tables import campaign_slices, campaign_subscribers, campaigns
 from autodialer.store.setup.tables import callbases, subscribers, trunks
 from autodialer.store.sql.engine import AnyRow, Database
 from autodialer.store.sql.owned import not_deleted
@@ -70,6 +70,8 @@ class Exports:
         """How many subscribers it had when it ended: a subscriber added to the callbase later does not belong to it."""
         ended_with = select(campaigns.c.final_total).where(campaigns.c.key == campaign.key)
         there_are = select(func.count()).where(subscribers.c.callbase_key == campaign.callbase_key)
+        if campaign.drawn is not None:
+            there_are = select(func.count()).where(campaign_slices.c.campaign_key == campaign.key)
         with self._database.read() as connection:
             final: int | None = connection.execute(ended_with).scalar_one()
             return connection.execute(there_are).scalar_one() if final is None else final
@@ -100,12 +102,16 @@ def _people(campaign: Campaign) -> Select[Any]:
         campaign_subscribers.c.subscriber_key == subscribers.c.key,
     )
     of_campaign = (campaign_subscribers.c.state, campaign_subscribers.c.reason, campaign_subscribers.c.attempts)
-    return (
+    people = (
         select(subscribers.c.key, subscribers.c.id, *_PERSON.values(), *of_campaign)
         .join(callbases, callbases.c.key == subscribers.c.callbase_key)
         .outerjoin(campaign_subscribers, within)
         .where(subscribers.c.callbase_key == campaign.callbase_key)
     )
+    if campaign.drawn is None:
+        return people
+    drawn = and_(campaign_slices.c.campaign_key == campaign.key, campaign_slices.c.subscriber_key == subscribers.c.key)
+    return people.join(campaign_slices, drawn)
 
 
 def _last_calls(connection: Connection, campaign_key: int, first: int, last: int) -> Called:

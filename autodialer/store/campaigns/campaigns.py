@@ -11,14 +11,16 @@ from sqlalchemy import Connection, Table, bindparam, func, insert, select, updat
 from autodialer.clock import Clock
 from autodialer.errors import Conflict, Invalid, NotFound, Unavailable
 from autodialer.model import (
-    CAMPAIGN_TRANSITIONS,
     CallingWindow,
     Campaign,
     CampaignState,
+    JobState,
     KeyAction,
+    Only,
+    People,
     RetryRule,
 )
-from autodialer.store.campaigns.cloning import clone
+from autodialer.store.campaigns.cloning import check_may_follow, clone, follow
 from autodialer.store.campaigns.progress import CampaignProgress, progress_by_key, total_of
 from autodialer.store.campaigns.rows import (
     add_trunks,
@@ -32,17 +34,23 @@ from autodialer.store.campaigns.sample_call import create_sample_call
 from autodialer.store.campaigns.stopping import cancel_queued
 from autodialer.store.campaigns.tables import campaigns
 from autodialer.store.live.tables import commands
+from autodialer.store.queue.tables import call_jobs
 from autodialer.store.setup.tables import callbases, sounds, trunks
 from autodialer.store.sql.column_types import new_id
 from autodialer.store.sql.engine import AnyRow, Database
 from autodialer.store.sql.filtering import ALL, Narrowed, narrow
-from autodialer.store.sql.owned import owned_by
+from autodialer.store.sql.owned import not_deleted, owned_by
 from autodialer.store.sql.paging import DEFAULT_LIMIT, Page, fetch_page
+from autodialer.store.sql.transitions import is_one_of
 
 logger = logging.getLogger(__name__)
 
 NAME_LENGTH = 200
 ENDED_STATES = (CampaignState.FINISHED, CampaignState.STOPPED)
+GO_ON = "Clone it to call again: POST .../clone, with only unreached for the people it did not reach."
+"""The way out of an ended campaign."""
+_SUFFIXES = {People.ALL: "copy", People.UNREACHED: "unreached"}
+"""Behind the name of a clone."""
 
 
 class CampaignRules(TypedDict, total=False):
@@ -109,9 +117,14 @@ class Campaigns:
         trunk_keys: Sequence[int],
         sound_key: int,
         callbase_key: int,
+        follows: Campaign | None = None,
+        only: Only = People.ALL,
         **rules: Unpack[CampaignRules],
     ) -> Campaign:
-        """A new campaign in state `draft`. Raises Invalid when what it needs has been deleted."""
+        """A new campaign in state `draft`; with `follows` only for those of that campaign's people, on its callbase.
+
+        Raises Invalid when what it needs has been deleted, Conflict as `clone`.
+        """
         values: dict[str, Any] = _stored({**DEFAULTS, **rules})
         values |= {"id": new_id(), "owner_key": owner_key, "created_at": self._clock.utcnow()}
         values |= {"name": name, "sound_key": sound_key, "callbase_key": callbase_key}
@@ -121,6 +134,10 @@ class Campaigns:
                 raise Invalid("There is no such object any more.", field=missing)
             key = connection.execute(insert(campaigns).values(values).returning(campaigns.c.key)).scalar_one()
             add_trunks(connection, key, trunk_keys)
+            if follows is not None:
+                origin = _fetch_by_key(connection, follows.key)
+                check_may_follow(origin, only)
+                follow(connection, key, origin, only)
             return _fetch_by_key(connection, key)
 
     def create_sample_call(
@@ -158,11 +175,19 @@ class Campaigns:
             return _fetch_by_key(connection, key)
 
     def page(
-        self, owner_key: int | None, wanted: Narrowed = ALL, *, limit: int = DEFAULT_LIMIT, after: str | None = None
+        self,
+        owner_key: int | None,
+        wanted: Narrowed = ALL,
+        *,
+        archived: bool = False,
+        limit: int = DEFAULT_LIMIT,
+        after: str | None = None,
     ) -> Page[Campaign]:
-        """The campaigns a user sees."""
-        query = owned_by(select_campaigns().where(~campaigns.c.hidden), campaigns, owner_key)
+        """The campaigns a user sees; with `archived` those that are archived too."""
+        query = owned_by(select_campaigns().where(~campaigns.c.hidden, not_deleted(campaigns)), campaigns, owner_key)
         query = narrow(query, campaigns, wanted)
+        if not archived:
+            query = query.where(campaigns.c.archived_at.is_(None))
         with self._database.read() as connection:
             rows, cursor = fetch_page(connection, query, campaigns.c.key, lambda row: row, limit=limit, after=after)
             return campaigns_from(connection, rows), cursor
@@ -176,7 +201,7 @@ class Campaigns:
         with self._database.write() as connection:
             campaign = _fetch(connection, campaign_id, owner_key)
             if campaign.state in ENDED_STATES:
-                raise Conflict(f"The campaign is {campaign.state} and cannot be changed.")
+                raise Conflict(f"{told_ended(campaign)}; its rules cannot be changed. {GO_ON}")
             if campaign.state is CampaignState.RUNNING and _is_over(campaign, self._clock.utcnow()):
                 raise Conflict("The campaign has come to its end, its last calls are under way; clone it to go on.")
             if values:
@@ -244,23 +269,46 @@ class Campaigns:
             logger.warning("campaign %s is stopped, the dialer will cancel its queue: %s", campaign.id, exc)
         return stopped
 
-    def clone(self, campaign_id: UUID, owner_key: int | None, *, only_unreached: bool) -> Campaign:
-        """A draft of the same rules for everybody, or for those that neither the campaign nor its origins reached.
+    def clone(self, campaign_id: UUID, owner_key: int | None, *, only: Only = People.ALL) -> Campaign:
+        """A draft of the same rules for everybody or for some of its people; `Slices` has to find those of a slice.
 
-        Raises NotFound; Conflict while a campaign whose unreached subscribers are wanted has not ended, and when what
-        it needs has been deleted.
+        Raises NotFound; Conflict while a campaign of which only some are wanted has not ended, and when what it needs
+        has been deleted.
         """
         with self._database.write() as connection:
             campaign = _fetch(connection, campaign_id, owner_key)
-            if only_unreached and campaign.state not in ENDED_STATES:
-                raise Conflict(
-                    f"The campaign is {campaign.state}; the subscribers it did not reach are known once it has ended."
-                )
+            check_may_follow(campaign, only)
             _check_all_there(connection, campaign)
-            name = f"{campaign.name} (unreached)" if only_unreached else f"{campaign.name} (copy)"
+            name = f"{campaign.name} ({_SUFFIXES[only] if isinstance(only, People) else 'follow-up'})"
             now = self._clock.utcnow()
-            key = clone(connection, campaign, name=name[:NAME_LENGTH], only_unreached=only_unreached, now=now)
+            key = clone(connection, campaign, name=name[:NAME_LENGTH], only=only, now=now)
             return _fetch_by_key(connection, key)
+
+    def archive(self, campaign_id: UUID, owner_key: int | None) -> Campaign:
+        """Lists leave it out unless they are asked for it. Raises NotFound, Conflict while it runs or is paused."""
+        with self._database.write() as connection:
+            campaign = _fetch(connection, campaign_id, owner_key)
+            _check_not_under_way(connection, campaign, "archived")
+            return self._archived(connection, campaign, campaign.archived_at or self._clock.utcnow())
+
+    def unarchive(self, campaign_id: UUID, owner_key: int | None) -> Campaign:
+        """Lists show it again. Raises NotFound."""
+        with self._database.write() as connection:
+            return self._archived(connection, _fetch(connection, campaign_id, owner_key), None)
+
+    def delete(self, campaign_id: UUID, owner_key: int | None) -> Campaign:
+        """It disappears with its calls, their traces and its figures; returns what it was.
+
+        This only marks it, which hides all of it at once; `Clearing` then takes a million rows away bit by bit. What
+        limits calls to people stays: the DNC list knows no campaign, and calls that a cap may still count are cleared
+        when it does not any more. Raises NotFound, Conflict while it runs or is paused or has calls under way.
+        """
+        with self._database.write() as connection:
+            campaign = _fetch(connection, campaign_id, owner_key)
+            _check_not_under_way(connection, campaign, "deleted")
+            gone = update(campaigns).where(campaigns.c.key == campaign.key).values(deleted_at=self._clock.utcnow())
+            connection.execute(gone)
+            return campaign
 
     def progress(self, campaign_key: int) -> CampaignProgress:
         """How far it is. Raises NotFound."""
@@ -273,6 +321,10 @@ class Campaigns:
         """How far each of them is, by its key."""
         with self._database.read() as connection:
             return progress_by_key(connection, campaign_keys)
+
+    def _archived(self, connection: Connection, campaign: Campaign, since: datetime | None) -> Campaign:
+        connection.execute(update(campaigns).where(campaigns.c.key == campaign.key).values(archived_at=since))
+        return _fetch_by_key(connection, campaign.key)
 
     def _move(
         self, connection: Connection, campaign: Campaign, state: CampaignState, by: str | None, **values: Any
@@ -296,7 +348,7 @@ def _stored(rules: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
-_BY_ID = select_campaigns().where(campaigns.c.id == bindparam("wanted"))
+_BY_ID = select_campaigns().where(campaigns.c.id == bindparam("wanted"), not_deleted(campaigns))
 _BY_ID_OF_OWNER = _BY_ID.where(campaigns.c.owner_key == bindparam("owner_key"))
 _BY_KEY = select_campaigns().where(campaigns.c.key == bindparam("wanted"))
 
@@ -317,10 +369,33 @@ def _only(connection: Connection, rows: Sequence[AnyRow]) -> Campaign:
 
 
 def _check_state(campaign: Campaign, deed: str, *allowed: CampaignState) -> None:
-    if campaign.state not in allowed:
-        words = " or ".join(allowed)
-        hint = "" if CAMPAIGN_TRANSITIONS[campaign.state] else "; make a new one"
-        raise Conflict(f"The campaign is {campaign.state}; only a {words} campaign can be {deed}{hint}.")
+    if campaign.state in allowed:
+        return
+    if campaign.state in ENDED_STATES:
+        raise Conflict(f"{told_ended(campaign)}; it cannot be {deed}. {GO_ON}")
+    words = " or ".join(allowed)
+    raise Conflict(f"The campaign is {campaign.state}; only a {words} campaign can be {deed}.")
+
+
+def told_ended(campaign: Campaign) -> str:
+    """What an ended campaign is and since when, and which user stopped it."""
+    when = f" at {campaign.finished_at:%Y-%m-%d %H:%M:%S} UTC" if campaign.finished_at else ""
+    if campaign.state is CampaignState.STOPPED:
+        by = f" by {campaign.moved_by}" if campaign.moved_by else ""
+        return f"The campaign was stopped for good{by}{when}"
+    return f"The campaign finished{when}"
+
+
+def _check_not_under_way(connection: Connection, campaign: Campaign, deed: str) -> None:
+    if campaign.state in (CampaignState.RUNNING, CampaignState.PAUSED):
+        raise Conflict(f"The campaign is {campaign.state} and cannot be {deed}; stop it first: POST .../stop.")
+    dialing = is_one_of(call_jobs.c.state, JobState.DIALING)
+    query = select(func.count()).where(call_jobs.c.campaign_key == campaign.key, dialing)
+    if count := connection.execute(query).scalar_one():
+        raise Conflict(
+            f"Calls of the campaign are still under way ({count}) and it cannot be {deed}; let them end, or end them: "
+            "POST /srv1/calls/{id}/hangup."
+        )
 
 
 def _check_all_there(connection: Connection, campaign: Campaign) -> None:

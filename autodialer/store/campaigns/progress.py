@@ -73,6 +73,7 @@ _STANDING = (
     select(
         campaigns.c.key,
         campaigns.c.final_total,
+        campaigns.c.drawn_people,
         callbases.c.imported,
         _ACTIVE.label("active_calls"),
         _NEXT_DUE.label("next_due"),
@@ -115,11 +116,12 @@ def progress_by_key(connection: Connection, campaign_keys: Sequence[int]) -> dic
 
 
 def total_of(connection: Connection, campaign_key: int) -> int:
-    """The subscribers of a campaign: those of its callbase, as long as it has not ended."""
+    """The subscribers of a campaign: those of its callbase, or drawn for it, as long as it has not ended."""
     return progress_by_key(connection, [campaign_key])[campaign_key].counts.total
 
 
 def _counts(row: AnyRow, found: dict[str, int]) -> Counts:
-    total = row.imported if row.final_total is None else row.final_total
+    now = row.imported if row.drawn_people is None else row.drawn_people
+    total = now if row.final_total is None else row.final_total
     begun = {state: found.get(state, 0) for state in BEGUN}
     return Counts(total=total, pending=max(0, total - sum(begun.values())), **begun)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import date, time
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Connection, Select, bindparam, insert, select
 
@@ -13,6 +14,7 @@ from autodialer.model import (
     KeyAction,
     RetryRule,
 )
+from autodialer.model.slices import Drawn, Only, only_as_json, only_from_json
 from autodialer.store.campaigns.tables import campaign_trunks, campaigns
 from autodialer.store.setup.tables import callbases, sounds, trunks
 from autodialer.store.sql.engine import AnyRow
@@ -87,7 +89,26 @@ def _campaign_from(row: AnyRow, in_order: Sequence[AnyRow]) -> Campaign:
         ends_at=row.ends_at,
         moved_at=row.moved_at,
         moved_by=row.moved_by,
+        archived_at=row.archived_at,
+        drawn=_drawn_from(row),
     )
+
+
+def _drawn_from(row: AnyRow) -> Drawn | None:
+    if row.drawn_people is None:
+        return None
+    return Drawn(
+        from_campaign_id=UUID(row.drawn_by["from_campaign_id"]),
+        only=only_from_json(row.drawn_by["only"]),
+        people=row.drawn_people,
+        is_complete=row.drawn_up_to is None,
+    )
+
+
+def drawn_to(origin: Campaign, only: Only) -> dict[str, Any]:
+    """The columns of a campaign whose people are still to be drawn."""
+    said = {"from_campaign_id": str(origin.id), "only": only_as_json(only)}
+    return {"drawn_from": origin.key, "drawn_by": said, "drawn_up_to": 0, "drawn_people": 0}
 
 
 def retry_from(stored: Mapping[str, Any]) -> dict[str, RetryRule]:

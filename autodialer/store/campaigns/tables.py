@@ -78,12 +78,34 @@ campaigns = Table(
     Column("cap_day", Integer),
     Column("cap_week", Integer),
     Column("dial_doubtful", Boolean, nullable=False, server_default=text("0")),  # by migration 0031
+    at("archived_at"),  # by migration 0040: no list shows it unless asked; NULL: it is not archived
+    at("deleted_at"),  # by migration 0040: nobody sees it; it is cleared away bit by bit
+    # By migration 0041, of a campaign that is for some people of another one, its origin: the origin's key,
+    Column("drawn_from", Key),
+    # {"from_campaign_id": ..., "only": "all", "unreached" or the conditions},
+    Column("drawn_by", JsonObject),
+    # up to which subscriber the origin's people have been looked at (NULL: all have), and how many were taken.
+    Column("drawn_up_to", Key),
+    # NULL: the campaign is for its whole callbase.
+    Column("drawn_people", Integer),
     CAMPAIGNS.check(),
     Index(None, "owner_key"),
     Index(None, "callbase_key"),
     Index(None, "sound_key"),
     Index(
         "campaigns_running", "key", sqlite_where=text("state = 'running'"), postgresql_where=text("state = 'running'")
+    ),
+    Index(
+        "campaigns_deleted",
+        "key",
+        sqlite_where=text("deleted_at IS NOT NULL"),
+        postgresql_where=text("deleted_at IS NOT NULL"),
+    ),
+    Index(
+        "campaigns_drawing",
+        "key",
+        sqlite_where=text("drawn_up_to IS NOT NULL"),
+        postgresql_where=text("drawn_up_to IS NOT NULL"),
     ),
     sqlite_autoincrement=True,
 )
@@ -107,6 +129,16 @@ campaign_origins = Table(
     PrimaryKeyConstraint("campaign_key", "origin_key"),
     sqlite_with_rowid=False,
     comment="earlier campaigns of the same callbase; whom one of them reached, the campaign does not call",
+)
+
+campaign_slices = Table(
+    "campaign_slices",
+    metadata,
+    refers("campaign_key", "campaigns.key"),
+    Column("subscriber_key", Key, nullable=False, autoincrement=False),
+    PrimaryKeyConstraint("campaign_key", "subscriber_key"),
+    sqlite_with_rowid=False,
+    comment="the people of campaigns that are not for their whole callbase",
 )
 
 campaign_subscribers = Table(

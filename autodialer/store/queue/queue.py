@@ -9,6 +9,7 @@ from sqlalchemy import (
     Connection,
     and_,
     bindparam,
+    case,
     exists,
     func,
     insert,
@@ -31,7 +32,7 @@ from autodialer.model.admission import Admit
 from autodialer.store.campaigns.cloning import REACHED_BEFORE, WAS_REACHED
 from autodialer.store.campaigns.rows import campaigns_from, select_campaigns
 from autodialer.store.campaigns.stopping import BY_END, BY_STOP, cancel_batch
-from autodialer.store.campaigns.tables import campaign_subscribers, campaigns
+from autodialer.store.campaigns.tables import campaign_slices, campaign_subscribers, campaigns
 from autodialer.store.queue import dialogs, outcomes
 from autodialer.store.queue.dialogs import KeptDialog
 from autodialer.store.queue.postponing import Postponement
@@ -211,10 +212,17 @@ class Queue:
             return {(row[0], row[1]): row[2] for row in connection.execute(query)}
 
 
+_IS_DRAWN = campaigns.c.drawn_people.is_not(None)
 _AHEAD = and_(
     subscribers.c.callbase_key == campaigns.c.callbase_key, subscribers.c.key > campaigns.c.next_subscriber_key
 )
-"""Subscribers that the campaign's walk has not come to."""
+"""Subscribers that the campaign's walk has not come to, where it walks its whole callbase, ..."""
+_AHEAD_DRAWN = and_(
+    campaign_slices.c.campaign_key == campaigns.c.key,
+    campaign_slices.c.subscriber_key > campaigns.c.next_subscriber_key,
+)
+"""... and where people are drawn for it."""
+_IS_AHEAD = case((_IS_DRAWN, exists().where(_AHEAD_DRAWN)), else_=exists().where(_AHEAD))
 
 _ENOUGH_DUE = (
     select(call_jobs.c.key)
@@ -231,7 +239,7 @@ _ENOUGH_DUE = (
 _HUNGRY = (
     select(campaigns.c.key)
     .join(callbases, callbases.c.key == campaigns.c.callbase_key)
-    .where(RUNNING, READY, _ENOUGH_DUE.is_(None), exists().where(_AHEAD))
+    .where(RUNNING, READY, _ENOUGH_DUE.is_(None), _IS_AHEAD)
 )
 
 _LIVE_JOB = exists().where(call_jobs.c.campaign_key == campaigns.c.key, is_one_of(call_jobs.c.state, *LIVE_JOB_STATES))
@@ -252,7 +260,8 @@ _OVER = (
     .where(
         RUNNING,
         is_one_of(callbases.c.state, CallbaseState.READY, CallbaseState.FAILED),
-        ~exists().where(_AHEAD),
+        campaigns.c.drawn_up_to.is_(None),
+        ~_IS_AHEAD,
         ~_LIVE_JOB,
     )
 )
@@ -261,7 +270,8 @@ _OVER = (
 
 def _finished(now: datetime) -> dict[str, Any]:
     """What a campaign becomes when it is finished."""
-    total = select(callbases.c.imported).where(callbases.c.key == campaigns.c.callbase_key).scalar_subquery()
+    imported = select(callbases.c.imported).where(callbases.c.key == campaigns.c.callbase_key).scalar_subquery()
+    total = func.coalesce(campaigns.c.drawn_people, imported)
     return {"state": CampaignState.FINISHED.value, "finished_at": now, "final_total": total}
 
 
@@ -270,17 +280,29 @@ _ADD_EXCLUDED = Prepared(insert(campaign_subscribers), columns=["campaign_key", 
 _ADD_JOB = Prepared(insert(call_jobs), columns=["campaign_key", "subscriber_key", "call_id", "not_before"])
 
 
+_WALK = (
+    select(subscribers.c.key, WAS_REACHED.label("was_reached"))
+    .select_from(subscribers)
+    .join(campaigns, campaigns.c.callbase_key == subscribers.c.callbase_key)
+    .where(campaigns.c.key == bindparam("campaign"), RUNNING, _AHEAD)
+    .order_by(subscribers.c.key)
+    .limit(bindparam("most"))
+)
+_WALK_DRAWN = (
+    select(subscribers.c.key, WAS_REACHED.label("was_reached"))
+    .select_from(campaign_slices)
+    .join(campaigns, campaigns.c.key == campaign_slices.c.campaign_key)
+    .join(subscribers, subscribers.c.key == campaign_slices.c.subscriber_key)
+    .where(campaign_slices.c.campaign_key == bindparam("campaign"), RUNNING, _AHEAD_DRAWN)
+    .order_by(campaign_slices.c.subscriber_key)
+    .limit(bindparam("most"))
+)
+
+
 def _enqueue(connection: Connection, campaign_key: int, now: datetime, batch: int) -> tuple[int, int]:
     """Walk on by a batch; returns how many subscribers that were and how many jobs came of it."""
-    ahead = (
-        select(subscribers.c.key, WAS_REACHED.label("was_reached"))
-        .select_from(subscribers)
-        .join(campaigns, campaigns.c.callbase_key == subscribers.c.callbase_key)
-        .where(campaigns.c.key == campaign_key, RUNNING, _AHEAD)
-        .order_by(subscribers.c.key)
-        .limit(batch)
-    )
-    rows = connection.execute(ahead).all()
+    is_drawn = connection.execute(select(_IS_DRAWN).where(campaigns.c.key == campaign_key)).scalar_one()
+    rows = connection.execute(_WALK_DRAWN if is_drawn else _WALK, {"campaign": campaign_key, "most": batch}).all()
     if not rows:
         return 0, 0
     both = [{"campaign_key": campaign_key, "subscriber_key": row.key} for row in rows if not row.was_reached]
