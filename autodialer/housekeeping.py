@@ -26,6 +26,8 @@ BETWEEN_CLEARINGS_S = 0.005
 class Housekeeping:
     """Deletes calls after `DIALER_CALLS_DAYS` and callbases after `DIALER_SUBSCRIBERS_DAYS`; 0: never.
 
+    Deliveries of webhooks go after `DIALER_DELIVERIES_DAYS`.
+
     The rows of a callbase that is deleted, by a user or by this, go in batches of 500.
     """
 
@@ -59,6 +61,10 @@ class Housekeeping:
             deleted = self._store.retention.delete_calls(now - timedelta(days=self._settings.calls_days))
             if deleted:
                 logger.info("%d calls older than %d days are deleted", deleted, self._settings.calls_days)
+
+        forgotten = self._store.deliveries.forget(now - timedelta(days=self._settings.deliveries_days))
+        if forgotten:
+            logger.info("%d deliveries of webhooks are forgotten", forgotten)
 
     def _run(self) -> None:
         due = time.monotonic() + FIRST_S

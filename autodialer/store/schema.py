@@ -29,6 +29,15 @@ from autodialer.store.setup.tables import (
     trunks,
 )
 from autodialer.store.sql.shapes import metadata
+from autodialer.store.webhooks.tables import (
+    events,
+    notice_messages,
+    notices,
+    trunk_told,
+    webhook_deliveries,
+    webhook_lanes,
+    webhooks,
+)
 
 __all__ = [
     "audit",
@@ -50,9 +59,12 @@ __all__ = [
     "dnc",
     "dnc_imports",
     "dnc_rejected_rows",
+    "events",
     "idempotency_keys",
     "key_counts",
     "metadata",
+    "notice_messages",
+    "notices",
     "numbering_codes",
     "numbering_files",
     "numbering_ranges",
@@ -64,6 +76,10 @@ __all__ = [
     "token_families",
     "trunk_checks",
     "trunk_status",
+    "trunk_told",
     "trunks",
     "users",
+    "webhook_deliveries",
+    "webhook_lanes",
+    "webhooks",
 ]
