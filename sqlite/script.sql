@@ -922,6 +922,8 @@ CREATE TABLE notices (
     active BOOLEAN DEFAULT 1 NOT NULL,
     -- why the last message did not go out
     note TEXT,
+    -- when the last one did
+    sent_at BIGINT,
     created_at BIGINT NOT NULL,
     CONSTRAINT notices_language_known CHECK (language IN ('ru', 'en')),
     CONSTRAINT notices_owner_key_there FOREIGN KEY(owner_key) REFERENCES users ("key") ON DELETE CASCADE,

@@ -19,8 +19,10 @@ from autodialer.api.calling_hours import (
     preview,
 )
 from autodialer.api.context import Context, owned
+from autodialer.api.outside import check_webhook_url
 from autodialer.api.present import Json, identifier, page, time, values_of
 from autodialer.api.sounds import SoundFiles
+from autodialer.api.webhooks import put_short
 from autodialer.campaign.checks import transfer_number
 from autodialer.campaign.estimate import estimate_eta_s
 from autodialer.campaign.keys import check_change, check_keys
@@ -39,8 +41,11 @@ from autodialer.store import (
 from autodialer.web.caller import Caller
 from autodialer.web.fields import Fields
 from autodialer.web.request import PageWanted
+from autodialer.webhooks.signing import shown_secret
+from autodialer.webhooks.urls import host_of
 
 HOURS = frozenset({"window", "holidays", "starts_at", "ends_at"})
+BESIDE_RULES = frozenset({"caps", "webhook_url"})
 COUNTS = ("total", "pending", "in_progress", "reached", "exhausted", "excluded")
 
 
@@ -76,6 +81,7 @@ class CampaignChange(Fields):
     holidays: Holidays = ()
     starts_at: StartsAt = None
     ends_at: EndsAt = None
+    webhook_url: str | None = None
 
     def rules(self, present: Campaign | None = None) -> CampaignRules:
         """The given ones as they are stored; `present` is the campaign that is changed.
@@ -83,7 +89,7 @@ class CampaignChange(Fields):
         Raises Invalid, and Conflict for another meaning of a key once the campaign has begun.
         """
         known = CampaignChange.model_fields
-        values = {name: value for name, value in self.given.items() if name in known and name != "caps"}
+        values = {name: value for name, value in self.given.items() if name in known and name not in BESIDE_RULES}
         values |= {f"cap_{span}": cap for span, cap in self.caps.given.items()}
         if self.transfer_to:
             values["transfer_to"] = transfer_number(self.transfer_to)
@@ -150,6 +156,7 @@ class Campaigns:
                 callbase = self._callbase_of(caller, fields)
                 sound = owned(self._store.sounds.get, fields.sound_id, caller, "sound_id")
                 check_hours(rules, callbase.timezone)
+                url = self._webhook_url(fields)
                 with self._store.transaction():
                     campaign = self._store.campaigns.create(
                         caller.user.key,
@@ -159,14 +166,14 @@ class Campaigns:
                         callbase_key=callbase.key,
                         **rules,
                     )
+                    put_short(self._store, campaign, url)
                     self._context.record(caller, "campaigns.create", campaign.id, name=campaign.name)
                     attempt.remember(campaign.id)
-            return self.read(caller, attempt.made)
+            return self._read(caller, attempt.made, with_secret=True)
 
     def read(self, caller: Caller, campaign_id: UUID) -> Json:
         """One campaign."""
-        campaign = self._store.campaigns.get(campaign_id, caller.owner_key)
-        return self._present(campaign, self._store.campaigns.progress(campaign.key))
+        return self._read(caller, campaign_id)
 
     def change(self, caller: Caller, campaign_id: UUID, fields: CampaignChange) -> Json:
         """Change the rules. Raises Conflict once it has ended, or when a key would change its meaning."""
@@ -175,11 +182,17 @@ class Campaigns:
         if HOURS & rules.keys():
             callbase = self._store.callbases.by_key(campaign.callbase_key)
             check_hours({**vars(campaign), **rules}, callbase.timezone)
-        said = fields.model_dump(mode="json", exclude_unset=True)
+        # A URL may hold a token of its receiver.
+        said = fields.model_dump(mode="json", exclude_unset=True, exclude={"webhook_url"})
+        url = self._webhook_url(fields)
+        makes_webhook = url is not None and campaign.webhook_url is None
         with self._store.transaction():
-            self._store.campaigns.update(campaign_id, caller.owner_key, **rules)
+            changed = self._store.campaigns.update(campaign_id, caller.owner_key, **rules)
+            if "webhook_url" in fields.given:
+                said["webhook_url"] = url and host_of(url)
+                put_short(self._store, changed, url)
             self._context.record(caller, "campaigns.change", campaign_id, **said)
-        return self.read(caller, campaign_id)
+        return self._read(caller, campaign_id, with_secret=makes_webhook)
 
     def start(self, caller: Caller, campaign_id: UUID) -> Json:
         """Raises Conflict unless it is a draft whose callbase can be dialled."""
@@ -226,9 +239,10 @@ class Campaigns:
                     made = self._store.campaigns.clone(
                         campaign_id, caller.owner_key, only_unreached=fields.only == "unreached"
                     )
+                    put_short(self._store, made, self._store.campaigns.get(campaign_id, None).webhook_url)
                     self._context.record(caller, "campaigns.clone", made.id, of=str(campaign_id), only=fields.only)
                     attempt.remember(made.id)
-            return self.read(caller, attempt.made)
+            return self._read(caller, attempt.made, with_secret=True)
 
     def read_callable(self, caller: Caller, campaign_id: UUID, fields: CallableAt) -> Json:
         """Of how many subscribers the hours let calls be placed at a time, by time zone. Raises Invalid."""
@@ -261,6 +275,19 @@ class Campaigns:
         if callbase.state == "failed":
             raise Invalid(f"callbase_id: the import of {callbase.name} failed: {callbase.error}", field="callbase_id")
         return callbase
+
+    def _read(self, caller: Caller, campaign_id: UUID, *, with_secret: bool = False) -> Json:
+        """`with_secret` in the answer to the request that made its webhook: the only one that shows the secret."""
+        campaign = self._store.campaigns.get(campaign_id, caller.owner_key)
+        shown = self._present(campaign, self._store.campaigns.progress(campaign.key))
+        webhook = self._store.webhooks.short_of(campaign.key) if with_secret and campaign.webhook_url else None
+        if webhook is not None and webhook.secret is not None:
+            shown["webhook_secret"] = shown_secret(webhook.secret)
+        return shown
+
+    def _webhook_url(self, fields: CampaignChange) -> str | None:
+        """Raises Invalid, AddressRefused, HostUnresolved."""
+        return check_webhook_url(self._context, fields.webhook_url, "webhook_url") if fields.webhook_url else None
 
     def _present(self, campaign: Campaign, progress: CampaignProgress) -> Json:
         return present_campaign(campaign, progress, estimate_eta_s(campaign, progress, self._clock.utcnow()))
@@ -295,6 +322,8 @@ def present_campaign(value: Campaign, progress: CampaignProgress, eta_s: float |
         "dispositions": dict(progress.dispositions),
         "active_calls": progress.active_calls,
         "eta_s": eta_s,
+        "webhook_url": value.webhook_url,
+        "webhook_secret": None,
     }
 
 

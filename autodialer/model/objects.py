@@ -285,6 +285,8 @@ class Campaign:
     """When a user started, paused, resumed or stopped it last; None: never."""
     moved_by: str | None = None
     """Login of that user."""
+    webhook_url: str | None = None
+    """The URL of its webhook that was made together with it; None: it has no such webhook."""
 
     @property
     def waits_for_key_s(self) -> float:

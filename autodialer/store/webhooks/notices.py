@@ -46,6 +46,8 @@ class Notice(NoticeSettings):
     owner_key: int
     note: str | None
     """Why the last message did not go out, a sentence for a person; None: it did."""
+    sent_at: datetime | None
+    """When the last message went out; None: none has."""
     created_at: datetime
 
 
@@ -159,7 +161,10 @@ class Notices:
             else:
                 again = {"next_at": next_at, "attempts": message.attempts + 1}
                 connection.execute(update(notice_messages).where(this).values(again))
-            connection.execute(update(notices).where(notices.c.key == message.notice_key).values(note=note))
+            values: dict[str, Any] = {"note": note}
+            if note is None:
+                values["sent_at"] = self._clock.utcnow()
+            connection.execute(update(notices).where(notices.c.key == message.notice_key).values(values))
 
     def _columns(self, settings: NoticeSettings, notice_id: UUID) -> dict[str, Any]:
         return {
@@ -187,6 +192,7 @@ class Notices:
             language=row.language,
             active=row.active,
             note=row.note,
+            sent_at=row.sent_at,
             created_at=row.created_at,
         )
 

@@ -130,6 +130,7 @@ notices = Table(
     words("language", comment="ru or en"),
     Column("active", Boolean, nullable=False, server_default=text("1")),
     words("note", nullable=True, comment="why the last message did not go out"),
+    at("sent_at", comment="when the last one did"),
     at("created_at", nullable=False),
     check_one_of("language", ("ru", "en")),
     Index(None, "owner_key"),

@@ -207,6 +207,7 @@ def upgrade() -> None:
         sa.Column("language", sa.Text(), nullable=False, comment="ru or en"),
         sa.Column("active", sa.Boolean(), server_default=sa.text("1"), nullable=False),
         sa.Column("note", sa.Text(), nullable=True, comment="why the last message did not go out"),
+        sa.Column("sent_at", columns.UtcTime(), nullable=True, comment="when the last one did"),
         sa.Column("created_at", columns.UtcTime(), nullable=False),
         sa.CheckConstraint("language IN ('ru', 'en')", name=op.f("notices_language_known")),
         sa.ForeignKeyConstraint(["owner_key"], ["users.key"], name=op.f("notices_owner_key_there"), ondelete="CASCADE"),
