@@ -11,7 +11,7 @@ from autodialer.store import Notice, NoticeSettings
 from autodialer.web.caller import Caller
 from autodialer.web.fields import Fields
 from autodialer.web.request import PageWanted
-from autodialer.webhooks.sentences import test_sentence
+from autodialer.webhooks.sentences import sample_sentence
 from autodialer.webhooks.stranger import Task, apart
 
 EVENTS = ("campaign.state", "trunk.state", "import.ended")
@@ -96,7 +96,7 @@ class Notices:
         """Send a sentence; `sent_at` or `note` says what came of it."""
         notice = self._store.notices.get(notice_id, caller.owner_key)
         with self._store.transaction():
-            self._store.notices.send(notice.key, *test_sentence(notice.language))
+            self._store.notices.send(notice.key, *sample_sentence(notice.language))
             self._context.record(caller, "notices.test", notice_id)
         return self.read(caller, notice_id)
 

@@ -17,7 +17,7 @@ def sentence(kind: str, data: Data, language: str) -> Said | None:
     return said(data) if said else None
 
 
-def test_sentence(language: str) -> Said:
+def sample_sentence(language: str) -> Said:
     """What a test says."""
     if language == "ru":
         return "Проверка", "Это проверка: уведомления автообзвона сюда доходят."
