@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 def run_deliveries(settings: Settings) -> None:
     """Deliver until a signal or the parent's end. Raises AlreadyRunning for a second one on the data folder."""
-    with DataFolderLock(settings.data, "webhooks").held(HANDOVER_S):
+    with DataFolderLock(settings.data, "deliverer").held(HANDOVER_S):
         migrate(settings.url)
         with closing(Store(settings.url, secrets=Secrets(settings.keys))) as store:
             deliverer = Deliverer(store, settings.webhook_networks)
