@@ -379,16 +379,20 @@ CREATE TABLE trunk_status (
 CREATE TRIGGER trunk_status_told AFTER INSERT ON trunk_status
 WHEN COALESCE(CASE
         WHEN NEW.breaker_state <> 'closed' THEN 'resting'
-        WHEN NEW.registration_state = 'Waiting' THEN 'not_registered'
-        WHEN NEW.registration_state IN ('off', 'Registered', 'Refreshing') THEN 'working'
+        WHEN NEW.registration_state = 'failed' THEN 'not_registered'
+        WHEN NEW.registration_state = 'registered' THEN 'working'
+        WHEN NEW.registration_state = 'off' AND NOT (SELECT register FROM trunks WHERE key = NEW.trunk_key)
+            THEN 'working'
     END, '') NOT IN (
     '', COALESCE((SELECT state FROM trunk_told WHERE trunk_key = NEW.trunk_key), 'working')
 )
 BEGIN
     INSERT INTO trunk_told (trunk_key, state) VALUES (NEW.trunk_key, CASE
         WHEN NEW.breaker_state <> 'closed' THEN 'resting'
-        WHEN NEW.registration_state = 'Waiting' THEN 'not_registered'
-        WHEN NEW.registration_state IN ('off', 'Registered', 'Refreshing') THEN 'working'
+        WHEN NEW.registration_state = 'failed' THEN 'not_registered'
+        WHEN NEW.registration_state = 'registered' THEN 'working'
+        WHEN NEW.registration_state = 'off' AND NOT (SELECT register FROM trunks WHERE key = NEW.trunk_key)
+            THEN 'working'
     END)
     ON CONFLICT (trunk_key) DO UPDATE SET state = excluded.state;
     INSERT INTO events (kind, at, campaign_key, object_key, details)
@@ -396,8 +400,10 @@ BEGIN
         json_object(
             'state', CASE
         WHEN NEW.breaker_state <> 'closed' THEN 'resting'
-        WHEN NEW.registration_state = 'Waiting' THEN 'not_registered'
-        WHEN NEW.registration_state IN ('off', 'Registered', 'Refreshing') THEN 'working'
+        WHEN NEW.registration_state = 'failed' THEN 'not_registered'
+        WHEN NEW.registration_state = 'registered' THEN 'working'
+        WHEN NEW.registration_state = 'off' AND NOT (SELECT register FROM trunks WHERE key = NEW.trunk_key)
+            THEN 'working'
     END, 'cause', COALESCE(NEW.breaker_cause, NEW.registration_error), 'until', NEW.breaker_until
         )
     WHERE EXISTS (SELECT 1 FROM webhooks WHERE active AND instr(events, 'trunk.state'))
@@ -406,16 +412,20 @@ END;
 CREATE TRIGGER trunk_status_told_again AFTER UPDATE OF breaker_state, registration_state ON trunk_status
 WHEN COALESCE(CASE
         WHEN NEW.breaker_state <> 'closed' THEN 'resting'
-        WHEN NEW.registration_state = 'Waiting' THEN 'not_registered'
-        WHEN NEW.registration_state IN ('off', 'Registered', 'Refreshing') THEN 'working'
+        WHEN NEW.registration_state = 'failed' THEN 'not_registered'
+        WHEN NEW.registration_state = 'registered' THEN 'working'
+        WHEN NEW.registration_state = 'off' AND NOT (SELECT register FROM trunks WHERE key = NEW.trunk_key)
+            THEN 'working'
     END, '') NOT IN (
     '', COALESCE((SELECT state FROM trunk_told WHERE trunk_key = NEW.trunk_key), 'working')
 )
 BEGIN
     INSERT INTO trunk_told (trunk_key, state) VALUES (NEW.trunk_key, CASE
         WHEN NEW.breaker_state <> 'closed' THEN 'resting'
-        WHEN NEW.registration_state = 'Waiting' THEN 'not_registered'
-        WHEN NEW.registration_state IN ('off', 'Registered', 'Refreshing') THEN 'working'
+        WHEN NEW.registration_state = 'failed' THEN 'not_registered'
+        WHEN NEW.registration_state = 'registered' THEN 'working'
+        WHEN NEW.registration_state = 'off' AND NOT (SELECT register FROM trunks WHERE key = NEW.trunk_key)
+            THEN 'working'
     END)
     ON CONFLICT (trunk_key) DO UPDATE SET state = excluded.state;
     INSERT INTO events (kind, at, campaign_key, object_key, details)
@@ -423,8 +433,10 @@ BEGIN
         json_object(
             'state', CASE
         WHEN NEW.breaker_state <> 'closed' THEN 'resting'
-        WHEN NEW.registration_state = 'Waiting' THEN 'not_registered'
-        WHEN NEW.registration_state IN ('off', 'Registered', 'Refreshing') THEN 'working'
+        WHEN NEW.registration_state = 'failed' THEN 'not_registered'
+        WHEN NEW.registration_state = 'registered' THEN 'working'
+        WHEN NEW.registration_state = 'off' AND NOT (SELECT register FROM trunks WHERE key = NEW.trunk_key)
+            THEN 'working'
     END, 'cause', COALESCE(NEW.breaker_cause, NEW.registration_error), 'until', NEW.breaker_until
         )
     WHERE EXISTS (SELECT 1 FROM webhooks WHERE active AND instr(events, 'trunk.state'))

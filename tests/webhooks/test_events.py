@@ -9,8 +9,9 @@ from uuid import UUID
 import pytest
 
 from autodialer.errors import Conflict
-from autodialer.model import CampaignState, Disposition, TrunkStatus
+from autodialer.model import CampaignState, Disposition, TrunkSettings, TrunkStatus
 from autodialer.model.webhooks import EventKind
+from autodialer.sip.events import RegistrationStanding
 from autodialer.store import RejectedRow, WebhookSettings
 from autodialer.webhooks.payloads import NAMES
 from tests.store.world import World
@@ -125,35 +126,47 @@ def test_a_sample_call_is_told_but_not_the_campaign_behind_it(world: World, hook
     assert kinds(world) == ["call.ended"]
 
 
-TRUNK_LIFE = [
+OFF, REGISTERING, REGISTERED, FAILED = RegistrationStanding
+TRUNK_LIVES = {
     # breaker, registration, what is told
-    ("closed", "off", None),
-    ("resting", "off", "resting"),
-    ("probing", "off", None),
-    ("resting", "off", None),
-    ("probing", "off", None),
-    ("closed", "off", "working"),
-    ("closed", "Registering", None),
-    ("closed", "Registered", None),
-    ("closed", "Refreshing", None),
-    ("closed", "Waiting", "not_registered"),
-    ("closed", "Registering", None),
-    ("closed", "Waiting", None),
-    ("closed", "Registering", None),
-    ("closed", "Registered", "working"),
-    ("resting", "Registered", "resting"),
-    ("closed", "Waiting", "not_registered"),
-    ("closed", "Unregistering", None),
-    ("closed", "off", "working"),
-]
+    False: [
+        ("closed", OFF, None),
+        ("resting", OFF, "resting"),
+        ("probing", OFF, None),
+        ("resting", OFF, None),
+        ("probing", OFF, None),
+        ("closed", OFF, "working"),
+    ],
+    True: [
+        ("closed", REGISTERING, None),
+        ("closed", REGISTERED, None),
+        ("closed", FAILED, "not_registered"),
+        ("closed", REGISTERING, None),
+        ("closed", FAILED, None),
+        # The dialer starts again.
+        ("closed", OFF, None),
+        ("closed", REGISTERING, None),
+        ("closed", REGISTERED, "working"),
+        ("resting", REGISTERED, "resting"),
+        ("closed", FAILED, "not_registered"),
+        ("probing", FAILED, "resting"),
+        ("closed", REGISTERED, "working"),
+    ],
+}
 
 
-def test_a_trunk_tells_that_it_breaks_and_works_again_and_nothing_in_between(world: World, hooks: Hooks) -> None:
+@pytest.mark.parametrize("registers", TRUNK_LIVES)
+def test_a_trunk_tells_that_it_breaks_and_works_again_and_nothing_in_between(
+    world: World, hooks: Hooks, registers: bool
+) -> None:
     hooks.make(URL, EventKind.TRUNK_STATE)
-    for breaker, registration, told in TRUNK_LIFE:
+    trunk = world.store.trunks.create(
+        world.user.key, TrunkSettings(name="another", host="127.0.0.1", register=registers)
+    )
+    for breaker, registration, told in TRUNK_LIVES[registers]:
         before = len(hooks.deliveries())
         world.store.live.write_trunks(
-            [TrunkStatus(trunk_key=world.trunk.key, breaker_state=breaker, registration_state=registration)]
+            [TrunkStatus(trunk_key=trunk.key, breaker_state=breaker, registration_state=registration.value)]
         )
         hooks.fan_out()
         new = [delivery.payload["state"] for delivery in hooks.deliveries()[before:]]

@@ -40,11 +40,14 @@ BEGIN
     );
 END"""
 
-# What a trunk goes through on its way (registering, or giving its registration back) is no state to tell of.
+# What a trunk goes through on its way is no state to tell of: `registering`, or `off` although it is to register, as a
+# dialer that has just started says.
 _TRUNK_STATE = """CASE
         WHEN NEW.breaker_state <> 'closed' THEN 'resting'
-        WHEN NEW.registration_state = 'Waiting' THEN 'not_registered'
-        WHEN NEW.registration_state IN ('off', 'Registered', 'Refreshing') THEN 'working'
+        WHEN NEW.registration_state = 'failed' THEN 'not_registered'
+        WHEN NEW.registration_state = 'registered' THEN 'working'
+        WHEN NEW.registration_state = 'off' AND NOT (SELECT register FROM trunks WHERE key = NEW.trunk_key)
+            THEN 'working'
     END"""
 
 _TRUNK = """CREATE TRIGGER {name} AFTER {deed} ON trunk_status
