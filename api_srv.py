@@ -11,12 +11,14 @@ from autodialer.api.calls import Calls
 from autodialer.api.campaigns import Campaigns
 from autodialer.api.context import Context
 from autodialer.api.idempotency import Once
+from autodialer.api.notices import Notices
 from autodialer.api.people import People
 from autodialer.api.prototype import Prototype
 from autodialer.api.sounds import SoundFiles, Sounds
 from autodialer.api.subscribers import Subscribers
 from autodialer.api.tables import Tables
 from autodialer.api.trunks import Trunks
+from autodialer.api.webhooks import Webhooks
 from autodialer.clock import Clock
 from autodialer.config import Settings
 from autodialer.imports.imports import Imports
@@ -49,6 +51,8 @@ class Api:
         self.calls = Calls(context)
         self.people = People(context, self._imports)
         self.tables = Tables(context)
+        self.webhooks = Webhooks(context)
+        self.notices = Notices(context)
         self.prototype = Prototype(context, self.accounts, sound_files)
 
     def close(self) -> None:

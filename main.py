@@ -25,12 +25,14 @@ from autodialer.api.callbases import NewCallbase, SubscriberFilter
 from autodialer.api.calls import CallFilter, Digits, SampleCall
 from autodialer.api.campaigns import CallableAt, CampaignChange, CampaignFilter, Clone, NewCampaign, SliceWanted, Stop
 from autodialer.api.filters import ObjectFilter
+from autodialer.api.notices import NewNotice, NoticeChange
 from autodialer.api.people import DncChange, DncScope, Erase, NewDncImport
 from autodialer.api.prototype import PrototypeCall, PrototypeUser
 from autodialer.api.sounds import NewSound, WantedAudio
 from autodialer.api.subscribers import OneSubscriber, PersonWanted, SubscriberChange
 from autodialer.api.trunks import NewTrunk, TrunkChange, TrunkCheck
 from autodialer.api.uploaded_tables import RejectedFilter, TableFields
+from autodialer.api.webhooks import DeliveryFilter, NewWebhook, WebhookChange, WebhookFilter
 from autodialer.clock import Clock
 from autodialer.commands.accounts import make_administrator, set_password
 from autodialer.commands.command_line import read_command
@@ -243,6 +245,34 @@ ROUTES: tuple[Line, ...] = (
         202,
         for_prototype=lambda api, r: api.prototype.call(r.caller, r.fields(PrototypeCall), r.once),
     ),
+    # -- webhooks
+    Line("GET", "/webhooks", lambda api, r: api.webhooks.list(r.caller, r.parameters(WebhookFilter), r.page)),
+    Line("POST", "/webhooks", lambda api, r: api.webhooks.create(r.caller, r.fields(NewWebhook), r.once), USER, 201),
+    # Before the paths with an id, which these would be taken for.
+    Line(
+        "GET",
+        "/webhooks/deliveries",
+        lambda api, r: api.webhooks.list_deliveries(r.caller, r.parameters(DeliveryFilter), r.page),
+    ),
+    Line("GET", "/webhooks/deliveries/<delivery_id>", lambda api, r: api.webhooks.read_delivery(r.caller, r.id)),
+    Line(
+        "POST",
+        "/webhooks/deliveries/<delivery_id>/redeliver",
+        lambda api, r: api.webhooks.redeliver(r.caller, r.id),
+        USER,
+        202,
+    ),
+    Line("GET", "/webhooks/<webhook_id>", lambda api, r: api.webhooks.read(r.caller, r.id)),
+    Line("PUT", "/webhooks/<webhook_id>", lambda api, r: api.webhooks.change(r.caller, r.id, r.fields(WebhookChange))),
+    Line("DELETE", "/webhooks/<webhook_id>", lambda api, r: api.webhooks.delete(r.caller, r.id), USER, 204),
+    Line("POST", "/webhooks/<webhook_id>/test", lambda api, r: api.webhooks.test(r.caller, r.id), USER, 202),
+    # -- notices
+    Line("GET", "/notices", lambda api, r: api.notices.list(r.caller, r.page)),
+    Line("POST", "/notices", lambda api, r: api.notices.create(r.caller, r.fields(NewNotice), r.once), USER, 201),
+    Line("GET", "/notices/<notice_id>", lambda api, r: api.notices.read(r.caller, r.id)),
+    Line("PUT", "/notices/<notice_id>", lambda api, r: api.notices.change(r.caller, r.id, r.fields(NoticeChange))),
+    Line("DELETE", "/notices/<notice_id>", lambda api, r: api.notices.delete(r.caller, r.id), USER, 204),
+    Line("POST", "/notices/<notice_id>/test", lambda api, r: api.notices.test(r.caller, r.id), USER, 202),
     # -- the prototype's, and these for the clients of today
     Line(
         "GET",

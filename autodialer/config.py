@@ -29,6 +29,8 @@ WHAT_IT_TAKES = {
     "DIALER_TRACE_DAYS": "days, more than 0, at most 3650",
     "DIALER_CALLS_DAYS": "days, 0 (for ever) or 7 to 36500",
     "DIALER_SUBSCRIBERS_DAYS": "days, 0 (for ever) or 7 to 36500",
+    "DIALER_WEBHOOK_NETWORKS": "networks in CIDR form between commas, for example 192.168.1.0/24,fd00::/8",
+    "DIALER_DELIVERIES_DAYS": "days, 1 to 365",
     "DIALER_LOG": "DEBUG, INFO, WARNING or ERROR",
     "JWT_KEY": "the text that the prototype's clients sign their requests with",
 }
@@ -57,6 +59,9 @@ class Settings(BaseSettings):
     trace_days: Annotated[float, Field(gt=0, le=3650)] = 7.0
     calls_days: Annotated[int, Field(ge=0, le=36_500)] = 0
     subscribers_days: Annotated[int, Field(ge=0, le=36_500)] = 0
+    webhook_networks: Annotated[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...], NoDecode] = ()
+    """Where webhooks and notices may go beside the open internet."""
+    deliveries_days: Annotated[int, Field(ge=1, le=365)] = 7
     log: str = "INFO"
     jwt_key: Annotated[str | None, Field(validation_alias="JWT_KEY", repr=False)] = None
     """Named as the prototype named it. None: the prototype's calls are off."""
@@ -81,6 +86,13 @@ class Settings(BaseSettings):
             return value
         low, _, high = value.partition("-")
         return int(low), int(high)
+
+    @field_validator("webhook_networks", mode="before")
+    @classmethod
+    def _split_networks(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        return tuple(ipaddress.ip_network(word.strip()) for word in value.split(",") if word.strip())
 
     @field_validator("rtp_ports")
     @classmethod

@@ -99,6 +99,10 @@ class Invalid(UserError):
     code = "invalid"
 
 
+class AddressRefused(Invalid):
+    """This address is not one of the open internet."""
+
+
 class NotFound(UserError):
     """There is no such object, or it is not yours."""
 

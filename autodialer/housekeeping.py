@@ -27,7 +27,8 @@ BETWEEN_CLEARINGS_S = 0.005
 class Housekeeping:
     """Deletes calls after `DIALER_CALLS_DAYS` and callbases after `DIALER_SUBSCRIBERS_DAYS`; 0: never.
 
-    The rows of a callbase that is deleted, by a user or by this, and of a deleted campaign go in batches of 500.
+    Deliveries of webhooks go after `DIALER_DELIVERIES_DAYS`. The rows of a callbase that is deleted, by a user or by
+    this, and of a deleted campaign go in batches of 500.
     """
 
     def __init__(self, settings: Settings, store: Store, clock: Clock | None = None) -> None:
@@ -60,6 +61,9 @@ class Housekeeping:
             deleted = self._store.retention.delete_calls(now - timedelta(days=self._settings.calls_days))
             if deleted:
                 logger.info("%d calls older than %d days are deleted", deleted, self._settings.calls_days)
+        forgotten = self._store.deliveries.forget(now - timedelta(days=self._settings.deliveries_days))
+        if forgotten:
+            logger.info("%d deliveries of webhooks are forgotten", forgotten)
 
     def _step(self) -> bool:
         of_callbases = self._store.callbases.clear_some()

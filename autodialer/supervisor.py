@@ -183,6 +183,7 @@ def main(arguments: Sequence[str]) -> int:
     children = [
         Child(name="dialer", argv=python(os.path.join(root, "dialer.py"))),
         Child(name="api", argv=python(os.path.join(root, "main.py"), "serve")),
+        Child(name="webhooks", argv=python("-m", "autodialer.commands.deliveries")),
     ]
     return Supervisor(children, drain_s=float(drain_s)).run()
 

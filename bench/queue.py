@@ -2,6 +2,7 @@
 
 import math
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 from sqlalchemy import select
@@ -10,6 +11,7 @@ from autodialer.store.calls.tables import calls
 from autodialer.store.queue.tables import call_jobs
 from autodialer.store.sql.engine import Database
 from bench import ticks
+from bench.hanging import hanging_receiver
 from bench.processes import child_named, cpu_s
 from tests.dialer.world import World
 from tests.peers import gateways
@@ -23,14 +25,25 @@ WARM_UP = 500
 
 
 def measure(folder: Path) -> dict[str, float]:
-    """Jobs a second, CPU ms a call, how long a claimed job waits for its INVITE, and a tick beside a million rows."""
-    return {**_calls(folder / "calls"), **ticks.measure(folder / "ticks")}
+    """Jobs a second, CPU ms a call, how long a claimed job waits for its INVITE, and a tick beside a million rows.
+
+    The calls also beside a webhook that wants them all, and whose receiver hangs.
+    """
+    beside = _calls(folder / "webhook", webhook_hangs=True)
+    return {
+        **_calls(folder / "calls"),
+        **{f"{name}_webhook_hangs": value for name, value in beside.items() if "sipp" not in name},
+        **ticks.measure(folder / "ticks"),
+    }
 
 
-def _calls(folder: Path) -> dict[str, float]:
+def _calls(folder: Path, *, webhook_hangs: bool = False) -> dict[str, float]:
     world = World.make(folder / "data", sound_s=1.0)
     numbers = [f"7000{number:07d}" for number in range(CALLS)]
-    with SippGateway(gateways.answered(ring_ms=0), calls=CALLS, timeout_s=TIMEOUT_S) as gateway:
+    with ExitStack() as stack:
+        gateway = stack.enter_context(SippGateway(gateways.answered(ring_ms=0), calls=CALLS, timeout_s=TIMEOUT_S))
+        if webhook_hangs:
+            stack.enter_context(hanging_receiver(world.settings, world.store, world.owner))
         campaign = world.campaign(gateway.address, numbers, cps=CPS, max_channels=CHANNELS)
         with world.dialer() as dialer:
             gateway.wait_for("INVITE", count=WARM_UP, timeout_s=60)

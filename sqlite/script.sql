@@ -132,6 +132,18 @@ WHEN NOT (
 BEGIN
     SELECT RAISE(ABORT, 'callbases.state: there is no such transition');
 END;
+CREATE TRIGGER callbases_told AFTER UPDATE OF state ON callbases
+WHEN NEW.state <> OLD.state AND NOT NEW.hidden AND (
+    EXISTS (SELECT 1 FROM webhooks WHERE active AND instr(events, 'import.ended'))
+    OR EXISTS (SELECT 1 FROM notices WHERE active AND instr(events, 'import.ended'))
+)
+BEGIN
+    INSERT INTO events (kind, at, campaign_key, object_key, details)
+    VALUES (
+        'import.ended', CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER), 0, NEW.key,
+        json_object('into', 'callbase')
+    );
+END;
 
 CREATE TABLE dnc (
     "key" INTEGER NOT NULL,
@@ -147,6 +159,14 @@ CREATE TABLE dnc (
 );
 CREATE INDEX dnc_for_everybody ON dnc ("key") WHERE for_everybody = 1;
 CREATE INDEX dnc_owner_key ON dnc (owner_key);
+CREATE TRIGGER dnc_told AFTER INSERT ON dnc
+WHEN NEW.source GLOB 'opt_out:*' AND EXISTS (
+    SELECT 1 FROM webhooks WHERE owner_key = NEW.owner_key AND active AND instr(events, 'opt_out')
+)
+BEGIN
+    INSERT INTO events (kind, at, campaign_key, object_key)
+    VALUES ('opt_out', NEW.created_at, 0, NEW.key);
+END;
 
 CREATE TABLE sounds (
     "key" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
@@ -339,6 +359,25 @@ WHEN NOT (
 BEGIN
     SELECT RAISE(ABORT, 'campaigns.state: there is no such transition');
 END;
+CREATE TRIGGER campaigns_told AFTER UPDATE OF state ON campaigns
+WHEN NEW.state <> OLD.state AND NOT NEW.hidden AND (
+    EXISTS (SELECT 1 FROM webhooks WHERE campaign_key = NEW.key AND active AND instr(events, 'campaign.state'))
+    OR EXISTS (
+        SELECT 1 FROM webhooks
+        WHERE owner_key = NEW.owner_key AND campaign_key IS NULL AND active AND instr(events, 'campaign.state')
+    )
+    OR EXISTS (SELECT 1 FROM notices WHERE owner_key = NEW.owner_key AND active AND instr(events, 'campaign.state'))
+)
+BEGIN
+    INSERT INTO events (kind, at, campaign_key, object_key, details)
+    VALUES (
+        'campaign.state', COALESCE(NEW.finished_at, NEW.moved_at, NEW.started_at, NEW.created_at), NEW.key, NEW.key,
+        json_object(
+            'state', NEW.state, 'before', OLD.state,
+            'by', CASE WHEN NEW.state <> 'finished' THEN NEW.moved_by END
+        )
+    );
+END;
 
 CREATE TABLE trunk_status (
     -- live state, written by the dialer at most once a second
@@ -356,6 +395,72 @@ CREATE TABLE trunk_status (
     CONSTRAINT trunk_status_key PRIMARY KEY (trunk_key),
     CONSTRAINT trunk_status_trunk_key_there FOREIGN KEY(trunk_key) REFERENCES trunks ("key") ON DELETE CASCADE
 );
+CREATE TRIGGER trunk_status_told AFTER INSERT ON trunk_status
+WHEN COALESCE(CASE
+        WHEN NEW.breaker_state <> 'closed' THEN 'resting'
+        WHEN NEW.registration_state = 'failed' THEN 'not_registered'
+        WHEN NEW.registration_state = 'registered' THEN 'working'
+        WHEN NEW.registration_state = 'off' AND NOT (SELECT register FROM trunks WHERE key = NEW.trunk_key)
+            THEN 'working'
+    END, '') NOT IN (
+    '', COALESCE((SELECT state FROM trunk_told WHERE trunk_key = NEW.trunk_key), 'working')
+)
+BEGIN
+    INSERT INTO trunk_told (trunk_key, state) VALUES (NEW.trunk_key, CASE
+        WHEN NEW.breaker_state <> 'closed' THEN 'resting'
+        WHEN NEW.registration_state = 'failed' THEN 'not_registered'
+        WHEN NEW.registration_state = 'registered' THEN 'working'
+        WHEN NEW.registration_state = 'off' AND NOT (SELECT register FROM trunks WHERE key = NEW.trunk_key)
+            THEN 'working'
+    END)
+    ON CONFLICT (trunk_key) DO UPDATE SET state = excluded.state;
+    INSERT INTO events (kind, at, campaign_key, object_key, details)
+    SELECT 'trunk.state', NEW.written_at, 0, NEW.trunk_key,
+        json_object(
+            'state', CASE
+        WHEN NEW.breaker_state <> 'closed' THEN 'resting'
+        WHEN NEW.registration_state = 'failed' THEN 'not_registered'
+        WHEN NEW.registration_state = 'registered' THEN 'working'
+        WHEN NEW.registration_state = 'off' AND NOT (SELECT register FROM trunks WHERE key = NEW.trunk_key)
+            THEN 'working'
+    END, 'cause', COALESCE(NEW.breaker_cause, NEW.registration_error), 'until', NEW.breaker_until
+        )
+    WHERE EXISTS (SELECT 1 FROM webhooks WHERE active AND instr(events, 'trunk.state'))
+        OR EXISTS (SELECT 1 FROM notices WHERE active AND instr(events, 'trunk.state'));
+END;
+CREATE TRIGGER trunk_status_told_again AFTER UPDATE OF breaker_state, registration_state ON trunk_status
+WHEN COALESCE(CASE
+        WHEN NEW.breaker_state <> 'closed' THEN 'resting'
+        WHEN NEW.registration_state = 'failed' THEN 'not_registered'
+        WHEN NEW.registration_state = 'registered' THEN 'working'
+        WHEN NEW.registration_state = 'off' AND NOT (SELECT register FROM trunks WHERE key = NEW.trunk_key)
+            THEN 'working'
+    END, '') NOT IN (
+    '', COALESCE((SELECT state FROM trunk_told WHERE trunk_key = NEW.trunk_key), 'working')
+)
+BEGIN
+    INSERT INTO trunk_told (trunk_key, state) VALUES (NEW.trunk_key, CASE
+        WHEN NEW.breaker_state <> 'closed' THEN 'resting'
+        WHEN NEW.registration_state = 'failed' THEN 'not_registered'
+        WHEN NEW.registration_state = 'registered' THEN 'working'
+        WHEN NEW.registration_state = 'off' AND NOT (SELECT register FROM trunks WHERE key = NEW.trunk_key)
+            THEN 'working'
+    END)
+    ON CONFLICT (trunk_key) DO UPDATE SET state = excluded.state;
+    INSERT INTO events (kind, at, campaign_key, object_key, details)
+    SELECT 'trunk.state', NEW.written_at, 0, NEW.trunk_key,
+        json_object(
+            'state', CASE
+        WHEN NEW.breaker_state <> 'closed' THEN 'resting'
+        WHEN NEW.registration_state = 'failed' THEN 'not_registered'
+        WHEN NEW.registration_state = 'registered' THEN 'working'
+        WHEN NEW.registration_state = 'off' AND NOT (SELECT register FROM trunks WHERE key = NEW.trunk_key)
+            THEN 'working'
+    END, 'cause', COALESCE(NEW.breaker_cause, NEW.registration_error), 'until', NEW.breaker_until
+        )
+    WHERE EXISTS (SELECT 1 FROM webhooks WHERE active AND instr(events, 'trunk.state'))
+        OR EXISTS (SELECT 1 FROM notices WHERE active AND instr(events, 'trunk.state'));
+END;
 
 CREATE TABLE calls (
     -- the CDR: one row a finished call
@@ -440,6 +545,18 @@ BEGIN
         ('A'), ('B'), ('C'), ('D'))
     WHERE instr(NEW.digits, column1)
     ON CONFLICT (campaign_key, figure, value) DO UPDATE SET calls = calls + 1;
+END;
+CREATE TRIGGER calls_told AFTER INSERT ON calls
+WHEN EXISTS (
+    SELECT 1 FROM webhooks WHERE campaign_key = NEW.campaign_key AND active AND instr(events, 'call.ended')
+) OR EXISTS (
+    SELECT 1 FROM webhooks
+    WHERE owner_key = (SELECT owner_key FROM campaigns WHERE key = NEW.campaign_key)
+        AND campaign_key IS NULL AND active AND instr(events, 'call.ended')
+)
+BEGIN
+    INSERT INTO events (kind, at, campaign_key, object_key)
+    VALUES ('call.ended', NEW.ended_at, NEW.campaign_key, NEW.key);
 END;
 
 CREATE TABLE campaign_subscribers (
@@ -603,6 +720,18 @@ WHEN NOT (
 )
 BEGIN
     SELECT RAISE(ABORT, 'dnc_imports.state: there is no such transition');
+END;
+CREATE TRIGGER dnc_imports_told AFTER UPDATE OF state ON dnc_imports
+WHEN NEW.state <> OLD.state AND (
+    EXISTS (SELECT 1 FROM webhooks WHERE active AND instr(events, 'import.ended'))
+    OR EXISTS (SELECT 1 FROM notices WHERE active AND instr(events, 'import.ended'))
+)
+BEGIN
+    INSERT INTO events (kind, at, campaign_key, object_key, details)
+    VALUES (
+        'import.ended', CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER), 0, NEW.key,
+        json_object('into', 'dnc')
+    );
 END;
 
 CREATE TABLE dnc_rejected_rows (
@@ -799,8 +928,139 @@ CREATE TABLE campaign_slices (
     CONSTRAINT campaign_slices_campaign_key_there FOREIGN KEY(campaign_key) REFERENCES campaigns ("key")
 ) WITHOUT ROWID;
 
+CREATE TABLE events (
+    -- what happened and is not yet told; written by triggers, where a webhook or notice wants it
+    "key" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    -- 0: no campaign's
+    campaign_key INTEGER NOT NULL,
+    -- of the call, campaign, trunk, callbase, import or dnc entry
+    object_key INTEGER NOT NULL,
+    details TEXT
+);
+
+CREATE TABLE webhook_deliveries (
+    -- an event for one webhook
+    "key" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    id BLOB NOT NULL,
+    webhook_key INTEGER NOT NULL,
+    owner_key INTEGER NOT NULL,
+    -- 0: no campaign's; -1: a test
+    campaign_key INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    object_key INTEGER NOT NULL,
+    -- NULL: about a person, and read when it is sent
+    payload TEXT,
+    -- when it happened
+    at BIGINT NOT NULL,
+    state TEXT DEFAULT 'waiting' NOT NULL,
+    attempts INTEGER DEFAULT 0 NOT NULL,
+    first_at BIGINT,
+    last_at BIGINT,
+    retry_at BIGINT,
+    status_code INTEGER,
+    error TEXT,
+    CONSTRAINT webhook_deliveries_state_known CHECK (state IN ('waiting', 'delivered', 'failed')),
+    CONSTRAINT webhook_deliveries_id_once UNIQUE (id)
+);
+CREATE INDEX webhook_deliveries_owner_key_key ON webhook_deliveries (owner_key, "key");
+CREATE INDEX webhook_deliveries_undone ON webhook_deliveries (owner_key, state, "key") WHERE state <> 'delivered';
+CREATE INDEX webhook_deliveries_waiting ON webhook_deliveries (webhook_key, campaign_key, "key") WHERE state = 'waiting';
+CREATE INDEX webhook_deliveries_webhook_key_key ON webhook_deliveries (webhook_key, "key");
+
+CREATE TABLE notices (
+    "key" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    id BLOB NOT NULL,
+    owner_key INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    -- where it goes, with its secrets, encrypted
+    url BLOB NOT NULL,
+    -- the same without secrets
+    shown TEXT NOT NULL,
+    -- words between spaces
+    events TEXT NOT NULL,
+    -- ru or en
+    language TEXT NOT NULL,
+    active BOOLEAN DEFAULT 1 NOT NULL,
+    -- why the last message did not go out
+    note TEXT,
+    -- when the last one did
+    sent_at BIGINT,
+    created_at BIGINT NOT NULL,
+    CONSTRAINT notices_language_known CHECK (language IN ('ru', 'en')),
+    CONSTRAINT notices_owner_key_there FOREIGN KEY(owner_key) REFERENCES users ("key") ON DELETE CASCADE,
+    CONSTRAINT notices_id_once UNIQUE (id)
+);
+CREATE INDEX notices_owner_key ON notices (owner_key);
+
+CREATE TABLE notice_messages (
+    -- sentences that are to go out
+    "key" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    notice_key INTEGER NOT NULL,
+    title TEXT NOT NULL,
+    body TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    attempts INTEGER DEFAULT 0 NOT NULL,
+    next_at BIGINT NOT NULL,
+    CONSTRAINT notice_messages_notice_key_there FOREIGN KEY(notice_key) REFERENCES notices ("key") ON DELETE CASCADE
+);
+CREATE INDEX notice_messages_next_at ON notice_messages (next_at);
+CREATE INDEX notice_messages_notice_key ON notice_messages (notice_key);
+
+CREATE TABLE trunk_told (
+    -- the state of each trunk that was told last: what lies between two states is not told
+    trunk_key INTEGER NOT NULL,
+    -- working, resting or not_registered
+    state TEXT NOT NULL,
+    CONSTRAINT trunk_told_key PRIMARY KEY (trunk_key),
+    CONSTRAINT trunk_told_trunk_key_there FOREIGN KEY(trunk_key) REFERENCES trunks ("key") ON DELETE CASCADE
+);
+
+CREATE TABLE webhooks (
+    "key" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    id BLOB NOT NULL,
+    owner_key INTEGER NOT NULL,
+    -- NULL: all that the owner has
+    campaign_key INTEGER,
+    url TEXT NOT NULL,
+    -- words between spaces
+    events TEXT NOT NULL,
+    -- the key of the signatures, encrypted
+    secret BLOB NOT NULL,
+    -- json or form
+    format TEXT NOT NULL,
+    -- of a form: name -> template
+    fields TEXT,
+    active BOOLEAN DEFAULT 1 NOT NULL,
+    -- it is the webhook_url of its campaign
+    short BOOLEAN DEFAULT 0 NOT NULL,
+    -- why it fails or was switched off
+    note TEXT,
+    -- NULL: the last delivery arrived
+    failing_since BIGINT,
+    created_at BIGINT NOT NULL,
+    CONSTRAINT webhooks_format_known CHECK (format IN ('json', 'form')),
+    CONSTRAINT webhooks_campaign_key_there FOREIGN KEY(campaign_key) REFERENCES campaigns ("key") ON DELETE CASCADE,
+    CONSTRAINT webhooks_owner_key_there FOREIGN KEY(owner_key) REFERENCES users ("key") ON DELETE CASCADE,
+    CONSTRAINT webhooks_id_once UNIQUE (id)
+);
+CREATE INDEX webhooks_campaign_key ON webhooks (campaign_key);
+CREATE INDEX webhooks_owner_key ON webhooks (owner_key);
+
+CREATE TABLE webhook_lanes (
+    -- deliveries that wait, of one webhook and campaign, and go in their order
+    webhook_key INTEGER NOT NULL,
+    campaign_key INTEGER NOT NULL,
+    -- when the first of them is tried
+    next_at BIGINT NOT NULL,
+    CONSTRAINT webhook_lanes_key PRIMARY KEY (webhook_key, campaign_key),
+    CONSTRAINT webhook_lanes_webhook_key_there FOREIGN KEY(webhook_key) REFERENCES webhooks ("key") ON DELETE CASCADE
+) WITHOUT ROWID;
+CREATE INDEX webhook_lanes_next_at ON webhook_lanes (next_at);
+
 -- The migration that this schema corresponds to.
-INSERT INTO alembic_version VALUES ('0041');
+INSERT INTO alembic_version VALUES ('0043');
 
 -- Three sample users. None can log in until `python main.py set-password LOGIN`.
 INSERT INTO users ("key", id, login, name, role, password_hash, comment, created_at) VALUES

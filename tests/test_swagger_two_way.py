@@ -16,12 +16,14 @@ from autodialer.api.api_keys import ApiKeys
 from autodialer.api.callbases import Callbases
 from autodialer.api.calls import Calls
 from autodialer.api.campaigns import Campaigns
+from autodialer.api.notices import Notices
 from autodialer.api.people import People
 from autodialer.api.prototype import Prototype
 from autodialer.api.sounds import Sounds
 from autodialer.api.subscribers import Subscribers
 from autodialer.api.tables import Tables
 from autodialer.api.trunks import Trunks
+from autodialer.api.webhooks import Webhooks
 from autodialer.config import Settings
 from autodialer.model import DEFAULT_RETRY, Disposition, Scope, Trunk, TrunkSettings
 from autodialer.store import Store
@@ -47,6 +49,8 @@ SUBJECTS: dict[str, type] = {
     "people": People,
     "prototype": Prototype,
     "tables": Tables,
+    "webhooks": Webhooks,
+    "notices": Notices,
 }
 
 

@@ -20,9 +20,11 @@ from autodialer.api.calling_hours import (
 )
 from autodialer.api.context import Context, owned
 from autodialer.api.filters import ObjectFilter
+from autodialer.api.outside import check_webhook_url
 from autodialer.api.present import Json, identifier, page, time, values_of
 from autodialer.api.slices import BUSY, AnyOnly, LargeSlices
 from autodialer.api.sounds import SoundFiles
+from autodialer.api.webhooks import put_short
 from autodialer.campaign.checks import transfer_number
 from autodialer.campaign.estimate import estimate_eta_s
 from autodialer.campaign.keys import check_change, check_keys
@@ -42,10 +44,13 @@ from autodialer.store import (
 from autodialer.web.caller import Caller
 from autodialer.web.fields import Fields
 from autodialer.web.request import PageWanted
+from autodialer.webhooks.signing import shown_secret
+from autodialer.webhooks.urls import host_of
 
 HOURS = frozenset({"window", "holidays", "starts_at", "ends_at"})
 DRAWN_WITHIN_S = 5.0
 """How long a request waits for the people of a slice; the housekeeping finds the rest of a very large slice."""
+BESIDE_RULES = frozenset({"caps", "webhook_url"})
 COUNTS = ("total", "pending", "in_progress", "reached", "exhausted", "excluded")
 
 
@@ -81,6 +86,7 @@ class CampaignChange(Fields):
     holidays: Holidays = ()
     starts_at: StartsAt = None
     ends_at: EndsAt = None
+    webhook_url: str | None = None
 
     def rules(self, present: Campaign | None = None) -> CampaignRules:
         """The given ones as they are stored; `present` is the campaign that is changed.
@@ -88,7 +94,7 @@ class CampaignChange(Fields):
         Raises Invalid, and Conflict for another meaning of a key once the campaign has begun.
         """
         known = CampaignChange.model_fields
-        values = {name: value for name, value in self.given.items() if name in known and name != "caps"}
+        values = {name: value for name, value in self.given.items() if name in known and name not in BESIDE_RULES}
         values |= {f"cap_{span}": cap for span, cap in self.caps.given.items()}
         if self.transfer_to:
             values["transfer_to"] = transfer_number(self.transfer_to)
@@ -173,6 +179,7 @@ class Campaigns:
                 callbase = self._callbase_of(caller, fields, follows)
                 sound = owned(self._store.sounds.get, fields.sound_id, caller, "sound_id")
                 check_hours(rules, callbase.timezone)
+                url = self._webhook_url(fields)
                 with self._store.transaction():
                     campaign = self._store.campaigns.create(
                         caller.user.key,
@@ -184,15 +191,15 @@ class Campaigns:
                         only=fields.only,
                         **rules,
                     )
+                    put_short(self._store, campaign, url)
                     self._context.record(caller, "campaigns.create", campaign.id, name=campaign.name)
                     attempt.remember(campaign.id)
                 self._draw(campaign)
-            return self.read(caller, attempt.made)
+            return self._read(caller, attempt.made, with_secret=True)
 
     def read(self, caller: Caller, campaign_id: UUID) -> Json:
         """One campaign."""
-        campaign = self._store.campaigns.get(campaign_id, caller.owner_key)
-        return self._present(campaign, self._store.campaigns.progress(campaign.key))
+        return self._read(caller, campaign_id)
 
     def change(self, caller: Caller, campaign_id: UUID, fields: CampaignChange) -> Json:
         """Change the rules. Raises Conflict once it has ended, or when a key would change its meaning."""
@@ -201,11 +208,17 @@ class Campaigns:
         if HOURS & rules.keys():
             callbase = self._store.callbases.by_key(campaign.callbase_key)
             check_hours({**vars(campaign), **rules}, callbase.timezone)
-        said = fields.model_dump(mode="json", exclude_unset=True)
+        # A URL may hold a token of its receiver.
+        said = fields.model_dump(mode="json", exclude_unset=True, exclude={"webhook_url"})
+        url = self._webhook_url(fields)
+        makes_webhook = url is not None and campaign.webhook_url is None
         with self._store.transaction():
-            self._store.campaigns.update(campaign_id, caller.owner_key, **rules)
+            changed = self._store.campaigns.update(campaign_id, caller.owner_key, **rules)
+            if "webhook_url" in fields.given:
+                said["webhook_url"] = url and host_of(url)
+                put_short(self._store, changed, url)
             self._context.record(caller, "campaigns.change", campaign_id, **said)
-        return self.read(caller, campaign_id)
+        return self._read(caller, campaign_id, with_secret=makes_webhook)
 
     def start(self, caller: Caller, campaign_id: UUID) -> Json:
         """Raises Conflict unless it is a draft whose callbase can be dialled."""
@@ -270,11 +283,12 @@ class Campaigns:
             if attempt.object_id is None:
                 with self._store.transaction():
                     made = self._store.campaigns.clone(campaign_id, caller.owner_key, only=fields.only)
+                    put_short(self._store, made, self._store.campaigns.get(campaign_id, None).webhook_url)
                     wanted = only_as_json(fields.only)
                     self._context.record(caller, "campaigns.clone", made.id, of=str(campaign_id), only=wanted)
                     attempt.remember(made.id)
                 self._draw(made)
-            return self.read(caller, attempt.made)
+            return self._read(caller, attempt.made, with_secret=True)
 
     def count_slice(self, caller: Caller, campaign_id: UUID, fields: SliceWanted) -> Json:
         """How many people a clone with the same `only` would call.
@@ -344,6 +358,19 @@ class Campaigns:
             raise Invalid(f"callbase_id: the import of {callbase.name} failed: {callbase.error}", field="callbase_id")
         return callbase
 
+    def _read(self, caller: Caller, campaign_id: UUID, *, with_secret: bool = False) -> Json:
+        """`with_secret` in the answer to the request that made its webhook: the only one that shows the secret."""
+        campaign = self._store.campaigns.get(campaign_id, caller.owner_key)
+        shown = self._present(campaign, self._store.campaigns.progress(campaign.key))
+        webhook = self._store.webhooks.short_of(campaign.key) if with_secret and campaign.webhook_url else None
+        if webhook is not None and webhook.secret is not None:
+            shown["webhook_secret"] = shown_secret(webhook.secret)
+        return shown
+
+    def _webhook_url(self, fields: CampaignChange) -> str | None:
+        """Raises Invalid, AddressRefused, HostUnresolved."""
+        return check_webhook_url(self._context, fields.webhook_url, "webhook_url") if fields.webhook_url else None
+
     def _present(self, campaign: Campaign, progress: CampaignProgress) -> Json:
         return present_campaign(campaign, progress, estimate_eta_s(campaign, progress, self._clock.utcnow()))
 
@@ -379,6 +406,8 @@ def present_campaign(value: Campaign, progress: CampaignProgress, eta_s: float |
         "dispositions": dict(progress.dispositions),
         "active_calls": progress.active_calls,
         "eta_s": eta_s,
+        "webhook_url": value.webhook_url,
+        "webhook_secret": None,
     }
 
 

@@ -294,6 +294,8 @@ class Campaign:
     """Since when lists leave it out unless they are asked for it; None: they show it."""
     drawn: Drawn | None = None
     """The people it is for; None: its whole callbase."""
+    webhook_url: str | None = None
+    """The URL of its webhook that was made together with it; None: it has no such webhook."""
 
     @property
     def waits_for_key_s(self) -> float:

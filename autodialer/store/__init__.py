@@ -25,10 +25,15 @@ from autodialer.store.sql.key_files import read_key_file
 from autodialer.store.sql.paging import Page
 from autodialer.store.sql.secrets import Secrets
 from autodialer.store.store import Store
+from autodialer.store.webhooks.deliveries import Lane, NewDelivery, Tried
+from autodialer.store.webhooks.notices import Notice, NoticeSettings, Unsent
+from autodialer.store.webhooks.tables import TESTS
+from autodialer.store.webhooks.webhooks import WebhookSettings
 
 __all__ = [
     "BATCH_ROWS",
     "DEFAULT_ADMIN_LOGIN",
+    "TESTS",
     "AnyRow",
     "AuditEntry",
     "CampaignProgress",
@@ -45,8 +50,12 @@ __all__ = [
     "Issued",
     "KeptDialog",
     "KeyFigures",
+    "Lane",
     "Narrowed",
+    "NewDelivery",
     "NewSubscriber",
+    "Notice",
+    "NoticeSettings",
     "NumberRange",
     "Page",
     "PlanFile",
@@ -54,8 +63,11 @@ __all__ = [
     "Rotated",
     "Secrets",
     "Store",
+    "Tried",
     "TrunkReport",
+    "Unsent",
     "Waiting",
+    "WebhookSettings",
     "ZoneCount",
     "ZoneRange",
     "migrate",

@@ -30,6 +30,15 @@ from autodialer.store.setup.tables import (
     trunks,
 )
 from autodialer.store.sql.shapes import metadata
+from autodialer.store.webhooks.tables import (
+    events,
+    notice_messages,
+    notices,
+    trunk_told,
+    webhook_deliveries,
+    webhook_lanes,
+    webhooks,
+)
 
 __all__ = [
     "api_keys",
@@ -53,9 +62,12 @@ __all__ = [
     "dnc",
     "dnc_imports",
     "dnc_rejected_rows",
+    "events",
     "idempotency_keys",
     "key_counts",
     "metadata",
+    "notice_messages",
+    "notices",
     "numbering_codes",
     "numbering_files",
     "numbering_ranges",
@@ -67,6 +79,10 @@ __all__ = [
     "token_families",
     "trunk_checks",
     "trunk_status",
+    "trunk_told",
     "trunks",
     "users",
+    "webhook_deliveries",
+    "webhook_lanes",
+    "webhooks",
 ]

@@ -32,6 +32,11 @@ from autodialer.store.setup.subscribers import Subscribers
 from autodialer.store.setup.trunks import Trunks
 from autodialer.store.sql.engine import AUTOCHECKPOINT_PAGES, Database, ping
 from autodialer.store.sql.secrets import Secrets
+from autodialer.store.webhooks.deliveries import Deliveries
+from autodialer.store.webhooks.events import Events
+from autodialer.store.webhooks.notices import Notices
+from autodialer.store.webhooks.subjects import Subjects
+from autodialer.store.webhooks.webhooks import Webhooks
 
 LONGEST_LOG_PAGES = 20_000
 """80 MB: where checkpoints are made apart, this long a log means that they do not keep up, so that commits help."""
@@ -79,6 +84,11 @@ class Store:
         self.checks = Checks(database, clock)
         self.traces = Traces(database, clock)
         self.live = Live(database, clock)
+        self.events = Events(database)
+        self.subjects = Subjects(database)
+        self.webhooks = Webhooks(database, secrets, clock)
+        self.deliveries = Deliveries(database)
+        self.notices = Notices(database, secrets, clock)
         self.idempotency = Idempotency(database, secrets, clock)
         self.erasing = Erasing(database, clock)
         self.clearing = Clearing(database, clock)

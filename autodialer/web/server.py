@@ -19,9 +19,9 @@ from autodialer.web.uploads import most_body_bytes, sweep
 
 logger = logging.getLogger(__name__)
 
-THREADS = 21
-"""More than all that may hold one for seconds at the same time: tables, sounds, downloads, checks, slices and passwords
-have bounds of their own, and a request for anything else still finds a thread."""
+THREADS = 23
+"""More than all that may hold one for seconds at the same time: tables, sounds, downloads, checks, slices,
+passwords and addresses outside have bounds of their own, and a request for anything else still finds a thread."""
 MOST_HEADER_BYTES = 32_768
 POLL_S = 0.5
 HANDOVER_S = 5.0

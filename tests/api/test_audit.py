@@ -145,6 +145,30 @@ def _send_digits(office: Office) -> Deed:
     return lambda: office.anna.post(f"{path}/digits", json={"digits": "12"})
 
 
+def _of_webhook(method: str, path: str = "", **fields: Any) -> Prepare:
+    def prepare(office: Office) -> Deed:
+        made = f"/srv1/webhooks/{office.made('create_webhook')}"
+        return lambda: office.anna.call(method, made + path, **({"json": fields} if fields else {}))
+
+    return prepare
+
+
+def _of_notice(method: str, path: str = "", **fields: Any) -> Prepare:
+    def prepare(office: Office) -> Deed:
+        made = f"/srv1/notices/{office.made('create_notice')}"
+        return lambda: office.anna.call(method, made + path, **({"json": fields} if fields else {}))
+
+    return prepare
+
+
+def _redeliver(office: Office) -> Deed:
+    made = office.made("create_webhook")
+    delivery = office.anna.post(f"/srv1/webhooks/{made}/test").json()
+    with office.store._database.write() as connection:
+        connection.execute(text("UPDATE webhook_deliveries SET state = 'failed', attempts = 3"))
+    return lambda: office.anna.post(f"/srv1/webhooks/deliveries/{delivery['id']}/redeliver")
+
+
 def _erase(office: Office) -> Deed:
     """A person who was called, waits for another call, and is named by the audit and a check."""
     number = f"+7916400{office.turn:04}"
@@ -236,6 +260,15 @@ DEEDS: dict[tuple[str, str], Prepare] = {
     ("POST", "/call/sample"): _create("create_sample_call"),
     ("PUT", "/subscribers/<subscriber_id>"): _change_subscriber,
     ("DELETE", "/subscribers/<subscriber_id>"): _delete_subscriber,
+    ("POST", "/webhooks"): _create("create_webhook"),
+    ("PUT", "/webhooks/<webhook_id>"): _of_webhook("PUT", active=False),
+    ("DELETE", "/webhooks/<webhook_id>"): _of_webhook("DELETE"),
+    ("POST", "/webhooks/<webhook_id>/test"): _of_webhook("POST", "/test"),
+    ("POST", "/webhooks/deliveries/<delivery_id>/redeliver"): _redeliver,
+    ("POST", "/notices"): _create("create_notice"),
+    ("PUT", "/notices/<notice_id>"): _of_notice("PUT", language="ru"),
+    ("DELETE", "/notices/<notice_id>"): _of_notice("DELETE"),
+    ("POST", "/notices/<notice_id>/test"): _of_notice("POST", "/test"),
     ("POST", "/subscribers/<subscriber_id>/erase"): _erase,
     ("POST", "/dnc/import"): _create("import_dnc"),
     ("DELETE", "/dnc/imports/<import_id>"): _delete("dnc/imports", "import_dnc"),

@@ -43,6 +43,10 @@ ORDER = [
     ("count_slice", {"campaign_id": "create_campaign"}, None),
     ("create_sample_call", {"trunk_id": "create_trunk", "sound_id": "sound"}, None),
     ("send_call_digits", {"call_id": "create_sample_call"}, "only an answered call takes digits"),
+    ("create_webhook", {}, None),
+    ("change_webhook", {"webhook_id": "create_webhook"}, None),
+    ("create_notice", {}, None),
+    ("change_notice", {"notice_id": "create_notice"}, None),
     ("put_dnc_entry", {"number": "+442079460103"}, None),
     ("erase_subscriber", {"subscriber_id": "create_subscriber"}, None),
 ]

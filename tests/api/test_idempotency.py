@@ -21,6 +21,7 @@ from autodialer.store import Store
 from tests.web.client import Answer, Client, wav
 
 HEADER = "#/parameters/idempotency_key"
+HOOK = "https://example.com/hook"
 NUMBERS = b"+79160000011\n+79160000012\n"
 Objects = dict[str, Any]
 Request = Callable[[Client, Objects, dict[str, str]], Answer]
@@ -71,6 +72,14 @@ def _create_sample_call(client: Client, objects: Objects, headers: dict[str, str
     return client.post("/srv1/call/sample", json=fields, headers=headers)
 
 
+def _create_webhook(client: Client, _objects: Objects, headers: dict[str, str]) -> Answer:
+    return client.post("/srv1/webhooks", json={"url": HOOK, "events": ["call.ended"]}, headers=headers)
+
+
+def _create_notice(client: Client, _objects: Objects, headers: dict[str, str]) -> Answer:
+    return client.post("/srv1/notices", json={"name": "Anna", "url": "tgram://123456789:abc/1234"}, headers=headers)
+
+
 def _import_dnc(client: Client, _objects: Objects, headers: dict[str, str]) -> Answer:
     numbers = f"+7916200{_turn(headers):04}\n+7916300{_turn(headers):04}\n".encode()
     return client.post("/srv1/dnc/import", files={"file": ("dnc.csv", numbers)}, data={"region": "RU"}, headers=headers)
@@ -92,6 +101,8 @@ REQUESTS: dict[str, Request] = {
     "create_campaign": _create_campaign,
     "clone_campaign": _clone_campaign,
     "create_sample_call": _create_sample_call,
+    "create_webhook": _create_webhook,
+    "create_notice": _create_notice,
     "import_dnc": _import_dnc,
 }
 

@@ -21,6 +21,7 @@ from autodialer.store.migrations.script import script
 from autodialer.store.schema import metadata
 from autodialer.store.sql.engine import make_engine
 from autodialer.store.sql.transitions import STATE_COLUMNS
+from autodialer.store.webhooks.triggers import TELLING_TRIGGERS
 from tests.databases import cheap_secrets
 from tests.timing import at_most
 
@@ -58,12 +59,13 @@ def _parts(sql: str) -> list[str]:
     return sorted(part.strip() for part in re.split(r",?\s*\n\s*|, ", sql))
 
 
-def test_the_triggers_are_those_of_the_transition_tables_and_of_the_counters(tmp_path: Path) -> None:
+def test_the_triggers_are_those_of_the_transition_tables_the_counters_and_the_events(tmp_path: Path) -> None:
     migrate(f"sqlite:///{tmp_path / 'db.sqlite3'}")
     found = schema(tmp_path / "db.sqlite3")
     assert {name: sql for name, sql in found.items() if sql.startswith("CREATE TRIGGER")} == {
         **{f"{column.table}_state": column.trigger("sqlite") for column in STATE_COLUMNS},
         **COUNTING_TRIGGERS["sqlite"],
+        **TELLING_TRIGGERS["sqlite"],
     }
 
 

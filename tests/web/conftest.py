@@ -1,5 +1,6 @@
 """An application on a small database, quick to make: cheap password hashes, a clock that stands still."""
 
+import ipaddress
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 from bravado_core.spec import Spec
 
 import main
+from autodialer.api import notices
 from autodialer.api import sounds as sound_files
 from autodialer.clock import Clock
 from autodialer.config import Settings
@@ -15,6 +17,7 @@ from autodialer.media.sound import import_sound
 from autodialer.model import Role
 from autodialer.store import Store
 from autodialer.web.app import App
+from autodialer.webhooks import addresses, stranger
 from tests.databases import cheap_secrets, make_database
 from tests.imports.here import import_here
 from tests.web.client import Client, wav
@@ -68,6 +71,17 @@ def _sounds_are_imported_here(monkeypatch: pytest.MonkeyPatch) -> None:
 def _tables_are_imported_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same of tables; tests/web/test_server.py and tests/imports have the process."""
     import_here(monkeypatch)
+
+
+@pytest.fixture(autouse=True)
+def _the_world_outside_is_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No name server is asked for example.com, and what a notice's address means is found without a process."""
+    look_up = addresses._look_up
+    there = [ipaddress.ip_address("93.184.215.14")]
+    monkeypatch.setattr(
+        addresses, "_look_up", lambda host, timeout_s: there if host == "example.com" else look_up(host, timeout_s)
+    )
+    monkeypatch.setattr(notices, "apart", stranger.run)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import requests
 
-from autodialer.api import slices, tables, trunks, upload_turns
+from autodialer.api import outside, slices, tables, trunks, upload_turns
 from autodialer.config import Settings
 from autodialer.imports import apart, imports
 from autodialer.imports.process import ImportJob, start_import
@@ -96,8 +96,15 @@ def test_twenty_hostile_files_leave_the_api_and_other_users_alone(url: str, sett
 def test_all_that_holds_threads_for_seconds_leaves_some_for_others() -> None:
     assert imports.LOOKS_OF_A_USER < imports.LOOKS_AT_ONCE
     passwords = secrets.HASHED_AT_ONCE + secrets.MOST_WAITING
-    held = imports.LOOKS_AT_ONCE + tables.MOST_AT_ONCE + upload_turns.MOST + trunks.CHECKS_AT_ONCE + passwords
-    held += slices.LARGE_AT_ONCE
+    held = (
+        imports.LOOKS_AT_ONCE
+        + tables.MOST_AT_ONCE
+        + upload_turns.MOST
+        + trunks.CHECKS_AT_ONCE
+        + outside.AT_ONCE
+        + slices.LARGE_AT_ONCE
+        + passwords
+    )
     assert held <= THREADS - 4
     # Each thread may read, the housekeeping too.
     assert engine.MOST_READERS > THREADS

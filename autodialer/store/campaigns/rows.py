@@ -18,12 +18,23 @@ from autodialer.model.slices import Drawn, Only, only_as_json, only_from_json
 from autodialer.store.campaigns.tables import campaign_trunks, campaigns
 from autodialer.store.setup.tables import callbases, sounds, trunks
 from autodialer.store.sql.engine import AnyRow
+from autodialer.store.webhooks.tables import webhooks
+
+# One among the columns, rather than a query more for every page of a list.
+_WEBHOOK_URL = (
+    select(webhooks.c.url)
+    .where(webhooks.c.campaign_key == campaigns.c.key, webhooks.c.short)
+    .limit(1)
+    .correlate(campaigns)
+    .scalar_subquery()
+    .label("webhook_url")
+)
 
 
 def select_campaigns() -> Select[Any]:
     """The rows that `campaigns_from` takes."""
     return (
-        select(campaigns, sounds.c.id.label("sound_id"), callbases.c.id.label("callbase_id"))
+        select(campaigns, _WEBHOOK_URL, sounds.c.id.label("sound_id"), callbases.c.id.label("callbase_id"))
         .join(sounds, sounds.c.key == campaigns.c.sound_key)
         .join(callbases, callbases.c.key == campaigns.c.callbase_key)
     )
@@ -91,6 +102,7 @@ def _campaign_from(row: AnyRow, in_order: Sequence[AnyRow]) -> Campaign:
         moved_by=row.moved_by,
         archived_at=row.archived_at,
         drawn=_drawn_from(row),
+        webhook_url=row.webhook_url,
     )
 
 

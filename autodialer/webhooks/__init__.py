@@ -1,0 +1,1 @@
+"""Events told outside: signed deliveries to programs, sentences to people."""
