@@ -43,6 +43,7 @@ from autodialer.logs import start_logging
 from autodialer.store import Secrets, Store, migrate
 from autodialer.supervisor import EXIT_CONFIG, HANDOVER_S, DataFolderLock, run_service, watch_parent
 from autodialer.web.app import App, make_app
+from autodialer.web.metrics import Metrics
 from autodialer.web.routing import Access, ErrorStyle, Route, list_or_csv, mount
 from autodialer.web.server import ApiServer, listen, reserve
 
@@ -264,7 +265,8 @@ def build_app(settings: Settings, store: Store, *, clock: Clock | None = None, v
     With `validate_responses` an answer that breaks swagger.yaml is an error: for tests.
     """
     api = Api(settings, store, clock)
-    app = make_app(settings, store, api.tokens, validate_responses=validate_responses)
+    metrics = Metrics(settings, store, imported_rows=api.imported_rows)
+    app = make_app(settings, store, api.tokens, metrics, validate_responses=validate_responses)
     mount(ROUTES, app, api)
     app.at_close.append(api.close)
     return app
@@ -313,7 +315,12 @@ def supervise(settings: Settings) -> int:
         take_over_prototype(settings)
         make_administrator(settings)
     logger.info("the API and its Swagger UI are at %s/api/doc, the front page at %s/", *[settings.base_url] * 2)
-    return run_service(Path(__file__).resolve().parent, drain_s=settings.drain_s, log_level=settings.log)
+    return run_service(
+        Path(__file__).resolve().parent,
+        drain_s=settings.drain_s,
+        log_level=settings.log,
+        log_format=settings.log_format,
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -325,7 +332,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             return run_demo(exit_at_end=options.exit)
         settings = load_settings()
-        start_logging(settings.log, "api" if options.command == "serve" else "main")
+        start_logging(settings.log, "api" if options.command == "serve" else "main", settings.log_format)
         if options.command == "serve":
             serve(settings)
             return 0

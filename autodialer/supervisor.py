@@ -163,13 +163,13 @@ def python(*arguments: str) -> list[str]:
     return [sys.executable, *arguments]
 
 
-def run_service(root: Path, *, drain_s: float, log_level: str) -> int:
+def run_service(root: Path, *, drain_s: float, log_level: str, log_format: str) -> int:
     """Become the supervisor of the programs in `root`; the exit status.
 
     Where the system can, a small process replaces this one: the process that prepared the start has loaded the whole
     service (100 MB) and would keep it for nothing.
     """
-    arguments = [str(root), str(drain_s), log_level]
+    arguments = [str(root), str(drain_s), log_level, log_format]
     if os.name == "posix":
         path = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
         os.execve(sys.executable, python("-m", "autodialer.supervisor", *arguments), {**os.environ, "PYTHONPATH": path})
@@ -177,9 +177,9 @@ def run_service(root: Path, *, drain_s: float, log_level: str) -> int:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Supervise: the folder of the programs, the drain time in seconds, the log level."""
-    root, drain_s, log_level = arguments
-    start_logging(log_level, "main")
+    """Supervise: the folder of the programs, the drain time in seconds, the log's level and format."""
+    root, drain_s, log_level, log_format = arguments
+    start_logging(log_level, "main", log_format)
     children = [
         Child(name="dialer", argv=python(os.path.join(root, "dialer.py"))),
         Child(name="api", argv=python(os.path.join(root, "main.py"), "serve")),

@@ -262,7 +262,7 @@ CREATE TABLE dialers (
     instance TEXT NOT NULL,
     pid INTEGER NOT NULL,
     started_at BIGINT NOT NULL,
-    seen_at BIGINT NOT NULL,
+    seen_at BIGINT NOT NULL, vitals TEXT,
     CONSTRAINT dialers_key PRIMARY KEY (instance)
 );
 
@@ -749,7 +749,7 @@ CREATE TABLE commands (
 CREATE INDEX commands_new ON commands ("key") WHERE taken_at IS NULL;
 
 -- The migration that this schema corresponds to.
-INSERT INTO alembic_version VALUES ('0032');
+INSERT INTO alembic_version VALUES ('0049');
 
 -- Three sample users. None can log in until `python main.py set-password LOGIN`.
 INSERT INTO users ("key", id, login, name, role, password_hash, comment, created_at) VALUES

@@ -44,6 +44,7 @@ from autodialer.model.states import (
     Disposition,
     EndedBy,
     JobState,
+    MediaState,
     Role,
     SubscriberState,
 )
@@ -83,6 +84,7 @@ __all__ = [
     "KeyAction",
     "KeyEffect",
     "KeyResult",
+    "MediaState",
     "NextStep",
     "RetryRule",
     "Role",

@@ -19,7 +19,7 @@ from autodialer.store.setup.numbering_plan import NumberRange, PlanFile, ZoneRan
 from autodialer.store.setup.trunks import trunk_of
 from autodialer.store.sql.batches import BATCH_ROWS
 from autodialer.store.sql.column_types import new_id
-from autodialer.store.sql.engine import AnyRow
+from autodialer.store.sql.engine import AnyRow, Busy
 from autodialer.store.sql.key_files import read_key_file
 from autodialer.store.sql.paging import Page
 from autodialer.store.sql.secrets import Secrets
@@ -30,6 +30,7 @@ __all__ = [
     "DEFAULT_ADMIN_LOGIN",
     "AnyRow",
     "AuditEntry",
+    "Busy",
     "CampaignProgress",
     "CampaignReport",
     "CampaignRules",

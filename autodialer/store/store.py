@@ -17,6 +17,7 @@ from autodialer.store.forget.retention import Retention
 from autodialer.store.live.checks import Checks
 from autodialer.store.live.commands import Commands
 from autodialer.store.live.live import Live
+from autodialer.store.live.load import Load
 from autodialer.store.queue.dialogs import Dialogs
 from autodialer.store.queue.queue import Queue
 from autodialer.store.queue.waiting import WaitingLists
@@ -27,7 +28,7 @@ from autodialer.store.setup.numbering_plan import NumberingPlan
 from autodialer.store.setup.sounds import Sounds
 from autodialer.store.setup.subscribers import Subscribers
 from autodialer.store.setup.trunks import Trunks
-from autodialer.store.sql.engine import AUTOCHECKPOINT_PAGES, Database, ping
+from autodialer.store.sql.engine import AUTOCHECKPOINT_PAGES, Busy, Database, ping
 from autodialer.store.sql.secrets import Secrets
 
 LONGEST_LOG_PAGES = 20_000
@@ -74,6 +75,7 @@ class Store:
         self.checks = Checks(database, clock)
         self.traces = Traces(database, clock)
         self.live = Live(database, clock)
+        self.load = Load(database, clock)
         self.idempotency = Idempotency(database, secrets, clock)
         self.erasing = Erasing(database, clock)
         self.audit = Audit(database, clock)
@@ -95,6 +97,11 @@ class Store:
     def ping(self) -> None:
         """Raises Unavailable when the database does not answer."""
         ping(self._database)
+
+    @property
+    def busy(self) -> Busy:
+        """How busy the database has been for this process."""
+        return self._database.busy
 
     def close(self) -> None:
         """Close all connections."""
