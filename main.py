@@ -30,9 +30,11 @@ from autodialer.api.trunks import NewTrunk, TrunkChange, TrunkCheck
 from autodialer.api.uploaded_tables import RejectedFilter, TableFields
 from autodialer.clock import Clock
 from autodialer.commands.accounts import make_administrator, set_password
+from autodialer.commands.backup import run_backup
 from autodialer.commands.command_line import read_command
 from autodialer.commands.doctor import run_doctor
 from autodialer.commands.numbering_plan import run_numbering_plan
+from autodialer.commands.restore import run_restore
 from autodialer.commands.takeover import take_over_prototype
 from autodialer.commands.trace import show_trace
 from autodialer.config import Settings, load_settings
@@ -342,6 +344,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return show_trace(settings, options.call_id)
         if options.command == "numbering-plan":
             return run_numbering_plan(settings, options.file)
+        if options.command == "backup":
+            return run_backup(settings, options.file)
+        if options.command == "restore":
+            return run_restore(settings, options.file, force=options.force)
         if options.command == "doctor":
             return run_doctor(settings)
         return supervise(settings)

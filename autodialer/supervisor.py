@@ -34,6 +34,8 @@ FIRST_BACKOFF_S = 0.5
 LONGEST_BACKOFF_S = 30.0
 HEALTHY_S = 60.0
 """A child that lived so long starts again without back-off."""
+RESTORING = "restoring"
+"""A file in the data folder while a backup is put in place: the database that is there may be half of two."""
 POLL_S = 0.1
 GRACE_S = 5.0
 """Beyond the drain, before what still lives is killed."""
@@ -217,24 +219,32 @@ class DataFolderLock:
     `program` is `dialer` or `API`.
     """
 
-    def __init__(self, folder: Path, program: str = "dialer") -> None:
+    def __init__(self, folder: Path, program: str = "dialer", *, for_restore: bool = False) -> None:
+        """`for_restore` takes the lock of a folder whose restore was cut short, which is refused to a service."""
         self._program = program
+        self._marker = None if for_restore else folder / RESTORING
         self._path = folder / f"{program.lower()}.lock"
         self._file: IO[bytes] | None = None
 
     def acquire(self, patience_s: float = 0.0) -> None:
-        """Raises AlreadyRunning when another process still holds it after so long."""
+        """Raises AlreadyRunning when another process still holds it after so long, or a restore was cut short."""
         deadline = time.monotonic() + patience_s
         self._file = self._path.open("ab")
         while True:
             try:
-                return _lock(self._file)
+                _lock(self._file)
+                break
             except OSError as exc:
                 if time.monotonic() >= deadline:
                     self._file.close()
                     message = f"Another {self._program} already works on {self._path.parent}; stop it first."
                     raise AlreadyRunning(message) from exc
             time.sleep(POLL_S)
+        if self._marker is not None and self._marker.exists():
+            self.release()
+            raise AlreadyRunning(
+                f"A restore of {self._path.parent} was cut short: run `python main.py restore FILE --force` again."
+            )
 
     @contextmanager
     def held(self, patience_s: float = 0.0) -> Iterator[None]:

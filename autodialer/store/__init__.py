@@ -3,6 +3,8 @@
 from autodialer.store.accounts.audit import AuditEntry
 from autodialer.store.accounts.tokens import Issued, Rotated
 from autodialer.store.accounts.users import DEFAULT_ADMIN_LOGIN
+from autodialer.store.backup.restored import Settled
+from autodialer.store.backup.snapshot import check_whole, copy_database
 from autodialer.store.campaigns.campaigns import CampaignRules
 from autodialer.store.campaigns.progress import CampaignProgress, Counts
 from autodialer.store.figures.key_figures import KeyFigures
@@ -52,11 +54,14 @@ __all__ = [
     "RejectedRow",
     "Rotated",
     "Secrets",
+    "Settled",
     "Store",
     "TrunkReport",
     "Waiting",
     "ZoneCount",
     "ZoneRange",
+    "check_whole",
+    "copy_database",
     "migrate",
     "new_id",
     "read_key_file",

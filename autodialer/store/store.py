@@ -8,6 +8,7 @@ from autodialer.store.accounts.audit import Audit
 from autodialer.store.accounts.idempotency import Idempotency
 from autodialer.store.accounts.tokens import Tokens
 from autodialer.store.accounts.users import Users
+from autodialer.store.backup.restored import Restored
 from autodialer.store.calls.calls import Calls
 from autodialer.store.calls.exports import Exports
 from autodialer.store.calls.traces import Traces
@@ -80,6 +81,7 @@ class Store:
         self.erasing = Erasing(database, clock)
         self.audit = Audit(database, clock)
         self.retention = Retention(database, self.callbases)
+        self.restored = Restored(database, self.audit, clock)
 
     @contextmanager
     def transaction(self, *, durable: bool = True) -> Iterator[None]:
