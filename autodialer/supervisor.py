@@ -16,7 +16,7 @@ from types import FrameType
 from typing import IO
 
 from autodialer.clock import Clock
-from autodialer.errors import AlreadyRunning
+from autodialer.errors import AlreadyRunning, SettingsError
 from autodialer.logs import start_logging
 
 logger = logging.getLogger("autodialer.supervisor")
@@ -227,9 +227,16 @@ class DataFolderLock:
         self._file: IO[bytes] | None = None
 
     def acquire(self, patience_s: float = 0.0) -> None:
-        """Raises AlreadyRunning when another process still holds it after so long, or a restore was cut short."""
+        """Take it. Raises AlreadyRunning when another process still holds it after so long or a restore was cut short.
+
+        Raises SettingsError for a folder that cannot be written.
+        """
         deadline = time.monotonic() + patience_s
-        self._file = self._path.open("ab")
+        try:
+            self._file = self._path.open("ab")
+        except OSError as exc:
+            folder = self._path.parent.resolve()
+            raise SettingsError(why_unwritable(folder) or f"{self._path} cannot be written: {exc.strerror}.") from exc
         while True:
             try:
                 _lock(self._file)
@@ -260,6 +267,29 @@ class DataFolderLock:
         if self._file:
             self._file.close()
             self._file = None
+
+
+def why_unwritable(folder: Path) -> str | None:
+    """Why nothing can be kept in the data folder, or in the database in it, with the way out; None: it can."""
+    database = folder / "db.sqlite3"
+    for path in (folder, *([database] if database.exists() else [])):
+        if not os.access(path, os.W_OK):
+            return f"{path} {_remedy(path)}"
+    return None
+
+
+def _remedy(path: Path) -> str:
+    # Root may write everywhere, but not on a medium that is mounted to be read only.
+    if hasattr(os, "statvfs") and os.statvfs(path).f_flag & os.ST_RDONLY:
+        return (
+            "is on a file system that is mounted read-only, so that nothing can be kept: mount it for writing (the log "
+            "of the kernel says whether a fault of the disk made it so), or set DIALER_DATA to another folder."
+        )
+    owner, mode = path.stat().st_uid, path.stat().st_mode & 0o777
+    who = (
+        f"it belongs to user {owner} with mode {mode:04o}, and this is user {os.getuid()}" if os.name == "posix" else ""
+    )
+    return f"cannot be written ({who}): run this as the user of the service, give it to this user, or set DIALER_DATA."
 
 
 def _lock(file: IO[bytes]) -> None:
