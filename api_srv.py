@@ -55,6 +55,10 @@ class Api:
         self.notices = Notices(context)
         self.prototype = Prototype(context, self.accounts, sound_files)
 
+    def imported_rows(self) -> dict[tuple[str, str], int]:
+        """Rows of tables imported since the start, for the metrics; see `Imports.tally`."""
+        return self._imports.tally
+
     def close(self) -> None:
         """End what goes on in the background."""
         self._imports.stop()

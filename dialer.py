@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from autodialer.campaign.admission import admit
 from autodialer.campaign.breaker import BreakerState
@@ -41,6 +42,7 @@ from autodialer.dialing.hours import Hours
 from autodialer.dialing.keys import Keys
 from autodialer.dialing.outage import BETWEEN_TRIES_S, Outage
 from autodialer.dialing.playable import PlayableSounds
+from autodialer.dialing.vitals import Vitals
 from autodialer.errors import (
     AlreadyRunning,
     Invalid,
@@ -146,6 +148,7 @@ class Dialer:
         self._dialogs = LeftCalls(phones)
         self._farewells = Farewells(store, phones, clock)
         self._outage = Outage()
+        self._vitals = Vitals()
         self._chores = chores or Chores()
         self._clock_steps = ClockSteps(store, clock, self._chores)
         self._hours = Hours(store)
@@ -196,6 +199,13 @@ class Dialer:
 
     def step(self) -> None:
         """One tick: take what the phones told, record it, and start the calls that may start. Raises Unavailable."""
+        began = time.perf_counter()
+        try:
+            self._tick()
+        finally:
+            self._vitals.ticks.add(time.perf_counter() - began)
+
+    def _tick(self) -> None:
         while self._events:
             self._take_event(self._events.popleft())
         now = self._clock.monotonic()
@@ -253,6 +263,7 @@ class Dialer:
         )
         step, pressed = live.pad.step_after(step), live.pad.results
         self._unrecorded.append(JobResult(job=live.job, outcome=outcome, next_step=step, key_results=pressed))
+        self._vitals.ended(self._trunks.get(live.job.trunk_key), outcome)
         logger.info("call %s to %s ended: %s", live.job.call_id, live.job.number, outcome.summary)
         return ended.trunk_changed
 
@@ -336,6 +347,7 @@ class Dialer:
         campaign = self._campaigns[job.campaign_key]
         live = self._live[job.call_id] = LiveCall(job=job, campaign=campaign, pad=KeyPad(campaign.keys))
         self._scheduler.started(job, now)
+        self._vitals.started()
         try:
             self._place_call(job, campaign)
         except Invalid as exc:
@@ -370,6 +382,7 @@ class Dialer:
         logger.error("call %s to %s could not start and goes back to the queue: %s", job.call_id, job.number, why)
         del self._live[job.call_id]
         self._scheduler.unstarted(job)
+        self._vitals.put_back()
         self._unstarted.append(job)
 
     def _not_made(self, cause: Cause, message: str) -> CallOutcome:
@@ -392,7 +405,7 @@ class Dialer:
             for key, problem in self._unusable.items()
         ]
         with self._store.transaction(durable=False):
-            self._store.live.heartbeat(self._instance, os.getpid())
+            self._store.live.heartbeat(self._instance, os.getpid(), self._seen_of_itself())
             self._store.live.write_trunks(statuses)
             self._store.live.write_campaigns(self._hours.statuses(self._scheduler.campaign_statuses(utcnow)))
         self._chores.want("bringing the log into the database", self._checkpoint)
@@ -400,6 +413,14 @@ class Dialer:
             self._chores.want("cancelling jobs", lambda: self._store.queue.cancel_some(self._clock.utcnow()))
         for campaign_id in [*self._store.queue.end_overdue(utcnow), *self._store.queue.finish_campaigns(utcnow)]:
             logger.info("campaign %s is finished", campaign_id)
+
+    def _seen_of_itself(self) -> dict[str, Any]:
+        return self._vitals.as_json(
+            active_calls=len(self._live),
+            media=self._phones.media_state,
+            pacing=self._phones.media_pacing,
+            busy=self._store.busy,
+        )
 
     def _checkpoint(self) -> bool:
         """Beside the ticks: a tick whose commit makes a checkpoint waits for the disk for 100 ms and more."""
@@ -455,7 +476,7 @@ def main() -> int:
     """Run dialing alone; its exit status."""
     try:
         settings = load_settings()
-        start_logging(settings.log, "dialer")
+        start_logging(settings.log, "dialer", settings.log_format)
         run_dialer(settings)
     except (SettingsError, AlreadyRunning) as exc:
         sys.stderr.write(f"{exc}\n")

@@ -35,9 +35,11 @@ from autodialer.api.uploaded_tables import RejectedFilter, TableFields
 from autodialer.api.webhooks import DeliveryFilter, NewWebhook, WebhookChange, WebhookFilter
 from autodialer.clock import Clock
 from autodialer.commands.accounts import make_administrator, set_password
+from autodialer.commands.backup import run_backup
 from autodialer.commands.command_line import read_command
 from autodialer.commands.doctor import run_doctor
 from autodialer.commands.numbering_plan import run_numbering_plan
+from autodialer.commands.restore import run_restore
 from autodialer.commands.takeover import take_over_prototype
 from autodialer.commands.trace import show_trace
 from autodialer.config import Settings, load_settings
@@ -49,6 +51,7 @@ from autodialer.store import Secrets, Store, migrate
 from autodialer.supervisor import EXIT_CONFIG, HANDOVER_S, DataFolderLock, run_service, watch_parent
 from autodialer.web.access import Access
 from autodialer.web.app import App, make_app
+from autodialer.web.metrics import Metrics
 from autodialer.web.routing import ErrorStyle, Route, list_or_csv, mount
 from autodialer.web.server import ApiServer, listen, reserve
 
@@ -328,7 +331,8 @@ def build_app(settings: Settings, store: Store, *, clock: Clock | None = None, v
     With `validate_responses` an answer that breaks swagger.yaml is an error: for tests.
     """
     api = Api(settings, store, clock)
-    app = make_app(settings, store, api.credentials, validate_responses=validate_responses)
+    metrics = Metrics(settings, store, imported_rows=api.imported_rows)
+    app = make_app(settings, store, api.credentials, metrics, validate_responses=validate_responses)
     mount(ROUTES, app, api)
     app.at_close.append(api.close)
     return app
@@ -377,7 +381,12 @@ def supervise(settings: Settings) -> int:
         take_over_prototype(settings)
         make_administrator(settings)
     logger.info("the API and its Swagger UI are at %s/api/doc, the front page at %s/", *[settings.base_url] * 2)
-    return run_service(Path(__file__).resolve().parent, drain_s=settings.drain_s, log_level=settings.log)
+    return run_service(
+        Path(__file__).resolve().parent,
+        drain_s=settings.drain_s,
+        log_level=settings.log,
+        log_format=settings.log_format,
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -389,7 +398,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             return run_demo(exit_at_end=options.exit)
         settings = load_settings()
-        start_logging(settings.log, "api" if options.command == "serve" else "main")
+        start_logging(settings.log, "api" if options.command == "serve" else "main", settings.log_format)
         if options.command == "serve":
             serve(settings)
             return 0
@@ -399,6 +408,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return show_trace(settings, options.call_id)
         if options.command == "numbering-plan":
             return run_numbering_plan(settings, options.file)
+        if options.command == "backup":
+            return run_backup(settings, options.file)
+        if options.command == "restore":
+            return run_restore(settings, options.file, force=options.force)
         if options.command == "doctor":
             return run_doctor(settings)
         return supervise(settings)

@@ -9,8 +9,10 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from autodialer.errors import SettingsError
+from autodialer.logs import LOG_FORMATS
 
 DEFAULT_DATA = "sqlite"
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 WHAT_IT_TAKES = {
     "DIALER_HTTP": "host:port, for example 127.0.0.1:8080",
@@ -32,6 +34,8 @@ WHAT_IT_TAKES = {
     "DIALER_WEBHOOK_NETWORKS": "networks in CIDR form between commas, for example 192.168.1.0/24,fd00::/8",
     "DIALER_DELIVERIES_DAYS": "days, 1 to 365",
     "DIALER_LOG": "DEBUG, INFO, WARNING or ERROR",
+    "DIALER_LOG_FORMAT": "text or json",
+    "DIALER_METRICS_NETWORKS": "networks with commas between, for example 10.0.0.0/8,fd00::/8",
     "JWT_KEY": "the text that the prototype's clients sign their requests with",
 }
 SECRET = frozenset({"DIALER_ADMIN_PASSWORD", "JWT_KEY"})
@@ -63,6 +67,9 @@ class Settings(BaseSettings):
     """Where webhooks and notices may go beside the open internet."""
     deliveries_days: Annotated[int, Field(ge=1, le=365)] = 7
     log: str = "INFO"
+    log_format: str = "text"
+    metrics_networks: Annotated[tuple[Network, ...], NoDecode] = ()
+    """Clients there may read /metrics without a token, as this machine may."""
     jwt_key: Annotated[str | None, Field(validation_alias="JWT_KEY", repr=False)] = None
     """Named as the prototype named it. None: the prototype's calls are off."""
 
@@ -122,6 +129,20 @@ class Settings(BaseSettings):
         if value.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
             raise ValueError("not a log level")
         return value.upper()
+
+    @field_validator("log_format")
+    @classmethod
+    def _check_log_format(cls, value: str) -> str:
+        if value.lower() not in LOG_FORMATS:
+            raise ValueError("not a format of the log")
+        return value.lower()
+
+    @field_validator("metrics_networks", mode="before")
+    @classmethod
+    def _split_metrics_networks(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        return tuple(ipaddress.ip_network(part.strip()) for part in value.split(",") if part.strip())
 
     @property
     def http_host(self) -> str:

@@ -16,7 +16,7 @@ from types import FrameType
 from typing import IO
 
 from autodialer.clock import Clock
-from autodialer.errors import AlreadyRunning
+from autodialer.errors import AlreadyRunning, SettingsError
 from autodialer.logs import start_logging
 
 logger = logging.getLogger("autodialer.supervisor")
@@ -34,6 +34,8 @@ FIRST_BACKOFF_S = 0.5
 LONGEST_BACKOFF_S = 30.0
 HEALTHY_S = 60.0
 """A child that lived so long starts again without back-off."""
+RESTORING = "restoring"
+"""A file in the data folder while a backup is put in place: the database that is there may be half of two."""
 POLL_S = 0.1
 GRACE_S = 5.0
 """Beyond the drain, before what still lives is killed."""
@@ -163,13 +165,13 @@ def python(*arguments: str) -> list[str]:
     return [sys.executable, *arguments]
 
 
-def run_service(root: Path, *, drain_s: float, log_level: str) -> int:
+def run_service(root: Path, *, drain_s: float, log_level: str, log_format: str) -> int:
     """Become the supervisor of the programs in `root`; the exit status.
 
     Where the system can, a small process replaces this one: the process that prepared the start has loaded the whole
     service (100 MB) and would keep it for nothing.
     """
-    arguments = [str(root), str(drain_s), log_level]
+    arguments = [str(root), str(drain_s), log_level, log_format]
     if os.name == "posix":
         path = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
         os.execve(sys.executable, python("-m", "autodialer.supervisor", *arguments), {**os.environ, "PYTHONPATH": path})
@@ -177,9 +179,9 @@ def run_service(root: Path, *, drain_s: float, log_level: str) -> int:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Supervise: the folder of the programs, the drain time in seconds, the log level."""
-    root, drain_s, log_level = arguments
-    start_logging(log_level, "main")
+    """Supervise: the folder of the programs, the drain time in seconds, the log's level and format."""
+    root, drain_s, log_level, log_format = arguments
+    start_logging(log_level, "main", log_format)
     children = [
         Child(name="dialer", argv=python(os.path.join(root, "dialer.py"))),
         Child(name="api", argv=python(os.path.join(root, "main.py"), "serve")),
@@ -218,24 +220,39 @@ class DataFolderLock:
     `program` is `dialer` or `API`.
     """
 
-    def __init__(self, folder: Path, program: str = "dialer") -> None:
+    def __init__(self, folder: Path, program: str = "dialer", *, for_restore: bool = False) -> None:
+        """`for_restore` takes the lock of a folder whose restore was cut short, which is refused to a service."""
         self._program = program
+        self._marker = None if for_restore else folder / RESTORING
         self._path = folder / f"{program.lower()}.lock"
         self._file: IO[bytes] | None = None
 
     def acquire(self, patience_s: float = 0.0) -> None:
-        """Raises AlreadyRunning when another process still holds it after so long."""
+        """Take it. Raises AlreadyRunning when another process still holds it after so long or a restore was cut short.
+
+        Raises SettingsError for a folder that cannot be written.
+        """
         deadline = time.monotonic() + patience_s
-        self._file = self._path.open("ab")
+        try:
+            self._file = self._path.open("ab")
+        except OSError as exc:
+            folder = self._path.parent.resolve()
+            raise SettingsError(why_unwritable(folder) or f"{self._path} cannot be written: {exc.strerror}.") from exc
         while True:
             try:
-                return _lock(self._file)
+                _lock(self._file)
+                break
             except OSError as exc:
                 if time.monotonic() >= deadline:
                     self._file.close()
                     message = f"Another {self._program} already works on {self._path.parent}; stop it first."
                     raise AlreadyRunning(message) from exc
             time.sleep(POLL_S)
+        if self._marker is not None and self._marker.exists():
+            self.release()
+            raise AlreadyRunning(
+                f"A restore of {self._path.parent} was cut short: run `python main.py restore FILE --force` again."
+            )
 
     @contextmanager
     def held(self, patience_s: float = 0.0) -> Iterator[None]:
@@ -251,6 +268,29 @@ class DataFolderLock:
         if self._file:
             self._file.close()
             self._file = None
+
+
+def why_unwritable(folder: Path) -> str | None:
+    """Why nothing can be kept in the data folder, or in the database in it, with the way out; None: it can."""
+    database = folder / "db.sqlite3"
+    for path in (folder, *([database] if database.exists() else [])):
+        if not os.access(path, os.W_OK):
+            return f"{path} {_remedy(path)}"
+    return None
+
+
+def _remedy(path: Path) -> str:
+    # Root may write everywhere, but not on a medium that is mounted to be read only.
+    if hasattr(os, "statvfs") and os.statvfs(path).f_flag & os.ST_RDONLY:
+        return (
+            "is on a file system that is mounted read-only, so that nothing can be kept: mount it for writing (the log "
+            "of the kernel says whether a fault of the disk made it so), or set DIALER_DATA to another folder."
+        )
+    owner, mode = path.stat().st_uid, path.stat().st_mode & 0o777
+    who = (
+        f"it belongs to user {owner} with mode {mode:04o}, and this is user {os.getuid()}" if os.name == "posix" else ""
+    )
+    return f"cannot be written ({who}): run this as the user of the service, give it to this user, or set DIALER_DATA."
 
 
 def _lock(file: IO[bytes]) -> None:

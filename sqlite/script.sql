@@ -299,7 +299,7 @@ CREATE TABLE dialers (
     instance TEXT NOT NULL,
     pid INTEGER NOT NULL,
     started_at BIGINT NOT NULL,
-    seen_at BIGINT NOT NULL,
+    seen_at BIGINT NOT NULL, vitals TEXT,
     CONSTRAINT dialers_key PRIMARY KEY (instance)
 );
 
@@ -1060,7 +1060,7 @@ CREATE TABLE webhook_lanes (
 CREATE INDEX webhook_lanes_next_at ON webhook_lanes (next_at);
 
 -- The migration that this schema corresponds to.
-INSERT INTO alembic_version VALUES ('0043');
+INSERT INTO alembic_version VALUES ('0049');
 
 -- Three sample users. None can log in until `python main.py set-password LOGIN`.
 INSERT INTO users ("key", id, login, name, role, password_hash, comment, created_at) VALUES

@@ -1,22 +1,22 @@
 """`python main.py doctor`: what of this machine helps or hinders the service, a line each, with the remedy."""
 
 import ipaddress
-import os
 import platform
 import shutil
 import socket
 import stat
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from autodialer.commands.doctor_trunks import examine_trunks
+from autodialer.commands.finding import BAD, NOTE, OK, Finding
 from autodialer.config import Settings
 from autodialer.media.shell.machine import descriptor_limit, may_go_first
 from autodialer.phone.trunk_phones import CHANNELS_A_PHONE
 from autodialer.sip.shell.datagrams import open_socket
+from autodialer.supervisor import why_unwritable
 from autodialer.takeover.takeover import KEPT
 
-OK, NOTE, BAD = "ok", "note", "bad"
 SPARE_DESCRIPTORS = 40
 """What the media process needs beside those of calls."""
 LITTLE_ROOM_MB = 500
@@ -24,22 +24,15 @@ SOMEWHERE = "192.0.2.1"
 """A documentation address (RFC 5737); asked for the route only, nothing is sent."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """One thing looked at."""
-
-    grade: str
-    """ok, note or bad."""
-    sentence: str
-    """What was found and, unless it is ok, what to do."""
-
-
 def run_doctor(settings: Settings) -> int:
     """Print what was found; the exit status is 1 when the service cannot work like this."""
-    findings = list(examine(settings))
-    for finding in findings:
+    is_fit = True
+    for finding in examine(settings):
+        # At once: a provider that does not answer takes some seconds.
         sys.stdout.write(f"{finding.grade:<5} {finding.sentence}\n")
-    return int(any(finding.grade == BAD for finding in findings))
+        sys.stdout.flush()
+        is_fit = is_fit and finding.grade != BAD
+    return int(not is_fit)
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
@@ -51,6 +44,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield _sip_port(settings)
     yield _calls(settings)
     yield _scheduling()
+    yield from examine_trunks(settings)
 
 
 def _python() -> Finding:
@@ -62,8 +56,9 @@ def _python() -> Finding:
 
 def _data(settings: Settings) -> Finding:
     folder = settings.data.resolve()
-    if not os.access(folder, os.W_OK):
-        return Finding(grade=BAD, sentence=f"{folder} cannot be written; give it to this user, or set DIALER_DATA")
+    unwritable = why_unwritable(folder)
+    if unwritable is not None:
+        return Finding(grade=BAD, sentence=unwritable)
     mode = folder.stat().st_mode
     if mode & (stat.S_IWGRP | stat.S_IWOTH):
         who = "every user of this machine" if mode & stat.S_IWOTH else "its group"

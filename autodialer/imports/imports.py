@@ -1,9 +1,11 @@
 """Imports of uploaded files: small ones at once, large ones after the upload has been answered."""
 
+import contextlib
 import logging
 import math
 import subprocess
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -82,6 +84,14 @@ class Imports:
         self._seats = Seats(most=LOOKS_AT_ONCE, most_a_user=LOOKS_OF_A_USER)
         self._turns = ImportTurns()
         self._processes: set[subprocess.Popen[bytes]] = set()
+        self._tally: Counter[tuple[str, str]] = Counter()
+        self._tallying = threading.Lock()
+
+    @property
+    def tally(self) -> dict[tuple[str, str], int]:
+        """(callbase or dnc, imported or duplicate or rejected) -> rows of imports that ended since the start."""
+        with self._tallying:
+            return dict(self._tally)
 
     def preview(self, uploaded: Uploaded) -> dict[str, Any]:
         """What the file would be taken for; nothing is stored, and the file is removed.
@@ -147,6 +157,7 @@ class Imports:
         except BaseException:
             self._discard(destination(self._store, into, key), uploaded.user_key)
             raise
+        self._count(into, key)
 
     def _discard(self, into: Destination, user_key: int) -> None:
         try:
@@ -178,11 +189,21 @@ class Imports:
             status = process.wait()
             self._processes.discard(process)
         if status == 0:
+            self._count(waiting.into, waiting.key)
             return None
         logger.error("the import into %s %s ended with status %s", waiting.into, waiting.key, status)
         if self._stopping.is_set():
             return SERVICE_STOPPED
         return OUT_OF_REACH if status == NO_DATABASE else BEYOND_LIMITS if status in LIMIT_SIGNALS else BROKEN
+
+    def _count(self, into: str, key: int) -> None:
+        """For the metrics. A failure here fails nothing: the import has been made, counted or not."""
+        with contextlib.suppress(UserError, Unavailable):
+            made = self._store.dnc_imports.by_key(key) if into == DNC else self._store.callbases.by_key(key)
+            with self._tallying:
+                self._tally[into, "imported"] += made.imported
+                self._tally[into, "duplicate"] += made.duplicates
+                self._tally[into, "rejected"] += made.rejected
 
     def _job(self, into: str, key: int | None, uploaded: Uploaded, task: str = IMPORT) -> ImportJob:
         return ImportJob(
@@ -194,6 +215,8 @@ class Imports:
             file=str(uploaded.file.absolute()),
             region=uploaded.region,
             wanted=asdict(uploaded.wanted),
+            log=self._settings.log,
+            log_format=self._settings.log_format,
         )
 
     def _persist(self, step: Callable[[], None]) -> None:

@@ -73,6 +73,9 @@ class ImportJob:
     region: str
     wanted: Mapping[str, Any] = field(default_factory=dict)
     """What the user says of the table; the fields of `Wanted`."""
+    log: str = "INFO"
+    log_format: str = "text"
+    """As the API logs. Told, because a `.env` file is not in this process's environment."""
 
 
 def start_import(job: ImportJob) -> subprocess.Popen[bytes]:
@@ -190,10 +193,10 @@ def _work(job: ImportJob, told: "queue.SimpleQueue[bytes]") -> int:
 
 def main() -> int:
     """The process; its exit status."""
-    start_logging(os.environ.get("DIALER_LOG", "INFO"), "import")
+    job = ImportJob(**json.loads(sys.argv[1]))
+    start_logging(job.log, "import", job.log_format)
     if hasattr(os, "nice"):
         os.nice(NICENESS)
-    job = ImportJob(**json.loads(sys.argv[1]))
     _limit(job.task)
     told: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(sys.stdin.buffer, told), daemon=True).start()

@@ -46,6 +46,7 @@ from autodialer.model.states import (
     Disposition,
     EndedBy,
     JobState,
+    MediaState,
     Role,
     SubscriberState,
 )
@@ -88,6 +89,7 @@ __all__ = [
     "KeyAction",
     "KeyEffect",
     "KeyResult",
+    "MediaState",
     "NextStep",
     "Only",
     "People",

@@ -60,6 +60,16 @@ class JobState(StrEnum):
     CANCELLED = "cancelled"
 
 
+class MediaState(StrEnum):
+    """Whether the media process is there."""
+
+    RUNNING = "running"
+    NOT_WANTED = "not_wanted"
+    """No trunk has been used since the dialer started, so that nothing needs it."""
+    DOWN = "down"
+    """It died or could not start; the dialer starts it again."""
+
+
 class CampaignLimit(StrEnum):
     """What keeps a running campaign from starting more calls at the moment."""
 

@@ -5,12 +5,13 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Any
 from uuid import UUID
 
 from autodialer.clock import Clock
 from autodialer.errors import HostUnresolved, MediaUnavailable, PhoneClosed, PortsExhausted
 from autodialer.media.shell import MediaDied, MediaEvent, MediaProcess
-from autodialer.model import Trunk
+from autodialer.model import MediaState, Trunk
 from autodialer.phone.names import NameFinder
 from autodialer.phone.plan import CallEvent, CallPlan
 from autodialer.phone.provider import Provider, account_for, address_towards, families_here, find_provider
@@ -58,6 +59,7 @@ class PhonePool:
         self._clock = clock
         self._media: MediaProcess | None = None
         self._media_retry_at = 0.0
+        self._media_was_wanted = False
         self._by_trunk: dict[int, TrunkPhones] = {}
         self._retired: list[TrunkPhones] = []
         self._problems: dict[int, str] = {}
@@ -77,6 +79,7 @@ class PhonePool:
         Those of other trunks take their registration back at once, and end a while after their last call.
         """
         if not trunks and not self._by_trunk and not self._retired:
+            self._media_was_wanted = False
             return
         self._revive_media()
         for key, trunk in trunks.items():
@@ -126,6 +129,18 @@ class PhonePool:
     def media_pid(self) -> int | None:
         """Process id of the media process; None while it is not running."""
         return self._media.pid if self._media else None
+
+    @property
+    def media_state(self) -> MediaState:
+        """Whether the media process is there; it is not before a trunk is wanted."""
+        if self._media is not None and self._media.alive:
+            return MediaState.RUNNING
+        return MediaState.DOWN if self._media_was_wanted else MediaState.NOT_WANTED
+
+    @property
+    def media_pacing(self) -> dict[str, Any]:
+        """How late packets have left since the media process started, see `Lateness.as_json`; empty: none has."""
+        return self._media.pacing if self._media is not None else {}
 
     def sip_ports(self, trunk_key: int) -> list[int]:
         """The UDP ports of the trunk's phones."""
@@ -339,6 +354,7 @@ class PhonePool:
     def _revive_media(self) -> None:
         if self._media and self._media.alive:
             return
+        self._media_was_wanted = True
         now = self._clock.monotonic()
         if now < self._media_retry_at:
             return

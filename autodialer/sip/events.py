@@ -293,6 +293,8 @@ class ProbeEnded:
     round_trip_s: float | None
     public_address: tuple[str, int] | None
     """Our address as the server sees it, None when it does not say."""
+    date: str | None = None
+    """The Date header (RFC 3261 section 20.17) as it came; None: the answer has none, or there is no answer."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -114,5 +114,6 @@ class Probe:
                 message=None if response else self._stack.complaint_of(hop),
                 round_trip_s=now - self._sent_at if response else None,
                 public_address=self._stack.public_address(hop) if known else None,
+                date=response.get("date") if response else None,
             )
         )

@@ -3,6 +3,8 @@
 from autodialer.store.accounts.audit import AuditEntry
 from autodialer.store.accounts.tokens import Issued, Rotated
 from autodialer.store.accounts.users import DEFAULT_ADMIN_LOGIN
+from autodialer.store.backup.restored import Settled
+from autodialer.store.backup.snapshot import check_whole, copy_database
 from autodialer.store.campaigns.campaigns import CampaignRules
 from autodialer.store.campaigns.progress import CampaignProgress, Counts
 from autodialer.store.figures.key_figures import KeyFigures
@@ -19,7 +21,7 @@ from autodialer.store.setup.numbering_plan import NumberRange, PlanFile, ZoneRan
 from autodialer.store.setup.trunks import trunk_of
 from autodialer.store.sql.batches import BATCH_ROWS
 from autodialer.store.sql.column_types import new_id
-from autodialer.store.sql.engine import AnyRow
+from autodialer.store.sql.engine import AnyRow, Busy
 from autodialer.store.sql.filtering import Narrowed
 from autodialer.store.sql.key_files import read_key_file
 from autodialer.store.sql.paging import Page
@@ -36,6 +38,7 @@ __all__ = [
     "TESTS",
     "AnyRow",
     "AuditEntry",
+    "Busy",
     "CampaignProgress",
     "CampaignReport",
     "CampaignRules",
@@ -62,6 +65,7 @@ __all__ = [
     "RejectedRow",
     "Rotated",
     "Secrets",
+    "Settled",
     "Store",
     "Tried",
     "TrunkReport",
@@ -70,6 +74,8 @@ __all__ = [
     "WebhookSettings",
     "ZoneCount",
     "ZoneRange",
+    "check_whole",
+    "copy_database",
     "migrate",
     "new_id",
     "read_key_file",

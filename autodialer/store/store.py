@@ -9,6 +9,7 @@ from autodialer.store.accounts.audit import Audit
 from autodialer.store.accounts.idempotency import Idempotency
 from autodialer.store.accounts.tokens import Tokens
 from autodialer.store.accounts.users import Users
+from autodialer.store.backup.restored import Restored
 from autodialer.store.calls.calls import Calls
 from autodialer.store.calls.exports import Exports
 from autodialer.store.calls.traces import Traces
@@ -20,6 +21,7 @@ from autodialer.store.forget.retention import Retention
 from autodialer.store.live.checks import Checks
 from autodialer.store.live.commands import Commands
 from autodialer.store.live.live import Live
+from autodialer.store.live.load import Load
 from autodialer.store.queue.dialogs import Dialogs
 from autodialer.store.queue.queue import Queue
 from autodialer.store.queue.waiting import WaitingLists
@@ -30,7 +32,7 @@ from autodialer.store.setup.numbering_plan import NumberingPlan
 from autodialer.store.setup.sounds import Sounds
 from autodialer.store.setup.subscribers import Subscribers
 from autodialer.store.setup.trunks import Trunks
-from autodialer.store.sql.engine import AUTOCHECKPOINT_PAGES, Database, ping
+from autodialer.store.sql.engine import AUTOCHECKPOINT_PAGES, Busy, Database, ping
 from autodialer.store.sql.secrets import Secrets
 from autodialer.store.webhooks.deliveries import Deliveries
 from autodialer.store.webhooks.events import Events
@@ -89,11 +91,13 @@ class Store:
         self.webhooks = Webhooks(database, secrets, clock)
         self.deliveries = Deliveries(database)
         self.notices = Notices(database, secrets, clock)
+        self.load = Load(database, clock)
         self.idempotency = Idempotency(database, secrets, clock)
         self.erasing = Erasing(database, clock)
         self.clearing = Clearing(database, clock)
         self.audit = Audit(database, clock)
         self.retention = Retention(database, self.callbases)
+        self.restored = Restored(database, self.audit, clock)
 
     @contextmanager
     def transaction(self, *, durable: bool = True) -> Iterator[None]:
@@ -111,6 +115,11 @@ class Store:
     def ping(self) -> None:
         """Raises Unavailable when the database does not answer."""
         ping(self._database)
+
+    @property
+    def busy(self) -> Busy:
+        """How busy the database has been for this process."""
+        return self._database.busy
 
     def close(self) -> None:
         """Close all connections."""

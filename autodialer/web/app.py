@@ -1,4 +1,4 @@
-"""The Bottle application around the routes: errors, headers, documentation, health."""
+"""The Bottle application around the routes: errors, headers, documentation, front page."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping
@@ -9,13 +9,15 @@ from bottle import response
 
 from autodialer.clock import Clock
 from autodialer.config import Settings
-from autodialer.errors import Unavailable
 from autodialer.store import Store
 from autodialer.web.contract import ContractPlugin
 from autodialer.web.credentials import Credentials
 from autodialer.web.errors import answer_for
 from autodialer.web.guard import ErrorsPlugin, GuardPlugin
+from autodialer.web.metrics import Metrics, Requests
+from autodialer.web.observed import Observed
 from autodialer.web.pages import front_page
+from autodialer.web.probes import add_probes
 from autodialer.web.prototype import Envelope, PrototypePlugin
 
 DOCUMENTATION = "/api/doc/"
@@ -35,9 +37,10 @@ HEADERS = {
 class App(bottle.Bottle):  # type: ignore[misc]
     """Bottle, but every error is JSON and every answer has the security headers."""
 
-    def __init__(self, check_credentials: Callable[[str], None]) -> None:
+    def __init__(self, check_credentials: Callable[[str], None], requests: Requests) -> None:
         super().__init__()
         self.catchall = False
+        self._requests = requests
         self.check_credentials = check_credentials
         """Raises Unauthorized for an Authorization header that cannot be good, without asking the store."""
         self.at_close: list[Callable[[], None]] = []
@@ -58,9 +61,11 @@ class App(bottle.Bottle):  # type: ignore[misc]
 
     def wsgi(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """The WSGI entry."""
+        observed = Observed(environ, self._requests)
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            return start_response(status, _with_security(headers, environ), exc_info)
+            observed.answer_begins(status)
+            return start_response(status, [*_with_security(headers, environ), observed.header], exc_info)
 
         try:
             answer: Iterable[bytes] = super().wsgi(environ, start)
@@ -83,33 +88,20 @@ def _with_security(headers: list[tuple[str, str]], environ: Mapping[str, Any]) -
     return headers + [(name, value) for name, value in added.items() if name.lower() not in given]
 
 
-def make_app(settings: Settings, store: Store, credentials: Credentials, *, validate_responses: bool) -> App:
+def make_app(
+    settings: Settings, store: Store, credentials: Credentials, metrics: Metrics, *, validate_responses: bool
+) -> App:
     """The application without its routes. The first plugin is the outermost."""
-    app = App(credentials.check_form)
+    app = App(credentials.check_form, metrics.requests)
     app.install(ErrorsPlugin())
     app.install(PrototypePlugin(credentials.tokens, Envelope(settings.jwt_key)))
     app.install(GuardPlugin(credentials))
     app.install(ContractPlugin(uploads_folder=settings.data / "uploads", validate_responses=validate_responses))
     app.get(DOCUMENTATION.rstrip("/"), callback=_redirect_to_documentation)
-    app.get("/healthz", callback=lambda: _health(store))
+    add_probes(app, settings, store, credentials, metrics)
     app.get("/", callback=lambda: front_page(store.live.dialer(), Clock().utcnow()))
     return app
 
 
 def _redirect_to_documentation() -> bottle.HTTPResponse:
     return bottle.HTTPResponse("", 308, {"Location": DOCUMENTATION})
-
-
-def _health(store: Store) -> dict[str, Any]:
-    """503 when the database does not answer; a missing dialer is told, but the API works without it."""
-    try:
-        store.ping()
-        dialer = store.live.dialer()
-    except Unavailable:
-        response.status = 503
-        return {"status": "unavailable", "database": "unavailable", "dialer": "unknown"}
-    return {
-        "status": "ok" if dialer else "degraded",
-        "database": "ok",
-        "dialer": "running" if dialer else "not running",
-    }

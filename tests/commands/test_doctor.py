@@ -25,7 +25,7 @@ def test_it_prints_a_line_a_finding_and_says_whether_the_service_can_work(
     monkeypatch.setenv("DIALER_DATA", str(tmp_path))
     assert main.main(["doctor"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 6
+    assert len(lines) == 8
     assert {line.split()[0] for line in lines} <= {"ok", "note"}
 
 

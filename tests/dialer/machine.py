@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from hypothesis import HealthCheck, Phase, settings
@@ -19,7 +19,7 @@ from autodialer.campaign.retry import ERRORS_FORGIVEN
 from autodialer.clock import Clock
 from autodialer.dialing.chores import Chores
 from autodialer.errors import PortsExhausted
-from autodialer.model import CallOutcome, Campaign, CampaignState, Cause, Disposition, EndedBy, Trunk
+from autodialer.model import CallOutcome, Campaign, CampaignState, Cause, Disposition, EndedBy, MediaState, Trunk
 from autodialer.phone.plan import CallEvent, CallPlan, Progress
 from autodialer.store import NewSubscriber, Store
 from dialer import Dialer
@@ -88,6 +88,9 @@ class ObedientPhones:
 
     def registrations(self) -> dict[int, Any]:
         return {}
+
+    media_state = MediaState.RUNNING
+    media_pacing: ClassVar[dict[str, Any]] = {}
 
     def call(self, trunk_key: int, number: str, plan: CallPlan) -> None:
         if self.out_of_ports:

@@ -17,11 +17,12 @@ def provider(
     invite_password: str | None = None,
     sdp: Sequence[str] = ANSWER_SDP,
     bye_after_ms: int = 1500,
+    date: str | None = None,
 ) -> Scenario:
     """Final codes by method; None is silence. With a `password` REGISTER is challenged and SIPp verifies the digest;
     with an `invite_password` so is INVITE.
 
-    An answered call is hung up by the callee.
+    An answered call is hung up by the callee. `date` is what OPTIONS and REGISTER are told.
     """
     verify = f'      <verifyauth assign_to="authorised" username="{username}" password="{password}"/>'
     body = s.sequence(
@@ -32,11 +33,11 @@ def provider(
         *_call(invite, sdp, bye_after_ms),
         s.go_to("end"),
         s.label("options"),
-        _answer(options),
+        _answer(options, date),
         s.go_to("end"),
         s.label("register"),
         *(_challenge(verify) if password is not None and register is not None else ()),
-        _answer(register),
+        _answer(register, date),
         # A registration goes on under its Call-ID.
         s.label("registered"),
         s.receive("REGISTER", timeout_ms=30_000, on_timeout="end"),
@@ -64,8 +65,9 @@ def rings_late(*, silence_ms: int) -> Scenario:
     return Scenario(name="rings_late", body=body, retransmits=False)
 
 
-def _answer(code: int | None) -> str:
-    return s.send(f"SIP/2.0 {code} {s.REASONS.get(code, 'Whatever')}", s.LAST_HEADERS) if code is not None else ""
+def _answer(code: int | None, date: str | None = None) -> str:
+    headers = (*s.LAST_HEADERS, *([f"Date: {date}"] if date is not None else []))
+    return s.send(f"SIP/2.0 {code} {s.REASONS.get(code, 'Whatever')}", headers) if code is not None else ""
 
 
 def _challenge(verify: str) -> Sequence[str]:

@@ -36,6 +36,7 @@ DEBIAN_PACKAGES: dict[str, str] = {
     "nft": "nftables",
     "turnserver": "coturn",
     "strace": "strace",
+    "systemd-analyze": "systemd",
     "mount": "mount",
 }
 """Program -> Debian package. baresip-core brings every baresip module used here (g711, aubridge, aufile, sndfile)."""

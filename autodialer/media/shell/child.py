@@ -38,6 +38,8 @@ RECEIVE_AT_ONCE = 64
 """Datagrams of one socket before the others have their turn."""
 COARSE_S = 0.0015
 """Waiting on sockets has a granularity of 1 ms; the rest of the wait is slept."""
+PACING_TOLD_S = 1.0
+"""How often the dialer is told how late packets left."""
 KEEP_ALIVE_S = 15.0
 """A session that sends nothing says so to the NAT on its way: an empty datagram (RFC 6263 section 4.1)."""
 
@@ -62,6 +64,7 @@ class MediaLoop:
         self._quiet: dict[Line, float] = {}
         """Answered sessions that send nothing -> when their keep-alive is due."""
         self._watches = Watches()
+        self._pacing_told_at = -math.inf
 
     def post(self, command: Command) -> None:
         """Hand a command to the loop, from the control thread."""
@@ -95,6 +98,9 @@ class MediaLoop:
                 self._finish(line)
             if progress:
                 self._events.tell_progress(progress)
+            if now - self._pacing_told_at >= PACING_TOLD_S:
+                self._pacing_told_at = now
+                self._events.tell_pacing(self._sending.lateness.as_json())
 
     def _finish(self, line: Line) -> None:
         """Its sound is at its end, or cannot be sent."""

@@ -112,6 +112,8 @@ class MediaProcess:
         """Whether answers and events of the process still come."""
         self._lock = threading.Lock()
         self._played: dict[str, int] = {}
+        self.pacing: dict[str, Any] = {}
+        """How late packets have left since the start of the process, see `Lateness.as_json`; empty before the first."""
         self._stopping = False
 
     @property
@@ -343,6 +345,8 @@ class MediaProcess:
         elif event == "progress":
             with self._lock:
                 self._played.update(message["played"])
+        elif event == "pacing":
+            self.pacing = message["figures"]
         elif event == "finished":
             with self._lock:
                 self._played[session_id] = message["played"]

@@ -28,6 +28,11 @@ class Events:
         if self._waiting.qsize() < BACKLOG:
             self._waiting.put({"event": "progress", "played": played})
 
+    def tell_pacing(self, figures: dict[str, Any]) -> None:
+        """Say how late packets have left since the start. Dropped when the dialer lags far behind."""
+        if self._waiting.qsize() < BACKLOG:
+            self._waiting.put({"event": "pacing", "figures": figures})
+
     def tell_problem(self, session: str, message: str) -> None:
         """Have the dialer log what went wrong with one session."""
         self._waiting.put({"event": "problem", "session": session, "message": message})

@@ -8,6 +8,7 @@ from autodialer.media import g711
 from autodialer.media.deck import Deck
 from autodialer.media.departures import Departures
 from autodialer.media.digit_sender import DigitSender
+from autodialer.media.lateness import Lateness
 from autodialer.media.pacer import SLOTS, Pacer
 from autodialer.media.reporting import Sent
 from autodialer.media.secure_deck import SecureDeck
@@ -55,6 +56,7 @@ class Sending:
         self._slots = [Slot() for _ in range(SLOTS)]
         self._departures = Departures(SLOTS)
         self._period = 0
+        self.lateness = Lateness()
 
     @property
     def deadline(self) -> float:
@@ -156,20 +158,24 @@ class Sending:
         The lines whose sound has ended, after which silence is sent, and name -> packets of the sound that have left,
         of some of the others.
         """
+        late_s = now - self._pacer.deadline
         number = self._pacer.due(now)
         if number is None:
             return [], {}
+        packets = 0
         if number == 0:
             self._period = (self._period + 1) % PROGRESS_PERIODS
         ended: list[Line] = []
         progress: dict[str, int] = {}
         self._departures.sent(number, now)
         for deck, shared in self._slots[number].decks():
+            packets += deck.count
             failed = self._send(deck, shared)
             ended += [line for _session, line in deck.advance(failed)]
             for row in range(self._period, deck.count, PROGRESS_PERIODS):
                 progress[deck.owners[row].name] = deck.played_frames(deck.sessions[row])
         self._send_digits(self._slots[number], now)
+        self.lateness.add(late_s, packets)
         return ended, progress
 
     def _send(self, deck: Deck[Line], shared: socket.socket | None) -> list[int]:

@@ -7,6 +7,8 @@ asks what is registered. It blocks: run it in a thread.
 import queue
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Protocol, TypeVar
 
 from autodialer.errors import HostUnresolved, Invalid, MediaUnavailable, PhoneClosed, PortsExhausted, TrunkBusy
@@ -51,6 +53,21 @@ class CallOnce(Protocol):
         """
 
 
+def clock_ahead_s(date: str | None, now: datetime, round_trip_s: float | None) -> float | None:
+    """By how much a clock that says `now` is ahead of the clock of a peer whose answer, just come, has this Date.
+
+    RFC 3261 section 20.17: seconds without a fraction, so that the peer's clock is half a second further on average.
+    None without a date that can be read.
+    """
+    try:
+        told = parsedate_to_datetime(date or "")
+    except ValueError:
+        return None
+    if told.tzinfo is None:
+        return None
+    return (now - told).total_seconds() - 0.5 - (round_trip_s or 0.0) / 2
+
+
 class TrunkCheck:
     """One check of one trunk."""
 
@@ -80,6 +97,8 @@ class TrunkCheck:
         self._public_address: str | None = None
         self._rtt_ms: float | None = None
         self._notes: list[str] = []
+        self.clock_ahead_s: float | None = None
+        """By how much our clock is ahead of the provider's, to a second or so; None: it told no Date."""
 
     def run(self) -> CheckResult:
         """Try it; takes seconds, and as long as the call lasts."""
@@ -182,6 +201,8 @@ class TrunkCheck:
         assert ended is not None
         if ended.round_trip_s is not None:
             self._rtt_ms = self._rtt_ms or round(ended.round_trip_s * 1000, 1)
+        if self.clock_ahead_s is None:
+            self.clock_ahead_s = clock_ahead_s(ended.date, datetime.now(UTC), ended.round_trip_s)
         if ended.public_address is not None:
             self._public_address = "{}:{}".format(*ended.public_address)
         return ended

@@ -1,6 +1,6 @@
 """Live state, written by the dialer and read by the API: trunks, and whether a dialer is there at all."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,6 +24,8 @@ class DialerSeen:
     pid: int
     started_at: datetime
     seen_at: datetime
+    vitals: Mapping[str, Any]
+    """What it counted since its start, see autodialer/dialing/vitals.py; empty: nothing yet."""
 
 
 class Live:
@@ -74,13 +76,14 @@ class Live:
         with self._database.read() as connection:
             return {row.trunk_key: _status_from(row) for row in connection.execute(select(trunk_status))}
 
-    def heartbeat(self, instance: str, pid: int) -> None:
-        """The dialer is alive; say it once a second."""
+    def heartbeat(self, instance: str, pid: int, vitals: Mapping[str, Any] | None = None) -> None:
+        """The dialer is alive; say it once a second, with what it has counted."""
         now = self._clock.utcnow()
         statement = insert_into(self._database.dialect, dialers)
-        statement = statement.values(instance=instance, pid=pid, started_at=now, seen_at=now)
+        statement = statement.values(instance=instance, pid=pid, started_at=now, seen_at=now, vitals=vitals)
+        replaced = {"seen_at": now, "vitals": statement.excluded.vitals}
         with self._database.write(durable=False) as connection:
-            connection.execute(statement.on_conflict_do_update(index_elements=["instance"], set_={"seen_at": now}))
+            connection.execute(statement.on_conflict_do_update(index_elements=["instance"], set_=replaced))
 
     def goodbye(self, instance: str) -> None:
         """The dialer ends in good order: nobody need wait for its heartbeat to run out."""

@@ -90,4 +90,6 @@ dialers = Table(
     integer("pid"),
     at("started_at", nullable=False),
     at("seen_at", nullable=False),
+    # By migration 0049: JSON of autodialer/dialing/vitals.py, what it counted since its start; NULL: nothing yet.
+    Column("vitals", JsonObject),
 )

@@ -8,11 +8,15 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, make_url, text
 from sqlalchemy.exc import OperationalError
 
+from autodialer.clock import Clock
 from autodialer.errors import SettingsError, Unavailable
+from autodialer.store.backup.snapshot import keep_before_migration
 from autodialer.store.migrations.prototype import holds_prototype
 from autodialer.store.sql.engine import BEGIN_WRITE, create_file, make_engine
 
@@ -26,8 +30,9 @@ def migrate(url: str) -> None:
     """Bring the database to the newest version; make it when it does not exist.
 
     One transaction: it is done or it never was, and of two processes that start together one waits for the other.
-    Raises SettingsError when the file is not a database, is the prototype's, or comes from a newer version of the
-    service, Unavailable when it is locked for too long.
+    A database of an older version is copied first, and the three newest copies are kept. Raises SettingsError when the
+    file is not a database, is the prototype's, comes from a newer version of the service or cannot be copied,
+    Unavailable when it is locked for too long.
     """
     engine = make_engine(url, synchronous="FULL", busy_timeout_s=BUSY_TIMEOUT_S, foreign_keys=False)
     try:
@@ -36,6 +41,7 @@ def migrate(url: str) -> None:
         _switch_to_wal(url)
         with engine.begin() as connection:
             connection.exec_driver_sql(BEGIN_WRITE)
+            _keep_a_copy(url, connection)
             command.upgrade(make_config(connection), "head")
             _check_references(connection)
     except CommandError as exc:
@@ -84,6 +90,21 @@ def _switch_to_wal(url: str) -> None:
             time.sleep(0.05)
         finally:
             connection.close()
+
+
+def _keep_a_copy(url: str, connection: Connection) -> None:
+    """Of a database that is about to be changed: the way back to the version of the service that made it.
+
+    Within the transaction, which so far has written nothing: of two processes that start together one makes the copy.
+    """
+    revision = MigrationContext.configure(connection).get_current_revision()
+    versions = ScriptDirectory.from_config(make_config(connection))
+    # A version that is not known is of a newer service and is refused: a copy at each try would push good ones out.
+    known = {script.revision for script in versions.walk_revisions()}
+    if revision not in known or revision == versions.get_current_head():
+        return
+    kept = keep_before_migration(Path(make_url(url).database or "").resolve(), revision, Clock().utcnow())
+    logger.info("the database is of version %s; a copy is kept as %s before it is upgraded", revision, kept)
 
 
 def _check_references(connection: Connection) -> None:

@@ -136,7 +136,7 @@ def record(connection: Connection, results: Sequence[JobResult], now: datetime, 
     for result in results:
         row = dialing.pop((result.job.key, result.job.call_id), None)
         if row is None:
-            logger.warning("%s: no job dials this call any more, its outcome is dropped", result.job.call_id)
+            logger.warning("call %s: no job dials this call any more, its outcome is dropped", result.job.call_id)
         else:
             known = _without_person(result) if row.erased else result
             accepted.append((known, ends := _why_it_ends(row, result)))
@@ -218,7 +218,7 @@ def recover_batch(
         )
         result = JobResult(job=job, outcome=outcome, next_step=decide(campaign, job))
         accepted.append((result, BY_STOP if campaign.state is CampaignState.STOPPED else None))
-        logger.info("%s: interrupted, claimed by %s", job.call_id, row.claimed_by)
+        logger.info("call %s: interrupted, claimed by %s", job.call_id, row.claimed_by)
     _store(connection, accepted, now)
     return len(rows)
 

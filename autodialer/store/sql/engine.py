@@ -8,6 +8,7 @@ import time
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -36,6 +37,18 @@ BEGIN_WRITE = "BEGIN IMMEDIATE"
 """First in a transaction, said outright: with an event listener SQLAlchemy asks for events at every statement."""
 
 
+@dataclass(kw_only=True)
+class Busy:
+    """How busy a database has been for this process, counted since its start."""
+
+    transactions: int = 0
+    """Write transactions that began."""
+    waited_s: float = 0.0
+    """What they waited for other processes, in all."""
+    refused: int = 0
+    """Transactions that failed: locked for too long, a full disk, no connection left."""
+
+
 class Database:
     """One database, used by one process.
 
@@ -59,6 +72,7 @@ class Database:
         self._write_lock = threading.Lock()
         self._open = _OpenTransaction()
         self._busy_timeout_s = busy_timeout_s
+        self.busy = Busy()
         self.dialect: str = self._engine.dialect.name
         self.sql_dialect: Dialect = self._engine.dialect
 
@@ -69,7 +83,7 @@ class Database:
         Within a write transaction of the same thread it is that one's connection, which sees what was written.
         """
         outer = self._open.connection
-        with _dead_database_as_unavailable():
+        with self._dead_as_unavailable():
             if outer is not None:
                 yield outer
                 return
@@ -89,7 +103,7 @@ class Database:
         loss it may be undone, with all that came after it and never without that. The next durable commit makes it so.
         """
         outer = self._open.connection
-        with _dead_database_as_unavailable():
+        with self._dead_as_unavailable():
             if outer is not None:
                 with outer.begin_nested():
                     yield outer
@@ -108,20 +122,32 @@ class Database:
 
         It waits for the disk, but neither readers nor the writer wait for it.
         """
-        with _dead_database_as_unavailable(), self._engine.connect() as connection:
+        with self._dead_as_unavailable(), self._engine.connect() as connection:
             connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
 
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
 
+    @contextmanager
+    def _dead_as_unavailable(self) -> Iterator[None]:
+        try:
+            yield
+        except (OperationalError, NoConnectionLeft) as exc:
+            logger.error("the database refuses: %s", exc)
+            self.busy.refused += 1
+            raise Unavailable("The database is locked or its disk is full; try again in a moment.") from exc
+
     def _begin_write(self, connection: Connection) -> None:
         """Take the write lock. SQLite itself looks for it ever more rarely, and beside bulk changes seldom finds it."""
-        deadline = time.monotonic() + self._busy_timeout_s
+        began = time.monotonic()
+        deadline = began + self._busy_timeout_s
         while True:
             try:
                 with _without_waiting(connection, self._busy_timeout_s):
                     connection.exec_driver_sql(BEGIN_WRITE)
+                self.busy.transactions += 1
+                self.busy.waited_s += time.monotonic() - began
                 return
             except OperationalError as exc:
                 if "locked" not in str(exc.orig) or time.monotonic() > deadline:
@@ -226,12 +252,3 @@ def _without_waiting(connection: Connection, busy_timeout_s: float) -> Iterator[
         yield
     finally:
         driver.execute(f"PRAGMA busy_timeout = {round(busy_timeout_s * 1000)}")
-
-
-@contextmanager
-def _dead_database_as_unavailable() -> Iterator[None]:
-    try:
-        yield
-    except (OperationalError, NoConnectionLeft) as exc:
-        logger.error("the database refuses: %s", exc)
-        raise Unavailable("The database is locked or its disk is full; try again in a moment.") from exc
