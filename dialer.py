@@ -34,6 +34,7 @@ from autodialer.dialing.check_calls import CheckCalls
 from autodialer.dialing.chores import Chores
 from autodialer.dialing.clock_steps import ClockSteps
 from autodialer.dialing.commands import CommandRunner
+from autodialer.dialing.destinations import Destinations
 from autodialer.dialing.dialogs import LeftCalls
 from autodialer.dialing.ending import Ending
 from autodialer.dialing.farewells import Farewells, is_answered
@@ -139,7 +140,8 @@ class Dialer:
         self._unstarted: list[ClaimedJob] = []
         self._events: deque[CallEvent] = deque()
         """From the phones' threads. Nobody waits on it, so that an event costs no change of thread."""
-        self._keys = Keys(store, phones)
+        self._destinations = Destinations(store)
+        self._keys = Keys(store, phones, self._destinations)
         self._check_calls = CheckCalls(self._scheduler)
         checks = TrunkChecks(phones, sample=SAMPLE, folder=sounds_folder, place=self._check_calls.place)
         self._commands = CommandRunner(store, phones, checks, self._wake)
@@ -270,6 +272,7 @@ class Dialer:
         self._trunks = {key: trunk for key, trunk in trunks.items() if trunk.problem is None}
         self._unusable = {key: trunk.problem for key, trunk in trunks.items() if trunk.problem is not None}
         self._hours.look(campaigns, self._clock.utcnow())
+        self._destinations.look(campaigns, trunks)
         self._sounds.learn(campaign.sound_key for campaign in campaigns)
         audible = [campaign for campaign in campaigns if campaign.sound_key in self._sounds]
         self._scheduler.update(audible, self._trunks, self._clock.monotonic())
@@ -308,7 +311,7 @@ class Dialer:
         utcnow = self._clock.utcnow()
         jobs = self._store.queue.record_and_claim(
             self._unrecorded,
-            self._hours.within(requests),
+            self._destinations.within(self._hours.within(requests)),
             self._instance,
             utcnow,
             admit,

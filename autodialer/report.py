@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from autodialer.campaign.destinations import explain_refusal, refusal, rules_of_trunk
 from autodialer.model import (
     Callbase,
     Campaign,
@@ -36,6 +37,19 @@ class Reason:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Refused:
+    """Subscribers whose numbers the campaign's trunks may not call."""
+
+    reason: str
+    """country, or a word of `autodialer.model.destinations.Special`; a subscriber is excluded with it."""
+    destination: str
+    """Where the numbers lead: RU, RU:premium, :satellite."""
+    subscribers: int
+    message: str
+    """A sentence that says what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Why:
     """Whether a campaign dials."""
 
@@ -46,7 +60,7 @@ class Why:
 
 def explain(store: Store, campaign: Campaign, now: datetime, *, sound_there: bool = True) -> Why:
     """Why the campaign dials or does not, from what is known now. `sound_there`: the sound's files exist."""
-    warnings = [*_of_stop_lists(store, campaign), *_of_doubtful(store, campaign)]
+    warnings = [*_of_stop_lists(store, campaign), *_of_doubtful(store, campaign), *_of_refused(store, campaign)]
     if campaign.state is not CampaignState.RUNNING:
         has_ended = campaign.state in (CampaignState.FINISHED, CampaignState.STOPPED)
         return Why(dialing=False, reasons=[_not_running(store, campaign), *([] if has_ended else warnings)])
@@ -78,6 +92,30 @@ def explain(store: Store, campaign: Campaign, now: datetime, *, sound_there: boo
 
 
 MOST_STOP_LISTS = 5
+
+
+def refused_of(store: Store, campaign: Campaign) -> list[Refused]:
+    """Those of the campaign's callbase, the most first; subscribers who were dealt with meanwhile count too."""
+    region = store.callbases.by_key(campaign.callbase_key).region
+    rules = [rules_of_trunk(trunk, region) for trunk in store.trunks.by_keys(campaign.trunk_keys).values()]
+    found = []
+    for where, subscribers in store.callbases.destinations(campaign.callbase_key).items():
+        # Where the numbers of an older release's import lead is found when their turn comes.
+        reason = refusal(where, rules) if where else None
+        if reason is not None:
+            message = f"{explain_refusal(where, reason, rules)}."
+            found.append(Refused(reason=reason, destination=where, subscribers=subscribers, message=message))
+    return sorted(found, key=lambda each: -each.subscribers)
+
+
+def _of_refused(store: Store, campaign: Campaign) -> list[Reason]:
+    refused = refused_of(store, campaign)
+    if not refused:
+        return []
+    count = sum(each.subscribers for each in refused)
+    more = f" There are {len(refused) - 1} reasons more; read GET .../callable of the campaign." if refused[1:] else ""
+    message = f"{count} numbers of the callbase are not dialled: {refused[0].message}{more}"
+    return [Reason(code="numbers_refused", message=message, blocks=False)]
 
 
 def _of_stop_lists(store: Store, campaign: Campaign) -> list[Reason]:

@@ -196,7 +196,7 @@ CREATE TABLE trunks (
     hidden BOOLEAN DEFAULT 0 NOT NULL,
     created_at BIGINT NOT NULL,
     -- the row stays for the calls that went through it
-    deleted_at BIGINT, ca_file TEXT, outbound_proxy TEXT, register BOOLEAN DEFAULT 0 NOT NULL, caller_id_header TEXT DEFAULT 'from' NOT NULL, symmetric_rtp BOOLEAN DEFAULT 1 NOT NULL, stun_server TEXT, media_ports TEXT DEFAULT 'per_call' NOT NULL, price_per_min FLOAT, strict_source BOOLEAN DEFAULT 1 NOT NULL, backup_host TEXT, extra_headers TEXT DEFAULT '' NOT NULL, media_encryption TEXT DEFAULT 'none' NOT NULL,
+    deleted_at BIGINT, ca_file TEXT, outbound_proxy TEXT, register BOOLEAN DEFAULT 0 NOT NULL, caller_id_header TEXT DEFAULT 'from' NOT NULL, symmetric_rtp BOOLEAN DEFAULT 1 NOT NULL, stun_server TEXT, media_ports TEXT DEFAULT 'per_call' NOT NULL, price_per_min FLOAT, strict_source BOOLEAN DEFAULT 1 NOT NULL, backup_host TEXT, extra_headers TEXT DEFAULT '' NOT NULL, media_encryption TEXT DEFAULT 'none' NOT NULL, allowed_countries TEXT, allowed_special TEXT DEFAULT '' NOT NULL,
     CONSTRAINT trunks_owner_key_there FOREIGN KEY(owner_key) REFERENCES users ("key"),
     CONSTRAINT trunks_id_once UNIQUE (id)
 );
@@ -224,7 +224,7 @@ CREATE TABLE subscribers (
     comment TEXT,
     timezone TEXT,
     -- JSON: the columns that have no field of their own
-    extra TEXT, second_number TEXT, number_zone TEXT, number_zone_by TEXT, doubt TEXT,
+    extra TEXT, second_number TEXT, number_zone TEXT, number_zone_by TEXT, doubt TEXT, destination TEXT,
     CONSTRAINT subscribers_key PRIMARY KEY ("key"),
     CONSTRAINT subscribers_callbase_key_there FOREIGN KEY(callbase_key) REFERENCES callbases ("key"),
     CONSTRAINT subscribers_callbase_key_number_once UNIQUE (callbase_key, number),
@@ -233,6 +233,29 @@ CREATE TABLE subscribers (
 CREATE INDEX subscribers_callbase_key ON subscribers (callbase_key);
 CREATE INDEX subscribers_doubtful ON subscribers (callbase_key) WHERE doubt IS NOT NULL;
 CREATE INDEX subscribers_second_number ON subscribers (callbase_key, second_number) WHERE second_number IS NOT NULL;
+CREATE TRIGGER subscribers_destination_counted AFTER INSERT ON subscribers
+WHEN NEW.number IS NOT NULL
+BEGIN
+    INSERT INTO callbase_destinations (callbase_key, destination, subscribers)
+    VALUES (NEW.callbase_key, COALESCE(NEW.destination, ''), 1)
+    ON CONFLICT (callbase_key, destination) DO UPDATE SET subscribers = subscribers + 1;
+END;
+CREATE TRIGGER subscribers_destination_deleted AFTER DELETE ON subscribers
+WHEN OLD.number IS NOT NULL
+BEGIN
+    UPDATE callbase_destinations SET subscribers = subscribers - 1
+    WHERE callbase_key = OLD.callbase_key AND destination = COALESCE(OLD.destination, '');
+END;
+CREATE TRIGGER subscribers_destination_recounted
+AFTER UPDATE OF number, destination ON subscribers
+WHEN OLD.number IS NOT NULL
+BEGIN
+    UPDATE callbase_destinations SET subscribers = subscribers - 1
+    WHERE callbase_key = OLD.callbase_key AND destination = COALESCE(OLD.destination, '');
+    INSERT INTO callbase_destinations (callbase_key, destination, subscribers)
+    SELECT NEW.callbase_key, COALESCE(NEW.destination, ''), 1 WHERE NEW.number IS NOT NULL
+    ON CONFLICT (callbase_key, destination) DO UPDATE SET subscribers = subscribers + 1;
+END;
 CREATE TRIGGER subscribers_zone_counted AFTER INSERT ON subscribers
 WHEN NEW.number IS NOT NULL
 BEGIN
@@ -748,8 +771,18 @@ CREATE TABLE commands (
 );
 CREATE INDEX commands_new ON commands ("key") WHERE taken_at IS NULL;
 
+CREATE TABLE callbase_destinations (
+    -- subscribers of a callbase by where their number leads, counted as they come and go
+    callbase_key INTEGER NOT NULL,
+    -- RU, RU:premium, :satellite; empty: not found yet
+    destination TEXT NOT NULL,
+    subscribers INTEGER DEFAULT 0 NOT NULL,
+    CONSTRAINT callbase_destinations_key PRIMARY KEY (callbase_key, destination),
+    CONSTRAINT callbase_destinations_callbase_key_there FOREIGN KEY(callbase_key) REFERENCES callbases ("key") ON DELETE CASCADE
+) WITHOUT ROWID;
+
 -- The migration that this schema corresponds to.
-INSERT INTO alembic_version VALUES ('0032');
+INSERT INTO alembic_version VALUES ('0046');
 
 -- Three sample users. None can log in until `python main.py set-password LOGIN`.
 INSERT INTO users ("key", id, login, name, role, password_hash, comment, created_at) VALUES

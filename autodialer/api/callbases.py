@@ -150,6 +150,7 @@ class Callbases:
             comment=fields.comment,
             timezone=check_timezone(fields.timezone),
             doubt=number.doubt,
+            destination=number.destination,
             extra={**fields.extra, **numbers.kept},
         )
 

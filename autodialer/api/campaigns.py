@@ -1,6 +1,6 @@
 """Campaigns: what they are told, how they run, what becomes of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import cast
 from uuid import UUID
@@ -19,13 +19,14 @@ from autodialer.api.calling_hours import (
     preview,
 )
 from autodialer.api.context import Context, owned
+from autodialer.api.destinations import check_destination, present_refused, rules_of
 from autodialer.api.present import Json, identifier, page, time, values_of
 from autodialer.api.sounds import SoundFiles
 from autodialer.campaign.checks import transfer_number
 from autodialer.campaign.estimate import estimate_eta_s
 from autodialer.campaign.keys import check_change, check_keys
 from autodialer.errors import Conflict, Invalid
-from autodialer.model import DEFAULT_RETRY, Callbase, Campaign, RetryRule
+from autodialer.model import DEFAULT_RETRY, Callbase, Campaign, RetryRule, Trunk
 from autodialer.report import Reason
 from autodialer.store import (
     CampaignProgress,
@@ -150,6 +151,7 @@ class Campaigns:
                 callbase = self._callbase_of(caller, fields)
                 sound = owned(self._store.sounds.get, fields.sound_id, caller, "sound_id")
                 check_hours(rules, callbase.timezone)
+                check_transfer(rules, trunks, callbase.region)
                 with self._store.transaction():
                     campaign = self._store.campaigns.create(
                         caller.user.key,
@@ -175,6 +177,8 @@ class Campaigns:
         if HOURS & rules.keys():
             callbase = self._store.callbases.by_key(campaign.callbase_key)
             check_hours({**vars(campaign), **rules}, callbase.timezone)
+        trunks = self._store.trunks.by_keys(campaign.trunk_keys).values()
+        check_transfer(rules, trunks, self._store.callbases.by_key(campaign.callbase_key).region)
         said = fields.model_dump(mode="json", exclude_unset=True)
         with self._store.transaction():
             self._store.campaigns.update(campaign_id, caller.owner_key, **rules)
@@ -239,6 +243,7 @@ class Campaigns:
             "at": time(moment),
             "callable": sum(zone.subscribers for zone in zones if zone.open),
             "subscribers": sum(zone.subscribers for zone in zones),
+            "refused": present_refused(report.refused_of(self._store, campaign)),
             "zones": [{**asdict(zone), "opens_at": time(zone.opens_at)} for zone in zones],
         }
 
@@ -264,6 +269,13 @@ class Campaigns:
 
     def _present(self, campaign: Campaign, progress: CampaignProgress) -> Json:
         return present_campaign(campaign, progress, estimate_eta_s(campaign, progress, self._clock.utcnow()))
+
+
+def check_transfer(rules: CampaignRules, trunks: Iterable[Trunk], region: str) -> None:
+    """Raises Invalid when the trunks may not call the number that a key transfers to: the call is on their account."""
+    number = rules.get("transfer_to")
+    if number:
+        check_destination(number, rules_of(trunks, region), "transfer_to")
 
 
 def present_retry(rules: Mapping[str, RetryRule]) -> Json:

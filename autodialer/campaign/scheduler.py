@@ -281,7 +281,14 @@ class Scheduler:
         return [pace for pace in paces if pace]
 
 
-LIMITS_AND_NAMES = {"name": "", "max_channels": 1, "cps": 1.0, "price_per_min": None}
+LIMITS_AND_NAMES = {
+    "name": "",
+    "max_channels": 1,
+    "cps": 1.0,
+    "price_per_min": None,
+    "allowed_countries": None,
+    "allowed_special": (),
+}
 """What mends no trunk when it is changed."""
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
+from autodialer.model.destinations import DialRules
 from autodialer.model.states import SubscriberState
 
 EXCLUDED_DNC = "dnc"
@@ -65,6 +66,10 @@ class Candidate:
     """Whether the number is possible, but in no range that the numbering plan has assigned."""
     dial_doubtful: bool = False
     """Whether the campaign calls such numbers."""
+    destination: str | None = None
+    """Where `number` leads, as it was stored; None: it is to be found."""
+    dial_rules: Sequence[DialRules] = ()
+    """Where the campaign's trunks may call; empty: anywhere."""
 
 
 class OpenHours(NamedTuple):

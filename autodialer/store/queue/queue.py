@@ -9,6 +9,7 @@ from sqlalchemy import (
     Connection,
     and_,
     bindparam,
+    case,
     exists,
     func,
     insert,
@@ -38,7 +39,7 @@ from autodialer.store.queue.postponing import Postponement
 from autodialer.store.queue.tables import LIVE_JOB_STATES, call_jobs
 from autodialer.store.queue.turning_away import turn_away
 from autodialer.store.setup.dnc import is_barred
-from autodialer.store.setup.second_number import DIALLED, number_after
+from autodialer.store.setup.second_number import DIALLED, ON_SECOND, number_after
 from autodialer.store.setup.tables import callbases, subscribers
 from autodialer.store.sql.batches import BATCH_ROWS
 from autodialer.store.sql.column_types import new_id
@@ -312,6 +313,7 @@ _CANDIDATES = (
         campaigns.c.ends_at,
         campaigns.c.dial_doubtful,
         subscribers.c.doubt.is_not(None).label("doubtful"),
+        case((ON_SECOND, None), else_=subscribers.c.destination).label("destination"),
         func.coalesce(subscribers.c.timezone, subscribers.c.number_zone, "").label("zone"),
         or_(
             is_barred(subscribers.c.number, campaigns.c.owner_key),

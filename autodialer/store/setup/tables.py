@@ -66,6 +66,9 @@ trunks = Table(
     # By migration 0027; the headers a line each.
     words("backup_host", nullable=True),
     words("extra_headers", server_default=text("''")),
+    # By migration 0046; both with commas between.
+    words("allowed_countries", nullable=True),
+    words("allowed_special", server_default=text("''")),
     Index(None, "owner_key"),
     sqlite_autoincrement=True,
 )
@@ -135,6 +138,7 @@ subscribers = Table(
     words("number_zone_by", nullable=True),
     words("second_number", nullable=True),  # as `number`; called once the attempts at that are used up
     words("doubt", nullable=True),  # by migration 0031: why the number may be wrong; NULL: it is valid
+    words("destination", nullable=True),  # by migration 0046: where `number` leads; NULL: not found yet
     UniqueConstraint("callbase_key", "number"),
     Index(None, "callbase_key"),
     Index(
