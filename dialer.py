@@ -131,6 +131,8 @@ class Dialer:
         self._trunks: dict[int, Trunk] = {}
         self._unusable: dict[int, str] = {}
         """Trunks that cannot be used as they are stored -> why."""
+        self._full: set[int] = set()
+        """Trunks that have made all calls or minutes of their day."""
         self._sounds = PlayableSounds(store, sounds_folder)
         self._live: dict[object, LiveCall] = {}
         self._dry: set[int] = set()
@@ -277,6 +279,8 @@ class Dialer:
         audible = [campaign for campaign in campaigns if campaign.sound_key in self._sounds]
         self._scheduler.update(audible, self._trunks, self._clock.monotonic())
         self._phones.update(self._wanting_phones())
+        # Of these the campaigns' next trunk gets the calls; the claim itself looks once more.
+        self._full = self._store.day_uses.full_trunks(self._trunks, self._clock.utcnow())
         self._dry.clear()
         self._is_hungry = bool(campaigns)
 
@@ -325,7 +329,8 @@ class Dialer:
 
     def _usable_phones(self) -> dict[int, int]:
         """Trunk -> calls that its phones can take; phones of a trunk that has become unusable linger for a while."""
-        return {key: calls for key, calls in self._phones.usable().items() if key in self._trunks}
+        usable = self._phones.usable().items()
+        return {key: calls for key, calls in usable if key in self._trunks and key not in self._full}
 
     def _dial(self, now: float, jobs: Sequence[ClaimedJob]) -> None:
         for job in jobs:

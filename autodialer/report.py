@@ -15,7 +15,8 @@ from autodialer.model import (
     TrunkStatus,
 )
 from autodialer.model.admission import CAP_DAY, CAP_WEEK, TRUNK, WINDOW
-from autodialer.store import CampaignProgress, Counts, Store, Waiting
+from autodialer.model.ceilings import Ceiling, next_day
+from autodialer.store import CampaignProgress, Counts, DayStanding, Store, Waiting
 
 RESTING = "resting"
 PROBING = "probing"
@@ -74,21 +75,53 @@ def explain(store: Store, campaign: Campaign, now: datetime, *, sound_there: boo
     trunks = store.trunks.by_keys(campaign.trunk_keys)
     waiting = store.waiting_lists.waiting(campaign.key, now)
     of_queue = _of_queue(progress, waiting, now)
+    at_ceiling = _of_ceilings(store, campaign, now)
+    no_call_left = any(reason.blocks for reason in at_ceiling)
     reasons = [
         *_of_callbase(store.callbases.by_key(campaign.callbase_key), progress),
         *_of_trunks(campaign, trunks, statuses, now),
         *_of_waiting_for_trunk(waiting),
         *of_queue,
+        *at_ceiling,
         *_of_pace(
             campaign,
             [trunks[key] for key in campaign.trunk_keys if key in trunks],
             store.live.campaign(campaign.key),
-            nothing_due=bool(of_queue),
+            nothing_due=bool(of_queue) or no_call_left,
         ),
         *warnings,
     ]
     blocked = any(reason.blocks for reason in reasons)
     return Why(dialing=progress.active_calls > 0 or not blocked, reasons=reasons)
+
+
+CEILING_CODES = {Ceiling.CALLS: "day_calls_reached", Ceiling.MINUTES: "day_minutes_reached"}
+
+
+def _of_ceilings(store: Store, campaign: Campaign, now: datetime) -> list[Reason]:
+    """The user's, or a trunk's, calls or minutes of the day are used up. A trunk blocks only when no other is left."""
+    standings = store.day_uses.standings(campaign.owner_key, campaign.trunk_keys, now)
+    full = [(each, each.use.reached) for each in standings if each.use.reached is not None]
+    no_trunk = sum(each.of_trunk for each, _ in full) == len(campaign.trunk_keys)
+    return [
+        Reason(
+            code=CEILING_CODES[reached],
+            message=ceiling_sentence(each),
+            until=next_day(now),
+            blocks=no_trunk or not each.of_trunk,
+        )
+        for each, reached in full
+    ]
+
+
+def ceiling_sentence(standing: DayStanding) -> str:
+    """What is used up, until when, and who can change that."""
+    whose = f"Trunk {standing.name}" if standing.of_trunk else f"User {standing.name}"
+    if standing.use.reached is Ceiling.MINUTES:
+        said, field = f"{standing.use.max_minutes} minutes of talk", Ceiling.MINUTES
+    else:
+        said, field = f"{standing.use.max_calls} calls", Ceiling.CALLS
+    return f"{whose} has made the {said} of today, and goes on at 00:00 UTC; an admin can raise {field}."
 
 
 MOST_STOP_LISTS = 5

@@ -23,7 +23,7 @@ CREATE TABLE users (
     -- argon2id; NULL: cannot log in until a password is set
     password_hash TEXT,
     comment TEXT,
-    created_at BIGINT NOT NULL,
+    created_at BIGINT NOT NULL, max_calls_day INTEGER, max_minutes_day INTEGER,
     CONSTRAINT users_role_known CHECK (role IN ('user', 'admin')),
     CONSTRAINT users_id_once UNIQUE (id),
     CONSTRAINT users_login_once UNIQUE (login)
@@ -196,7 +196,7 @@ CREATE TABLE trunks (
     hidden BOOLEAN DEFAULT 0 NOT NULL,
     created_at BIGINT NOT NULL,
     -- the row stays for the calls that went through it
-    deleted_at BIGINT, ca_file TEXT, outbound_proxy TEXT, register BOOLEAN DEFAULT 0 NOT NULL, caller_id_header TEXT DEFAULT 'from' NOT NULL, symmetric_rtp BOOLEAN DEFAULT 1 NOT NULL, stun_server TEXT, media_ports TEXT DEFAULT 'per_call' NOT NULL, price_per_min FLOAT, strict_source BOOLEAN DEFAULT 1 NOT NULL, backup_host TEXT, extra_headers TEXT DEFAULT '' NOT NULL, media_encryption TEXT DEFAULT 'none' NOT NULL, allowed_countries TEXT, allowed_special TEXT DEFAULT '' NOT NULL,
+    deleted_at BIGINT, ca_file TEXT, outbound_proxy TEXT, register BOOLEAN DEFAULT 0 NOT NULL, caller_id_header TEXT DEFAULT 'from' NOT NULL, symmetric_rtp BOOLEAN DEFAULT 1 NOT NULL, stun_server TEXT, media_ports TEXT DEFAULT 'per_call' NOT NULL, price_per_min FLOAT, strict_source BOOLEAN DEFAULT 1 NOT NULL, backup_host TEXT, extra_headers TEXT DEFAULT '' NOT NULL, media_encryption TEXT DEFAULT 'none' NOT NULL, allowed_countries TEXT, allowed_special TEXT DEFAULT '' NOT NULL, max_calls_day INTEGER, max_minutes_day INTEGER,
     CONSTRAINT trunks_owner_key_there FOREIGN KEY(owner_key) REFERENCES users ("key"),
     CONSTRAINT trunks_id_once UNIQUE (id)
 );
@@ -781,8 +781,24 @@ CREATE TABLE callbase_destinations (
     CONSTRAINT callbase_destinations_callbase_key_there FOREIGN KEY(callbase_key) REFERENCES callbases ("key") ON DELETE CASCADE
 ) WITHOUT ROWID;
 
+CREATE TABLE day_use (
+    -- calls and minutes of a user or trunk on a day, for its ceilings
+    -- of UTC, as 2027-01-31
+    day TEXT NOT NULL,
+    -- users or trunks
+    kind TEXT NOT NULL,
+    of_key INTEGER NOT NULL,
+    -- claims
+    calls INTEGER DEFAULT 0 NOT NULL,
+    -- of ended calls
+    billsec_ms INTEGER DEFAULT 0 NOT NULL,
+    -- the audit says that a ceiling is reached
+    told BOOLEAN DEFAULT 0 NOT NULL,
+    CONSTRAINT day_use_key PRIMARY KEY (day, kind, of_key)
+) WITHOUT ROWID;
+
 -- The migration that this schema corresponds to.
-INSERT INTO alembic_version VALUES ('0046');
+INSERT INTO alembic_version VALUES ('0047');
 
 -- Three sample users. None can log in until `python main.py set-password LOGIN`.
 INSERT INTO users ("key", id, login, name, role, password_hash, comment, created_at) VALUES

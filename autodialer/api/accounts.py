@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import cast
 from uuid import UUID
 
+from autodialer.api.ceilings import Ceilings, first_ceilings
 from autodialer.api.context import Context
 from autodialer.api.present import Json, identifier, page, time
 from autodialer.errors import Invalid
@@ -41,6 +42,8 @@ class NewUser(Fields):
     name: str = ""
     role: Role = Role.USER
     comment: str | None = None
+    max_calls_day: int | None = None
+    max_minutes_day: int | None = None
 
 
 class UserChange(Fields):
@@ -50,6 +53,8 @@ class UserChange(Fields):
     name: str = ""
     role: Role = Role.USER
     comment: str | None = None
+    max_calls_day: int | None = None
+    max_minutes_day: int | None = None
 
     def changes(self) -> UserChanges:
         """Those that stand in the user's row as they are."""
@@ -102,9 +107,17 @@ class Accounts:
         with self._context.once.attempt(caller, "create_user", once, fields.asked()) as attempt:
             if attempt.object_id is None:
                 hashed = self._store.users.hash_password(fields.password)
+                ceilings = Ceilings(max_calls_day=fields.max_calls_day, max_minutes_day=fields.max_minutes_day)
+                if fields.role is not Role.ADMIN:
+                    ceilings.update(first_ceilings(self._context.settings, fields.given))
                 with self._store.transaction():
                     user = self._store.users.create(
-                        login=fields.login, password=hashed, name=fields.name, role=fields.role, comment=fields.comment
+                        login=fields.login,
+                        password=hashed,
+                        name=fields.name,
+                        role=fields.role,
+                        comment=fields.comment,
+                        **ceilings,
                     )
                     self._context.record(caller, "users.create", user.id, login=user.login, role=user.role.value)
                     attempt.remember(user.id)
@@ -138,6 +151,8 @@ def present_user(value: User) -> Json:
         "role": value.role.value,
         "comment": value.comment,
         "can_log_in": value.can_log_in,
+        "max_calls_day": value.max_calls_day,
+        "max_minutes_day": value.max_minutes_day,
         "created_at": time(value.created_at),
     }
 

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_pem_x509_certificates
 from pydantic import Field, create_model
 
+from autodialer.api.ceilings import first_ceilings, refuse_at_ceiling
 from autodialer.api.context import Context
 from autodialer.api.destinations import check_destination
 from autodialer.api.hosts import LOOK_UP_S, check_endpoint, check_host, look_up_in_time
@@ -172,6 +173,7 @@ class Trunks:
             if attempt.object_id is None:
                 settings = fields.new()
                 check_admins_settings(caller, NOTHING_ALLOWED, settings)
+                settings = replace(settings, **first_ceilings(self._context.settings, fields.given))
                 self._look_up(trunk_of(settings))
                 with self._store.transaction():
                     trunk = self._store.trunks.create(caller.user.key, settings)
@@ -221,13 +223,16 @@ class Trunks:
         checked = sample_number(fields.number, raw=fields.raw) if fields.number else None
         if checked is not None:
             check_destination(checked, [rules_of_trunk(trunk)], "number")
-        return dict(
-            self._checks.run(
-                trunk.key,
-                checked,
-                record=lambda: self._context.record(caller, "trunks.check", trunk_id, number=checked),
-            )
-        )
+            refuse_at_ceiling(self._store, trunk.owner_key, trunk.key, self._context.clock.utcnow())
+        # Open ports, closed ports and silence look different to a check: a user must not feel out a network by it.
+        self._context.checks.take(caller.user.key, self._context.clock.monotonic())
+
+        def record() -> None:
+            self._context.record(caller, "trunks.check", trunk_id, number=checked)
+            if checked is not None:
+                self._store.day_uses.count_check(trunk.owner_key, trunk.key, self._context.clock.utcnow())
+
+        return dict(self._checks.run(trunk.key, checked, record=record))
 
     def wake(self, caller: Caller, trunk_id: UUID) -> Json:
         """Have the dialer end the trunk's rest and try it at once; a trunk that does not rest stays as it is."""

@@ -288,6 +288,8 @@ LIMITS_AND_NAMES = {
     "price_per_min": None,
     "allowed_countries": None,
     "allowed_special": (),
+    "max_calls_day": None,
+    "max_minutes_day": None,
 }
 """What mends no trunk when it is changed."""
 

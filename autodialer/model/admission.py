@@ -30,6 +30,9 @@ TRUNK = "trunk"
 HUNG_UP = "hung_up"
 """The rule that ends the attempts at a subscriber whose call an operator has hung up."""
 
+PICKED_UP = "picked_up"
+"""The rule that ends the attempts at a subscriber whose answered call was cut off."""
+
 
 def ended_state(
     retries_used: Mapping[str, int],

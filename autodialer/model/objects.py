@@ -24,6 +24,10 @@ class User:
     can_log_in: bool
     """False until a password has been set (the sample users of sqlite/script.sql)."""
     created_at: datetime
+    max_calls_day: int | None = None
+    """Most calls of a day (UTC) in all the user's campaigns; None: no ceiling."""
+    max_minutes_day: int | None = None
+    """The same of minutes."""
 
 
 _LIVE: Mapping[str, bool] = {"live": True}
@@ -93,6 +97,10 @@ class TrunkSettings:
     """ISO 3166 regions that are called; None: that of the caller ID, else that of the callbase."""
     allowed_special: tuple[str, ...] = field(default=(), metadata=_ADMINS)
     """Kinds of `autodialer.model.destinations.Special` that are called too."""
+    max_calls_day: int | None = field(default=None, metadata=_ADMINS)
+    """Most calls of a day (UTC) over this trunk; None: no ceiling."""
+    max_minutes_day: int | None = field(default=None, metadata=_ADMINS)
+    """The same of minutes."""
     stun_server: str | None = None
     """host or host:port asked under which addresses we are seen outside; None: the provider's word has to do."""
 

@@ -21,7 +21,7 @@ from autodialer.store.figures.tables import (
     subscriber_counts,
 )
 from autodialer.store.live.tables import campaign_status, commands, dialers, trunk_checks, trunk_status
-from autodialer.store.queue.tables import call_jobs, dialogs
+from autodialer.store.queue.tables import call_jobs, day_use, dialogs
 from autodialer.store.setup.tables import (
     callbases,
     dnc,
@@ -53,6 +53,7 @@ __all__ = [
     "campaign_trunks",
     "campaigns",
     "commands",
+    "day_use",
     "dialers",
     "dialogs",
     "dnc",

@@ -13,4 +13,5 @@ from tests.web.conftest import (  # noqa: F401 -- fixtures
     log_in,
     objects,
     store,
+    unbraked,
 )

@@ -259,7 +259,7 @@ def test_a_repeated_sample_call_calls_once_and_the_demo_speech_is_imported_once(
     assert len(anna.get("/srv1/sounds").json()["items"]) == 1
 
 
-@pytest.mark.usefixtures("speech")
+@pytest.mark.usefixtures("speech", "unbraked")
 @pytest.mark.parametrize(("path", "sent"), [("/srv1/call/sample", CALL), ("/srv1/admin/adduser", USER)])
 def test_a_request_repeated_after_a_fault_at_any_statement_takes_effect_once(
     old: Callable[[str], Old], store: Store, path: str, sent: dict[str, Any]

@@ -147,7 +147,6 @@ def test_a_trunk_that_led_to_extensions_still_does_after_an_upgrade(tmp_path: Pa
         )
         database.execute(
             "INSERT INTO subscribers (id, callbase_key, number) VALUES (?, ?, '205')",
-            "INSERT INTO subscribers (id, callbase_key, number) VALUES (?, ?, '205')",
             (bytes(15) + bytes([9 + key]), key),
         )
         database.execute(

@@ -1,6 +1,6 @@
 """Users, their sessions, and what they did."""
 
-from sqlalchemy import Column, ForeignKey, Index, LargeBinary, Table, UniqueConstraint
+from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, Table, UniqueConstraint
 
 from autodialer.model import Role
 from autodialer.store.sql.column_types import JsonObject, Key, PublicId
@@ -18,6 +18,9 @@ users = Table(
     words("password_hash", nullable=True, comment="argon2id; NULL: cannot log in until a password is set"),
     words("comment", nullable=True),
     at("created_at", nullable=False),
+    # By migration 0047; NULL: no ceiling.
+    Column("max_calls_day", Integer),
+    Column("max_minutes_day", Integer),
     check_one_of("role", Role),
     sqlite_autoincrement=True,
 )

@@ -158,4 +158,6 @@ def user_from(row: AnyRow) -> User:
         comment=row.comment,
         can_log_in=row.password_hash is not None,
         created_at=row.created_at,
+        max_calls_day=row.max_calls_day,
+        max_minutes_day=row.max_minutes_day,
     )

@@ -28,6 +28,8 @@ class UserChanges(TypedDict, total=False):
     name: str
     role: Role
     comment: str | None
+    max_calls_day: int | None
+    max_minutes_day: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +61,8 @@ class Users:
         name: str = "",
         role: Role = Role.USER,
         comment: str | None = None,
+        max_calls_day: int | None = None,
+        max_minutes_day: int | None = None,
     ) -> User:
         """A new user, who cannot log in without a password. Raises Conflict when the login is taken."""
         values = {
@@ -69,6 +73,8 @@ class Users:
             "comment": comment,
             "password_hash": self._hashed(password) if password is not None else None,
             "created_at": self._clock.utcnow(),
+            "max_calls_day": max_calls_day,
+            "max_minutes_day": max_minutes_day,
         }
         try:
             with self._database.write() as connection:

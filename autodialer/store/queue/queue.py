@@ -1,6 +1,7 @@
 """The queue of call jobs, as the dialer works on it. Every method is one transaction, and one commit."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -33,7 +34,7 @@ from autodialer.store.campaigns.cloning import REACHED_BEFORE, WAS_REACHED
 from autodialer.store.campaigns.rows import campaigns_from, select_campaigns
 from autodialer.store.campaigns.stopping import BY_END, BY_STOP, cancel_batch
 from autodialer.store.campaigns.tables import campaign_subscribers, campaigns
-from autodialer.store.queue import dialogs, outcomes
+from autodialer.store.queue import ceilings, dialogs, outcomes
 from autodialer.store.queue.dialogs import KeptDialog
 from autodialer.store.queue.postponing import Postponement
 from autodialer.store.queue.tables import LIVE_JOB_STATES, call_jobs
@@ -365,6 +366,10 @@ _BEGIN_SUBSCRIBER = Prepared(
 def _claim(
     connection: Connection, request: ClaimRequest, claimed_by: str, now: datetime, admit: Admit
 ) -> list[ClaimedJob]:
+    allowed = ceilings.left_for(connection, request.campaign_key, request.trunk_key, request.limit, now)
+    if allowed < 1:
+        return []
+    rows = _callable(connection, replace(request, limit=allowed), now, admit)
     jobs = [
         ClaimedJob(
             key=row.key,
@@ -378,9 +383,10 @@ def _claim(
             claimed_at=now,
             second_number=number_after(row),
         )
-        for row in _callable(connection, request, now, admit)
+        for row in rows
     ]
     if jobs:
+        ceilings.count_claims(connection, rows[0].owner_key, jobs, now)
         taken = [{"of_job": job.key, "on_trunk": job.trunk_key, "by": claimed_by, "at": now} for job in jobs]
         begun = [{"of_campaign": job.campaign_key, "of_subscriber": job.subscriber_key} for job in jobs]
         _TAKE.execute(connection, taken)

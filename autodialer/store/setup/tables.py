@@ -69,6 +69,9 @@ trunks = Table(
     # By migration 0046; both with commas between.
     words("allowed_countries", nullable=True),
     words("allowed_special", server_default=text("''")),
+    # By migration 0047; NULL: no ceiling.
+    Column("max_calls_day", Integer),
+    Column("max_minutes_day", Integer),
     Index(None, "owner_key"),
     sqlite_autoincrement=True,
 )
