@@ -26,6 +26,7 @@ from autodialer.campaign.admission import admit
 from autodialer.campaign.breaker import BreakerState
 from autodialer.campaign.keys import KeyPad
 from autodialer.campaign.numbers import dial_string
+from autodialer.campaign.pacing import UNLIMITED
 from autodialer.campaign.retry import CANCELLED_DELAY_S, asked_pause_s, decide_next
 from autodialer.campaign.scheduler import Scheduler
 from autodialer.clock import Clock
@@ -68,6 +69,7 @@ from autodialer.phone.hang_up import HangUp
 from autodialer.phone.outcome import BROKEN
 from autodialer.phone.plan import CallEvent, CallPlan, Progress
 from autodialer.phone.pool import PhonePool
+from autodialer.phone.ports import calls_within
 from autodialer.phone.trace_outbox import TraceOutbox
 from autodialer.phone.trunk_phones import complete
 from autodialer.store import Secrets, Store, migrate, new_id
@@ -118,15 +120,16 @@ class Dialer:
         drain_s: float,
         clock: Clock,
         chores: Chores | None = None,
+        room: int = UNLIMITED,
     ) -> None:
-        """`chores` does what is too long for a tick; None: a thread of its own."""
+        """`chores` does what is too long for a tick; None: a thread of its own. `room`: most calls at once."""
         self._store = store
         self._phones = phones
         self._ending = Ending(drain_s=drain_s)
         self._traces = traces
         self._clock = clock
         self._instance = str(new_id())
-        self._scheduler = Scheduler()
+        self._scheduler = Scheduler(room)
         self._campaigns: dict[int, Campaign] = {}
         self._trunks: dict[int, Trunk] = {}
         self._unusable: dict[int, str] = {}
@@ -441,7 +444,15 @@ def run_dialer(settings: Settings) -> None:
         )
         traces = TraceOutbox(store.traces, keep=settings.trace_calls, days=settings.trace_days)
         phones.on_trace = traces.put if settings.trace_calls else None
-        dialer = Dialer(store, phones, traces, sounds_folder=settings.data, drain_s=settings.drain_s, clock=clock)
+        dialer = Dialer(
+            store,
+            phones,
+            traces,
+            sounds_folder=settings.data,
+            drain_s=settings.drain_s,
+            clock=clock,
+            room=calls_within(settings.rtp_ports),
+        )
 
         def on_signal(_signum: int, _frame: FrameType | None) -> None:
             dialer.drain()

@@ -31,6 +31,7 @@ WHAT_IT_TAKES = {
     "DIALER_SUBSCRIBERS_DAYS": "days, 0 (for ever) or 7 to 36500",
     "DIALER_MAX_CALLS_DAY": "how many calls, 0 (no ceiling) to 10000000",
     "DIALER_MAX_MINUTES_DAY": "how many minutes, 0 (no ceiling) to 10000000",
+    "DIALER_AUDIT_DAYS": "days, 0 (for ever) to 36500",
     "DIALER_LOG": "DEBUG, INFO, WARNING or ERROR",
     "JWT_KEY": "the text that the prototype's clients sign their requests with",
 }
@@ -59,6 +60,7 @@ class Settings(BaseSettings):
     trace_days: Annotated[float, Field(gt=0, le=3650)] = 7.0
     calls_days: Annotated[int, Field(ge=0, le=36_500)] = 0
     subscribers_days: Annotated[int, Field(ge=0, le=36_500)] = 0
+    audit_days: Annotated[int, Field(ge=0, le=36_500)] = 0
     max_calls_day: Annotated[int, Field(ge=0, le=10_000_000)] = 50_000
     max_minutes_day: Annotated[int, Field(ge=0, le=10_000_000)] = 20_000
     log: str = "INFO"

@@ -17,6 +17,10 @@ LONGEST_WAIT_S = 10.0
 """For the thread in the end; what it leaves undone is found again at the next start."""
 FIRST_S = 60.0
 """After the start, when everything else is up."""
+REFUSALS_DAYS = 90
+"""Refused log-ins in the audit: long enough to look into an attack, and no store of what strangers type."""
+USES_DAYS = 90
+"""Of calls and minutes by day: only the present day counts; the others are there for the admin's eye."""
 LOOK_S = 1.0
 """How often deleted callbases are looked for. They are found in the database, so that a restart loses none."""
 BETWEEN_CLEARINGS_S = 0.005
@@ -25,6 +29,8 @@ BETWEEN_CLEARINGS_S = 0.005
 
 class Housekeeping:
     """Deletes calls after `DIALER_CALLS_DAYS` and callbases after `DIALER_SUBSCRIBERS_DAYS`; 0: never.
+
+    Of the audit it deletes refused log-ins after 90 days, and all after `DIALER_AUDIT_DAYS`.
 
     The rows of a callbase that is deleted, by a user or by this, go in batches of 500.
     """
@@ -59,6 +65,10 @@ class Housekeeping:
             deleted = self._store.retention.delete_calls(now - timedelta(days=self._settings.calls_days))
             if deleted:
                 logger.info("%d calls older than %d days are deleted", deleted, self._settings.calls_days)
+        self._store.audit.forget(now - timedelta(days=REFUSALS_DAYS), refusals_only=True)
+        if self._settings.audit_days:
+            self._store.audit.forget(now - timedelta(days=self._settings.audit_days), refusals_only=False)
+        self._store.day_uses.forget(now - timedelta(days=USES_DAYS))
 
     def _run(self) -> None:
         due = time.monotonic() + FIRST_S

@@ -312,6 +312,8 @@ def _of_pace(campaign: Campaign, trunks: Sequence[Trunk], status: CampaignStatus
         CampaignLimit.WINDOW_CLOSED: "It is outside the calling hours of everybody who is left.",
         CampaignLimit.BEFORE_START: "The campaign begins later.",
         CampaignLimit.AFTER_END: "The campaign has come to its end; it is finished once its last calls are over.",
+        CampaignLimit.MACHINE_SHARE: "This machine has no more calls free for you: what it can have up at once"
+        " (DIALER_RTP_PORTS) is shared evenly among the users with calls to make.",
         CampaignLimit.TRUNK_IN_DOUBT: "No call has got through its trunk lately, so few are tried until one rings.",
     }
     if status.limited_by is None or status.limited_by not in messages:
@@ -329,6 +331,7 @@ PACE_CODES: Mapping[CampaignLimit, str] = {
     CampaignLimit.CAMPAIGN_CPS: "cps_reached",
     CampaignLimit.TRUNK_CPS: "trunk_cps_reached",
     CampaignLimit.TRUNK_IN_DOUBT: "trunk_in_doubt",
+    CampaignLimit.MACHINE_SHARE: "machine_share",
     CampaignLimit.WINDOW_CLOSED: "window_closed",
     CampaignLimit.BEFORE_START: "not_started_yet",
     CampaignLimit.AFTER_END: "ended",

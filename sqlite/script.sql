@@ -39,9 +39,11 @@ CREATE TABLE audit (
     object_id BLOB,
     details TEXT,
     -- of the client
-    address TEXT,
+    address TEXT, times INTEGER DEFAULT 1 NOT NULL, merged_by TEXT,
     CONSTRAINT audit_user_key_there FOREIGN KEY(user_key) REFERENCES users ("key")
 );
+CREATE INDEX audit_at ON audit (at);
+CREATE UNIQUE INDEX audit_merged_by ON audit (merged_by) WHERE merged_by IS NOT NULL;
 CREATE INDEX audit_user_key ON audit (user_key);
 
 CREATE TABLE idempotency_keys (
@@ -673,19 +675,6 @@ CREATE TABLE subscriber_counts (
     CONSTRAINT subscriber_counts_campaign_key_there FOREIGN KEY(campaign_key) REFERENCES campaigns ("key")
 ) WITHOUT ROWID;
 
-CREATE TABLE campaign_status (
-    -- live state of running campaigns, written by the dialer at most once a second
-    campaign_key INTEGER NOT NULL,
-    -- what keeps it from starting more calls; NULL: nothing
-    limited_by TEXT,
-    -- when a slow rate lets the next call start
-    until BIGINT,
-    written_at BIGINT NOT NULL,
-    CONSTRAINT campaign_status_key PRIMARY KEY (campaign_key),
-    CONSTRAINT campaign_status_limited_by_known CHECK (limited_by IN ('campaign_channels', 'campaign_cps', 'trunk_channels', 'trunk_cps', 'trunk_in_doubt', 'window_closed', 'before_start', 'after_end', 'no_trunk')),
-    CONSTRAINT campaign_status_campaign_key_there FOREIGN KEY(campaign_key) REFERENCES campaigns ("key") ON DELETE CASCADE
-);
-
 CREATE TABLE campaign_origins (
     -- earlier campaigns of the same callbase; whom one of them reached, the campaign does not call
     campaign_key INTEGER NOT NULL,
@@ -797,8 +786,21 @@ CREATE TABLE day_use (
     CONSTRAINT day_use_key PRIMARY KEY (day, kind, of_key)
 ) WITHOUT ROWID;
 
+CREATE TABLE campaign_status (
+    -- live state of running campaigns, written by the dialer at most once a second
+    campaign_key INTEGER NOT NULL,
+    -- what keeps it from starting more calls; NULL: nothing
+    limited_by TEXT,
+    -- when a slow rate lets the next call start
+    until BIGINT,
+    written_at BIGINT NOT NULL,
+    CONSTRAINT campaign_status_key PRIMARY KEY (campaign_key),
+    CONSTRAINT campaign_status_limited_by_known CHECK (limited_by IN ('campaign_channels', 'campaign_cps', 'trunk_channels', 'trunk_cps', 'trunk_in_doubt', 'window_closed', 'before_start', 'after_end', 'no_trunk', 'machine_share')),
+    CONSTRAINT campaign_status_campaign_key_there FOREIGN KEY(campaign_key) REFERENCES campaigns ("key") ON DELETE CASCADE
+);
+
 -- The migration that this schema corresponds to.
-INSERT INTO alembic_version VALUES ('0047');
+INSERT INTO alembic_version VALUES ('0048');
 
 -- Three sample users. None can log in until `python main.py set-password LOGIN`.
 INSERT INTO users ("key", id, login, name, role, password_hash, comment, created_at) VALUES

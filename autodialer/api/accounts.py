@@ -168,4 +168,5 @@ def present_audit_entry(value: AuditEntry) -> Json:
         "object_id": identifier(value.object_id),
         "details": dict(value.details) if value.details else None,
         "address": value.address,
+        "times": value.times,
     }

@@ -1,6 +1,6 @@
 """Users, their sessions, and what they did."""
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, Table, UniqueConstraint
+from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, Table, UniqueConstraint, text
 
 from autodialer.model import Role
 from autodialer.store.sql.column_types import JsonObject, Key, PublicId
@@ -75,6 +75,17 @@ audit = Table(
     Column("object_id", PublicId),
     Column("details", JsonObject),
     words("address", nullable=True, comment="of the client"),
+    # By migration 0048: how often it happened, and what makes another time the same row; NULL: nothing does.
+    Column("times", Integer, nullable=False, server_default=text("1")),
+    words("merged_by", nullable=True),
     Index(None, "user_key"),
+    Index(
+        "audit_merged_by",
+        "merged_by",
+        unique=True,
+        sqlite_where=text("merged_by IS NOT NULL"),
+        postgresql_where=text("merged_by IS NOT NULL"),
+    ),
+    Index("audit_at", "at"),
     sqlite_autoincrement=True,
 )
