@@ -27,6 +27,7 @@ from autodialer.campaign.admission import admit
 from autodialer.campaign.breaker import BreakerState
 from autodialer.campaign.keys import KeyPad
 from autodialer.campaign.numbers import dial_string
+from autodialer.campaign.pacing import UNLIMITED
 from autodialer.campaign.retry import CANCELLED_DELAY_S, asked_pause_s, decide_next
 from autodialer.campaign.scheduler import Scheduler
 from autodialer.clock import Clock
@@ -35,6 +36,7 @@ from autodialer.dialing.check_calls import CheckCalls
 from autodialer.dialing.chores import Chores
 from autodialer.dialing.clock_steps import ClockSteps
 from autodialer.dialing.commands import CommandRunner
+from autodialer.dialing.destinations import Destinations
 from autodialer.dialing.dialogs import LeftCalls
 from autodialer.dialing.ending import Ending
 from autodialer.dialing.farewells import Farewells, is_answered
@@ -69,6 +71,7 @@ from autodialer.phone.hang_up import HangUp
 from autodialer.phone.outcome import BROKEN
 from autodialer.phone.plan import CallEvent, CallPlan, Progress
 from autodialer.phone.pool import PhonePool
+from autodialer.phone.ports import calls_within
 from autodialer.phone.trace_outbox import TraceOutbox
 from autodialer.phone.trunk_phones import complete
 from autodialer.store import Secrets, Store, migrate, new_id
@@ -119,19 +122,22 @@ class Dialer:
         drain_s: float,
         clock: Clock,
         chores: Chores | None = None,
+        room: int = UNLIMITED,
     ) -> None:
-        """`chores` does what is too long for a tick; None: a thread of its own."""
+        """`chores` does what is too long for a tick; None: a thread of its own. `room`: most calls at once."""
         self._store = store
         self._phones = phones
         self._ending = Ending(drain_s=drain_s)
         self._traces = traces
         self._clock = clock
         self._instance = str(new_id())
-        self._scheduler = Scheduler()
+        self._scheduler = Scheduler(room)
         self._campaigns: dict[int, Campaign] = {}
         self._trunks: dict[int, Trunk] = {}
         self._unusable: dict[int, str] = {}
         """Trunks that cannot be used as they are stored -> why."""
+        self._full: set[int] = set()
+        """Trunks that have made all calls or minutes of their day."""
         self._sounds = PlayableSounds(store, sounds_folder)
         self._live: dict[object, LiveCall] = {}
         self._dry: set[int] = set()
@@ -141,7 +147,8 @@ class Dialer:
         self._unstarted: list[ClaimedJob] = []
         self._events: deque[CallEvent] = deque()
         """From the phones' threads. Nobody waits on it, so that an event costs no change of thread."""
-        self._keys = Keys(store, phones)
+        self._destinations = Destinations(store)
+        self._keys = Keys(store, phones, self._destinations)
         self._check_calls = CheckCalls(self._scheduler)
         checks = TrunkChecks(phones, sample=SAMPLE, folder=sounds_folder, place=self._check_calls.place)
         self._commands = CommandRunner(store, phones, checks, self._wake)
@@ -281,10 +288,13 @@ class Dialer:
         self._trunks = {key: trunk for key, trunk in trunks.items() if trunk.problem is None}
         self._unusable = {key: trunk.problem for key, trunk in trunks.items() if trunk.problem is not None}
         self._hours.look(campaigns, self._clock.utcnow())
+        self._destinations.look(campaigns, trunks)
         self._sounds.learn(campaign.sound_key for campaign in campaigns)
         audible = [campaign for campaign in campaigns if campaign.sound_key in self._sounds]
         self._scheduler.update(audible, self._trunks, self._clock.monotonic())
         self._phones.update(self._wanting_phones())
+        # Of these the campaigns' next trunk gets the calls; the claim itself looks once more.
+        self._full = self._store.day_uses.full_trunks(self._trunks, self._clock.utcnow())
         self._dry.clear()
         self._is_hungry = bool(campaigns)
 
@@ -319,7 +329,7 @@ class Dialer:
         utcnow = self._clock.utcnow()
         jobs = self._store.queue.record_and_claim(
             self._unrecorded,
-            self._hours.within(requests),
+            self._destinations.within(self._hours.within(requests)),
             self._instance,
             utcnow,
             admit,
@@ -333,7 +343,8 @@ class Dialer:
 
     def _usable_phones(self) -> dict[int, int]:
         """Trunk -> calls that its phones can take; phones of a trunk that has become unusable linger for a while."""
-        return {key: calls for key, calls in self._phones.usable().items() if key in self._trunks}
+        usable = self._phones.usable().items()
+        return {key: calls for key, calls in usable if key in self._trunks and key not in self._full}
 
     def _dial(self, now: float, jobs: Sequence[ClaimedJob]) -> None:
         for job in jobs:
@@ -454,7 +465,15 @@ def run_dialer(settings: Settings) -> None:
         )
         traces = TraceOutbox(store.traces, keep=settings.trace_calls, days=settings.trace_days)
         phones.on_trace = traces.put if settings.trace_calls else None
-        dialer = Dialer(store, phones, traces, sounds_folder=settings.data, drain_s=settings.drain_s, clock=clock)
+        dialer = Dialer(
+            store,
+            phones,
+            traces,
+            sounds_folder=settings.data,
+            drain_s=settings.drain_s,
+            clock=clock,
+            room=calls_within(settings.rtp_ports),
+        )
 
         def on_signal(_signum: int, _frame: FrameType | None) -> None:
             dialer.drain()

@@ -33,6 +33,9 @@ WHAT_IT_TAKES = {
     "DIALER_SUBSCRIBERS_DAYS": "days, 0 (for ever) or 7 to 36500",
     "DIALER_WEBHOOK_NETWORKS": "networks in CIDR form between commas, for example 192.168.1.0/24,fd00::/8",
     "DIALER_DELIVERIES_DAYS": "days, 1 to 365",
+    "DIALER_MAX_CALLS_DAY": "how many calls, 0 (no ceiling) to 10000000",
+    "DIALER_MAX_MINUTES_DAY": "how many minutes, 0 (no ceiling) to 10000000",
+    "DIALER_AUDIT_DAYS": "days, 0 (for ever) to 36500",
     "DIALER_LOG": "DEBUG, INFO, WARNING or ERROR",
     "DIALER_LOG_FORMAT": "text or json",
     "DIALER_METRICS_NETWORKS": "networks with commas between, for example 10.0.0.0/8,fd00::/8",
@@ -66,6 +69,9 @@ class Settings(BaseSettings):
     webhook_networks: Annotated[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...], NoDecode] = ()
     """Where webhooks and notices may go beside the open internet."""
     deliveries_days: Annotated[int, Field(ge=1, le=365)] = 7
+    audit_days: Annotated[int, Field(ge=0, le=36_500)] = 0
+    max_calls_day: Annotated[int, Field(ge=0, le=10_000_000)] = 50_000
+    max_minutes_day: Annotated[int, Field(ge=0, le=10_000_000)] = 20_000
     log: str = "INFO"
     log_format: str = "text"
     metrics_networks: Annotated[tuple[Network, ...], NoDecode] = ()

@@ -18,6 +18,10 @@ LONGEST_WAIT_S = 10.0
 """For the thread in the end; what it leaves undone is found again at the next start."""
 FIRST_S = 60.0
 """After the start, when everything else is up."""
+REFUSALS_DAYS = 90
+"""Refused log-ins in the audit: long enough to look into an attack, and no store of what strangers type."""
+USES_DAYS = 90
+"""Of calls and minutes by day: only the present day counts; the others are there for the admin's eye."""
 LOOK_S = 1.0
 """How often what was deleted is looked for. It is found in the database, so that a restart loses none of it."""
 BETWEEN_CLEARINGS_S = 0.005
@@ -27,8 +31,9 @@ BETWEEN_CLEARINGS_S = 0.005
 class Housekeeping:
     """Deletes calls after `DIALER_CALLS_DAYS` and callbases after `DIALER_SUBSCRIBERS_DAYS`; 0: never.
 
-    Deliveries of webhooks go after `DIALER_DELIVERIES_DAYS`. The rows of a callbase that is deleted, by a user or by
-    this, and of a deleted campaign go in batches of 500.
+    Deliveries of webhooks go after `DIALER_DELIVERIES_DAYS`. Of the audit it deletes refused log-ins after 90 days, and
+    all after `DIALER_AUDIT_DAYS`. The rows of a callbase that is deleted, by a user or by this, and of a deleted
+    campaign go in batches of 500.
     """
 
     def __init__(self, settings: Settings, store: Store, clock: Clock | None = None) -> None:
@@ -64,6 +69,10 @@ class Housekeeping:
         forgotten = self._store.deliveries.forget(now - timedelta(days=self._settings.deliveries_days))
         if forgotten:
             logger.info("%d deliveries of webhooks are forgotten", forgotten)
+        self._store.audit.forget(now - timedelta(days=REFUSALS_DAYS), refusals_only=True)
+        if self._settings.audit_days:
+            self._store.audit.forget(now - timedelta(days=self._settings.audit_days), refusals_only=False)
+        self._store.day_uses.forget(now - timedelta(days=USES_DAYS))
 
     def _step(self) -> bool:
         of_callbases = self._store.callbases.clear_some()

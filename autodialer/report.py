@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from autodialer.campaign.destinations import explain_refusal, refusal, rules_of_trunk
 from autodialer.model import (
     Callbase,
     Campaign,
@@ -14,7 +15,8 @@ from autodialer.model import (
     TrunkStatus,
 )
 from autodialer.model.admission import CAP_DAY, CAP_WEEK, TRUNK, WINDOW
-from autodialer.store import CampaignProgress, Counts, Store, Waiting
+from autodialer.model.ceilings import Ceiling, next_day
+from autodialer.store import CampaignProgress, Counts, DayStanding, Store, Waiting
 
 RESTING = "resting"
 PROBING = "probing"
@@ -36,6 +38,19 @@ class Reason:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Refused:
+    """Subscribers whose numbers the campaign's trunks may not call."""
+
+    reason: str
+    """country, or a word of `autodialer.model.destinations.Special`; a subscriber is excluded with it."""
+    destination: str
+    """Where the numbers lead: RU, RU:premium, :satellite."""
+    subscribers: int
+    message: str
+    """A sentence that says what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Why:
     """Whether a campaign dials."""
 
@@ -46,7 +61,7 @@ class Why:
 
 def explain(store: Store, campaign: Campaign, now: datetime, *, sound_there: bool = True) -> Why:
     """Why the campaign dials or does not, from what is known now. `sound_there`: the sound's files exist."""
-    warnings = [*_of_stop_lists(store, campaign), *_of_doubtful(store, campaign)]
+    warnings = [*_of_stop_lists(store, campaign), *_of_doubtful(store, campaign), *_of_refused(store, campaign)]
     if campaign.state is not CampaignState.RUNNING:
         has_ended = campaign.state in (CampaignState.FINISHED, CampaignState.STOPPED)
         return Why(dialing=False, reasons=[_not_running(store, campaign), *([] if has_ended else warnings)])
@@ -60,16 +75,19 @@ def explain(store: Store, campaign: Campaign, now: datetime, *, sound_there: boo
     trunks = store.trunks.by_keys(campaign.trunk_keys)
     waiting = store.waiting_lists.waiting(campaign.key, now)
     of_queue = _of_queue(progress, waiting, now)
+    at_ceiling = _of_ceilings(store, campaign, now)
+    no_call_left = any(reason.blocks for reason in at_ceiling)
     reasons = [
         *_of_callbase(store.callbases.by_key(campaign.callbase_key), progress),
         *_of_trunks(campaign, trunks, statuses, now),
         *_of_waiting_for_trunk(waiting),
         *of_queue,
+        *at_ceiling,
         *_of_pace(
             campaign,
             [trunks[key] for key in campaign.trunk_keys if key in trunks],
             store.live.campaign(campaign.key),
-            nothing_due=bool(of_queue),
+            nothing_due=bool(of_queue) or no_call_left,
         ),
         *warnings,
     ]
@@ -77,7 +95,60 @@ def explain(store: Store, campaign: Campaign, now: datetime, *, sound_there: boo
     return Why(dialing=progress.active_calls > 0 or not blocked, reasons=reasons)
 
 
+CEILING_CODES = {Ceiling.CALLS: "day_calls_reached", Ceiling.MINUTES: "day_minutes_reached"}
+
+
+def _of_ceilings(store: Store, campaign: Campaign, now: datetime) -> list[Reason]:
+    """The user's, or a trunk's, calls or minutes of the day are used up. A trunk blocks only when no other is left."""
+    standings = store.day_uses.standings(campaign.owner_key, campaign.trunk_keys, now)
+    full = [(each, each.use.reached) for each in standings if each.use.reached is not None]
+    no_trunk = sum(each.of_trunk for each, _ in full) == len(campaign.trunk_keys)
+    return [
+        Reason(
+            code=CEILING_CODES[reached],
+            message=ceiling_sentence(each),
+            until=next_day(now),
+            blocks=no_trunk or not each.of_trunk,
+        )
+        for each, reached in full
+    ]
+
+
+def ceiling_sentence(standing: DayStanding) -> str:
+    """What is used up, until when, and who can change that."""
+    whose = f"Trunk {standing.name}" if standing.of_trunk else f"User {standing.name}"
+    if standing.use.reached is Ceiling.MINUTES:
+        said, field = f"{standing.use.max_minutes} minutes of talk", Ceiling.MINUTES
+    else:
+        said, field = f"{standing.use.max_calls} calls", Ceiling.CALLS
+    return f"{whose} has made the {said} of today, and goes on at 00:00 UTC; an admin can raise {field}."
+
+
 MOST_STOP_LISTS = 5
+
+
+def refused_of(store: Store, campaign: Campaign) -> list[Refused]:
+    """Those of the campaign's callbase, the most first; subscribers who were dealt with meanwhile count too."""
+    region = store.callbases.by_key(campaign.callbase_key).region
+    rules = [rules_of_trunk(trunk, region) for trunk in store.trunks.by_keys(campaign.trunk_keys).values()]
+    found = []
+    for where, subscribers in store.callbases.destinations(campaign.callbase_key).items():
+        # Where the numbers of an older release's import lead is found when their turn comes.
+        reason = refusal(where, rules) if where else None
+        if reason is not None:
+            message = f"{explain_refusal(where, reason, rules)}."
+            found.append(Refused(reason=reason, destination=where, subscribers=subscribers, message=message))
+    return sorted(found, key=lambda each: -each.subscribers)
+
+
+def _of_refused(store: Store, campaign: Campaign) -> list[Reason]:
+    refused = refused_of(store, campaign)
+    if not refused:
+        return []
+    count = sum(each.subscribers for each in refused)
+    more = f" There are {len(refused) - 1} reasons more; read GET .../callable of the campaign." if refused[1:] else ""
+    message = f"{count} numbers of the callbase are not dialled: {refused[0].message}{more}"
+    return [Reason(code="numbers_refused", message=message, blocks=False)]
 
 
 def _of_stop_lists(store: Store, campaign: Campaign) -> list[Reason]:
@@ -241,6 +312,8 @@ def _of_pace(campaign: Campaign, trunks: Sequence[Trunk], status: CampaignStatus
         CampaignLimit.WINDOW_CLOSED: "It is outside the calling hours of everybody who is left.",
         CampaignLimit.BEFORE_START: "The campaign begins later.",
         CampaignLimit.AFTER_END: "The campaign has come to its end; it is finished once its last calls are over.",
+        CampaignLimit.MACHINE_SHARE: "This machine has no more calls free for you: what it can have up at once"
+        " (DIALER_RTP_PORTS) is shared evenly among the users with calls to make.",
         CampaignLimit.TRUNK_IN_DOUBT: "No call has got through its trunk lately, so few are tried until one rings.",
     }
     if status.limited_by is None or status.limited_by not in messages:
@@ -258,6 +331,7 @@ PACE_CODES: Mapping[CampaignLimit, str] = {
     CampaignLimit.CAMPAIGN_CPS: "cps_reached",
     CampaignLimit.TRUNK_CPS: "trunk_cps_reached",
     CampaignLimit.TRUNK_IN_DOUBT: "trunk_in_doubt",
+    CampaignLimit.MACHINE_SHARE: "machine_share",
     CampaignLimit.WINDOW_CLOSED: "window_closed",
     CampaignLimit.BEFORE_START: "not_started_yet",
     CampaignLimit.AFTER_END: "ended",

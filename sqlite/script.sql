@@ -23,7 +23,7 @@ CREATE TABLE users (
     -- argon2id; NULL: cannot log in until a password is set
     password_hash TEXT,
     comment TEXT,
-    created_at BIGINT NOT NULL, works_for_key INTEGER,
+    created_at BIGINT NOT NULL, works_for_key INTEGER, max_calls_day INTEGER, max_minutes_day INTEGER,
     CONSTRAINT users_role_known CHECK (role IN ('user', 'admin', 'operator', 'viewer')),
     CONSTRAINT users_id_once UNIQUE (id),
     CONSTRAINT users_login_once UNIQUE (login)
@@ -40,11 +40,12 @@ CREATE TABLE audit (
     object_id BLOB,
     details TEXT,
     -- of the client
-    address TEXT,
+    address TEXT, times INTEGER DEFAULT 1 NOT NULL, merged_by TEXT,
     CONSTRAINT audit_user_key_there FOREIGN KEY(user_key) REFERENCES users ("key")
 );
 CREATE INDEX audit_action ON audit (action);
 CREATE INDEX audit_at ON audit (at);
+CREATE UNIQUE INDEX audit_merged_by ON audit (merged_by) WHERE merged_by IS NOT NULL;
 CREATE INDEX audit_user_key ON audit (user_key);
 
 CREATE TABLE idempotency_keys (
@@ -219,7 +220,7 @@ CREATE TABLE trunks (
     hidden BOOLEAN DEFAULT 0 NOT NULL,
     created_at BIGINT NOT NULL,
     -- the row stays for the calls that went through it
-    deleted_at BIGINT, ca_file TEXT, outbound_proxy TEXT, register BOOLEAN DEFAULT 0 NOT NULL, caller_id_header TEXT DEFAULT 'from' NOT NULL, symmetric_rtp BOOLEAN DEFAULT 1 NOT NULL, stun_server TEXT, media_ports TEXT DEFAULT 'per_call' NOT NULL, price_per_min FLOAT, strict_source BOOLEAN DEFAULT 1 NOT NULL, backup_host TEXT, extra_headers TEXT DEFAULT '' NOT NULL, media_encryption TEXT DEFAULT 'none' NOT NULL,
+    deleted_at BIGINT, ca_file TEXT, outbound_proxy TEXT, register BOOLEAN DEFAULT 0 NOT NULL, caller_id_header TEXT DEFAULT 'from' NOT NULL, symmetric_rtp BOOLEAN DEFAULT 1 NOT NULL, stun_server TEXT, media_ports TEXT DEFAULT 'per_call' NOT NULL, price_per_min FLOAT, strict_source BOOLEAN DEFAULT 1 NOT NULL, backup_host TEXT, extra_headers TEXT DEFAULT '' NOT NULL, media_encryption TEXT DEFAULT 'none' NOT NULL, allowed_countries TEXT, allowed_special TEXT DEFAULT '' NOT NULL, max_calls_day INTEGER, max_minutes_day INTEGER,
     CONSTRAINT trunks_owner_key_there FOREIGN KEY(owner_key) REFERENCES users ("key"),
     CONSTRAINT trunks_id_once UNIQUE (id)
 );
@@ -247,7 +248,7 @@ CREATE TABLE subscribers (
     comment TEXT,
     timezone TEXT,
     -- JSON: the columns that have no field of their own
-    extra TEXT, second_number TEXT, number_zone TEXT, number_zone_by TEXT, doubt TEXT, deleted_at BIGINT,
+    extra TEXT, second_number TEXT, number_zone TEXT, number_zone_by TEXT, doubt TEXT, deleted_at BIGINT, destination TEXT,
     CONSTRAINT subscribers_key PRIMARY KEY ("key"),
     CONSTRAINT subscribers_callbase_key_there FOREIGN KEY(callbase_key) REFERENCES callbases ("key"),
     CONSTRAINT subscribers_callbase_key_number_once UNIQUE (callbase_key, number),
@@ -256,6 +257,29 @@ CREATE TABLE subscribers (
 CREATE INDEX subscribers_callbase_key ON subscribers (callbase_key);
 CREATE INDEX subscribers_doubtful ON subscribers (callbase_key) WHERE doubt IS NOT NULL;
 CREATE INDEX subscribers_second_number ON subscribers (callbase_key, second_number) WHERE second_number IS NOT NULL;
+CREATE TRIGGER subscribers_destination_counted AFTER INSERT ON subscribers
+WHEN NEW.number IS NOT NULL
+BEGIN
+    INSERT INTO callbase_destinations (callbase_key, destination, subscribers)
+    VALUES (NEW.callbase_key, COALESCE(NEW.destination, ''), 1)
+    ON CONFLICT (callbase_key, destination) DO UPDATE SET subscribers = subscribers + 1;
+END;
+CREATE TRIGGER subscribers_destination_deleted AFTER DELETE ON subscribers
+WHEN OLD.number IS NOT NULL
+BEGIN
+    UPDATE callbase_destinations SET subscribers = subscribers - 1
+    WHERE callbase_key = OLD.callbase_key AND destination = COALESCE(OLD.destination, '');
+END;
+CREATE TRIGGER subscribers_destination_recounted
+AFTER UPDATE OF number, destination ON subscribers
+WHEN OLD.number IS NOT NULL
+BEGIN
+    UPDATE callbase_destinations SET subscribers = subscribers - 1
+    WHERE callbase_key = OLD.callbase_key AND destination = COALESCE(OLD.destination, '');
+    INSERT INTO callbase_destinations (callbase_key, destination, subscribers)
+    SELECT NEW.callbase_key, COALESCE(NEW.destination, ''), 1 WHERE NEW.number IS NOT NULL
+    ON CONFLICT (callbase_key, destination) DO UPDATE SET subscribers = subscribers + 1;
+END;
 CREATE TRIGGER subscribers_zone_counted AFTER INSERT ON subscribers
 WHEN NEW.number IS NOT NULL
 BEGIN
@@ -799,19 +823,6 @@ CREATE TABLE subscriber_counts (
     CONSTRAINT subscriber_counts_campaign_key_there FOREIGN KEY(campaign_key) REFERENCES campaigns ("key")
 ) WITHOUT ROWID;
 
-CREATE TABLE campaign_status (
-    -- live state of running campaigns, written by the dialer at most once a second
-    campaign_key INTEGER NOT NULL,
-    -- what keeps it from starting more calls; NULL: nothing
-    limited_by TEXT,
-    -- when a slow rate lets the next call start
-    until BIGINT,
-    written_at BIGINT NOT NULL,
-    CONSTRAINT campaign_status_key PRIMARY KEY (campaign_key),
-    CONSTRAINT campaign_status_limited_by_known CHECK (limited_by IN ('campaign_channels', 'campaign_cps', 'trunk_channels', 'trunk_cps', 'trunk_in_doubt', 'window_closed', 'before_start', 'after_end', 'no_trunk')),
-    CONSTRAINT campaign_status_campaign_key_there FOREIGN KEY(campaign_key) REFERENCES campaigns ("key") ON DELETE CASCADE
-);
-
 CREATE TABLE campaign_origins (
     -- earlier campaigns of the same callbase; whom one of them reached, the campaign does not call
     campaign_key INTEGER NOT NULL,
@@ -1058,6 +1069,45 @@ CREATE TABLE webhook_lanes (
     CONSTRAINT webhook_lanes_webhook_key_there FOREIGN KEY(webhook_key) REFERENCES webhooks ("key") ON DELETE CASCADE
 ) WITHOUT ROWID;
 CREATE INDEX webhook_lanes_next_at ON webhook_lanes (next_at);
+
+CREATE TABLE callbase_destinations (
+    -- subscribers of a callbase by where their number leads, counted as they come and go
+    callbase_key INTEGER NOT NULL,
+    -- RU, RU:premium, :satellite; empty: not found yet
+    destination TEXT NOT NULL,
+    subscribers INTEGER DEFAULT 0 NOT NULL,
+    CONSTRAINT callbase_destinations_key PRIMARY KEY (callbase_key, destination),
+    CONSTRAINT callbase_destinations_callbase_key_there FOREIGN KEY(callbase_key) REFERENCES callbases ("key") ON DELETE CASCADE
+) WITHOUT ROWID;
+
+CREATE TABLE day_use (
+    -- calls and minutes of a user or trunk on a day, for its ceilings
+    -- of UTC, as 2027-01-31
+    day TEXT NOT NULL,
+    -- users or trunks
+    kind TEXT NOT NULL,
+    of_key INTEGER NOT NULL,
+    -- claims
+    calls INTEGER DEFAULT 0 NOT NULL,
+    -- of ended calls
+    billsec_ms INTEGER DEFAULT 0 NOT NULL,
+    -- the audit says that a ceiling is reached
+    told BOOLEAN DEFAULT 0 NOT NULL,
+    CONSTRAINT day_use_key PRIMARY KEY (day, kind, of_key)
+) WITHOUT ROWID;
+
+CREATE TABLE campaign_status (
+    -- live state of running campaigns, written by the dialer at most once a second
+    campaign_key INTEGER NOT NULL,
+    -- what keeps it from starting more calls; NULL: nothing
+    limited_by TEXT,
+    -- when a slow rate lets the next call start
+    until BIGINT,
+    written_at BIGINT NOT NULL,
+    CONSTRAINT campaign_status_key PRIMARY KEY (campaign_key),
+    CONSTRAINT campaign_status_limited_by_known CHECK (limited_by IN ('campaign_channels', 'campaign_cps', 'trunk_channels', 'trunk_cps', 'trunk_in_doubt', 'window_closed', 'before_start', 'after_end', 'no_trunk', 'machine_share')),
+    CONSTRAINT campaign_status_campaign_key_there FOREIGN KEY(campaign_key) REFERENCES campaigns ("key") ON DELETE CASCADE
+);
 
 -- The migration that this schema corresponds to.
 INSERT INTO alembic_version VALUES ('0049');

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import cast
 from uuid import UUID
 
+from autodialer.api.ceilings import Ceilings, first_ceilings
 from autodialer.api.context import Context
 from autodialer.api.filters import ObjectFilter, TimeFilter
 from autodialer.api.present import Json, identifier, page, time
@@ -44,6 +45,8 @@ class NewUser(Fields):
     comment: str | None = None
     works_for: str | None = None
     """Login of the user with whose objects an operator or a viewer works."""
+    max_calls_day: int | None = None
+    max_minutes_day: int | None = None
 
 
 class UserChange(Fields):
@@ -54,6 +57,8 @@ class UserChange(Fields):
     role: Role = Role.USER
     comment: str | None = None
     works_for: str | None = None
+    max_calls_day: int | None = None
+    max_minutes_day: int | None = None
 
     def changes(self) -> UserChanges:
         """Those that stand in the user's row as they are."""
@@ -115,6 +120,9 @@ class Accounts:
         with self._context.once.attempt(caller, "create_user", once, fields.asked()) as attempt:
             if attempt.object_id is None:
                 hashed = self._store.users.hash_password(fields.password)
+                ceilings = Ceilings(max_calls_day=fields.max_calls_day, max_minutes_day=fields.max_minutes_day)
+                if fields.role is not Role.ADMIN:
+                    ceilings.update(first_ceilings(self._context.settings, fields.given))
                 with self._store.transaction():
                     user = self._store.users.create(
                         login=fields.login,
@@ -123,6 +131,7 @@ class Accounts:
                         role=fields.role,
                         comment=fields.comment,
                         works_for=fields.works_for,
+                        **ceilings,
                     )
                     self._context.record(caller, "users.create", user.id, login=user.login, role=user.role.value)
                     attempt.remember(user.id)
@@ -160,6 +169,8 @@ def present_user(value: User) -> Json:
         "works_for": value.works_for,
         "comment": value.comment,
         "can_log_in": value.can_log_in,
+        "max_calls_day": value.max_calls_day,
+        "max_minutes_day": value.max_minutes_day,
         "created_at": time(value.created_at),
     }
 
@@ -175,4 +186,5 @@ def present_audit_entry(value: AuditEntry) -> Json:
         "object_id": identifier(value.object_id),
         "details": dict(value.details) if value.details else None,
         "address": value.address,
+        "times": value.times,
     }

@@ -5,11 +5,14 @@ import time as time_module
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
+from autodialer.api.ceilings import refuse_at_ceiling
 from autodialer.api.context import Context, owned
+from autodialer.api.destinations import check_destination
 from autodialer.api.idempotency import Attempt
 from autodialer.api.present import Json, identifier, page, time, values_of
 from autodialer.api.traces import CallTraces
 from autodialer.campaign.checks import sample_number
+from autodialer.campaign.destinations import rules_of_trunk
 from autodialer.errors import Conflict, Invalid, Unavailable
 from autodialer.model import CallOutcome, CallRecord, JobState, KeyResult, RtpStats
 from autodialer.store import Store
@@ -110,7 +113,14 @@ class Calls:
 def queue_sample_call(
     context: Context, caller: Caller, attempt: Attempt, *, trunk_key: int, sound_key: int, number: str
 ) -> None:
-    """The one way in for a single call of any client: the call, its audit row and the client's key together."""
+    """The one way in for a single call of any client: the call, its audit row and the client's key together.
+
+    Raises Invalid for a number that the trunk may not call, TooManyRequests for too many and at the ceiling of the day.
+    """
+    trunk = context.store.trunks.by_key(trunk_key)
+    check_destination(number, [rules_of_trunk(trunk)], "number")
+    refuse_at_ceiling(context.store, caller.user.key, trunk_key, context.clock.utcnow())
+    context.sample_calls.take(caller.user.key, context.clock.monotonic())
     with context.store.transaction():
         call_id = context.store.campaigns.create_sample_call(
             caller.user.key, trunk_key=trunk_key, sound_key=sound_key, number=number

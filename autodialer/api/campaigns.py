@@ -1,6 +1,6 @@
 """Campaigns: what they are told, how they run, what becomes of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import cast
 from uuid import UUID
@@ -19,6 +19,7 @@ from autodialer.api.calling_hours import (
     preview,
 )
 from autodialer.api.context import Context, owned
+from autodialer.api.destinations import check_destination, present_refused, rules_of
 from autodialer.api.filters import ObjectFilter
 from autodialer.api.outside import check_webhook_url
 from autodialer.api.present import Json, identifier, page, time, values_of
@@ -29,7 +30,7 @@ from autodialer.campaign.checks import transfer_number
 from autodialer.campaign.estimate import estimate_eta_s
 from autodialer.campaign.keys import check_change, check_keys
 from autodialer.errors import Conflict, Invalid, TooManyRequests
-from autodialer.model import DEFAULT_RETRY, Callbase, Campaign, Drawn, People, RetryRule
+from autodialer.model import DEFAULT_RETRY, Callbase, Campaign, Drawn, People, RetryRule, Trunk
 from autodialer.model.slices import only_as_json
 from autodialer.report import Reason
 from autodialer.store import (
@@ -180,6 +181,7 @@ class Campaigns:
                 sound = owned(self._store.sounds.get, fields.sound_id, caller, "sound_id")
                 check_hours(rules, callbase.timezone)
                 url = self._webhook_url(fields)
+                check_transfer(rules, trunks, callbase.region)
                 with self._store.transaction():
                     campaign = self._store.campaigns.create(
                         caller.user.key,
@@ -212,6 +214,8 @@ class Campaigns:
         said = fields.model_dump(mode="json", exclude_unset=True, exclude={"webhook_url"})
         url = self._webhook_url(fields)
         makes_webhook = url is not None and campaign.webhook_url is None
+        trunks = self._store.trunks.by_keys(campaign.trunk_keys).values()
+        check_transfer(rules, trunks, self._store.callbases.by_key(campaign.callbase_key).region)
         with self._store.transaction():
             changed = self._store.campaigns.update(campaign_id, caller.owner_key, **rules)
             if "webhook_url" in fields.given:
@@ -312,6 +316,7 @@ class Campaigns:
             "at": time(moment),
             "callable": sum(zone.subscribers for zone in zones if zone.open),
             "subscribers": sum(zone.subscribers for zone in zones),
+            "refused": present_refused(report.refused_of(self._store, campaign)),
             "zones": [{**asdict(zone), "opens_at": time(zone.opens_at)} for zone in zones],
         }
 
@@ -373,6 +378,13 @@ class Campaigns:
 
     def _present(self, campaign: Campaign, progress: CampaignProgress) -> Json:
         return present_campaign(campaign, progress, estimate_eta_s(campaign, progress, self._clock.utcnow()))
+
+
+def check_transfer(rules: CampaignRules, trunks: Iterable[Trunk], region: str) -> None:
+    """Raises Invalid when the trunks may not call the number that a key transfers to: the call is on their account."""
+    number = rules.get("transfer_to")
+    if number:
+        check_destination(number, rules_of(trunks, region), "transfer_to")
 
 
 def present_retry(rules: Mapping[str, RetryRule]) -> Json:

@@ -1,10 +1,11 @@
 """What the operations of every subject stand on."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 from uuid import UUID
 
+from autodialer.api.brakes import Brake
 from autodialer.api.idempotency import Once
 from autodialer.clock import Clock
 from autodialer.config import Settings
@@ -23,6 +24,8 @@ class Context:
     store: Store
     clock: Clock
     once: Once
+    sample_calls: Brake = field(default_factory=lambda: Brake(most=10, span_s=60.0, what="sample calls"))
+    checks: Brake = field(default_factory=lambda: Brake(most=10, span_s=60.0, what="checks of trunks"))
 
     def record(self, caller: Caller, action: str, object_id: UUID, **details: object) -> None:
         """Write to the audit what the caller does, in the transaction that does it."""

@@ -6,8 +6,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, ConfigDict, Field
 
 from autodialer.api.calling_hours import moment_of
-from autodialer.campaign.checks import NO_REGION
-from autodialer.campaign.numbers import RAW, check_region, normalise
+from autodialer.campaign.numbers import NO_REGION, RAW, check_region, normalise
 from autodialer.campaign.written import clean
 from autodialer.errors import Invalid
 from autodialer.store import Narrowed

@@ -7,8 +7,7 @@ from uuid import UUID
 from autodialer.api.context import Context
 from autodialer.api.present import Json, page, reading, rejected_row, time, values_of
 from autodialer.api.uploaded_tables import RejectedFilter, TableFields, uploaded
-from autodialer.campaign.checks import NO_REGION
-from autodialer.campaign.numbers import RAW, check_region, normalise, numbers_to_block
+from autodialer.campaign.numbers import NO_REGION, RAW, check_region, normalise, numbers_to_block
 from autodialer.errors import Forbidden, Invalid
 from autodialer.imports.imports import Imports
 from autodialer.store import DncEntry, DncImport, Erasure

@@ -72,6 +72,9 @@ class PrototypeCall(Fields):
             "port": port,
             "username": self.gw_login,
             "password": self.gw_password,
+            # These clients say no country and cannot set a trunk: digits are dialled as they always were. What is worst
+            # stays refused: emergency numbers, codes with * and #, and what is premium or satellite by its digits.
+            "allowed_special": ("short", "as_written"),
         }
         return NewTrunk.model_validate(known).new()
 

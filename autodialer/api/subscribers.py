@@ -113,6 +113,7 @@ def new_subscriber(fields: OneSubscriber, region: str, zones: ZoneFinder) -> New
         comment=fields.comment,
         timezone=check_timezone(fields.timezone),
         doubt=number.doubt,
+        destination=number.destination,
         extra={**fields.extra, **numbers.kept},
     )
 

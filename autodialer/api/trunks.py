@@ -13,14 +13,17 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_pem_x509_certificates
 from pydantic import Field, create_model
 
+from autodialer.api.ceilings import first_ceilings, refuse_at_ceiling
 from autodialer.api.context import Context
+from autodialer.api.destinations import check_destination
 from autodialer.api.filters import ObjectFilter
 from autodialer.api.hosts import LOOK_UP_S, check_endpoint, check_host, look_up_in_time
 from autodialer.api.present import Json, page, time
 from autodialer.campaign.checks import sample_number
+from autodialer.campaign.destinations import check_countries, rules_of_trunk
 from autodialer.campaign.numbers import check_number_format
-from autodialer.errors import Invalid, TooManyRequests, Unavailable
-from autodialer.model import Trunk, TrunkSettings, TrunkStatus
+from autodialer.errors import Forbidden, Invalid, TooManyRequests, Unavailable
+from autodialer.model import ADMINS_SETTINGS, Trunk, TrunkSettings, TrunkStatus
 from autodialer.phone.provider import find_provider
 from autodialer.phone.resolver import Resolver
 from autodialer.sip.invite import extra_header
@@ -127,6 +130,7 @@ _CHECKS: Mapping[str, Callable[[Any], Any]] = {
     "extra_headers": lambda lines: tuple(": ".join(extra_header(line)) for line in lines),
     "ca_file": check_ca_file,
     "number_format": check_number_format,
+    "allowed_countries": check_countries,
 }
 
 
@@ -137,6 +141,16 @@ def leads_elsewhere(before: Trunk, changed: Trunk) -> bool:
     """
     moved = any(getattr(before, name) != getattr(changed, name) for name in LEADS_THE_LOGIN)
     return moved or (before.transport == "tls" and changed.transport != "tls")
+
+
+NOTHING_ALLOWED = TrunkSettings(name="", host="")
+
+
+def check_admins_settings(caller: Caller, before: TrunkSettings, wanted: TrunkSettings) -> None:
+    """Raises Forbidden when a user who is no admin changes what only an admin may; sending it as it stands is fine."""
+    changed = [name for name in ADMINS_SETTINGS if getattr(before, name) != getattr(wanted, name)]
+    if changed and caller.owner_key is not None:
+        raise Forbidden(f"Only an admin may change {changed[0]} of a trunk; ask one.", field=changed[0])
 
 
 class Trunks:
@@ -159,6 +173,8 @@ class Trunks:
         with self._context.once.attempt(caller, "create_trunk", once, fields.asked()) as attempt:
             if attempt.object_id is None:
                 settings = fields.new()
+                check_admins_settings(caller, NOTHING_ALLOWED, settings)
+                settings = replace(settings, **first_ceilings(self._context.settings, fields.given))
                 self._look_up(trunk_of(settings))
                 with self._store.transaction():
                     trunk = self._store.trunks.create(caller.user.key, settings)
@@ -175,6 +191,7 @@ class Trunks:
         """Change what is given. Raises Invalid, HostUnresolved."""
         before = self._store.trunks.get(trunk_id, caller.owner_key)
         changed = fields.over(before)
+        check_admins_settings(caller, before, changed)
         if before.password and "password" not in fields.given and leads_elsewhere(before, changed):
             raise Invalid(
                 "This change leads the trunk's login to another server or over a weaker transport: give the password"
@@ -185,7 +202,12 @@ class Trunks:
             self._look_up(changed)
         with self._store.transaction():
             # Once more: another request may have changed other settings meanwhile.
-            changed = fields.over(self._store.trunks.get(trunk_id, caller.owner_key))
+            before = self._store.trunks.get(trunk_id, caller.owner_key)
+            changed = fields.over(before)
+            check_admins_settings(caller, before, changed)
+            if caller.owner_key is not None and leads_elsewhere(before, changed):
+                # An admin allowed it for the provider, or the PBX, that the trunk led to.
+                changed = replace(changed, allowed_special=())
             self._store.trunks.update(trunk_id, caller.owner_key, changed)
             self._context.record(caller, "trunks.change", trunk_id, fields=sorted(fields.given))
         return self.read(caller, trunk_id)
@@ -200,13 +222,18 @@ class Trunks:
         """Have the dialer try it. Raises Invalid for the number, TooManyRequests, Unavailable without a dialer."""
         trunk = self._store.trunks.get(trunk_id, caller.owner_key)
         checked = sample_number(fields.number, raw=fields.raw) if fields.number else None
-        return dict(
-            self._checks.run(
-                trunk.key,
-                checked,
-                record=lambda: self._context.record(caller, "trunks.check", trunk_id, number=checked),
-            )
-        )
+        if checked is not None:
+            check_destination(checked, [rules_of_trunk(trunk)], "number")
+            refuse_at_ceiling(self._store, trunk.owner_key, trunk.key, self._context.clock.utcnow())
+        # Open ports, closed ports and silence look different to a check: a user must not feel out a network by it.
+        self._context.checks.take(caller.user.key, self._context.clock.monotonic())
+
+        def record() -> None:
+            self._context.record(caller, "trunks.check", trunk_id, number=checked)
+            if checked is not None:
+                self._store.day_uses.count_check(trunk.owner_key, trunk.key, self._context.clock.utcnow())
+
+        return dict(self._checks.run(trunk.key, checked, record=record))
 
     def wake(self, caller: Caller, trunk_id: UUID) -> Json:
         """Have the dialer end the trunk's rest and try it at once; a trunk that does not rest stays as it is."""
@@ -263,12 +290,19 @@ class WaitingChecks:
             raise Unavailable("No dialer process is running, and only it can try a trunk; see the service's log.")
 
 
+def present_countries(trunk: Trunk) -> Json:
+    """Where the trunk calls when no callbase says a country, and what that comes from."""
+    rules = rules_of_trunk(trunk)
+    return {"countries": None if rules.countries is None else sorted(rules.countries), "by": rules.by}
+
+
 def present_trunk(value: Trunk, status: TrunkStatus | None) -> Json:
     """A trunk, without its password, with what the dialer says of it (None: no dialer does)."""
     status = status or TrunkStatus(trunk_key=value.key, breaker_state="closed")
     return {
         "id": str(value.id),
         **value.shown(),
+        "countries_in_force": present_countries(value),
         "created_at": time(value.created_at),
         "active_calls": status.active_calls,
         "registration": {

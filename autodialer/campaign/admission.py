@@ -1,9 +1,11 @@
-"""Decides who may be called, and when, by the DNC list, doubts, attempts, hours and caps; nothing else does. Pure."""
+"""Decides who may be called, and when: DNC list, doubts, countries, attempts, hours, caps; nothing else does. Pure."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from autodialer.campaign.breaker import is_trunk_side
+from autodialer.campaign.destinations import refusal
+from autodialer.campaign.numbers import destination_of
 from autodialer.model import Cause, Disposition, SubscriberState
 from autodialer.model.admission import (
     CAP_DAY,
@@ -109,6 +111,9 @@ def _before_caps(candidate: Candidate, hours: OpenHours, now: datetime) -> Verdi
         return _turn_away(candidate, EXCLUDED_DNC)
     if candidate.doubtful and not candidate.dial_doubtful:
         return _turn_away(candidate, EXCLUDED_DOUBTFUL)
+    refused = _refused(candidate, candidate.number)
+    if refused is not None:
+        return _turn_away(candidate, refused)
     is_open = hours.open_zones is None or candidate.zone in hours.open_zones
     if candidate.zone in hours.opens_at and hours.opens_at[candidate.zone] is None:
         return _turn_away(candidate, EXCLUDED_WINDOW)
@@ -118,6 +123,12 @@ def _before_caps(candidate: Candidate, hours: OpenHours, now: datetime) -> Verdi
     if is_open:
         return CALL
     return Wait(until=hours.opens_at.get(candidate.zone) or now + UNKNOWN_ZONE, rule=WINDOW)
+
+
+def _refused(candidate: Candidate, number: str) -> str | None:
+    if not candidate.dial_rules:
+        return None
+    return refusal(candidate.destination or destination_of(number), candidate.dial_rules, number)
 
 
 def _by_caps(candidate: Candidate, calls: NumberCalls, now: datetime) -> Verdict:

@@ -3,12 +3,9 @@
 import zoneinfo
 from functools import cache
 
-from autodialer.campaign.numbers import RAW, normalise
+from autodialer.campaign.numbers import NO_REGION, RAW, normalise
 from autodialer.campaign.written import clean
 from autodialer.errors import Invalid
-
-NO_REGION = "ZZ"
-"""phonenumbers' word for: only numbers with a country code."""
 
 
 def check_timezone(timezone: str | None) -> str | None:

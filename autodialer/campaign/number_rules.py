@@ -52,6 +52,7 @@ class Rule:
     begins: str
     """Takes the place of the digits that they have in common."""
     flag: str | None
+    destination: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,8 +80,8 @@ class NumberRules:
         self._learnt = 0
         self._used = 0
 
-    def look_up(self, text: str) -> tuple[str, str | None] | None:
-        """E.164 and flag of a number that was written in digits; None: ask the library."""
+    def look_up(self, text: str) -> tuple[str, str | None, str] | None:
+        """E.164, flag and destination of a number that was written in digits; None: ask the library."""
         plain = _PLAIN.fullmatch(text)
         if plain is None or len(text) > LONGEST_TEXT:
             return None
@@ -89,10 +90,10 @@ class NumberRules:
             rule = rules.get(digits[:settled])
             if rule is not None:
                 self._used += 1
-                return rule.begins + digits[settled:], rule.flag
+                return rule.begins + digits[settled:], rule.flag, rule.destination
         return None
 
-    def learn(self, text: str, e164: str, flag: str | None) -> None:
+    def learn(self, text: str, e164: str, flag: str | None, destination: str) -> None:
         """Make a rule of what the library said of a text, if one can be made."""
         plain = _PLAIN.fullmatch(text)
         if plain is None or len(text) > LONGEST_TEXT or self._learnt > FIRST_RULES + self._used // PATIENCE:
@@ -102,7 +103,7 @@ class NumberRules:
         settled = _settled(plus, digits, self._region)
         left = digits[settled:] if settled is not None else ""
         if settled is not None and left and e164.endswith(left):
-            rule = Rule(begins=e164.removesuffix(left), flag=flag)
+            rule = Rule(begins=e164.removesuffix(left), flag=flag, destination=destination)
             by_settled = self._rules.setdefault((plus, len(digits)), {})
             # A copy: another thread may be looking up.
             if settled not in by_settled:

@@ -8,12 +8,16 @@ from functools import cache
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumber, ValidationResult
 
+from autodialer.campaign.destinations import destination, raw_destination
 from autodialer.campaign.number_rules import rules_of
 from autodialer.campaign.written import clean, parts
 from autodialer.errors import Invalid
+from autodialer.model.destinations import Special
 
 RAW = "raw"
 """Region that means: dial the text as written."""
+NO_REGION = "ZZ"
+"""phonenumbers' word for: only numbers with a country code."""
 LONGEST_RAW = 32
 LONGEST_NUMBER = 50
 """Characters of a number with the signs between its digits."""
@@ -46,6 +50,8 @@ class Number:
     """E.164 with the plus, or the text as written for region `raw`."""
     flag: str | None
     """`unassigned`: possible by its length only; None: valid."""
+    destination: str
+    """Where it leads; see `autodialer.campaign.destinations`."""
 
     @property
     def doubt(self) -> str | None:
@@ -104,6 +110,15 @@ def normalise(text: str, region: str) -> Number:
     return _whole_number(_without_remark(text), region)
 
 
+def destination_of(number: str) -> str:
+    """Where a stored number leads."""
+    try:
+        return _by_rule(number, NO_REGION).destination if number.startswith("+") else raw_destination(number)
+    except Invalid:
+        # No notation of ours: stored by hand, or by another release of the library.
+        return f":{Special.AS_WRITTEN}"
+
+
 def numbers_to_block(text: str, region: str) -> list[str]:
     """Every number that a cell of a stop list may mean, in the notation of `normalise`.
 
@@ -152,7 +167,7 @@ def _normalise_raw(text: str) -> Number:
             f"not dialable as written: only digits, * and #, at most {LONGEST_RAW}, without spaces and other signs",
             field="number",
         )
-    return Number(number=text, flag=None)
+    return Number(number=text, flag=None, destination=raw_destination(text))
 
 
 def _without_remark(text: str) -> str:
@@ -185,9 +200,9 @@ def _by_rule(text: str, region: str) -> Number:
     known = rules.look_up(text)
     if known is None:
         number = _normalise_e164(text, region)
-        rules.learn(text, number.number, number.flag)
+        rules.learn(text, number.number, number.flag, number.destination)
         return number
-    return Number(number=known[0], flag=known[1])
+    return Number(number=known[0], flag=known[1], destination=known[2])
 
 
 def _refuse_two_in_one(text: str, region: str) -> None:
@@ -264,7 +279,7 @@ def _normalise_e164(text: str, region: str) -> Number:
         raise Invalid(_length_reason(possible, parsed, region), field="number")
     e164 = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
     flag = None if phonenumbers.is_valid_number(parsed) else FLAG_UNASSIGNED
-    return Number(number=e164, flag=flag)
+    return Number(number=e164, flag=flag, destination=destination(parsed))
 
 
 def _international_without_plus(text: str, region: str) -> PhoneNumber | None:

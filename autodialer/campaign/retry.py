@@ -18,7 +18,7 @@ from autodialer.model import (
     RetryRule,
     SubscriberState,
 )
-from autodialer.model.admission import HUNG_UP, MAX_ATTEMPTS, SHORT, TRUNK, ended_state
+from autodialer.model.admission import HUNG_UP, MAX_ATTEMPTS, PICKED_UP, SHORT, TRUNK, ended_state
 
 NEVER_RETRIED = frozenset({Disposition.INVALID_NUMBER})
 CANCELLED_DELAY_S = 5.0
@@ -80,7 +80,7 @@ def decide_next(
     if disposition in (Disposition.FAILED, Disposition.INTERRUPTED) and answered:
         # 2xx without usable media, or cut off in talk: a person picked the phone up, so the number is not called again
         # by itself.
-        return _over(job, "picked_up")
+        return _over(job, PICKED_UP)
     if broken:
         return _after_error(job, now)
     name = SHORT if disposition is Disposition.ANSWERED else disposition.value

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from autodialer.campaign.breaker import TRIP_AFTER, Breaker, Fault, is_trunk_side
 from autodialer.campaign.pacing import UNLIMITED, Channels, TokenBucket
+from autodialer.campaign.shares import fair_shares
 from autodialer.campaign.turns import Turns
 from autodialer.model import (
     CallOutcome,
@@ -88,7 +89,13 @@ class Scheduler:
     Times are monotonic seconds. It holds no job that is not being dialled: the queue is the store's.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, room: int = UNLIMITED) -> None:
+        """`room`: the calls that the machine can have up at once."""
+        self._room = room
+        self._user_of: dict[object, int] = {}
+        """Call in the air -> the user whose campaign it is of."""
+        self._users = Turns()
+        self._turns_of_user: dict[int, Turns] = {}
         self._campaigns: dict[int, Campaign] = {}
         self._campaign_paces: dict[int, Pace] = {}
         self._trunk_paces: dict[int, Pace] = {}
@@ -107,7 +114,7 @@ class Scheduler:
         running = {campaign.key: campaign for campaign in campaigns}
         for gone in self._campaigns.keys() - running.keys():
             self._met.pop(gone, None)
-            for turns in self._turns.values():
+            for turns in (*self._turns.values(), *self._turns_of_user.values()):
                 turns.forget(gone)
             self._faults = {person: count for person, count in self._faults.items() if person[1] != gone}
         self._campaigns = running
@@ -142,10 +149,13 @@ class Scheduler:
             for key in self._campaigns
             if key not in skip
         }
-        wanted = {key: allowance.calls for key, allowance in left.items()}
-        trunks_of = {key: self._usable_trunks(self._campaigns[key], usable) for key in wanted}
+        trunks_of = {key: self._usable_trunks(self._campaigns[key], usable) for key in left}
         allowances = {key: self._trunk_allowance(key, now, usable) for keys in trunks_of.values() for key in keys}
         free = {key: allowance.calls for key, allowance in allowances.items()}
+        # What the trunks take: a user whose trunks are small holds nothing up for the others.
+        able = {key: min(left[key].calls, sum(free[trunk] for trunk in trunks_of[key])) for key in left}
+        cut = self._beyond_shares(able)
+        wanted = {key: cut.get(key, allowance.calls) for key, allowance in left.items()}
         requests = []
         for rank in range(max(map(len, trunks_of.values()), default=0)):
             for trunk_key, rivals in self._rivals(trunks_of, rank).items():
@@ -157,15 +167,42 @@ class Scheduler:
         for key, allowance in left.items():
             own = wanted[key] == 0
             trunks = trunks_of[key]
+            if key in cut and own:
+                allowance = Allowance(calls=0, limit=CampaignLimit.MACHINE_SHARE)
             limit_met = allowance.limit if own else allowances[trunks[0]].limit if trunks else CampaignLimit.NO_TRUNK
             self._met.setdefault(key, Counter())[limit_met] += 1
         return requests
+
+    def _beyond_shares(self, able: Mapping[int, int]) -> dict[int, int]:
+        """The campaigns that may start fewer calls than they are able to, by their users' shares of the machine."""
+        up = Counter(self._user_of.values())
+        free = max(0, self._room - up.total())
+        of_user: dict[int, dict[int, int]] = {}
+        if sum(able.values()) <= free:
+            return {}
+        for key, calls in able.items():
+            of_user.setdefault(self._campaigns[key].owner_key, {})[key] = calls
+        demand = {user: up[user] + sum(calls.values()) for user, calls in of_user.items()}
+        # Calls of a user who asks for no more stay up; they are no part of what the others share.
+        others = sum(calls for user, calls in up.items() if user not in demand)
+        shares = fair_shares(demand, max(0, self._room - others))
+        open_to = {user: max(0, shares[user] - up[user]) for user in demand}
+        given = self._users.share(open_to, free)
+        allowed = dict.fromkeys(able, 0)
+        for user, calls in given.items():
+            allowed |= self._turns_of_user.setdefault(user, Turns()).share(of_user[user], calls)
+        return {key: calls for key, calls in allowed.items() if calls < able[key]}
 
     def started(self, job: ClaimedJob, now: float) -> None:
         """The job's call leaves."""
         for pace in self._paces_of(job):
             pace.start(job.call_id)
         self._turns[job.trunk_key].started(job.campaign_key)
+        campaign = self._campaigns.get(job.campaign_key)
+        if campaign is not None:
+            self._user_of[job.call_id] = campaign.owner_key
+            self._users.started(campaign.owner_key)
+            self._turns_of_user.setdefault(campaign.owner_key, Turns()).started(campaign.key)
         self._breakers[job.trunk_key].started(job.call_id, now)
 
     def heard(self, job: ClaimedJob) -> None:
@@ -273,6 +310,7 @@ class Scheduler:
         return min(limits, key=lambda allowance: allowance.calls)
 
     def _release(self, job: ClaimedJob) -> None:
+        self._user_of.pop(job.call_id, None)
         for pace in self._paces_of(job):
             pace.channels.release(job.call_id)
 
@@ -281,7 +319,16 @@ class Scheduler:
         return [pace for pace in paces if pace]
 
 
-LIMITS_AND_NAMES = {"name": "", "max_channels": 1, "cps": 1.0, "price_per_min": None}
+LIMITS_AND_NAMES = {
+    "name": "",
+    "max_channels": 1,
+    "cps": 1.0,
+    "price_per_min": None,
+    "allowed_countries": None,
+    "allowed_special": (),
+    "max_calls_day": None,
+    "max_minutes_day": None,
+}
 """What mends no trunk when it is changed."""
 
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from autodialer.campaign.keys import KeyPad
 from autodialer.campaign.numbers import dial_string
+from autodialer.dialing.destinations import Destinations
 from autodialer.errors import Unavailable
 from autodialer.model import Campaign, ClaimedJob, KeyAction, KeyEffect, Trunk
 from autodialer.phone.hang_up import HangUp
@@ -29,8 +30,9 @@ class OptOut:
 class Keys:
     """The keys of all calls under way."""
 
-    def __init__(self, store: Store, phones: PhonePool) -> None:
+    def __init__(self, store: Store, phones: PhonePool, destinations: Destinations) -> None:
         self._store = store
+        self._destinations = destinations
         self._phones = phones
         self._unlisted: list[OptOut] = []
         """Those that the database did not take yet."""
@@ -54,7 +56,14 @@ class Keys:
         elif action is KeyAction.REPEAT and call is not None:
             call.repeat()
         elif action is KeyAction.TRANSFER and call is not None and campaign.transfer_to and trunk is not None:
-            call.transfer(dial_string(campaign.transfer_to, trunk.number_format))
+            why = self._destinations.refusal(campaign, trunk, campaign.transfer_to)
+            if why is None:
+                call.transfer(dial_string(campaign.transfer_to, trunk.number_format))
+                return
+            logger.warning("call %s is not transferred: %s", job.call_id, why)
+            pad.transfer_ended(KeyEffect.REFUSED, None)
+            if campaign.after_failed_transfer == "hang_up":
+                self._phones.hang_up(job.call_id, HangUp.TRANSFER_FAILED)
 
     def _opt_out(self, opt_out: OptOut) -> None:
         """Written before the call ends, so that no crash loses it."""

@@ -111,6 +111,7 @@ def _subscriber(row: Sequence[str], columns: TableColumns, region: str) -> NewSu
         comment=cell_of(row, columns.comment),
         timezone=timezone,
         doubt=numbers.number.doubt,
+        destination=numbers.number.destination,
         extra={**extra, **numbers.kept} if numbers.kept else extra,
     )
 

@@ -22,6 +22,7 @@ from autodialer.model.calls import (
 )
 from autodialer.model.keys import KEY_WAIT_S, KEYS, KeyAction, KeyEffect, KeyResult
 from autodialer.model.objects import (
+    ADMINS_SETTINGS,
     DEFAULT_RETRY,
     SECOND_NUMBER,
     TRUNK_SETTINGS,
@@ -53,6 +54,7 @@ from autodialer.model.states import (
 from autodialer.model.window import SUBSCRIBER_ZONE, WEEKDAYS, CallingWindow
 
 __all__ = [
+    "ADMINS_SETTINGS",
     "CAMPAIGN_TRANSITIONS",
     "DEFAULT_RETRY",
     "JOB_TRANSITIONS",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
+from autodialer.model.destinations import DialRules
 from autodialer.model.states import SubscriberState
 
 EXCLUDED_DNC = "dnc"
@@ -31,6 +32,9 @@ TRUNK = "trunk"
 """The rule that puts a job back whose call failed by the trunk's fault."""
 HUNG_UP = "hung_up"
 """The rule that ends the attempts at a subscriber whose call an operator has hung up."""
+
+PICKED_UP = "picked_up"
+"""The rule that ends the attempts at a subscriber whose answered call was cut off."""
 
 
 def ended_state(
@@ -70,6 +74,10 @@ class Candidate:
     """Whether the campaign calls such numbers."""
     no_number: str = EXCLUDED_ERASED
     """Why there is no number: erased, deleted or number_removed."""
+    destination: str | None = None
+    """Where `number` leads, as it was stored; None: it is to be found."""
+    dial_rules: Sequence[DialRules] = ()
+    """Where the campaign's trunks may call; empty: anywhere."""
 
 
 class OpenHours(NamedTuple):

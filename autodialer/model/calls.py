@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+from autodialer.model.destinations import DialRules
 from autodialer.model.keys import KeyResult
 from autodialer.model.states import CampaignLimit, Cause, Disposition, EndedBy, JobState, SubscriberState
 
@@ -111,6 +112,8 @@ class ClaimRequest:
     """Time zones whose subscribers may be called now, "" for subscribers without a known zone; None: all."""
     zones_open_at: Mapping[str, datetime | None] = field(default_factory=dict)
     """The others -> when they may be; None: never within the campaign."""
+    dial_rules: tuple[DialRules, ...] = ()
+    """Where the campaign's trunks may call; empty: anywhere."""
 
 
 @dataclass(frozen=True, kw_only=True)

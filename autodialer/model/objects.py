@@ -29,10 +29,16 @@ class User:
     """The user with whose objects an operator or a viewer works; None for the other roles."""
     works_for: str | None = None
     """Its login."""
+    max_calls_day: int | None = None
+    """Most calls of a day (UTC) in all the user's campaigns; None: no ceiling."""
+    max_minutes_day: int | None = None
+    """The same of minutes."""
 
 
 _LIVE: Mapping[str, bool] = {"live": True}
 """Marks a setting that running phones follow. Any other setting restarts the phones: never wrong, only slower."""
+_ADMINS: Mapping[str, bool] = {"live": True, "admins": True}
+"""Marks a live setting that only an admin may change."""
 _WRITE_ONLY: Mapping[str, bool] = {"write_only": True}
 """Marks a setting that is never shown to anybody."""
 
@@ -92,6 +98,14 @@ class TrunkSettings:
     """Obey SIP within a call only from the hosts that the call goes through, as far as they are known."""
     price_per_min: float | None = field(default=None, metadata=_LIVE)
     """What a minute of an answered call costs, for the report's estimate; None: not said."""
+    allowed_countries: tuple[str, ...] | None = field(default=None, metadata=_LIVE)
+    """ISO 3166 regions that are called; None: that of the caller ID, else that of the callbase."""
+    allowed_special: tuple[str, ...] = field(default=(), metadata=_ADMINS)
+    """Kinds of `autodialer.model.destinations.Special` that are called too."""
+    max_calls_day: int | None = field(default=None, metadata=_ADMINS)
+    """Most calls of a day (UTC) over this trunk; None: no ceiling."""
+    max_minutes_day: int | None = field(default=None, metadata=_ADMINS)
+    """The same of minutes."""
     stun_server: str | None = None
     """host or host:port asked under which addresses we are seen outside; None: the provider's word has to do."""
 
@@ -107,6 +121,8 @@ class TrunkSettings:
 
 TRUNK_SETTINGS: tuple[str, ...] = tuple(each.name for each in fields(TrunkSettings))
 """Names of what a user says of a trunk."""
+ADMINS_SETTINGS: tuple[str, ...] = tuple(each.name for each in fields(TrunkSettings) if each.metadata.get("admins"))
+"""Names of what only an admin may change of a trunk."""
 _STARTS_PHONES = tuple(each.name for each in fields(TrunkSettings) if not each.metadata.get("live"))
 _SHOWN = tuple(each.name for each in fields(TrunkSettings) if not each.metadata.get("write_only"))
 

@@ -85,6 +85,8 @@ class CampaignLimit(StrEnum):
     AFTER_END = "after_end"
     NO_TRUNK = "no_trunk"
     """No trunk of it can be used: the phones have no way out, or are not registered."""
+    MACHINE_SHARE = "machine_share"
+    """Its user's share of the calls that the machine can have up is in use, and other users have calls to make."""
 
 
 class SubscriberState(StrEnum):

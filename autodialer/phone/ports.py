@@ -9,6 +9,11 @@ TRIES = 100
 """Ports that are tried for one call before the range counts as full."""
 
 
+def calls_within(rtp_ports: tuple[int, int]) -> int:
+    """How many calls at once have a port of their own in the range (first, last)."""
+    return len(range(rtp_ports[0] + rtp_ports[0] % 2, rtp_ports[1], 2))
+
+
 class Ports:
     """The ports of one phone. The dialer's thread and the loop's thread both ask for ports."""
 

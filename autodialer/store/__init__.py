@@ -12,6 +12,7 @@ from autodialer.store.figures.report import CampaignReport, Figures, HourReport,
 from autodialer.store.forget.erasing import Erasure
 from autodialer.store.live.live import DialerSeen
 from autodialer.store.migrations import migrate
+from autodialer.store.queue.ceilings import DayStanding
 from autodialer.store.queue.dialogs import CutOff, KeptDialog
 from autodialer.store.queue.waiting import Waiting
 from autodialer.store.setup.callbases import NewSubscriber, RejectedRow, ZoneCount
@@ -44,6 +45,7 @@ __all__ = [
     "CampaignRules",
     "Counts",
     "CutOff",
+    "DayStanding",
     "DialerSeen",
     "DncEntry",
     "DncImport",

@@ -13,9 +13,16 @@ from autodialer.store.campaigns.tables import (
     campaign_trunks,
     campaigns,
 )
-from autodialer.store.figures.tables import call_counts, call_spreads, callbase_zones, key_counts, subscriber_counts
+from autodialer.store.figures.tables import (
+    call_counts,
+    call_spreads,
+    callbase_destinations,
+    callbase_zones,
+    key_counts,
+    subscriber_counts,
+)
 from autodialer.store.live.tables import campaign_status, commands, dialers, trunk_checks, trunk_status
-from autodialer.store.queue.tables import call_jobs, dialogs
+from autodialer.store.queue.tables import call_jobs, day_use, dialogs
 from autodialer.store.setup.tables import (
     callbases,
     dnc,
@@ -47,6 +54,7 @@ __all__ = [
     "call_jobs",
     "call_spreads",
     "call_traces",
+    "callbase_destinations",
     "callbase_zones",
     "callbases",
     "calls",
@@ -57,6 +65,7 @@ __all__ = [
     "campaign_trunks",
     "campaigns",
     "commands",
+    "day_use",
     "dialers",
     "dialogs",
     "dnc",

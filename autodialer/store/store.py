@@ -22,6 +22,7 @@ from autodialer.store.live.checks import Checks
 from autodialer.store.live.commands import Commands
 from autodialer.store.live.live import Live
 from autodialer.store.live.load import Load
+from autodialer.store.queue.ceilings import DayUses
 from autodialer.store.queue.dialogs import Dialogs
 from autodialer.store.queue.queue import Queue
 from autodialer.store.queue.waiting import WaitingLists
@@ -77,6 +78,7 @@ class Store:
         self.queue = Queue(database)
         self.waiting_lists = WaitingLists(database)
         self.dialogs = Dialogs(database)
+        self.day_uses = DayUses(database)
         self.calls = Calls(database)
         self.exports = Exports(database)
         self.dnc = Dnc(database, clock)

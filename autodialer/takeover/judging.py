@@ -3,8 +3,7 @@
 import re
 from dataclasses import dataclass, field
 
-from autodialer.campaign.checks import NO_REGION
-from autodialer.campaign.numbers import RAW, Number, normalise
+from autodialer.campaign.numbers import NO_REGION, RAW, Number, normalise
 from autodialer.campaign.written import clean, parts
 from autodialer.campaign.zones import ZoneFinder
 from autodialer.errors import Invalid
@@ -77,6 +76,7 @@ def judge_subscriber(row: Values, zones: ZoneFinder) -> NewSubscriber:
         number_zone_by=found.by if found else None,
         name=(row["name"] or "").strip()[:LONGEST_TEXT] or None,
         comment=(row["comment"] or "").strip()[:LONGEST_TEXT] or None,
+        destination=number.destination,
         extra={"flag": number.flag} if number.flag else {},
     )
 

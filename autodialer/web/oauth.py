@@ -47,7 +47,7 @@ class Passwords:
         user = self._store.users.verify(login, password)
         if user is None:
             self._limiter.failed(login, address)
-            self._store.audit.append(None, "auth.refused", details={"login": login[:64]}, address=address)
+            self._store.audit.append_refusal(login[:64], address)
             return None
         self._limiter.succeeded(login, address)
         return user

@@ -14,4 +14,5 @@ from tests.web.conftest import (  # noqa: F401 -- fixtures
     log_in,
     objects,
     store,
+    unbraked,
 )

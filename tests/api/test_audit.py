@@ -316,6 +316,7 @@ def everything(store: Store, leaving_out: str) -> tuple[dict[str, list[Any]], in
     return found, len(found.pop("audit"))
 
 
+@pytest.mark.usefixtures("unbraked")
 @pytest.mark.parametrize(("method", "path"), DEEDS, ids=[f"{method} {path}" for method, path in DEEDS])
 @pytest.mark.slow
 def test_a_fault_at_any_statement_leaves_the_change_and_its_audit_row_or_neither(

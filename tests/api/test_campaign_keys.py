@@ -62,17 +62,17 @@ def test_keys_that_cannot_work_are_refused_by_the_name_of_the_field(
 
 
 def test_keys_change_as_the_campaign_s_state_lets_them(anna: Client, objects: dict[str, Any]) -> None:
-    path = f"/srv1/campaigns/{make(anna, objects, keys=KEYS, transfer_to='301').json()['id']}"
+    path = f"/srv1/campaigns/{make(anna, objects, keys=KEYS, transfer_to='+74951234567').json()['id']}"
     assert anna.put(path, json={"transfer_to": None}).fields == ["transfer_to"]
     assert anna.put(path, json={"keys": {"5": "transfer", "1": "confirm"}}).status == 200
     anna.post(f"{path}/start")
     more = {"5": "transfer", "1": "confirm", "9": "opt_out"}
-    assert anna.put(path, json={"keys": more, "transfer_to": "302", "key_wait_s": 2}).json()["keys"] == more
+    assert anna.put(path, json={"keys": more, "transfer_to": "+74951234568", "key_wait_s": 2}).json()["keys"] == more
     for keys in ({}, {**more, "1": "repeat"}):
         refused = anna.put(path, json={"keys": keys})
         assert (refused.status, refused.fields) == (409, ["keys"])
     read = anna.get(path).json()
-    assert (read["keys"], read["transfer_to"], read["key_wait_s"]) == (more, "302", 2)
+    assert (read["keys"], read["transfer_to"], read["key_wait_s"]) == (more, "+74951234568", 2)
 
 
 def result(digit: str, action: KeyAction, effect: KeyEffect, code: int | None = None) -> KeyResult:
@@ -82,7 +82,7 @@ def result(digit: str, action: KeyAction, effect: KeyEffect, code: int | None = 
 def test_what_keys_did_stands_in_the_call_the_report_and_the_table(
     anna: Client, objects: dict[str, Any], store: Store, clock: StandingClock
 ) -> None:
-    path = f"/srv1/campaigns/{make(anna, objects, keys=KEYS, transfer_to='301').json()['id']}"
+    path = f"/srv1/campaigns/{make(anna, objects, keys=KEYS, transfer_to='+74951234567').json()['id']}"
     anna.post(f"{path}/start")
     first, second, third = claim(store, clock.now)
     transfer, confirm = KeyAction.TRANSFER, KeyAction.CONFIRM
@@ -121,7 +121,7 @@ def test_what_keys_did_stands_in_the_call_the_report_and_the_table(
 def test_an_erased_person_s_keys_are_gone_and_stay_in_the_statistics(
     anna: Client, objects: dict[str, Any], store: Store, clock: StandingClock
 ) -> None:
-    path = f"/srv1/campaigns/{make(anna, objects, keys=KEYS, transfer_to='301').json()['id']}"
+    path = f"/srv1/campaigns/{make(anna, objects, keys=KEYS, transfer_to='+74951234567').json()['id']}"
     anna.post(f"{path}/start")
     (job, *_) = claim(store, clock.now)
     pressed = (result("1", KeyAction.CONFIRM, KeyEffect.DONE),)

@@ -226,9 +226,11 @@ def test_a_live_call_can_be_hung_up_and_a_finished_one_not(
 
 
 def test_a_sample_call_is_queued_for_one_number(
-    anna: Client, objects: dict[str, Any], store: Store, clock: StandingClock
+    anna: Client, admin: Client, objects: dict[str, Any], store: Store, clock: StandingClock
 ) -> None:
     fields = {"trunk_id": objects["trunk"]["id"], "sound_id": objects["sound"]["id"]}
+    allowed = {"allowed_special": ["service_code"]}
+    assert admin.put(f"/srv1/trunks/{objects['trunk']['id']}", json=allowed).status == 200
     answer = anna.post("/srv1/call/sample", json=fields | {"number": "101*2#", "raw": True})
     assert answer.status == 202
     call_id = answer.json()["id"]

@@ -182,6 +182,7 @@ def test_the_table_has_every_creating_operation() -> None:
     assert REQUESTS.keys() == creating_operations()
 
 
+@pytest.mark.usefixtures("unbraked")
 @pytest.mark.parametrize("operation", REQUESTS)
 @pytest.mark.slow
 def test_a_request_repeated_after_a_fault_at_any_statement_makes_one_object(

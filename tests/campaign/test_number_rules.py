@@ -25,13 +25,13 @@ def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(number_rules, "FIRST_RULES", 10**9)
 
 
-def library(text: str, region: str) -> tuple[str, str | None] | None:
+def library(text: str, region: str) -> tuple[str, str | None, str] | None:
     """The library's answer, which no rule has touched."""
     try:
         number = _normalise_e164(text, region)
     except Invalid:
         return None
-    return number.number, number.flag
+    return number.number, number.flag, number.destination
 
 
 def notations(code: int, prefix: str, national: str) -> list[str]:
@@ -115,8 +115,8 @@ def test_a_second_prefix_that_is_taken_off_makes_a_difference() -> None:
 def test_one_number_of_a_range_teaches_the_rule_of_all() -> None:
     rules = NumberRules("RU")
     assert rules.look_up("89161234567") is None
-    rules.learn("89161234567", "+79161234567", None)
-    assert rules.look_up("8 (917) 765-43-21") == ("+79177654321", None)
+    rules.learn("89161234567", "+79161234567", None, "RU")
+    assert rules.look_up("8 (917) 765-43-21") == ("+79177654321", None, "RU")
     assert rules.look_up("+79177654321") is None, "another notation, another rule"
     assert rules.look_up("8917765432") is None, "another length, another rule"
 
@@ -127,13 +127,13 @@ def test_one_number_of_a_range_teaches_the_rule_of_all() -> None:
 )
 def test_what_is_not_plain_digits_is_left_to_the_library(text: str) -> None:
     rules = NumberRules("RU")
-    rules.learn("89161234567", "+79161234567", None)
+    rules.learn("89161234567", "+79161234567", None, "RU")
     assert rules.look_up(text) is None
 
 
 def test_digits_spread_over_too_long_a_text_are_left_to_the_library() -> None:
     rules = NumberRules("RU")
-    rules.learn("89161234567", "+79161234567", None)
+    rules.learn("89161234567", "+79161234567", None, "RU")
     assert rules.look_up("8" + " " * 300 + "9161234567") is None
 
 
@@ -143,7 +143,7 @@ def test_rules_that_are_not_used_are_not_made_forever(monkeypatch: pytest.Monkey
     monkeypatch.setattr(number_rules, "_settled", lambda plus, digits, region: asked.append(digits))
     rules = NumberRules("RU")
     for number in range(1000):
-        rules.learn(f"8916{number:07d}", f"+7916{number:07d}", None)
+        rules.learn(f"8916{number:07d}", f"+7916{number:07d}", None, "RU")
     assert len(asked) == 11
 
 

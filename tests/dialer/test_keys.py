@@ -9,6 +9,7 @@ import pytest
 from autodialer.campaign.admission import admit
 from autodialer.campaign.keys import KeyPad
 from autodialer.clock import Clock
+from autodialer.dialing.destinations import Destinations
 from autodialer.dialing.keys import Keys
 from autodialer.errors import Unavailable
 from autodialer.model import (
@@ -109,6 +110,27 @@ def test_keys_pressed_as_telephone_events_confirm_once_repeat_and_otherwise_do_n
     assert world.store.dnc.page(world.owner)[0] == []
 
 
+@pytest.mark.peer("baresip")
+@pytest.mark.parametrize("after", ["continue", "hang_up"])
+def test_a_transfer_to_where_the_trunk_may_not_call_any_more_is_refused_when_the_key_is_pressed(
+    tmp_path: Path, after: str
+) -> None:
+    world = World.make(tmp_path / "data", sound_s=3.0)
+    rules = {"keys": KEYS, "transfer_to": "+77011234567", "key_wait_s": 0.0, "after_failed_transfer": after}
+    with Baresip(folder=tmp_path, user=NUMBER, limit_s=200) as callee:
+        only_russia = {"allowed_countries": ("RU",)}
+        campaign = world.campaign(callee.address, [NUMBER], trunk_settings=only_russia, **rules)  # type: ignore[arg-type]
+        with world.dialer() as dialer:
+            callee.wait_established(timeout_s=40)
+            callee.press("5")
+            world.wait_finished(campaign, timeout_s=60)
+        assert "trunk provider calls RU only; add KZ to its allowed_countries" in dialer.log.read_text()
+    record = record_of(world, campaign)
+    assert effects(record) == [("5", KeyEffect.REFUSED, None)]
+    assert record.outcome and record.outcome.played_share is not None
+    assert (record.outcome.played_share == 1.0) is (after == "continue")
+
+
 @pytest.mark.peer("sipp")
 @pytest.mark.parametrize(("status", "effect"), [("200 OK", KeyEffect.ACCEPTED), ("486 Busy Here", KeyEffect.REFUSED)])
 def test_a_key_transfers_to_the_number_as_the_trunk_wants_it(tmp_path: Path, status: str, effect: KeyEffect) -> None:
@@ -192,7 +214,8 @@ def test_an_opt_out_that_the_database_does_not_take_is_entered_before_anything_e
     folder = tmp_path / "data"
     world = World.make(folder)
     impatient = Store(world.settings.url, secrets=cheap_secrets(world.settings.keys), busy_timeout_s=0.05)
-    keys = Keys(impatient, PhonePool(sip_address=None, sip_port=5060, rtp_ports=(33000, 33010), clock=Clock()))
+    phones = PhonePool(sip_address=None, sip_port=5060, rtp_ports=(33000, 33010), clock=Clock())
+    keys = Keys(impatient, phones, Destinations(impatient))
     campaign = world.campaign((LOCALHOST, free_port()), [NUMBER], keys=KEYS, transfer_to="301")
     world.store.queue.enqueue_due(Clock().utcnow())
     request = ClaimRequest(campaign_key=campaign.key, trunk_key=campaign.trunk_keys[0], limit=1)

@@ -90,7 +90,8 @@ class World:
                 max_channels=max_channels,
                 cps=cps,
                 media_ports=media_ports,
-                **(trunk_settings or {}),
+                # The gateway is a PBX here, and its users have short numbers.
+                **{"allowed_special": ("short", "as_written"), **(trunk_settings or {})},
             ),
         )
         callbase = self.store.callbases.create(self.owner, name="base", region="raw")

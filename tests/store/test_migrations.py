@@ -122,6 +122,51 @@ def test_a_sound_of_an_older_database_keeps_what_is_known_of_it(tmp_path: Path, 
     assert (old.duration_s, old.peak_dbfs, old.loudness_lufs, old.gain_db) == (2.5, -3, None, None)
 
 
+def test_a_trunk_that_led_to_extensions_still_does_after_an_upgrade(tmp_path: Path, secrets: Secrets) -> None:
+    url = f"sqlite:///{tmp_path / 'db.sqlite3'}"
+    engine = make_engine(url, synchronous="NORMAL", busy_timeout_s=1.0)
+    with engine.begin() as connection:
+        command.upgrade(make_config(connection), "0032")
+    engine.dispose()
+    database = sqlite3.connect(tmp_path / "db.sqlite3")
+    database.execute(
+        "INSERT INTO users (key, id, login, name, role, comment, created_at) VALUES (1, x'01', 'a', '', 'user', '', 0)"
+    )
+    database.execute(
+        "INSERT INTO sounds (key, id, owner_key, name, duration_s, peak_dbfs, sample_rate, channels, path,"
+        " original_path, created_at) VALUES (1, zeroblob(16), 1, 'old', 2.5, -3, 8000, 1, 'a.wav', 'a.original', 0)"
+    )
+    for key, region in ((1, "raw"), (2, "RU")):
+        database.execute(
+            "INSERT INTO trunks (key, id, owner_key, name, host, transport, username, number_format, max_channels, cps,"
+            " codecs, created_at) VALUES (?, ?, 1, 't', 'h', 'udp', '', '{e164}', 1, 1, 'PCMA', 0)",
+            (key, bytes(15) + bytes([key])),
+        )
+        database.execute(
+            "INSERT INTO callbases (key, id, owner_key, name, region, state, created_at)"
+            " VALUES (?, ?, 1, 'c', ?, 'ready', 0)",
+            (key, bytes(15) + bytes([key]), region),
+        )
+        database.execute(
+            "INSERT INTO subscribers (id, callbase_key, number) VALUES (?, ?, '205')",
+            (bytes(15) + bytes([9 + key]), key),
+        )
+        database.execute(
+            "INSERT INTO campaigns (key, id, owner_key, name, sound_key, callbase_key, max_channels, cps,"
+            " ring_timeout_s, max_call_s, lead_in_ms, max_attempts, created_at)"
+            " VALUES (?, ?, 1, 'old', 1, ?, 10, 1.5, 40, 600, 0, 3, 0)",
+            (key, bytes(15) + bytes([key]), key),
+        )
+        database.execute("INSERT INTO campaign_trunks (campaign_key, position, trunk_key) VALUES (?, 0, ?)", (key, key))
+    database.commit()
+    database.close()
+    migrate(url)
+    store = Store(url, secrets=secrets)
+    assert [store.trunks.by_key(key).allowed_special for key in (1, 2)] == [("short", "as_written"), ()]
+    assert store.callbases.destinations(1) == {"": 1}
+    store.close()
+
+
 @pytest.mark.slow
 def test_limits_of_an_older_campaign_stay_and_may_be_taken_away(tmp_path: Path, secrets: Secrets) -> None:
     url = f"sqlite:///{tmp_path / 'db.sqlite3'}"

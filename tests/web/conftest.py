@@ -11,6 +11,7 @@ from bravado_core.spec import Spec
 import main
 from autodialer.api import notices
 from autodialer.api import sounds as sound_files
+from autodialer.api.brakes import Brake
 from autodialer.clock import Clock
 from autodialer.config import Settings
 from autodialer.media.sound import import_sound
@@ -144,6 +145,12 @@ def boris(log_in: Callable[[str], Client]) -> Client:
 def admin(log_in: Callable[[str], Client]) -> Client:
     """An admin."""
     return log_in("admin")
+
+
+@pytest.fixture
+def unbraked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a test that asks for more single calls or checks than a user may in a minute."""
+    monkeypatch.setattr(Brake, "take", lambda *_: None)
 
 
 @pytest.fixture

@@ -1,19 +1,25 @@
 """Audit: who did what, and when."""
 
+import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, select
+from sqlalchemy import delete, insert, select
 
 from autodialer.clock import Clock
 from autodialer.store.accounts.tables import audit, users
 from autodialer.store.accounts.users import fold_login
-from autodialer.store.sql.engine import AnyRow, Database
+from autodialer.store.sql.batches import BATCH_ROWS, PAUSE_S
+from autodialer.store.sql.engine import AnyRow, Database, insert_into
 from autodialer.store.sql.filtering import ALL, Narrowed, within
 from autodialer.store.sql.paging import DEFAULT_LIMIT, Page, fetch_page
+
+REFUSED = "auth.refused"
+"""A log-in with a wrong login or password."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,10 +38,12 @@ class AuditEntry:
     """Never a password or a token."""
     address: str | None
     """Of the client."""
+    times: int = 1
+    """How often it happened: of refused log-ins, those of a login from an address within an hour are one entry."""
 
 
 class Audit:
-    """The record. It only grows."""
+    """The record. What was done is never changed, and kept as long as the settings say."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -63,6 +71,45 @@ class Audit:
         }
         with self._database.write() as connection:
             connection.execute(insert(audit).values(values))
+
+    def append_refusal(self, login: str, address: str | None) -> None:
+        """Write down a refused log-in, by login and address one row an hour: a guesser must not fill the disk."""
+        now = self._clock.utcnow()
+        added = insert_into("sqlite", audit)  # PostgreSQL takes the same words
+        statement = added.values(
+            at=now,
+            action=REFUSED,
+            details={"login": login},
+            address=address,
+            merged_by=json.dumps([f"{now:%Y-%m-%dT%H}", address, login]),
+        ).on_conflict_do_update(
+            index_elements=[audit.c.merged_by],
+            index_where=audit.c.merged_by.is_not(None),
+            set_={"times": audit.c.times + 1, "at": added.excluded.at},
+        )
+        with self._database.write() as connection:
+            connection.execute(statement)
+
+    def forget(self, before: datetime, *, refusals_only: bool) -> int:
+        """Delete entries from before then, refused log-ins alone or all; returns how many."""
+        old = select(audit.c.key).where(audit.c.at < before)
+        if refusals_only:
+            old = old.where(audit.c.action == REFUSED)
+        deleted = after = 0
+        while True:
+            # Found outside the write lock: the search walks over what stays.
+            with self._database.read() as connection:
+                keys = (
+                    connection.execute(old.where(audit.c.key > after).order_by(audit.c.key).limit(BATCH_ROWS))
+                    .scalars()
+                    .all()
+                )
+            if not keys:
+                return deleted
+            after = keys[-1]
+            with self._database.write() as connection:
+                deleted += connection.execute(delete(audit).where(audit.c.key.in_(keys))).rowcount
+            time.sleep(PAUSE_S)
 
     def page(
         self,
@@ -98,4 +145,5 @@ def _entry_from(row: AnyRow) -> AuditEntry:
         object_id=row.object_id,
         details=row.details,
         address=row.address,
+        times=row.times,
     )

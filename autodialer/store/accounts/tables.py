@@ -1,6 +1,6 @@
 """Users, their sessions, and what they did."""
 
-from sqlalchemy import Column, ForeignKey, Index, LargeBinary, Table, UniqueConstraint, select, text
+from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, Table, UniqueConstraint, select, text
 
 from autodialer.model import Role
 from autodialer.store.sql.column_types import JsonObject, Key, PublicId
@@ -20,6 +20,9 @@ users = Table(
     at("created_at", nullable=False),
     # By migration 0033: a user; NULL: role user or admin. SQLite adds no named foreign key to a table that is there.
     Column("works_for_key", Key),
+    # By migration 0047; NULL: no ceiling.
+    Column("max_calls_day", Integer),
+    Column("max_minutes_day", Integer),
     check_one_of("role", Role),
     Index(
         "users_works_for_key",
@@ -106,9 +109,19 @@ audit = Table(
     Column("object_id", PublicId),
     Column("details", JsonObject),
     words("address", nullable=True, comment="of the client"),
+    # By migration 0048: how often it happened, and what makes another time the same row; NULL: nothing does.
+    Column("times", Integer, nullable=False, server_default=text("1")),
+    words("merged_by", nullable=True),
     Index(None, "user_key"),
     # By migration 0038, for the filters of its list.
     Index(None, "at"),
     Index(None, "action"),
+    Index(
+        "audit_merged_by",
+        "merged_by",
+        unique=True,
+        sqlite_where=text("merged_by IS NOT NULL"),
+        postgresql_where=text("merged_by IS NOT NULL"),
+    ),
     sqlite_autoincrement=True,
 )

@@ -186,4 +186,6 @@ def user_from(row: AnyRow) -> User:
         created_at=row.created_at,
         works_for_key=row.works_for_key,
         works_for=row.works_for,
+        max_calls_day=row.max_calls_day,
+        max_minutes_day=row.max_minutes_day,
     )

@@ -33,6 +33,8 @@ class UserChanges(TypedDict, total=False):
     comment: str | None
     works_for: str | None
     """Login of the user with whose objects an operator or a viewer works."""
+    max_calls_day: int | None
+    max_minutes_day: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +67,8 @@ class Users:
         role: Role = Role.USER,
         comment: str | None = None,
         works_for: str | None = None,
+        max_calls_day: int | None = None,
+        max_minutes_day: int | None = None,
     ) -> User:
         """A new user, who cannot log in without a password. Raises Conflict when the login is taken.
 
@@ -78,6 +82,8 @@ class Users:
             "comment": comment,
             "password_hash": self._hashed(password) if password is not None else None,
             "created_at": self._clock.utcnow(),
+            "max_calls_day": max_calls_day,
+            "max_minutes_day": max_minutes_day,
         }
         try:
             with self._database.write() as connection:

@@ -97,6 +97,32 @@ BEGIN
         AND found_by = CASE WHEN OLD.timezone IS NOT NULL THEN 'column' ELSE COALESCE(OLD.number_zone_by, '') END;
 END"""
 
+_COUNT_DESTINATION = """CREATE TRIGGER subscribers_destination_counted AFTER INSERT ON subscribers
+WHEN NEW.number IS NOT NULL
+BEGIN
+    INSERT INTO callbase_destinations (callbase_key, destination, subscribers)
+    VALUES (NEW.callbase_key, COALESCE(NEW.destination, ''), 1)
+    ON CONFLICT (callbase_key, destination) DO UPDATE SET subscribers = subscribers + 1;
+END"""
+
+_RECOUNT_DESTINATION = """CREATE TRIGGER subscribers_destination_recounted
+AFTER UPDATE OF number, destination ON subscribers
+WHEN OLD.number IS NOT NULL
+BEGIN
+    UPDATE callbase_destinations SET subscribers = subscribers - 1
+    WHERE callbase_key = OLD.callbase_key AND destination = COALESCE(OLD.destination, '');
+    INSERT INTO callbase_destinations (callbase_key, destination, subscribers)
+    SELECT NEW.callbase_key, COALESCE(NEW.destination, ''), 1 WHERE NEW.number IS NOT NULL
+    ON CONFLICT (callbase_key, destination) DO UPDATE SET subscribers = subscribers + 1;
+END"""
+
+_DELETE_DESTINATION = """CREATE TRIGGER subscribers_destination_deleted AFTER DELETE ON subscribers
+WHEN OLD.number IS NOT NULL
+BEGIN
+    UPDATE callbase_destinations SET subscribers = subscribers - 1
+    WHERE callbase_key = OLD.callbase_key AND destination = COALESCE(OLD.destination, '');
+END"""
+
 COUNTING_TRIGGERS: Mapping[str, Mapping[str, str]] = {
     "sqlite": {
         "calls_counted": _COUNT_CALL,
@@ -107,6 +133,9 @@ COUNTING_TRIGGERS: Mapping[str, Mapping[str, str]] = {
         "subscribers_zone_forgotten": _FORGET_ZONE,
         "subscribers_zone_moved": _MOVE_ZONE,
         "subscribers_zone_deleted": _DELETE_ZONE,
+        "subscribers_destination_counted": _COUNT_DESTINATION,
+        "subscribers_destination_recounted": _RECOUNT_DESTINATION,
+        "subscribers_destination_deleted": _DELETE_DESTINATION,
     }
 }
 """Dialect -> name -> statement. PostgreSQL's come with its first migration."""

@@ -49,6 +49,17 @@ callbase_zones = Table(
     comment="subscribers of a callbase by their time zone, counted as they come and go",
 )
 
+callbase_destinations = Table(
+    "callbase_destinations",
+    metadata,
+    refers("callbase_key", "callbases.key", cascade=True),
+    words("destination", comment="RU, RU:premium, :satellite; empty: not found yet"),
+    count("subscribers"),
+    PrimaryKeyConstraint("callbase_key", "destination"),
+    sqlite_with_rowid=False,
+    comment="subscribers of a callbase by where their number leads, counted as they come and go",
+)
+
 subscriber_counts = Table(
     "subscriber_counts",
     metadata,

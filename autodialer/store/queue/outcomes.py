@@ -25,6 +25,7 @@ from autodialer.model.admission import (
     CAP_WEEK,
     EXCLUDED_DELETED,
     EXCLUDED_ERASED,
+    PICKED_UP,
     Admit,
     Candidate,
     ended_state,
@@ -34,6 +35,7 @@ from autodialer.store.campaigns.rows import campaigns_from, select_campaigns
 from autodialer.store.campaigns.stopping import BY_STOP, GivenUp, give_up
 from autodialer.store.campaigns.tables import campaign_subscribers, campaigns
 from autodialer.store.figures.key_figures import count_keys
+from autodialer.store.queue.ceilings import count_talk, give_back
 from autodialer.store.queue.dialogs import forget
 from autodialer.store.queue.frequency import Retry, put_off_retries
 from autodialer.store.queue.tables import call_jobs
@@ -111,6 +113,7 @@ _DIALING_OF = (
     select(
         call_jobs.c.key,
         call_jobs.c.call_id,
+        call_jobs.c.trunk_key,
         campaigns.c.state,
         campaigns.c.hidden,
         campaigns.c.owner_key,
@@ -132,6 +135,7 @@ def record(connection: Connection, results: Sequence[JobResult], now: datetime, 
     """Store finished calls; calls that their job no longer dials are dropped."""
     rows = connection.execute(_DIALING_OF, {"keys": [result.job.key for result in results]})
     dialing = {(row.key, row.call_id): row for row in rows}
+    payers = {row.key: (row.owner_key, row.trunk_key) for row in dialing.values()}
     accepted, retries = [], []
     for result in results:
         row = dialing.pop((result.job.key, result.job.call_id), None)
@@ -143,6 +147,7 @@ def record(connection: Connection, results: Sequence[JobResult], now: datetime, 
             if ends is None and result.next_step.job_state is JobState.QUEUED:
                 retries.append(_retry_of(row, result, now))
     _store(connection, accepted, now)
+    count_talk(connection, [(*payers[result.job.key], result.outcome.billsec_s or 0.0) for result, _ in accepted], now)
     forget(connection, [result.job.call_id for result in results])
     put_off_retries(connection, retries, admit)
 
@@ -175,9 +180,10 @@ def release(connection: Connection, jobs: Sequence[ClaimedJob], not_before: date
     A subscriber who was never called is as if the claim had not been: pending, also where the campaign has stopped or
     comes to its end before the next claim.
     """
-    rows = connection.execute(_DIALING_OF, {"keys": [job.key for job in jobs]})
+    rows = connection.execute(_DIALING_OF, {"keys": [job.key for job in jobs]}).all()
     states = {(row.key, row.call_id): row.state for row in rows}
     held = [job for job in jobs if (job.key, job.call_id) in states]
+    give_back(connection, {row.key: row.owner_key for row in rows}, held)
     stopped = [job for job in held if states[job.key, job.call_id] == CampaignState.STOPPED]
     if held:
         again = [{"of_job": job.key, "next_call_id": job.call_id, "at": not_before, "rule": None} for job in held]
@@ -206,7 +212,7 @@ def recover_batch(
     )
     found = connection.execute(select_campaigns().where(campaigns.c.key.in_({row.campaign_key for row in rows}))).all()
     by_key = {campaign.key: campaign for campaign in campaigns_from(connection, found)}
-    accepted = []
+    accepted, talked = [], []
     for row in rows:
         job = _claimed_from(row)
         campaign = by_key[job.campaign_key]
@@ -219,7 +225,12 @@ def recover_batch(
         result = JobResult(job=job, outcome=outcome, next_step=decide(campaign, job))
         accepted.append((result, BY_STOP if campaign.state is CampaignState.STOPPED else None))
         logger.info("call %s: interrupted, claimed by %s", job.call_id, row.claimed_by)
+        if result.next_step.rule == PICKED_UP:
+            # How long it lasted nobody knows: the provider may have it on its bill up to now.
+            span_s = min((outcome.ended_at - row.claimed_at).total_seconds(), campaign.max_call_s)
+            talked.append((campaign.owner_key, job.trunk_key, span_s))
     _store(connection, accepted, now)
+    count_talk(connection, talked, now)
     return len(rows)
 
 

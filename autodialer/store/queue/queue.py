@@ -1,6 +1,7 @@
 """The queue of call jobs, as the dialer works on it. Every method is one transaction, and one commit."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -33,13 +34,13 @@ from autodialer.store.campaigns.cloning import REACHED_BEFORE, WAS_REACHED
 from autodialer.store.campaigns.rows import campaigns_from, select_campaigns
 from autodialer.store.campaigns.stopping import BY_END, BY_STOP, cancel_batch
 from autodialer.store.campaigns.tables import campaign_slices, campaign_subscribers, campaigns
-from autodialer.store.queue import dialogs, outcomes
+from autodialer.store.queue import ceilings, dialogs, outcomes
 from autodialer.store.queue.dialogs import KeptDialog
 from autodialer.store.queue.postponing import Postponement
 from autodialer.store.queue.tables import LIVE_JOB_STATES, call_jobs
 from autodialer.store.queue.turning_away import turn_away
 from autodialer.store.setup.dnc import is_barred
-from autodialer.store.setup.second_number import DIALLED, NO_NUMBER, number_after
+from autodialer.store.setup.second_number import DIALLED, NO_NUMBER, ON_SECOND, number_after
 from autodialer.store.setup.tables import callbases, subscribers
 from autodialer.store.sql.batches import BATCH_ROWS
 from autodialer.store.sql.column_types import new_id
@@ -335,6 +336,7 @@ _CANDIDATES = (
         campaigns.c.ends_at,
         campaigns.c.dial_doubtful,
         subscribers.c.doubt.is_not(None).label("doubtful"),
+        case((ON_SECOND, None), else_=subscribers.c.destination).label("destination"),
         func.coalesce(subscribers.c.timezone, subscribers.c.number_zone, "").label("zone"),
         or_(
             is_barred(subscribers.c.number, campaigns.c.owner_key),
@@ -386,6 +388,10 @@ _BEGIN_SUBSCRIBER = Prepared(
 def _claim(
     connection: Connection, request: ClaimRequest, claimed_by: str, now: datetime, admit: Admit
 ) -> list[ClaimedJob]:
+    allowed = ceilings.left_for(connection, request.campaign_key, request.trunk_key, request.limit, now)
+    if allowed < 1:
+        return []
+    rows = _callable(connection, replace(request, limit=allowed), now, admit)
     jobs = [
         ClaimedJob(
             key=row.key,
@@ -399,9 +405,10 @@ def _claim(
             claimed_at=now,
             second_number=number_after(row),
         )
-        for row in _callable(connection, request, now, admit)
+        for row in rows
     ]
     if jobs:
+        ceilings.count_claims(connection, rows[0].owner_key, jobs, now)
         taken = [{"of_job": job.key, "on_trunk": job.trunk_key, "by": claimed_by, "at": now} for job in jobs]
         begun = [{"of_campaign": job.campaign_key, "of_subscriber": job.subscriber_key} for job in jobs]
         _TAKE.execute(connection, taken)

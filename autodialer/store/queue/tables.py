@@ -4,6 +4,7 @@ from sqlalchemy import (
     Column,
     ForeignKeyConstraint,
     Index,
+    PrimaryKeyConstraint,
     Table,
     text,
 )
@@ -12,6 +13,8 @@ from autodialer.model import JobState
 from autodialer.store.sql.column_types import Key, PublicId
 from autodialer.store.sql.shapes import (
     at,
+    count,
+    flag,
     metadata,
     own_key,
     refers,
@@ -74,6 +77,20 @@ call_jobs = Table(
         sqlite_where=text("state = 'dialing'"),
         postgresql_where=text("state = 'dialing'"),
     ),
+)
+
+day_use = Table(
+    "day_use",
+    metadata,
+    words("day", comment="of UTC, as 2027-01-31"),
+    words("kind", comment="users or trunks"),
+    Column("of_key", Key, nullable=False),
+    count("calls", "claims"),
+    count("billsec_ms", "of ended calls"),
+    flag("told", "the audit says that a ceiling is reached"),
+    PrimaryKeyConstraint("day", "kind", "of_key"),
+    sqlite_with_rowid=False,
+    comment="calls and minutes of a user or trunk on a day, for its ceilings",
 )
 
 dialogs = Table(

@@ -37,7 +37,7 @@ def turn_away(
     def count_calls(numbers: Sequence[str]) -> Mapping[str, NumberCalls]:
         return calls_of(connection, rows[0].owner_key, numbers, now)
 
-    verdicts = admit([_candidate(row) for row in rows], hours, count_calls, now)
+    verdicts = admit([_candidate(row, request) for row in rows], hours, count_calls, now)
     kept, late, ended = [], [], []
     for row, verdict in zip(rows, verdicts, strict=True):
         match verdict:
@@ -54,7 +54,7 @@ def turn_away(
     return kept
 
 
-def _candidate(row: AnyRow) -> Candidate:
+def _candidate(row: AnyRow, request: ClaimRequest) -> Candidate:
     return Candidate(
         number=row.number,
         on_dnc=row.on_dnc,
@@ -67,6 +67,8 @@ def _candidate(row: AnyRow) -> Candidate:
         doubtful=row.doubtful,
         dial_doubtful=row.dial_doubtful,
         no_number=row.no_number,
+        destination=row.destination,
+        dial_rules=request.dial_rules,
     )
 
 

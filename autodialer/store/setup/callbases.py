@@ -29,7 +29,7 @@ from autodialer.model import Callbase
 from autodialer.store.accounts.idempotency import forget_making, making_of
 from autodialer.store.campaigns.tables import campaigns
 from autodialer.store.campaigns.usage import refuse_while_in_use
-from autodialer.store.figures.tables import callbase_zones
+from autodialer.store.figures.tables import callbase_destinations, callbase_zones
 from autodialer.store.setup.tables import callbases, rejected_rows, subscribers
 from autodialer.store.sql.batches import BATCH_ROWS, PAUSE_S
 from autodialer.store.sql.column_types import new_id
@@ -51,6 +51,7 @@ ERASED = {
     "extra": None,
     "number_zone": None,
     "doubt": None,
+    "destination": None,
 }
 
 
@@ -71,6 +72,8 @@ class NewSubscriber:
     """In the same notation; called once the attempts at `number` are used up."""
     doubt: str | None = None
     """Why the number may be wrong; it is then dialled only by campaigns that say so."""
+    destination: str | None = None
+    """Where `number` leads; None: not found yet."""
     extra: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -159,6 +162,14 @@ class Callbases:
         query = narrow(query, callbases, wanted)
         with self._database.read() as connection:
             return fetch_page(connection, query, callbases.c.key, callbase_from, limit=limit, after=after)
+
+    def destinations(self, callbase_key: int) -> dict[str, int]:
+        """Where its subscribers' numbers lead -> how many do; empty: those that no release has looked at yet."""
+        query = select(callbase_destinations.c.destination, callbase_destinations.c.subscribers).where(
+            callbase_destinations.c.callbase_key == callbase_key, callbase_destinations.c.subscribers > 0
+        )
+        with self._database.read() as connection:
+            return {row.destination: row.subscribers for row in connection.execute(query)}
 
     def zones(self, callbase_key: int) -> list[ZoneCount]:
         """Its subscribers by time zone, the largest first; a deleted one has none."""

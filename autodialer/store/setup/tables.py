@@ -66,6 +66,12 @@ trunks = Table(
     # By migration 0027; the headers a line each.
     words("backup_host", nullable=True),
     words("extra_headers", server_default=text("''")),
+    # By migration 0046; both with commas between.
+    words("allowed_countries", nullable=True),
+    words("allowed_special", server_default=text("''")),
+    # By migration 0047; NULL: no ceiling.
+    Column("max_calls_day", Integer),
+    Column("max_minutes_day", Integer),
     Index(None, "owner_key"),
     sqlite_autoincrement=True,
 )
@@ -136,6 +142,7 @@ subscribers = Table(
     words("second_number", nullable=True),  # as `number`; called once the attempts at that are used up
     words("doubt", nullable=True),  # by migration 0031: why the number may be wrong; NULL: it is valid
     at("deleted_at"),  # by migration 0038: the row stays, without the person, for the campaigns that met it
+    words("destination", nullable=True),  # by migration 0046: where `number` leads; NULL: not found yet
     UniqueConstraint("callbase_key", "number"),
     Index(None, "callbase_key"),
     Index(

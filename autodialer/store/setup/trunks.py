@@ -127,8 +127,9 @@ class Trunks:
         values = dict(fields)
         if "password" in values:
             values["password"] = self._secrets.encrypt(values["password"] or "", context=trunk_id.bytes)
-        if "codecs" in values:
-            values["codecs"] = ",".join(values["codecs"])
+        for name in ("codecs", "allowed_countries", "allowed_special"):
+            if values.get(name) is not None:
+                values[name] = ",".join(values[name])
         if "extra_headers" in values:
             values["extra_headers"] = "\n".join(values["extra_headers"])
         return values
@@ -137,6 +138,9 @@ class Trunks:
         values = {name: row._mapping[name] for name in _FIELDS}
         values["password"], values["problem"] = self._password(row)
         values["codecs"] = tuple(row.codecs.split(","))
+        listed = row.allowed_countries
+        values["allowed_countries"] = None if listed is None else tuple(filter(None, listed.split(",")))
+        values["allowed_special"] = tuple(filter(None, row.allowed_special.split(",")))
         values["deleted"] = row.deleted_at is not None
         # Without its password it could only fail to register; what it had was taken back when it was deleted.
         values["register"] = row.register and not values["deleted"]
