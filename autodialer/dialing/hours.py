@@ -10,7 +10,9 @@ from autodialer.model import Campaign, CampaignLimit, CampaignStatus, ClaimReque
 from autodialer.store import Store
 
 LOOK_AGAIN = timedelta(seconds=5)
-"""How often the zones of a campaign's subscribers are read, for new ones may come."""
+"""How long what is found out holds at most."""
+CLOSING = timedelta(seconds=1)
+"""The same where a window counts: `next_call` says when it opens, and not when it closes. New zones may come, too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,11 +102,11 @@ class Hours:
         open_zones = frozenset(zone for zone, moment in zones.items() if moment == now)
         opens_at = {zone: moment for zone, moment in zones.items() if zone not in open_zones}
         coming = [moment for moment in opens_at.values() if moment is not None]
-        # A window that closes is noticed within LOOK_AGAIN; a call that is allowed now may ring longer than that.
+        # A window that closes is noticed within CLOSING; a call that is allowed now may ring longer than that.
         standing = Standing(
             campaign=campaign,
             looked_at=now,
-            valid_until=min([valid_until, now + timedelta(seconds=1), *coming]),
+            valid_until=min([valid_until, now + CLOSING, *coming]),
             open_zones=open_zones,
             opens_at=opens_at,
         )

@@ -22,7 +22,7 @@ class OptOut:
 
     number: str
     owner_key: int
-    """Of the campaign."""
+    """Owner of the campaign: the number goes on the list of that user."""
     call_id: UUID
 
 
@@ -33,7 +33,7 @@ class Keys:
         self._store = store
         self._phones = phones
         self._unlisted: list[OptOut] = []
-        """Those that the database did not take yet."""
+        """What the database did not take yet, oldest first."""
 
     def take(self, event: CallEvent, pad: KeyPad, job: ClaimedJob, campaign: Campaign, trunk: Trunk | None) -> None:
         """A key was pressed in this call, or the transfer ended that one asked for."""
@@ -67,6 +67,7 @@ class Keys:
     def write_opt_outs(self) -> None:
         """Enter in the DNC list what the database did not take before. Raises Unavailable."""
         while self._unlisted:
+            # Taken off once it is written, so that a database that refuses loses none.
             entry = self._unlisted[0]
             self._store.dnc.opt_out(entry.number, entry.owner_key, entry.call_id)
             self._unlisted.pop(0)

@@ -25,6 +25,7 @@ def explanations(response: Response) -> tuple[str, ...]:
         for name in named
         for value in response.headers[name]
     )
+    # A peer's words, for the record and for people: no control characters, and no more than fits.
     return tuple(line[:LONGEST_EXPLANATION] for line in lines if line.isprintable())[:MOST_EXPLANATIONS]
 
 

@@ -35,6 +35,7 @@ class Signal:
 
 def reply_to_info(call: Call, dialog: Dialog, request: Request, arrived_at: float) -> Reply:
     """Take an INFO in a dialog; the digit in it is told if the call is answered."""
+    # RFC 2976 section 2.2: an INFO without a body gets 200, and nothing follows from it.
     if not request.body.strip():
         return Reply(code=200)
     kind = (request.content_type or "").partition(";")[0].strip().lower()

@@ -57,6 +57,7 @@ class OutgoingRequest:
 
     def over_tcp(self) -> "OutgoingRequest":
         """The same request for the same host by TCP."""
+        # All else stays, the branch too: a peer that gets it by TCP and then by UDP has one request, not two.
         values = {item.name: getattr(self, item.name) for item in fields(self) if item.init}
         values["via"] = self.via.replace(f"SIP/2.0/{UDP} ", f"SIP/2.0/{TCP} ", 1)
         values["hop"] = self.hop._replace(transport=TCP)

@@ -25,6 +25,7 @@ NOT_ENCRYPTED = "and this trunk requires encrypted sound"
 """Ends of the sentences of an `UnusableAnswer` whose reason is SECURE or NOT_SECURE."""
 UNSPECIFIED = ("0.0.0.0", "::")
 """Hold as RFC 2543 has it, and what a gateway says that does not know the address yet."""
+# A name has a letter in it: 10.0.0.256 is a broken address.
 _HOST_NAME = re.compile(
     r"(?=.{1,253}$)(?=.*[a-z])(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)(?:\.(?:[a-z0-9_-]{1,63}))*"
 )
@@ -212,6 +213,7 @@ def _parse_media(value: str) -> Media:
     pieces = value.split()
     if len(pieces) < 3:
         return Media()
+    # `49170/2` has the number of ports behind it (RFC 4566 section 5.14).
     port = pieces[1].partition("/")[0]
     return Media(
         kind=pieces[0].lower(),
@@ -269,6 +271,7 @@ def judge(
             message=f"the callee wants the sound at the IPv{family_of(address)} address {address}, and this call speaks"
             f" IPv{family}",
         )
+    # The stream's own first: they count more than those of the session.
     attributes = [*media.attributes, *session.attributes]
     ptime = next((value for name, value in attributes if name == "ptime"), "").partition(".")[0]
     return MediaPlan(

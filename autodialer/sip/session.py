@@ -129,6 +129,7 @@ class Session:
     def reply_to_early(self, request: Request, dialog: Dialog) -> Reply:
         """A re-INVITE or UPDATE before the INVITE is answered."""
         offer = extract_sdp(request.content_type, request.body)
+        # RFC 3311 section 5.2: our INVITE's offer has no answer yet.
         if request.method == "INVITE" or (offer is not None and dialog.answer is None):
             return Reply(code=491)
         answer = self._local.answer(offer, None) if offer is not None else None
@@ -263,6 +264,7 @@ class Session:
         self._send_refresh(now)
 
     def _send_refresh(self, now: float) -> None:
+        # What is wanted while a request is pending is sent when that one is over.
         dialog, timer = self._dialog, self._timer
         wanted = timer is not None or self._offer_wanted
         if dialog is None or not wanted or self._pending is not None or self._over:
@@ -301,6 +303,7 @@ class Session:
     def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         """A response to our re-INVITE or UPDATE."""
         is_invite = isinstance(transaction, InviteClient)
+        # Before all else, after the end of the call too: without an ACK the peer would repeat its 2xx for 32 s.
         if is_invite and 200 <= response.code < 300:
             self._acknowledge(transaction)
         if response.code < 200 or transaction is not self._pending:
@@ -325,6 +328,7 @@ class Session:
             self._stay(_said(response))
         else:
             self._try_again(response, now, was_invite=is_invite)
+        # Our stream has moved once more while this request was under way.
         if self._offer_wanted and self._pending is None and "offer" not in self._running:
             self._refresh(now)
 

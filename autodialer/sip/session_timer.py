@@ -63,6 +63,7 @@ def accept(request: Request, current: SessionTimer | None) -> tuple[SessionTimer
     if interval is None or (not supported and request.get("session-expires") is None):
         return None, ()
     refresher = _refresher(request) or ("uas" if current is not None and current.ours else "uac")
+    # A peer that does not know the extension leaves the refreshing to us, the UAS.
     if not supported:
         refresher = "uas"
     timer = SessionTimer(interval_s=interval, ours=refresher == "uas")

@@ -130,6 +130,7 @@ class Stack:
 
     def learn_address(self, via: Via, hop: Hop) -> None:
         """Take `received` and `rport` of our Via in a response from `hop` (RFC 3581 section 4)."""
+        # RFC 3261 section 18.2.1: a peer leaves `received` out where our Via was right.
         host = plain((via.params.get("received") or via.host).lower())
         ours = self._mapped or self.config.local_address
         if family_of(host) != family_of(ours[0]):
@@ -145,6 +146,7 @@ class Stack:
 
     def learn_local_address(self, hop: Hop, address: Address) -> None:
         """A connection to `hop` was made from `address`, which need not be where we listen."""
+        # What the peer says counts for more: there may be a NAT between us.
         if address != self.config.local_address and hop not in self._seen_as:
             self._seen_as[hop] = address
 
@@ -153,6 +155,7 @@ class Stack:
         if address != self._mapped:
             logger.info("the STUN server sees us as %s:%d", *address)
             self._mapped = address
+            # The old address stays one of ours: responses to what left before name it.
             self._sent_by.add(address)
             self._vias = _via_starts(address)
 

@@ -120,6 +120,7 @@ class UserAgent:
         call = self._calls.get(call_id)
         if call is None or call.over:
             return
+        # First, so that an error below cannot keep the call.
         del self._calls[call_id]
         try:
             call.abandon(now)
@@ -219,7 +220,7 @@ class UserAgent:
         self._discovery.ask(now)
 
     def probe(self, request: ProbeRequest, now: float) -> str:
-        """Send OPTIONS; the id that its ProbeEnded will have."""
+        """Ask a server by OPTIONS or REGISTER; returns the id that its ProbeEnded will have."""
         self.know_host(request.hop.host)
         probe = Probe(self._stack, request, self.emit)
         probe.start(now)
@@ -367,6 +368,7 @@ class UserAgent:
         """From where the request went, or another of the trunk's servers; the rest is a stranger's word."""
         vias = response.get_all("via")
         via = response.top_via
+        # RFC 3261 section 8.1.3.3: a response with a second Via is not for us.
         if len(vias) != 1 or via is None or not self._stack.is_ours(via):
             self._receive_stray(response, source, now)
             return
@@ -382,6 +384,7 @@ class UserAgent:
         if not self._is_own(source, client.hop.host):
             self._drop_stranger(response, source)
             return
+        # First: the request that follows at once from this response has the new address in its Contact.
         self._stack.learn_address(via, client.hop)
         client.receive(response, now)
 

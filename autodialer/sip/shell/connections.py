@@ -114,6 +114,7 @@ class Connections:
         """The selector named a connection, or the listener (`data` is this object then)."""
         if not isinstance(data, Connection):
             self._accept()
+        # An earlier event of the same look at the selector has closed it.
         elif self._by_hop.get(data.hop) is not data:
             return
         elif not data.up:
@@ -195,6 +196,8 @@ class Connections:
         assert self._tls is not None
         if not isinstance(connection.socket, ssl.SSLSocket):
             self._context = self._context or self._tls.context()
+            # The wrapped socket takes the descriptor over, so that the selector has to know it in place of the bare
+            # one.
             bare = connection.socket
             connection.socket = self._context.wrap_socket(
                 bare, server_hostname=self._tls.server_name, do_handshake_on_connect=False
@@ -202,6 +205,8 @@ class Connections:
             self._selector.unregister(bare)
             self._selector.register(connection.socket, selectors.EVENT_WRITE, connection)
         try:
+            # Watched for what the handshake waits for alone: a connected socket can be written to at any time, and the
+            # loop would spin.
             connection.socket.do_handshake()
         except ssl.SSLWantReadError:
             self._selector.modify(connection.socket, selectors.EVENT_READ, connection)
@@ -243,6 +248,7 @@ class Connections:
         except OSError as exc:
             self._drop(connection, _reason(exc))
             return
+        # Not EVENT_WRITE all the time: it would wake the loop without end.
         events = selectors.EVENT_READ | (selectors.EVENT_WRITE if connection.unsent else 0)
         if self._selector.get_key(connection.socket).events != events:
             self._selector.modify(connection.socket, events, connection)

@@ -26,6 +26,7 @@ _TIMESPEC = struct.Struct("=qq")
 _ANCILLARY = socket.CMSG_SPACE(_TIMESPEC.size) if _LINUX else 0
 _LONGEST_WAIT_S = 5.0
 """A packet that seems to have waited longer came before the machine's clock was set."""
+# EPERM and EACCES come from this machine's own firewall and routes, not from the peer.
 _UNREACHABLE = frozenset((errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EPERM, errno.EACCES))
 UNSENDABLE = _UNREACHABLE | {errno.EINVAL, errno.EMSGSIZE}
 """Error numbers of a packet that will never leave."""
@@ -46,6 +47,7 @@ class DatagramSocket:
 
     def _bind(self, host: str, port: int, *, with_listener: bool) -> socket.socket:
         last = min(65_535, port + _PORTS_TRIED)
+        # With port 0 the kernel chooses, and may choose a port of which the TCP half is taken: it is asked again.
         for candidate in range(port, last + 1) if port else [0] * _PORTS_TRIED:
             bound = open_socket(host, socket.SOCK_DGRAM)
             try:
