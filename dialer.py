@@ -347,6 +347,7 @@ class Dialer:
         except Invalid as exc:
             logger.error("call %s to %s cannot be made: %s", job.call_id, job.number, exc)
             self._end_call(live, self._not_made(Cause.PROTOCOL_ERROR, str(exc)))
+        # What this machine lacks for the moment is no fault of the number; what cannot be written as SIP never will be.
         except (PortsExhausted, MediaUnavailable, PhoneClosed) as exc:
             self._put_back(job, str(exc))
         except Exception:

@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 class CommandRunner:
-    """Carries commands out."""
+    """Obeys what the API has written into the table of commands, each command once. For the dialer's thread."""
 
     def __init__(
         self, store: Store, phones: PhonePool, checks: TrunkChecks, wake_trunk: Callable[[int], object]

@@ -27,7 +27,7 @@ class OptOut:
 
 
 class Keys:
-    """The keys of all calls under way."""
+    """What keys do in all calls under way: confirm, opt out, repeat, transfer."""
 
     def __init__(self, store: Store, phones: PhonePool) -> None:
         self._store = store

@@ -82,7 +82,7 @@ class CallOwner(Protocol):
 
 
 class Call:
-    """An outbound call."""
+    """One outbound call: exactly one CallFailed or CallEnded, and `forget` with its last transaction."""
 
     def __init__(self, stack: Stack, owner: CallOwner, request: InviteRequest) -> None:
         self._stack = stack

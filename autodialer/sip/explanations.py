@@ -13,6 +13,7 @@ _WARNING = re.compile(r'\s*\d{3} +\S+ +("(?:[^"\\]|\\.)*")\s*', re.ASCII)
 LONGEST_WARNING = 200
 """Characters of it that are kept."""
 MOST_EXPLANATIONS = 10
+"""Header lines that are kept of one refusal."""
 LONGEST_EXPLANATION = 500
 """Characters: a provider may put a whole signed card into Call-Info."""
 

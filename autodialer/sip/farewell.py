@@ -154,6 +154,7 @@ class Farewells:
             via = response.top_via
             invite = self._recalled.get(via.params.get("branch", "")) if via is not None else None
             if invite is not None and invite.call_id == response.call_id:
+                # No transaction of ours sent that INVITE, so none makes this ACK (RFC 3261 section 17.1.1.3).
                 self._stack.send(invite.ack_for(response.headers["to"][0]), invite.hop)
             return invite is not None
         is_answer = response.cseq_method == "INVITE" and 200 <= response.code < 300

@@ -20,7 +20,9 @@ _KEYS = "0123456789*#ABCD"
 _NO_DIGIT = frozenset(("16", "!", "FLASH"))
 """A hook flash: understood, and no digit."""
 _USUAL_MS = 100
+"""Milliseconds of a press where the body does not say how long it was."""
 _LONGEST_MS = 60_000
+"""Milliseconds: a press that is said to be longer counts as this long."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

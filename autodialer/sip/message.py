@@ -124,7 +124,7 @@ class Message:
 
 
 class Request(Message):
-    """A SIP request."""
+    """A request of a peer; or of ours, when a trace is read."""
 
     __slots__ = ("fault", "method", "uri")
 
@@ -145,7 +145,7 @@ class Request(Message):
 
 
 class Response(Message):
-    """A SIP response."""
+    """A response to a request of ours; or of ours, when a trace is read."""
 
     __slots__ = ("code", "reason")
 

@@ -69,6 +69,7 @@ class OutgoingRequest:
 
     def cancel(self, lines: tuple[str, ...] = ()) -> "OutgoingRequest":
         """The CANCEL of this INVITE (RFC 3261 section 9.1)."""
+        # Without credentials: no server may challenge a CANCEL, which cannot be sent again (RFC 3261 section 22.1).
         return self._same_hop("CANCEL", self.to, lines)
 
     def _same_hop(self, method: str, to: str, lines: tuple[str, ...] = ()) -> "OutgoingRequest":

@@ -183,6 +183,7 @@ def connection(host: str) -> str:
 
 def parse_description(data: bytes) -> tuple[Media | None, list[Media]]:
     """Session level and media streams; no session level when this is not a session description."""
+    # Some peers end lines with LF alone.
     lines = data.decode("utf-8", "replace").replace("\r", "\n").split("\n")
     lines = [line.strip() for line in lines if line.strip()]
     if not lines or lines[0].replace(" ", "") != "v=0":
@@ -329,6 +330,7 @@ def extract_sdp(content_type: str | None, body: bytes) -> bytes | None:
     """The session description in a message body: alone, or as a part of a multipart body (RFC 5621 section 3)."""
     if not body.strip():
         return None
+    # RFC 3261 section 20.15: there must be a Content-Type with a body. What can be nothing else is taken without it.
     if content_type is None:
         return body if body.lstrip().startswith(b"v=0") else None
     kind, _, params = content_type.partition(";")

@@ -273,6 +273,7 @@ class Session:
             # A re-INVITE of the peer is not over yet (RFC 3261 section 14.1).
             self._start(self._retry, now + self._stack.config.t2, self._refresh)
             return
+        # Every peer knows re-INVITE. UPDATE, where the peer allows it, is a refresh without offer and ACK.
         by_invite = self._offer_wanted or self._no_update or "UPDATE" not in dialog.allowed
         method = "INVITE" if by_invite else "UPDATE"
         lines = (
@@ -283,6 +284,7 @@ class Session:
             ALLOW,
             f"User-Agent: {self._stack.config.user_agent}",
         )
+        # RFC 4028 section 7.4: a refresh offers what is in force, with the version of o= as it was.
         body = self._local.offer() if method == "INVITE" else b""
         request = dialog.request(method, dialog.next_cseq(), lines, body)
         kind = InviteClient if method == "INVITE" else NonInviteClient

@@ -84,7 +84,7 @@ class Stack:
         self.discarded: Counter[str] = Counter()
         """Packets that were dropped, by reason."""
         self.clients: dict[tuple[str, str], ClientTransaction] = {}
-        """Branch and method (RFC 3261 section 17.1.3)."""
+        """Branch and method (RFC 3261 section 17.1.3): a CANCEL has the branch of its INVITE."""
         self.servers: dict[tuple[str, ...], ServerTransaction] = {}
         """What RFC 3261 section 17.2.3 compares."""
         self.without_tcp: set[Address] = set()
@@ -100,7 +100,7 @@ class Stack:
         self._vias = _via_starts(config.local_address)
 
     def token(self, octets: int = 8) -> str:
-        """A random hexadecimal word for tags and cnonces."""
+        """A random hexadecimal word for tags and cnonces: of 64 bits, where RFC 3261 section 19.3 asks for 32."""
         return self.config.random_bytes(octets).hex()
 
     def new_branch(self) -> str:
@@ -133,6 +133,7 @@ class Stack:
         # RFC 3261 section 18.2.1: a peer leaves `received` out where our Via was right.
         host = plain((via.params.get("received") or via.host).lower())
         ours = self._mapped or self.config.local_address
+        # An address of the other family cannot be one of our socket's.
         if family_of(host) != family_of(ours[0]):
             return
         seen = (host, parse_number(via.params.get("rport", ""), 1, 65535) or ours[1])

@@ -46,7 +46,7 @@ class TimerQueue:
         timer.callback = None
         self._stopped += 1
         # Most timers are stopped long before they are due: they must not pile up. Half of the heap at a time, so that a
-        # stop costs the same however many timers there are.
+        # stop costs the same however many timers there are; a few are not worth it.
         if self._stopped > 64 and self._stopped * 2 > len(self._heap):
             self._heap = [entry for entry in self._heap if entry[2].callback is not None]
             heapq.heapify(self._heap)

@@ -86,6 +86,7 @@ class UserAgent:
 
     def hang_up(self, call_id: str, now: float, *, reason: str | None = None) -> None:
         """End a call, answered or not; `reason` comes back in the message of its last event."""
+        # Each does nothing in the states of the other.
         self.cancel(call_id, now, reason=reason)
         self.bye(call_id, now, reason=reason)
 
@@ -373,6 +374,7 @@ class UserAgent:
             self._receive_stray(response, source, now)
             return
         client = self._stack.clients.get((via.params.get("branch", ""), response.cseq_method))
+        # RFC 3261 section 17.1.3 compares branch and method alone; a response that names another call is a stray.
         if (
             client is None
             or response.call_id != client.request.call_id
@@ -418,6 +420,8 @@ class UserAgent:
             self.discarded[Discard.HEADER] += 1
             return
         if request.method == "ACK":
+            # The ACK to a refusal has the branch of its INVITE, the ACK to a 2xx only the dialog (RFC 3261 section
+            # 17.1.1.3, 13.2.2.4).
             invite = self._stack.servers.get(transaction_key(request, via, "INVITE"))
             if isinstance(invite, InviteServer):
                 invite.receive_ack(now)
@@ -429,6 +433,7 @@ class UserAgent:
                 self.discarded["stray_ack"] += 1
             return
         earlier = self._stack.servers.get(transaction_key(request, via, request.method))
+        # Before all checks: a copy gets the very same response, whatever has changed since (RFC 3261 section 17.2.2).
         if earlier is not None:
             earlier.request_again(now)
             return

@@ -23,6 +23,7 @@ CONNECT_S = 6.0
 INCOMING_KEPT = 64
 """Most connections that peers made to us; one more closes the connection that has been silent for longest."""
 _READ = 65_536
+"""Octets that are read or written at a time."""
 _UNSENT_LIMIT = 4 * 1024 * 1024
 """Octets that may wait for a peer that does not read."""
 _NOT_NOW = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)

@@ -14,8 +14,11 @@ from autodialer.sip.invite import Address
 _RECEIVE_BUFFER = 4 * 1024 * 1024
 """Octets. The usual 208 KiB are full after a hundred messages or so, which may come while this thread waits."""
 _DATAGRAM = 65_536
+"""Octets: no datagram is longer."""
 _PORTS_TRIED = 1000
+"""From the wanted one upward."""
 _ERRORS_AT_ONCE = 64
+"""Entries of the error queue that are read before packets have their turn again."""
 _LINUX = sys.platform == "linux"
 _RECVERR = {socket.AF_INET: (socket.IPPROTO_IP, 11), socket.AF_INET6: (socket.IPPROTO_IPV6, 25)}
 """IP_RECVERR and IPV6_RECVERR of linux/in.h and in6.h; Python's socket module does not name them."""

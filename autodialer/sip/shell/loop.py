@@ -104,6 +104,7 @@ class SipLoop:
     def run(self, command: Command) -> bool:
         """Have `command(user_agent, now)` called in the loop's thread, soon. False when the loop has stopped."""
         with self._lock:
+            # Under the lock, so that no command is taken after the last look at them.
             if self._closed:
                 return False
             self._commands.append(command)
