@@ -28,8 +28,6 @@ _OWN_HEADERS = frozenset(
     )
 )
 _IDENTITY_HEADERS = frozenset(("p-asserted-identity", "p-preferred-identity", "remote-party-id"))
-MOST_EXTRA_HEADERS = 10
-"""Header lines that a trunk may add to its INVITEs."""
 LONGEST_HEADER = 1024
 """Characters of a value; an Identity (RFC 8224) takes 600."""
 
