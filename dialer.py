@@ -216,6 +216,7 @@ class Dialer:
     # -- what the phones tell
 
     def _take_event(self, event: CallEvent) -> None:
+        # A call may have ended here already, by an error of ours, while its phone still tells of it.
         live = self._live.get(event.reference)
         if live is None:
             return
@@ -232,15 +233,15 @@ class Dialer:
             changed = self._scheduler.rang(live.job)
         if event.outcome:
             changed = self._end_call(live, event.outcome)
-        # What a trunk's breaker does is shown with the next tick.
+        # A breaker that has changed is shown at once.
         if changed:
             self._next_report = 0.0
 
     def _end_call(self, live: LiveCall, outcome: CallOutcome) -> bool:
         del self._live[live.job.call_id]
         self._dialogs.discard(live.job)
-        # By the rules of now, which may have changed since the claim; a campaign that runs no more keeps those of the
-        # claim.
+        # The present rules decide, which may have changed since the claim; for a campaign that no longer runs, those of
+        # the claim.
         campaign = self._campaigns.get(live.job.campaign_key, live.campaign)
         ended = self._scheduler.ended(live.job, outcome, self._clock.monotonic())
         step = decide_next(
@@ -319,7 +320,8 @@ class Dialer:
             admit,
             answered=self._dialogs.unkept,
         )
-        # Only now may the ACKs leave: a dialer killed before this commit must find its answers repeated.
+        # Only now may the ACKs leave: if this dialer is killed before the commit, the gateways repeat their 2xx to the
+        # next one.
         self._dialogs.kept()
         self._unrecorded.clear()
         # A campaign with nothing due is not asked again before the next look.
@@ -455,6 +457,7 @@ def run_dialer(settings: Settings) -> None:
         try:
             dialer.run()
         finally:
+            # After an error too: calls that are up get their BYE, and bindings are taken back.
             phones.stop()
             store.close()
     finally:

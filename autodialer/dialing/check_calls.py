@@ -48,7 +48,7 @@ class CheckCalls:
         """Give places that are free, take back those of test calls that are over. From the dialer's thread."""
         for _ in range(len(self._waiting)):
             place = self._waiting.popleft()
-            # Its check has lost patience: nobody would give the channel back.
+            # Its check has lost patience, and would not use the channel.
             if place in self._left:
                 continue
             if self._scheduler.check_starts(place.trunk, place, now):

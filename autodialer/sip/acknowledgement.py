@@ -63,7 +63,7 @@ class Acknowledgements:
         ack = self._made.get(remote_tag)
         if ack is None:
             return False
-        # The 2xx and its copy get one ACK between them while it is held.
+        # While the ACK is held, it answers both the 2xx and its copy.
         if ack is self._held:
             self.release()
         else:

@@ -90,7 +90,7 @@ def _decide(stack: Stack, call: Call | None, dialog: Dialog | None, request: Req
     if request.uri.partition(":")[0].lower() not in _SCHEMES:
         return Reply(code=416)
     unsupported = [value for value in request.get_all("require") if value.lower() not in EXTENSIONS]
-    # A call must be possible to end, whatever its BYE requires.
+    # The peer must be able to end the call, whatever its BYE requires.
     if unsupported and method != "BYE":
         return Reply(code=420, lines=tuple(f"Unsupported: {value}" for value in unsupported))
     unserved = 405 if method in _UNWANTED else 501

@@ -96,7 +96,7 @@ class Attempts:
         if not request.plain_sdp:
             return None
         self._request = dataclasses.replace(request, sdp=request.plain_sdp, plain_sdp=b"", sdes=None)
-        # The peer may challenge this INVITE as it did the one before; that is no wrong password.
+        # The peer may challenge this INVITE as well, which does not mean that the password is wrong.
         self._auth.start_request()
         return self._request
 
@@ -105,7 +105,7 @@ class Attempts:
         if len(self._hops) == 1:
             return False
         del self._hops[0]
-        # Another server sets challenges of its own; that the first one asked does not count.
+        # Another server sets its own challenges: tries at the first server do not count.
         self._auth.start_request()
         return True
 

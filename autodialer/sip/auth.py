@@ -87,8 +87,8 @@ class Authenticator:
         if self._credentials is None:
             return ()
         ahead = self._stack.nonces.ahead(hop.host)
-        # The last one wins: what this request was asked, then the newest nonce of its server, then what the call was
-        # asked.
+        # The right-hand one wins: a nonce that this very request was asked to use, then the server's newest, then the
+        # call's earlier one.
         nonces = self._answered | ahead | self._asked
         self._is_ahead = any(nonce is not self._answered.get(space) for space, nonce in ahead.items())
         return tuple(f"{space[0]}: {self._answer(nonce, method, uri)}" for space, nonce in nonces.items())

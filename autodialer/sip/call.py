@@ -210,8 +210,8 @@ class Call:
         """The peer hung up one dialog."""
         dialog.peer_hung_up = True
         if dialog is self._dialog:
-            # When it reached this machine: what left before this thread read it was not heard.
             self._bye_cause = parse_q850_cause(request.headers.get("reason", []))
+            # When it reached this machine: what left until this thread read it was not heard.
             self._bye_at = self._stack.arrived_at
             self._referrer.peer_hung_up(now)
             self._feed("BYE", now)
@@ -273,7 +273,7 @@ class Call:
 
     def _classify(self, response: Response, now: float) -> str:
         code = response.code
-        # Asked of every response: by a 18x or 2xx too it learns whether the server takes a known nonce.
+        # Asked about every response: an 18x or a 2xx also teaches whether the server takes a known nonce.
         is_challenge = self._auth.is_challenged(response, self._attempts.hop)
         if code < 200:
             return "1xx"
@@ -379,7 +379,7 @@ class Call:
                     # RFC 3261 section 13.2.1: what later responses say does not count.
                     dialog.answer = sdp
         self._rang = self._rang or _is_ringing(response)
-        # A 180 comes again each minute, to keep proxies waiting (RFC 3261 section 13.3.1.1): news only.
+        # Only news: a peer repeats its 180 every minute to keep proxies waiting (RFC 3261 section 13.3.1.1).
         progress = (response.code, sdp is not None)
         if progress != self._last_progress:
             self._last_progress = progress
@@ -396,7 +396,8 @@ class Call:
 
     def _time_ringing(self, now: float, response: Response | None) -> None:
         assert response is not None
-        # Between 100 and 180 the network looks for the phone; the callee has the whole ring timeout to pick up.
+        # Between 100 and 180 the network looks for the phone; from its first ring the callee gets the whole ring
+        # timeout.
         if self._timer is None or (_is_ringing(response) and not self._rang):
             self._start_timer(now + self.request.ring_timeout_s, "ring timeout")
 

@@ -43,6 +43,7 @@ class Dialog:
         self._to = f"To: {response.headers['to'][0]}"
         self.route_set = route_set_of(response)
         self.confirmed = self.confirmed or response.code >= 200
+        # RFC 3261 section 20.5: a message without Allow says nothing of the methods.
         self.allowed = frozenset(response.get_all("allow")) or self.allowed
         self.retarget(response)
 

@@ -132,7 +132,8 @@ class DialogState:
         flow, hop = self.flow, hop_of(uri) or self.found
         if hop is None or (flow.transport == TLS and hop.transport != TLS):
             return flow
-        # The same place without a transport: the INVITE's own worked there, where UDP by default may not.
+        # The URI names the place of the INVITE and no transport: that of the INVITE worked there; UDP, the default, may
+        # not.
         unnamed = "transport=" not in uri.lower()
         return flow if unnamed and hop.address == flow.address else hop
 

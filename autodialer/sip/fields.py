@@ -1,5 +1,8 @@
 """Values of SIP header fields (RFC 3261 section 20), read tolerantly: what peers really send, not only what the grammar
-allows. Nothing here raises; what cannot be read comes back as None or empty."""
+allows. Nothing here raises; what cannot be read comes back as None or empty.
+
+No library does this: sipmessage's parsers refuse a host with an underscore and a display name in plain UTF-8.
+"""
 
 import re
 from functools import lru_cache

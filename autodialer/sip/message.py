@@ -270,6 +270,7 @@ def _parse_headers(text: str) -> dict[str, list[str]]:
 
 def _has_needed_headers(headers: dict[str, list[str]]) -> bool:
     """Whether what every message needs is there, once and not empty."""
+    # An answer repeats them (RFC 3261 section 8.2.6.2), and a transaction and a dialog are found by them.
     for name in _SINGLE_HEADERS:
         values = headers.get(name)
         if values is None or len(values) != 1 or not values[0]:

@@ -69,6 +69,7 @@ class LocalMedia:
 
     def _settle(self, media: MediaPlan) -> None:
         """Go on with one way to encrypt, or with none."""
+        # A hold by 0.0.0.0 is no move, so that our key stays.
         if not media.nowhere:
             self._their_place = (media.host, media.port)
         if self._sdes is None:
@@ -104,6 +105,7 @@ class LocalMedia:
         # A hold as in RFC 2543: whatever direction it names, we cannot send there (RFC 3264 section 8.4).
         if media.nowhere and direction == "sendrecv":
             direction = "recvonly"
+        # RFC 3264 section 6: the t= line of an answer is that of the offer.
         formats = [(media.payload_type, media.codec)]
         return Accepted(sdp=self._describe(formats, media.telephone_event_pt, direction, session.times), media=media)
 

@@ -336,7 +336,7 @@ class Registration:
     def _wait_s(self) -> float:
         """RFC 5626 section 4.5: doubled with each failure, with jitter."""
         wait_s = min(self._request.first_wait_s * 2.0**self._failures, self._request.longest_wait_s)
-        # Bounded, as a float is: a provider may be away for weeks.
+        # Bounded, because 2.0**1024 is an OverflowError: a provider may be away for weeks.
         self._failures = min(self._failures + 1, 30)
         return wait_s * self._jitter(0.5)
 

@@ -388,6 +388,7 @@ class Session:
 
     def _acknowledge(self, transaction: ClientTransaction) -> None:
         assert self._dialog is not None
+        # Made once: each copy of the 2xx gets the same ACK (RFC 3261 section 13.2.2.4).
         if self._ack is None or self._ack.cseq != transaction.request.cseq:
             lines = tuple(line for line in transaction.request.lines if "uthorization:" in line)
             self._ack = self._dialog.request("ACK", transaction.request.cseq, lines)

@@ -206,8 +206,8 @@ class Connections:
             self._selector.unregister(bare)
             self._selector.register(connection.socket, selectors.EVENT_WRITE, connection)
         try:
-            # Watched for what the handshake waits for alone: a connected socket can be written to at any time, and the
-            # loop would spin.
+            # Only what the handshake waits for is watched: a connected socket is nearly always writable, and the loop
+            # would spin.
             connection.socket.do_handshake()
         except ssl.SSLWantReadError:
             self._selector.modify(connection.socket, selectors.EVENT_READ, connection)

@@ -50,7 +50,7 @@ class DatagramSocket:
 
     def _bind(self, host: str, port: int, *, with_listener: bool) -> socket.socket:
         last = min(65_535, port + _PORTS_TRIED)
-        # With port 0 the kernel chooses, and may choose a port of which the TCP half is taken: it is asked again.
+        # With port 0 the kernel chooses, and may choose a port whose TCP half is taken: it is asked again.
         for candidate in range(port, last + 1) if port else [0] * _PORTS_TRIED:
             bound = open_socket(host, socket.SOCK_DGRAM)
             try:
