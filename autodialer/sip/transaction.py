@@ -67,8 +67,6 @@ class Surroundings(Protocol):
     """Branch and method (RFC 3261 section 17.1.3)."""
     servers: "dict[tuple[str, ...], ServerTransaction]"
     """What RFC 3261 section 17.2.3 compares."""
-    without_tcp: set[Address]
-    """Peers that take requests by UDP but not by TCP."""
 
     @property
     def config(self) -> Times:
@@ -76,6 +74,12 @@ class Surroundings(Protocol):
 
     def send(self, data: bytes, hop: Hop) -> None:
         """Queue a packet for `hop`."""
+
+    def takes_tcp(self, address: Address) -> bool:
+        """Whether a peer may take a request by TCP: False where it took one by UDP alone."""
+
+    def learn_without_tcp(self, address: Address) -> None:
+        """A peer took no request by TCP, which now goes by UDP."""
 
 
 class Transaction:
@@ -188,7 +192,7 @@ class ClientTransaction(Transaction):
     def __init__(self, stack: Surroundings, request: OutgoingRequest, user: TransactionUser) -> None:
         self._datagram: OutgoingRequest | None = None
         """The request by UDP while it is tried by TCP because it is long."""
-        if request.too_long and request.hop.address not in stack.without_tcp:
+        if request.too_long and stack.takes_tcp(request.hop.address):
             self._datagram, request = request, request.over_tcp()
         super().__init__(stack, request.method, request.call_id, request.hop)
         self.request = request
@@ -225,7 +229,7 @@ class ClientTransaction(Transaction):
             self._feed("Transport Err.", now)
             return
         logger.info("%s: %s takes no TCP, so %d octets go by UDP", self.name, self.hop.host, len(datagram.data))
-        self.stack.without_tcp.add(datagram.hop.address)
+        self.stack.learn_without_tcp(datagram.hop.address)
         # The request starts over: by UDP timers A and E run too, and the peer gets all of its time.
         for timer in self._running.values():
             self.stack.timers.stop(timer)

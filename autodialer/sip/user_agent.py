@@ -302,7 +302,7 @@ class UserAgent:
         """
         hop = Hop(*hop)
         if complaint is not None:
-            self._stack.complaints[hop] = complaint
+            self._stack.learn_complaint(hop, complaint)
         for client in self._clients_at(hop):
             try:
                 client.transport_error(now)
@@ -321,7 +321,7 @@ class UserAgent:
 
     def connection_made(self, hop: Hop, local_address: Address) -> None:
         """A connection is up, from this local address."""
-        self._stack.complaints.pop(hop, None)
+        self._stack.learn_complaint(hop, None)
         self._stack.learn_local_address(hop, local_address)
 
     def _clients_at(self, hop: Hop) -> list[ClientTransaction]:
