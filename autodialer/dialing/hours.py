@@ -31,6 +31,7 @@ class Standing:
 
     def holds(self, campaign: Campaign, now: datetime) -> bool:
         """Whether it is still true: the clock may have been set, and the campaign changed."""
+        # All that a standing follows from; a change of anything else leaves it as it is.
         rules = (self.campaign.window, self.campaign.holidays, self.campaign.starts_at, self.campaign.ends_at)
         same = rules == (campaign.window, campaign.holidays, campaign.starts_at, campaign.ends_at)
         same = same and self.campaign.ring_timeout_s == campaign.ring_timeout_s
