@@ -172,6 +172,7 @@ class Dialer:
 
     def run(self) -> None:
         """Dial until drained."""
+        # Until this has succeeded nothing is claimed: it takes every open claim for one of a dead dialer.
         work = self.recover
         while not self._has_ended():
             try:
@@ -232,6 +233,7 @@ class Dialer:
     # -- what the phones tell
 
     def _take_event(self, event: CallEvent) -> None:
+        # A call may have ended here already, by an error of ours, while its phone still tells of it.
         live = self._live.get(event.reference)
         if live is None:
             return
@@ -248,12 +250,15 @@ class Dialer:
             changed = self._scheduler.rang(live.job)
         if event.outcome:
             changed = self._end_call(live, event.outcome)
+        # A breaker that has changed is shown at once.
         if changed:
             self._next_report = 0.0
 
     def _end_call(self, live: LiveCall, outcome: CallOutcome) -> bool:
         del self._live[live.job.call_id]
         self._dialogs.discard(live.job)
+        # The present rules decide, which may have changed since the claim; for a campaign that no longer runs, those of
+        # the claim.
         campaign = self._campaigns.get(live.job.campaign_key, live.campaign)
         ended = self._scheduler.ended(live.job, outcome, self._clock.monotonic())
         step = decide_next(
@@ -306,8 +311,8 @@ class Dialer:
             self._is_hungry = made.is_more
 
     def _wanting_phones(self) -> dict[int, Trunk]:
-        """Not deleted ones, whose calls under way keep the phones that they have; but what a dead dialer left up there
-        can only be hung up by phones."""
+        """All trunks but deleted ones: their calls under way keep the phones that they have. A deleted trunk on which a
+        dead dialer left calls up has phones until these are hung up."""
         needed = self._farewells.trunk_keys
         return {key: trunk for key, trunk in self._trunks.items() if not trunk.deleted or key in needed}
 
@@ -322,6 +327,7 @@ class Dialer:
 
         When the database fails, nothing is claimed, and what ended is kept and tried again.
         """
+        # First, so that no campaign claims a number whose opt-out the database did not take before.
         self._keys.write_opt_outs()
         is_held = self._ending.asked or self._clock_steps.made_due
         skip = self._dry | self._hours.shut
@@ -335,6 +341,8 @@ class Dialer:
             admit,
             answered=self._dialogs.unkept,
         )
+        # Only now may the ACKs leave: if this dialer is killed before the commit, the gateways repeat their 2xx to the
+        # next one.
         self._dialogs.kept()
         self._unrecorded.clear()
         # A campaign with nothing due is not asked again before the next look.
@@ -364,6 +372,7 @@ class Dialer:
         except Invalid as exc:
             logger.error("call %s to %s cannot be made: %s", job.call_id, job.number, exc)
             self._end_call(live, self._not_made(Cause.PROTOCOL_ERROR, str(exc)))
+        # What this machine lacks for the moment is no fault of the number; what cannot be written as SIP never will be.
         except (PortsExhausted, MediaUnavailable, PhoneClosed) as exc:
             self._put_back(job, str(exc))
         except Exception:
@@ -415,6 +424,7 @@ class Dialer:
             TrunkStatus(trunk_key=key, breaker_state=BreakerState.RESTING.value, breaker_cause=problem)
             for key, problem in self._unusable.items()
         ]
+        # Without an fsync: what is shown is written again in a second.
         with self._store.transaction(durable=False):
             self._store.live.heartbeat(self._instance, os.getpid(), self._seen_of_itself())
             self._store.live.write_trunks(statuses)
@@ -455,10 +465,12 @@ class Dialer:
 def run_dialer(settings: Settings) -> None:
     """Dial for this data folder until a signal or the parent's end. Raises AlreadyRunning for a second dialer."""
     lock = DataFolderLock(settings.data)
+    # Before the migration: a second dialer must not change the tables under the first.
     lock.acquire(patience_s=HANDOVER_S)
     try:
         migrate(settings.url)
         clock = Clock()
+        # FULL: a claim is on the disk before its INVITE leaves. After a power failure the number counts as called.
         store = Store(settings.url, secrets=Secrets(settings.keys), synchronous="FULL", checkpoints_apart=True)
         phones = PhonePool(
             sip_address=settings.sip_address, sip_port=settings.sip_port, rtp_ports=settings.rtp_ports, clock=clock
@@ -485,6 +497,7 @@ def run_dialer(settings: Settings) -> None:
         try:
             dialer.run()
         finally:
+            # After an error too: calls that are up get their BYE, and bindings are taken back.
             phones.stop()
             store.close()
     finally:

@@ -27,6 +27,7 @@ class CheckCalls:
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
+        # Both are filled by threads and emptied by another: append and popleft of a deque need no lock.
         self._waiting: deque[Place] = deque()
         self._left: deque[Place] = deque()
 
@@ -47,6 +48,7 @@ class CheckCalls:
         """Give places that are free, take back those of test calls that are over. From the dialer's thread."""
         for _ in range(len(self._waiting)):
             place = self._waiting.popleft()
+            # Its check has lost patience, and would not use the channel.
             if place in self._left:
                 continue
             if self._scheduler.check_starts(place.trunk, place, now):

@@ -30,6 +30,7 @@ class Chores:
 
     def want(self, name: str, piece: Callable[[], bool]) -> None:
         """Have `piece` called, in the thread, until it returns False. Nothing happens while one of that name waits."""
+        # The dialer adds names and the thread takes them away, so that the set needs no lock.
         if name in self._named:
             return
         self._named.add(name)

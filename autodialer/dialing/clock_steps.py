@@ -54,4 +54,5 @@ class ClockSteps:
                 self._moving.append(postponement)
                 self._chores.want(f"moving what waits, {self._steps}", postponement.move_some)
             logger.warning("the clock was set %s by %.0f s", "forward" if step_s > 0 else "back", abs(step_s))
+        # Last, so that a step which the database did not take is noticed again.
         self._offset_s = offset_s

@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 class CommandRunner:
-    """Carries commands out."""
+    """Obeys what the API has written into the table of commands, each command once. For the dialer's thread."""
 
     def __init__(
         self, store: Store, phones: PhonePool, checks: TrunkChecks, wake_trunk: Callable[[int], object]
@@ -46,6 +46,7 @@ class CommandRunner:
         One is taken when it is obeyed, so that a database that refuses in between loses none; and none is obeyed twice
         because the database did not take note: digits would be sent twice.
         """
+        # A call that went back to the queue is never asked about; its mark would stay for ever.
         self._hung_up &= {job.call_id for job in live}
         try:
             for command in self._store.commands.new():

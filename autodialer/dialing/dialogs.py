@@ -30,7 +30,7 @@ class LeftCalls:
 
     @property
     def unkept(self) -> list[KeptDialog]:
-        """Those to be written."""
+        """What the next commit has to write."""
         return [
             KeptDialog(call_id=call_id, trunk_key=job.trunk_key, dialog=left.packed())
             for call_id, (job, left) in self._unkept.items()

@@ -3,6 +3,7 @@
 import time
 
 POLL_S = 0.05
+"""Between two looks at the flags: a signal's handler does not end a sleep (PEP 475)."""
 
 
 class Ending:

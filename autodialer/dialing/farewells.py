@@ -32,7 +32,7 @@ class Farewells:
         self._phones = phones
         self._clock = clock
         self._left: dict[int, list[DialogState | LeftInvite]] = {}
-        """By trunk: those whose BYE or CANCEL has not left."""
+        """By trunk: dialogs and INVITEs for which no BYE or CANCEL has left."""
         self._cut_off: dict[int, list[CutOff]] = {}
         """By trunk: calls whose answer may yet come, until its phones know them."""
         self._wanted: set[int] = set()
@@ -47,6 +47,7 @@ class Farewells:
         self._cut_off = self._store.dialogs.cut_off_since(self._clock.utcnow() - timedelta(seconds=LATE_S))
         for kept in self._store.dialogs.all():
             self._add(kept)
+        # Phones of trunks that no campaign uses are needed, too.
         self._wanted = {*self._cut_off, *self._left}
         left = [one for calls in self._left.values() for one in calls]
         if count := sum(isinstance(one, DialogState) for one in left):

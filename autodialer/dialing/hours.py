@@ -10,7 +10,9 @@ from autodialer.model import Campaign, CampaignLimit, CampaignStatus, ClaimReque
 from autodialer.store import Store
 
 LOOK_AGAIN = timedelta(seconds=5)
-"""How often the zones of a campaign's subscribers are read, for new ones may come."""
+"""How long what is found out holds at most."""
+CLOSING = timedelta(seconds=1)
+"""The same where a window counts: `next_call` says when it opens, and not when it closes. New zones may come, too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +31,7 @@ class Standing:
 
     def holds(self, campaign: Campaign, now: datetime) -> bool:
         """Whether it is still true: the clock may have been set, and the campaign changed."""
+        # All that a standing follows from; a change of anything else leaves it as it is.
         rules = (self.campaign.window, self.campaign.holidays, self.campaign.starts_at, self.campaign.ends_at)
         same = rules == (campaign.window, campaign.holidays, campaign.starts_at, campaign.ends_at)
         same = same and self.campaign.ring_timeout_s == campaign.ring_timeout_s
@@ -100,11 +103,11 @@ class Hours:
         open_zones = frozenset(zone for zone, moment in zones.items() if moment == now)
         opens_at = {zone: moment for zone, moment in zones.items() if zone not in open_zones}
         coming = [moment for moment in opens_at.values() if moment is not None]
-        # A window that closes is noticed within LOOK_AGAIN; a call that is allowed now may ring longer than that.
+        # A window that closes is noticed within CLOSING; a call that is allowed now may ring longer than that.
         standing = Standing(
             campaign=campaign,
             looked_at=now,
-            valid_until=min([valid_until, now + timedelta(seconds=1), *coming]),
+            valid_until=min([valid_until, now + CLOSING, *coming]),
             open_zones=open_zones,
             opens_at=opens_at,
         )

@@ -23,19 +23,19 @@ class OptOut:
 
     number: str
     owner_key: int
-    """Of the campaign."""
+    """Owner of the campaign: the number goes on the list of that user."""
     call_id: UUID
 
 
 class Keys:
-    """The keys of all calls under way."""
+    """What keys do in all calls under way: confirm, opt out, repeat, transfer."""
 
     def __init__(self, store: Store, phones: PhonePool, destinations: Destinations) -> None:
         self._store = store
         self._destinations = destinations
         self._phones = phones
         self._unlisted: list[OptOut] = []
-        """Those that the database did not take yet."""
+        """What the database did not take yet, oldest first."""
 
     def take(self, event: CallEvent, pad: KeyPad, job: ClaimedJob, campaign: Campaign, trunk: Trunk | None) -> None:
         """A key was pressed in this call, or the transfer ended that one asked for."""
@@ -76,6 +76,7 @@ class Keys:
     def write_opt_outs(self) -> None:
         """Enter in the DNC list what the database did not take before. Raises Unavailable."""
         while self._unlisted:
+            # Taken off once it is written, so that a database that refuses loses none.
             entry = self._unlisted[0]
             self._store.dnc.opt_out(entry.number, entry.owner_key, entry.call_id)
             self._unlisted.pop(0)

@@ -32,6 +32,7 @@ class PlayableSounds:
 
     def learn(self, keys: Iterable[int]) -> None:
         """Look at the sounds with these keys that are not known yet; one without its files is logged once."""
+        # A sound whose files were missing is looked for again each time: they may be back.
         unknown = sorted(set(keys) - self._found.keys())
         for sound in self._store.sounds.by_keys(unknown).values() if unknown else ():
             stem = os.path.join(self._folder, sound.path.removesuffix(".wav"))

@@ -29,6 +29,7 @@ class Acknowledgements:
             self._stack.send(ack.data, ack.hop)
         else:
             self._held = ack
+            # At the latest then, whatever the owner does: a database that is away must not cost the call.
             self._timer = self._stack.timers.start(hold_until, lambda _now: self.release(), call_id=ack.call_id)
 
     def go_elsewhere(self, dialog: Dialog) -> None:
@@ -62,6 +63,7 @@ class Acknowledgements:
         ack = self._made.get(remote_tag)
         if ack is None:
             return False
+        # While the ACK is held, it answers both the 2xx and its copy.
         if ack is self._held:
             self.release()
         else:

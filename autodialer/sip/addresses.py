@@ -3,6 +3,8 @@
 import ipaddress
 from functools import lru_cache
 
+# Not `is_private`: it leaves out the shared addresses of RFC 6598, takes in the networks of documentation, and means
+# something else in other versions of Python.
 _INSIDE = [
     ipaddress.ip_network(network)
     for network in (

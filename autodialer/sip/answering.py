@@ -29,6 +29,7 @@ _REASONS = {
     501: "Not Implemented",
     505: "Version Not Supported",
 }
+# RFC 3262 section 3: a PRACK for no response of ours gets 481, and we send none that wants a PRACK.
 _IN_DIALOG = {"BYE": 200, "OPTIONS": 200, "PRACK": 481}
 _CHANGES_SESSION = ("INVITE", "UPDATE")
 _OUT_OF_DIALOG = {"OPTIONS": 200, "INVITE": 480} | dict.fromkeys(("BYE", "INFO", "NOTIFY", "UPDATE", "PRACK"), 481)
@@ -84,10 +85,12 @@ def _decide(stack: Stack, call: Call | None, dialog: Dialog | None, request: Req
     if request.fault is not None:
         return Reply(code=request.fault)
     if method == "CANCEL":
+        # RFC 3261 section 9.2: the INVITE has had its final response already, so that there is nothing to cancel.
         return Reply(code=200 if transaction_key(request, via, "INVITE") in stack.servers else 481)
     if request.uri.partition(":")[0].lower() not in _SCHEMES:
         return Reply(code=416)
     unsupported = [value for value in request.get_all("require") if value.lower() not in EXTENSIONS]
+    # The peer must be able to end the call, whatever its BYE requires.
     if unsupported and method != "BYE":
         return Reply(code=420, lines=tuple(f"Unsupported: {value}" for value in unsupported))
     unserved = 405 if method in _UNWANTED else 501
@@ -130,6 +133,7 @@ def _answered_via(request: Request, via: Via, source: Hop) -> str:
     value = request.get_all("via")[0]
     if "rport" not in via.params:
         return value if plain(via.host) == source[0] else f"{value};received={source[0]}"
+    # What the peer wrote there itself is left out: only what was seen counts.
     pieces = [
         piece for piece in split(value, ";") if piece.partition("=")[0].strip().lower() not in ("rport", "received")
     ]

@@ -17,7 +17,7 @@ from autodialer.sip.stack import MAGIC_COOKIE, Stack
 MOST_TRIES = 3
 """CSeq numbers that nearly all calls stay within: a challenge, and a longer session interval or another server."""
 _MIN_SE_TRIES = 3
-"""INVITEs sent again because the session interval was too short."""
+"""INVITEs sent again because the session interval was too short; a gateway may want a longer one each time."""
 
 
 class Attempts:
@@ -47,7 +47,7 @@ class Attempts:
         return self._invite(self.cseq, self.hop)
 
     def possible_invites(self) -> Iterator[OutgoingRequest]:
-        """Those that an earlier process may have sent for this call, to be cancelled."""
+        """The INVITEs that an earlier process may have sent for this call, to be cancelled."""
         for hop in self._hops:
             for cseq in range(1, MOST_TRIES + 1):
                 yield self._invite(cseq, hop)
@@ -84,6 +84,7 @@ class Attempts:
     def ask_for_longer(self, response: Response) -> bool:
         """Take the interval that a 422 asks for; False: another INVITE would not help (RFC 4028 section 7.4)."""
         wanted = min_se(response) or 0
+        # An interval that is no longer than the last one would be refused again.
         if wanted <= max(self._intervals, default=0) or len(self._intervals) == _MIN_SE_TRIES:
             return False
         self._intervals.append(wanted)
@@ -95,6 +96,7 @@ class Attempts:
         if not request.plain_sdp:
             return None
         self._request = dataclasses.replace(request, sdp=request.plain_sdp, plain_sdp=b"", sdes=None)
+        # The peer may challenge this INVITE as well, which does not mean that the password is wrong.
         self._auth.start_request()
         return self._request
 
@@ -103,6 +105,7 @@ class Attempts:
         if len(self._hops) == 1:
             return False
         del self._hops[0]
+        # Another server sets its own challenges: tries at the first server do not count.
         self._auth.start_request()
         return True
 

@@ -44,6 +44,7 @@ class Authenticator:
             return True
         if not self._is_ahead or self._tries:
             return False
+        # A 100 tells nothing: a server may send it before it looks at credentials.
         if 180 <= response.code < 300:
             self._stack.nonces.learn_ahead(hop.host, taken=True)
         return response.code == 403 and self._stack.nonces.takes_ahead(hop.host) is None
@@ -64,6 +65,8 @@ class Authenticator:
         }
         if not chosen:
             return NO_USABLE_CHALLENGE
+        # Asked again, the same password is wrong again, unless the server says that only the nonce was too old. It may
+        # say so once: more often would be a loop.
         again = bool(chosen.keys() & self._asked.keys())
         stale = all(challenge.stale for challenge in chosen.values()) and not self._stale_used
         if (again and not stale) or self._tries >= _MAX_TRIES + stale:
@@ -84,6 +87,8 @@ class Authenticator:
         if self._credentials is None:
             return ()
         ahead = self._stack.nonces.ahead(hop.host)
+        # The right-hand one wins: a nonce that this very request was asked to use, then the server's newest, then the
+        # call's earlier one.
         nonces = self._answered | ahead | self._asked
         self._is_ahead = any(nonce is not self._answered.get(space) for space, nonce in ahead.items())
         return tuple(f"{space[0]}: {self._answer(nonce, method, uri)}" for space, nonce in nonces.items())

@@ -82,7 +82,7 @@ class CallOwner(Protocol):
 
 
 class Call:
-    """An outbound call."""
+    """One outbound call: exactly one CallFailed or CallEnded, and `forget` with its last transaction."""
 
     def __init__(self, stack: Stack, owner: CallOwner, request: InviteRequest) -> None:
         self._stack = stack
@@ -211,6 +211,7 @@ class Call:
         dialog.peer_hung_up = True
         if dialog is self._dialog:
             self._bye_cause = parse_q850_cause(request.headers.get("reason", []))
+            # When it reached this machine: what left until this thread read it was not heard.
             self._bye_at = self._stack.arrived_at
             self._referrer.peer_hung_up(now)
             self._feed("BYE", now)
@@ -223,6 +224,8 @@ class Call:
             return False
         if not ours or not 200 <= response.code < 300 or not self._acknowledgements.knows(tag, response.cseq):
             return False
+        # Without the ACK the callee's side would give the call up 32 s after its answer. A 2xx that is new with such a
+        # Via makes no dialog, though: it may be anybody's.
         return self._acknowledgements.repeat(tag)
 
     def receive_ack(self, request: Request, now: float) -> bool:
@@ -270,18 +273,22 @@ class Call:
 
     def _classify(self, response: Response, now: float) -> str:
         code = response.code
+        # Asked about every response: an 18x or a 2xx also teaches whether the server takes a known nonce.
         is_challenge = self._auth.is_challenged(response, self._attempts.hop)
         if code < 200:
             return "1xx"
         if code < 300:
             return "2xx"
+        # After a cancel a challenge is a refusal like any other: nothing is to be called any more.
         if is_challenge and self.state in (CallState.CALLING, CallState.PROCEEDING):
             self._auth_message = self._auth.learn(response, self._attempts.hop)
             return "final" if self._auth_message else "challenge"
         if code == 422 and not self._cancel_kind and self._attempts.ask_for_longer(response):
             return "too short"
+        # Not after 180: with another INVITE the phone would ring twice.
         if code in _REFUSES_OFFER and not self._cancel_kind and not self._rang and self._offer_plain():
             return "plain offer"
+        # Some gateways make 503 of any cause. Where the cause is the callee's, another server would say the same.
         if code == 503 and not _is_about_callee(response):
             pause_s = pause_asked_for(response.get("retry-after"))
             return "next hop" if self._go_on_elsewhere(now, pause_s) else "final"
@@ -324,6 +331,7 @@ class Call:
         if self._timer is not None:
             self._stack.timers.stop(self._timer)
             self._timer = None
+        # Before the actions, so that an ACK that was held leaves before the BYE.
         if state is CallState.TERMINATED:
             self._acknowledgements.release()
             self._session.stop()
@@ -362,6 +370,7 @@ class Call:
         tag = response.to_tag
         if tag is not None and self._invite is not None:
             dialog = self._dialogs.setdefault(tag, Dialog(self._stack, self._invite.request, response))
+            # RFC 3262 section 4: a copy, or a response out of order, is to be ignored altogether.
             if not self._acknowledger.take(dialog, response, now):
                 return
             if sdp is not None:
@@ -370,6 +379,7 @@ class Call:
                     # RFC 3261 section 13.2.1: what later responses say does not count.
                     dialog.answer = sdp
         self._rang = self._rang or _is_ringing(response)
+        # Only news: a peer repeats its 180 every minute to keep proxies waiting (RFC 3261 section 13.3.1.1).
         progress = (response.code, sdp is not None)
         if progress != self._last_progress:
             self._last_progress = progress
@@ -386,6 +396,8 @@ class Call:
 
     def _time_ringing(self, now: float, response: Response | None) -> None:
         assert response is not None
+        # Between 100 and 180 the network looks for the phone; from its first ring the callee gets the whole ring
+        # timeout.
         if self._timer is None or (_is_ringing(response) and not self._rang):
             self._start_timer(now + self.request.ring_timeout_s, "ring timeout")
 
@@ -393,6 +405,8 @@ class Call:
         assert response is not None
         wait_s = self.request.ack_within_s
         self._dialog = dialog = self._confirm(response, hold_until=now + wait_s if wait_s else None)
+        # An answer that was settled reliably counts whatever the 2xx says. Some gateways have it in the 183 alone: that
+        # of the same fork is taken, for another fork's would lead the sound to another phone.
         own = dialog.answer or extract_sdp(response.content_type, response.body)
         sdp = own or self._early_sdp.get(dialog.remote_tag)
         self._early_sdp.clear()
@@ -435,6 +449,7 @@ class Call:
         if self._acknowledgements.repeat(response.to_tag or ""):
             return
         dialog = self._confirm(response)
+        # A fork may hang up before its 2xx is read; then it needs the ACK alone.
         if not dialog.peer_hung_up:
             self._auth.start_request()
             self._send_bye(dialog, now)
@@ -444,6 +459,7 @@ class Call:
         if self._cancel_kind is None:
             self._cancel_kind = FailureKind.RING_TIMEOUT
             self._cancel_reason = OwnEnd.RING_TIMEOUT.format(f"{self.request.ring_timeout_s:g}")
+        # RFC 3261 section 9.1: without a final response by then the INVITE counts as cancelled.
         self._start_timer(now + 64 * self._stack.config.t1, "give up")
         self.begin(NonInviteClient(self._stack, self._invite.request.cancel((self._user_agent,)), self), now)
 
@@ -528,6 +544,7 @@ def _failed(
 Action = Callable[[Call, float, Response | None], None]
 _S = CallState
 TABLE: Mapping[tuple[CallState, str], tuple[tuple[Action, ...], CallState]] = {
+    # In this order: the time is taken at the first 18x, which `_note_progress` then notes.
     (_S.CALLING, "1xx"): ((Call._time_ringing, Call._note_progress), _S.PROCEEDING),
     (_S.CALLING, "2xx"): ((Call._answer,), _S.CONFIRMED),
     (_S.CALLING, "challenge"): ((Call._send_invite,), _S.CALLING),
@@ -539,6 +556,7 @@ TABLE: Mapping[tuple[CallState, str], tuple[tuple[Action, ...], CallState]] = {
     (_S.CALLING, "cancel"): ((), _S.CANCEL_WANTED),
     (_S.PROCEEDING, "1xx"): ((Call._time_ringing, Call._note_progress), _S.PROCEEDING),
     (_S.PROCEEDING, "2xx"): ((Call._answer,), _S.CONFIRMED),
+    # Back in Calling the ring timeout is stopped; it starts again with the 1xx to the new INVITE.
     (_S.PROCEEDING, "challenge"): ((Call._send_invite,), _S.CALLING),
     (_S.PROCEEDING, "too short"): ((Call._send_invite,), _S.CALLING),
     (_S.PROCEEDING, "plain offer"): ((Call._send_invite,), _S.CALLING),
@@ -549,14 +567,17 @@ TABLE: Mapping[tuple[CallState, str], tuple[tuple[Action, ...], CallState]] = {
     (_S.CANCEL_WANTED, "1xx"): ((Call._note_progress, Call._send_cancel), _S.CANCELLING),
     (_S.CANCEL_WANTED, "2xx"): ((Call._hang_up_late, Call._fail_cancelled), _S.TERMINATED),
     (_S.CANCEL_WANTED, "final"): ((Call._fail_cancelled,), _S.TERMINATED),
+    # No timer of the call's own: timer B of the INVITE ends a wait in which nothing ever comes.
     (_S.CANCEL_WANTED, "no response"): ((Call._fail_cancelled,), _S.TERMINATED),
     (_S.CANCELLING, "1xx"): ((Call._note_progress,), _S.CANCELLING),
     (_S.CANCELLING, "2xx"): ((Call._hang_up_late, Call._fail_cancelled), _S.TERMINATED),
     (_S.CANCELLING, "final"): ((Call._fail_cancelled,), _S.TERMINATED),
     (_S.CANCELLING, "give up"): ((Call._fail_cancelled, Call._destroy_invite), _S.TERMINATED),
     (_S.CONFIRMED, "2xx"): ((Call._hang_up_late,), _S.CONFIRMED),
+    # RFC 3261 section 15.1.1: the session is over as the BYE leaves, whatever is answered to it.
     (_S.CONFIRMED, "bye"): ((Call._hang_up, Call._end_by_us), _S.TERMINATED),
     (_S.CONFIRMED, "BYE"): ((Call._end_by_callee,), _S.TERMINATED),
+    # A late answer, or a second fork: without ACK and BYE that phone would stay up.
     (_S.TERMINATED, "2xx"): ((Call._hang_up_late,), _S.TERMINATED),
 }
 """State and happening -> actions in order, and the state after."""

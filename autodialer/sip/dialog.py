@@ -43,6 +43,7 @@ class Dialog:
         self._to = f"To: {response.headers['to'][0]}"
         self.route_set = route_set_of(response)
         self.confirmed = self.confirmed or response.code >= 200
+        # RFC 3261 section 20.5: a message without Allow says nothing of the methods.
         self.allowed = frozenset(response.get_all("allow")) or self.allowed
         self.retarget(response)
 
@@ -53,6 +54,8 @@ class Dialog:
 
     def accept_cseq(self, request: Request) -> bool:
         """Whether the peer's request is in order (RFC 3261 section 12.2.2)."""
+        # Copies have found their transaction before they get here, and gaps are legal: only a lower number is out of
+        # order.
         if self.remote_cseq is not None and request.cseq < self.remote_cseq:
             return False
         self.remote_cseq = request.cseq
@@ -90,7 +93,7 @@ class Dialog:
         return uri, place._replace(transport=place.transport or self.flow.transport)
 
     def may_come_from(self, host: str) -> bool:
-        """Whether `host` is one of those that this dialog goes through, as far as they are known.
+        """Whether `host` is among the hosts that this dialog goes through, as far as they are known.
 
         Without Record-Route the callee's own host sends to us; behind a NAT, or as long as its name has not been found,
         that may be any.
@@ -104,11 +107,13 @@ class Dialog:
             return True
         if self.route_set or self.state.found is not None:
             return False
+        # A private address in the Contact of a peer with a public one: its requests come from its NAT's address.
         return not is_address(place.host) or (is_inside(place.host) and not is_inside(self.flow.host))
 
     def place(self, uri: str, hop: Hop) -> bool:
         """The name in `uri` leads to `hop`; whether our requests go elsewhere now."""
         before = self.next_hop
+        # The callee may have moved while its name was looked up.
         if uri == self.state.first_hop:
             self._found = {uri: hop}
         return self.next_hop != before

@@ -35,6 +35,7 @@ class DialogState:
 
     def packed(self) -> str:
         """As text, for the store."""
+        # Not `astuple`, which copies every value deeply: this is done at each answer.
         parts = (self.call_id, self.from_, self.to, self.cseq, self.target, self.route_set, self.flow)
         return json.dumps((*parts, self.by_flow, self.found))
 
@@ -105,12 +106,15 @@ class DialogState:
         if not self.route_set:
             return self.target, (), self._hop(self.target)
         first = parse_name_addr(self.route_set[0])
+        # A Record-Route that cannot be read: the gateway that took the INVITE knows the way.
         if first is None:
             return self.target, (), self.flow
         hop = self._hop(first.uri)
         parts = parse_uri(first.uri)
         if parts is None or "lr" in parts.params:
             return self.target, tuple(f"Route: {route}" for route in self.route_set), hop
+        # RFC 3261 section 12.2.1.1: a strict router finds its own URI in the request line and the target in the last
+        # Route.
         routes = (*self.route_set[1:], f"<{self.target}>")
         return without_headers(first.uri), tuple(f"Route: {route}" for route in routes), hop
 
@@ -128,6 +132,8 @@ class DialogState:
         flow, hop = self.flow, hop_of(uri) or self.found
         if hop is None or (flow.transport == TLS and hop.transport != TLS):
             return flow
+        # The URI names the place of the INVITE and no transport: that of the INVITE worked there; UDP, the default, may
+        # not.
         unnamed = "transport=" not in uri.lower()
         return flow if unnamed and hop.address == flow.address else hop
 
@@ -138,7 +144,7 @@ def route_set_of(response: Response) -> tuple[str, ...]:
 
 
 def target_of(message: Message) -> str | None:
-    """The remote target in a message's Contact; None without one that may become a Request-URI."""
+    """The remote target in a message's Contact; None without a Contact that may become a Request-URI."""
     contacts = message.get_all("contact")
     contact = parse_name_addr(contacts[0]) if contacts else None
     return without_headers(contact.uri) if contact is not None and _may_be_request_uri(contact.uri) else None

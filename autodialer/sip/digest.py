@@ -12,6 +12,8 @@ from autodialer.sip.tokens import split
 def _hash_with(name: str) -> Callable[[str], str]:
     def digest(text: str) -> str:
         data = text.encode("utf-8", "surrogateescape")
+        # An OpenSSL in FIPS mode refuses MD5 otherwise, and a challenge that names no algorithm means MD5 (RFC 7616
+        # section 3.3).
         return hashlib.new(name, data, usedforsecurity=False).hexdigest()
 
     return digest
@@ -56,6 +58,8 @@ def parse_challenges(values: Sequence[str]) -> list[Challenge]:
     found: list[tuple[str, dict[str, str]]] = []
     for value in values:
         for piece in split(value, ","):
+            # The comma separates parameters and challenges alike (RFC 3261 section 25.1). Two words before the equals
+            # sign, or no equals sign, begin the next challenge.
             name, equals, text = piece.strip().partition("=")
             scheme, space, first_name = name.strip().partition(" ")
             if space or not equals:
@@ -126,12 +130,14 @@ def authorize(
         f'uri="{uri}"',
         f'response="{response}"',
     ]
+    # RFC 7616 section 3.4: algorithm, qop and nc stand without quotes.
     if challenge.algorithm_text is not None:
         parts.append(f"algorithm={challenge.algorithm_text}")
     if challenge.opaque is not None:
         parts.append(f'opaque="{challenge.opaque}"')
     if challenge.qop:
         parts += ("qop=auth", f"nc={count}")
+    # A -sess key is made of the cnonce, so the server has to know it even without qop.
     if challenge.qop or challenge.session:
         parts.append(f'cnonce="{cnonce}"')
     return ", ".join(parts)

@@ -47,6 +47,7 @@ class Discovery:
             self._tell(None, now)
             self._wait(now + AGAIN_S, self.ask)
             return
+        # Not by `send`, which logs and traces SIP messages.
         self._stack.outbox.append((stun.binding_request(self._transaction_id), self._server))
         self._wait(now + stun.FIRST_WAIT_S * 2**self._tries, self._send)
         self._tries += 1

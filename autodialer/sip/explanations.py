@@ -13,6 +13,7 @@ _WARNING = re.compile(r'\s*\d{3} +\S+ +("(?:[^"\\]|\\.)*")\s*', re.ASCII)
 LONGEST_WARNING = 200
 """Characters of it that are kept."""
 MOST_EXPLANATIONS = 10
+"""Header lines that are kept of one refusal."""
 LONGEST_EXPLANATION = 500
 """Characters: a provider may put a whole signed card into Call-Info."""
 
@@ -25,6 +26,7 @@ def explanations(response: Response) -> tuple[str, ...]:
         for name in named
         for value in response.headers[name]
     )
+    # A peer's words, for the record and for people: no control characters, and no more than fits.
     return tuple(line[:LONGEST_EXPLANATION] for line in lines if line.isprintable())[:MOST_EXPLANATIONS]
 
 

@@ -25,7 +25,7 @@ CSEQ_GAP = 1000
 GIVE_UP_S = 32.0
 """From the first BYE to the end of waiting, its answer to a challenge included."""
 MOST_FORKS = 8
-"""Different To tags that are answered for one call."""
+"""Different To tags that are answered for one call: made-up ones must not have us send packets without end."""
 
 Credentials = tuple[str, str] | None
 
@@ -44,7 +44,7 @@ class Farewell:
         self._ended = False
 
     def start(self, now: float) -> None:
-        """Say it."""
+        """Send the BYE; FarewellEnded follows within `GIVE_UP_S`."""
         self._stack.timers.start(now + GIVE_UP_S, lambda later: self._end(later, None, "no answer"))
         self._send(now)
 
@@ -108,6 +108,7 @@ class Recall:
         """Nothing is kept."""
 
     def _end(self, now: float, code: int | None, message: str) -> None:
+        # A 481, or silence, to an INVITE that perhaps never left says nothing about a phone.
         if not self._ended and (self._certain or code == 200):
             self._emit(FarewellEnded(call_id=self._invite.call_id, at=now, code=code, message=message, method="CANCEL"))
         self._ended = True
@@ -153,6 +154,7 @@ class Farewells:
             via = response.top_via
             invite = self._recalled.get(via.params.get("branch", "")) if via is not None else None
             if invite is not None and invite.call_id == response.call_id:
+                # No transaction of ours sent that INVITE, so none makes this ACK (RFC 3261 section 17.1.1.3).
                 self._stack.send(invite.ack_for(response.headers["to"][0]), invite.hop)
             return invite is not None
         is_answer = response.cseq_method == "INVITE" and 200 <= response.code < 300
@@ -160,6 +162,7 @@ class Farewells:
         dialog = DialogState.of_answer(response, source) if said is not None else None
         if said is None or dialog is None or (dialog.to not in said and len(said) >= MOST_FORKS):
             return False
+        # An ACK for each copy, or the peer would repeat its 2xx for 32 s; a BYE for each tag.
         ack = dialog.request(self._stack, "ACK", response.cseq)
         self._stack.send(ack.data, ack.hop)
         if dialog.to not in said:

@@ -1,5 +1,8 @@
 """Values of SIP header fields (RFC 3261 section 20), read tolerantly: what peers really send, not only what the grammar
-allows. Nothing here raises; what cannot be read comes back as None or empty."""
+allows. Nothing here raises; what cannot be read comes back as None or empty.
+
+No library does this: sipmessage's parsers refuse a host with an underscore and a display name in plain UTF-8.
+"""
 
 import re
 from functools import lru_cache
@@ -125,6 +128,7 @@ def parse_via(value: str) -> Via | None:
     head, slash, rest = protocol.rpartition("/")
     if not slash:
         return None
+    # RFC 4475 section 3.1.1.1: there may be blanks around the slashes.
     name_and_version = "".join(head.split()).upper()
     transport, *sent_by = rest.split(maxsplit=1) or [""]
     host, port = split_host_port(sent_by[0] if sent_by else "")
@@ -213,5 +217,6 @@ def parse_retry_after(value: str | None) -> float | None:
     """Seconds of a Retry-After value (RFC 3261 section 20.33), None when it is missing or not a number."""
     if value is None:
         return None
+    # `120 (in a meeting);duration=3600` is a legal value.
     digits = value.partition(";")[0].partition("(")[0].strip()
     return float(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 10 else None

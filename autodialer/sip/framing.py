@@ -40,8 +40,11 @@ class StreamReader:
             yield message
 
     def _next(self) -> bytes | None:
+        # Line ends before a start line mean nothing (RFC 3261 section 7.5), and routers send NUL bytes.
         if self._buffer[:1] in (b"\r", b"\n", b"\0"):
             return self._next_line_ends()
+        # Octets that were searched once are not searched again, however small the pieces are. Only an empty line that
+        # was cut in two reaches back, by three octets.
         found = _END_OF_HEAD.search(self._buffer, max(0, self._looked - 3))
         if found is None:
             self._looked = len(self._buffer)
@@ -57,6 +60,7 @@ class StreamReader:
         """A ping, or line ends that mean nothing; None when what follows has to be waited for."""
         if self._buffer.startswith(_PING):
             return self._take(len(_PING))
+        # It may be the first half of a ping.
         if _PING.startswith(self._buffer):
             return None
         self._take(len(self._buffer) - len(self._buffer.lstrip(b"\r\n\0")) or 1)
@@ -70,6 +74,7 @@ class StreamReader:
 
 def _length_of_body(head: bytes) -> int:
     """Content-Length; without one there is no body (a stream must have one, RFC 3261 section 20.14)."""
+    # The headers are not parsed here: the message may be incomplete, and this is the only header that framing needs.
     values = set(_CONTENT_LENGTH.findall(_FOLD.sub(b" ", head)))
     if not values:
         return 0

@@ -20,7 +20,9 @@ _KEYS = "0123456789*#ABCD"
 _NO_DIGIT = frozenset(("16", "!", "FLASH"))
 """A hook flash: understood, and no digit."""
 _USUAL_MS = 100
+"""Milliseconds of a press where the body does not say how long it was."""
 _LONGEST_MS = 60_000
+"""Milliseconds: a press that is said to be longer counts as this long."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,6 +37,7 @@ class Signal:
 
 def reply_to_info(call: Call, dialog: Dialog, request: Request, arrived_at: float) -> Reply:
     """Take an INFO in a dialog; the digit in it is told if the call is answered."""
+    # RFC 2976 section 2.2: an INFO without a body gets 200, and nothing follows from it.
     if not request.body.strip():
         return Reply(code=200)
     kind = (request.content_type or "").partition(";")[0].strip().lower()

@@ -21,13 +21,13 @@ _OWN_HEADERS = frozenset(
         *("allow", "authorization", "call-id", "contact", "content-length", "content-type", "cseq", "from"),
         *("max-forwards", "min-se", "proxy-authorization", "record-route", "require", "route", "session-expires"),
         *("supported", "to", "user-agent", "via"),
+        # The stack writes none of these, and each would change what the INVITE asks for.
         *("content-encoding", "content-disposition", "expires", "proxy-require", "rack", "refer-to", "replaces"),
         # Their compact forms (RFC 3261 section 7.3.3, RFC 4028, RFC 3515).
         *("i", "m", "l", "c", "e", "f", "k", "t", "v", "x", "r"),
     )
 )
 _IDENTITY_HEADERS = frozenset(("p-asserted-identity", "p-preferred-identity", "remote-party-id"))
-MOST_EXTRA_HEADERS = 10
 LONGEST_HEADER = 1024
 """Characters of a value; an Identity (RFC 8224) takes 600."""
 
@@ -82,6 +82,7 @@ class InviteRequest:
     """Given to `invite`, named in every event."""
 
     def __post_init__(self) -> None:
+        # The class is frozen, and a plain pair is taken for a Hop.
         object.__setattr__(self, "next_hop", Hop(*self.next_hop))
         for hop in (self.next_hop, *self.alternatives):
             if not is_address(hop.host) or not 0 < hop.port < 65536 or hop.transport not in DEFAULT_PORTS:
@@ -92,6 +93,7 @@ class InviteRequest:
             _check_uri("route", uri)
         _check_text("from_display", self.from_display)
         _check_text("contact_user", self.contact_user)
+        # What cannot break a URI cannot break a Call-ID either.
         _check_uri("call_id", f"sip:{self.call_id}")
         if self.credentials is not None:
             _check_text("credentials", self.credentials[0])

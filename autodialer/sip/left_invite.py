@@ -30,6 +30,7 @@ class LeftInvite:
     @classmethod
     def of(cls, invite: OutgoingRequest) -> Self:
         """As much of the INVITE as is needed."""
+        # Without offer, credentials and other headers, which stand in neither its CANCEL nor its ACK.
         return cls(
             uri=invite.uri,
             hop=invite.hop,

@@ -107,6 +107,7 @@ def _locate(name: str, port: int | None, transport: str, family: int, lookups: L
         for service, ttl_s in _service_names(name, transport, lookups):
             answer = lookups.srv(service)
             if answer.records:
+                # RFC 3263 section 4.2: where there are SRV records, the name's own addresses do not count.
                 found = _servers(name, service, answer.records, transport, family, lookups)
                 if found is None:
                     return None
@@ -178,6 +179,7 @@ def _addresses(name: str, family: int, lookups: Lookups) -> Answer[str]:
 def _why_not(name: str, families: Sequence[int], lookups: Lookups) -> str:
     if len(families) > 1:
         return f"the name {name} has neither an IPv4 nor an IPv6 address (A, AAAA)"
+    # The families are 4 and 6.
     wanted, other = families[0], 10 - families[0]
     if is_address(name):
         return f"{name} is an IPv{other} address, and IPv{wanted} is spoken here"
@@ -202,7 +204,8 @@ class Targets:
         self._rests_until: dict[Hop, float] = {}
 
     def order(self, now: float) -> tuple[Hop, ...]:
-        """All of them in the order to try: those that failed lately last, the soonest rested first."""
+        """All targets in the order to try: those that failed lately come last, the soonest rested first."""
+        # Sorting is stable: servers that are well stay in the order that DNS asks for.
         return tuple(sorted(self._targets, key=lambda hop: max(self._rests_until.get(hop, now), now)))
 
     def failed(self, hop: Hop, now: float, retry_after_s: float | None = None) -> None:
@@ -211,6 +214,7 @@ class Targets:
         Never shortens a rest.
         """
         if hop in self._targets:
+            # A Retry-After of 0 is a rest of 0 s, not a missing one.
             until = now + (REST_S if retry_after_s is None else retry_after_s)
             self._rests_until[hop] = max(until, self._rests_until.get(hop, until))
 

@@ -124,7 +124,7 @@ class Message:
 
 
 class Request(Message):
-    """A SIP request."""
+    """A request of a peer; or of ours, when a trace is read."""
 
     __slots__ = ("fault", "method", "uri")
 
@@ -145,7 +145,7 @@ class Request(Message):
 
 
 class Response(Message):
-    """A SIP response."""
+    """A response to a request of ours; or of ours, when a trace is read."""
 
     __slots__ = ("code", "reason")
 
@@ -160,15 +160,18 @@ class Response(Message):
 
 def parse_message(data: bytes) -> Request | Response | Discard:
     """Read one datagram. Lines may end with LF only, headers may be folded, compact or oddly spelled."""
+    # RFC 3261 section 7.5: line ends before the start line mean nothing.
     data = data.lstrip(b"\r\n\0")
     if not data.strip():
         return Discard.KEEPALIVE
+    # Nearly every message ends its headers like this. The regular expression is for lines that end with LF alone.
     head, separator, body = data.partition(b"\r\n\r\n")
     if not separator or b"\n\n" in head:
         head, separator, body = _split_at_empty_line(data)
         if not separator:
             return Discard.TRUNCATED
-    # Bytes that are not UTF-8 come out again as they came in.
+    # Bytes that are not UTF-8 come out again as they came in: To, Via and tags stand in our messages. A lone CR or NUL
+    # must not stand there: `_build` refuses it.
     text = head.decode("utf-8", "surrogateescape").replace("\r\n", "\n").replace("\r", " ").replace("\0", " ")
     if "\n " in text or "\n\t" in text:
         text = _FOLD.sub(" ", text)
@@ -220,6 +223,7 @@ def _make_request(start: _RequestLine, headers: dict[str, list[str]], body: byte
     if fault is not None and method == "ACK":
         return fault  # which nobody answers
     code = None if fault is None else 400 if version.upper() == "SIP/2.0" else 505
+    # The number of an unreadable CSeq does not matter: the refusal repeats the header as it came.
     return Request(method, uri, headers, checked, cseq or (0, method), code)
 
 
@@ -244,6 +248,7 @@ def _parse_start_line(line: str) -> _StatusLine | _RequestLine | None:
         return None
     pieces = line.split()
     if len(pieces) >= 3 and _VERSION.fullmatch(pieces[-1]) and TOKEN.fullmatch(pieces[0]) and ":" in pieces[1]:
+        # A URI with blanks is kept, so that the request can be refused with 400 (RFC 4475 section 3.1.2.8).
         return _RequestLine(pieces[0], " ".join(pieces[1:-1]), pieces[-1])
     return None
 
@@ -265,6 +270,7 @@ def _parse_headers(text: str) -> dict[str, list[str]]:
 
 def _has_needed_headers(headers: dict[str, list[str]]) -> bool:
     """Whether what every message needs is there, once and not empty."""
+    # An answer repeats them (RFC 3261 section 8.2.6.2), and a transaction and a dialog are found by them.
     for name in _SINGLE_HEADERS:
         values = headers.get(name)
         if values is None or len(values) != 1 or not values[0]:

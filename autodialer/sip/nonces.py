@@ -13,7 +13,7 @@ from typing import TypeVar
 from autodialer.sip.digest import Challenge
 
 NONCES_KEPT = 1024
-"""Nonces whose count is remembered: a server that sets a fresh one each time does not come back to so old a one."""
+"""Nonces with a count that is remembered: a server that sets a fresh nonce each time never comes back to one so old."""
 SPACES_KEPT = 32
 """Servers and realms of a trunk that requests begin with credentials for."""
 
@@ -53,6 +53,8 @@ class Nonces:
         """
         with self._lock:
             nonce = self._by_word.get((space, challenge.nonce))
+            # With another algorithm it is still the same nonce: nc counts all requests sent with its value (RFC 7616
+            # section 3.4).
             if nonce is None or nonce.challenge.algorithm_text != challenge.algorithm_text:
                 used = nonce.used if nonce is not None else 0
                 nonce = Nonce(challenge=challenge, cnonce=cnonce, used=used)
@@ -80,6 +82,7 @@ class Nonces:
     def learn_ahead(self, host: str, *, taken: bool) -> None:
         """`host` took such a request, or refused it for good."""
         with self._lock:
+            # The first word counts: a server that took such a request once means something else by a later 403.
             self._takes_ahead.setdefault(host, taken)
 
 

@@ -69,6 +69,7 @@ class LocalMedia:
 
     def _settle(self, media: MediaPlan) -> None:
         """Go on with one way to encrypt, or with none."""
+        # A hold by 0.0.0.0 is no move, so that our key stays.
         if not media.nowhere:
             self._their_place = (media.host, media.port)
         if self._sdes is None:
@@ -92,6 +93,7 @@ class LocalMedia:
         if sdes is not None:
             self._sdes = sdes
         self._settle(media)
+        # RFC 3264 section 6: an answer has every m= line of its offer, in order; port 0 refuses a stream.
         self._streams = [
             None if number == index else f"m={stream.kind} 0 {stream.profile} {' '.join(stream.formats) or '0'}"
             for number, stream in enumerate(streams)
@@ -100,8 +102,10 @@ class LocalMedia:
         # RFC 3264 section 8.3.2: a payload type keeps its meaning for the whole session.
         self._event_pt = media.telephone_event_pt if media.telephone_event_pt is not None else self._event_pt
         direction = _MIRRORED[media.direction]
+        # A hold as in RFC 2543: whatever direction it names, we cannot send there (RFC 3264 section 8.4).
         if media.nowhere and direction == "sendrecv":
             direction = "recvonly"
+        # RFC 3264 section 6: the t= line of an answer is that of the offer.
         formats = [(media.payload_type, media.codec)]
         return Accepted(sdp=self._describe(formats, media.telephone_event_pt, direction, session.times), media=media)
 
@@ -150,6 +154,7 @@ class LocalMedia:
             if event_pt is not None:
                 lines += (f"a=rtpmap:{event_pt} telephone-event/8000", f"a=fmtp:{event_pt} 0-15")
             lines += ("a=ptime:20", f"a={direction}")
+        # RFC 3264 section 8: the version rises by one with a change, and stays when nothing has changed.
         if lines != self._last:
             self._last = lines
             self._version += 1

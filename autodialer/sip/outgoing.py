@@ -57,6 +57,7 @@ class OutgoingRequest:
 
     def over_tcp(self) -> "OutgoingRequest":
         """The same request for the same host by TCP."""
+        # All else stays, the branch too: a peer that gets it by TCP and then by UDP has one request, not two.
         values = {item.name: getattr(self, item.name) for item in fields(self) if item.init}
         values["via"] = self.via.replace(f"SIP/2.0/{UDP} ", f"SIP/2.0/{TCP} ", 1)
         values["hop"] = self.hop._replace(transport=TCP)
@@ -68,6 +69,7 @@ class OutgoingRequest:
 
     def cancel(self, lines: tuple[str, ...] = ()) -> "OutgoingRequest":
         """The CANCEL of this INVITE (RFC 3261 section 9.1)."""
+        # Without credentials: no server may challenge a CANCEL, which cannot be sent again (RFC 3261 section 22.1).
         return self._same_hop("CANCEL", self.to, lines)
 
     def _same_hop(self, method: str, to: str, lines: tuple[str, ...] = ()) -> "OutgoingRequest":

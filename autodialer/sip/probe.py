@@ -50,7 +50,8 @@ class Probe:
         self.call_id = new_call_id()
 
     def start(self, now: float) -> None:
-        """Ask."""
+        """Send the question; ProbeEnded follows within `give_up_s`."""
+        # Beside timer F: a check has less patience, and an answered challenge begins a second transaction.
         self._stack.timers.start(now + self._request.give_up_s, lambda later: self._end(later, None, "silence"))
         self._send(now)
 
@@ -58,6 +59,7 @@ class Probe:
         request, stack = self._request, self._stack
         branch = stack.new_branch()
         self._cseq += 1
+        # The round trip is that of the request that gets the last word, without the challenge before it.
         self._sent_at = now
         asked = request.from_uri if request.method == "REGISTER" else request.target
         contact = (stack.contact("", request.hop),) if request.method == "OPTIONS" else ()

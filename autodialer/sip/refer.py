@@ -93,6 +93,7 @@ class Transfer:
 
     def reply_to(self, request: Request, now: float) -> Reply:
         """Take a NOTIFY of the event package `refer`."""
+        # RFC 3515 section 2.4.6: the id is the CSeq of the REFER, and may be missing.
         subscription = parse_params((request.get("event") or "").partition(";")[2]).get("id")
         if self.over or (subscription is not None and subscription not in map(str, self._cseqs)):
             return Reply(code=_GONE)
@@ -160,6 +161,7 @@ _S = TransferState
 Action = Callable[[Transfer, float], None]
 TABLE: Mapping[tuple[TransferState, str], tuple[tuple[Action, ...], TransferState]] = {
     (_S.TRYING, "challenge"): ((Transfer._send,), _S.TRYING),
+    # Nothing is told yet: a 202 says only that the peer will try.
     (_S.TRYING, "2xx"): ((), _S.ACCEPTED),
     (_S.TRYING, "refusal"): ((Transfer._end_refused,), _S.TERMINATED),
     (_S.TRYING, "no response"): ((Transfer._end_timeout,), _S.TERMINATED),

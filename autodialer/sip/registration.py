@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 _ROUND_TRIP_S = 35.0
 """Left before a binding expires for a refresh that has to be sent again up to 64*T1."""
 _BRIEF_TRIES = 3
-"""REGISTERs sent again because the interval was too brief (423)."""
+"""REGISTERs sent again because the interval was too brief (423); a registrar may want a longer one each time."""
 _SENTENCES = {
     401: "The provider refuses the login or password.",
     403: "The provider forbids this account to register.",
@@ -70,9 +70,9 @@ class RegistrationRequest:
     hops: tuple[Hop, ...]
     """The provider's servers in the order in which they are tried."""
     route: tuple[str, ...] = ()
-    route_names_hop: bool = False
-    """As of an INVITE."""
     """URIs of the outbound proxy, first hop first."""
+    route_names_hop: bool = False
+    """There are several proxies: the first URI of `route` becomes the address of the proxy that is asked."""
     credentials: tuple[str, str] | None = field(default=None, repr=False)
     expires_s: int = 600
     """What we ask for; the registrar grants what it likes."""
@@ -176,12 +176,14 @@ class Registration:
 
     def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         """A response to our last REGISTER."""
+        # An answer to an earlier REGISTER, such as a refresh that we have stopped meanwhile, counts no more.
         if response.code < 200 or transaction is not self._transaction:
             return
         is_challenged = self._auth.is_challenged(response, transaction.hop)
         if response.code < 300:
             self._granted_s = self._granted(response)
             self._service_routes = response.get_all("service-route")
+            # A 200 that grants nothing leaves no binding: no call would find us.
             if self._granted_s > 0:
                 self._feed("2xx", now)
             else:
@@ -197,6 +199,7 @@ class Registration:
         if response.code == 503 and self._go_on_elsewhere():
             self._feed("again", now)
         else:
+            # A registrar in trouble still knows us until the binding ends; a refusal is its last word.
             self._feed(
                 "failure" if response.code >= 500 and not self._must_wait_longer(response, now) else "refusal", now
             )
@@ -333,6 +336,7 @@ class Registration:
     def _wait_s(self) -> float:
         """RFC 5626 section 4.5: doubled with each failure, with jitter."""
         wait_s = min(self._request.first_wait_s * 2.0**self._failures, self._request.longest_wait_s)
+        # Bounded, because 2.0**1024 is an OverflowError: a provider may be away for weeks.
         self._failures = min(self._failures + 1, 30)
         return wait_s * self._jitter(0.5)
 
@@ -378,6 +382,7 @@ TABLE: Mapping[tuple[RegistrationState, str], tuple[tuple[Action, ...], Registra
     (_S.REGISTERING, "again"): ((Registration._send,), _S.REGISTERING),
     (_S.REGISTERING, "failure"): ((Registration._lose, Registration._wait), _S.WAITING),
     (_S.REGISTERING, "refusal"): ((Registration._lose, Registration._wait), _S.WAITING),
+    # The binding may have been made: the answer is on its way.
     (_S.REGISTERING, "stop"): ((Registration._send_removal,), _S.UNREGISTERING),
     (_S.REGISTERED, "Timer refresh"): ((Registration._begin_request, Registration._send), _S.REFRESHING),
     (_S.REGISTERED, "Timer expiry"): (
@@ -389,9 +394,11 @@ TABLE: Mapping[tuple[RegistrationState, str], tuple[tuple[Action, ...], Registra
     (_S.REFRESHING, "again"): ((Registration._send,), _S.REFRESHING),
     (_S.REFRESHING, "failure"): ((Registration._refresh_later,), _S.REGISTERED),
     (_S.REFRESHING, "refusal"): ((Registration._lose, Registration._wait), _S.WAITING),
+    # No REGISTER: the refresh is under way, and its answer may yet win the binding back.
     (_S.REFRESHING, "Timer expiry"): ((Registration._lose, Registration._tell_registering), _S.REGISTERING),
     (_S.REFRESHING, "stop"): ((Registration._send_removal,), _S.UNREGISTERING),
     (_S.WAITING, "Timer retry"): ((Registration._begin_request, Registration._send), _S.REGISTERING),
+    # There is no binding to take back.
     (_S.WAITING, "stop"): ((Registration._tell_off,), _S.TERMINATED),
     (_S.UNREGISTERING, "again"): ((Registration._send_removal,), _S.UNREGISTERING),
     (_S.UNREGISTERING, "2xx"): ((Registration._tell_off,), _S.TERMINATED),

@@ -32,6 +32,7 @@ class Acknowledger:
         if not is_reliable(response) or rseq is None:
             return True
         last = self._last.get((dialog.remote_tag, response.cseq))
+        # RFC 3262 section 4: the first may have any number; a later one is ignored until the one before it has come.
         if last is not None and rseq != last + 1:
             return False
         self._last[dialog.remote_tag, response.cseq] = rseq

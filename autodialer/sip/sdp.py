@@ -25,6 +25,7 @@ NOT_ENCRYPTED = "and this trunk requires encrypted sound"
 """Ends of the sentences of an `UnusableAnswer` whose reason is SECURE or NOT_SECURE."""
 UNSPECIFIED = ("0.0.0.0", "::")
 """Hold as RFC 2543 has it, and what a gateway says that does not know the address yet."""
+# A name has a letter in it: 10.0.0.256 is a broken address.
 _HOST_NAME = re.compile(
     r"(?=.{1,253}$)(?=.*[a-z])(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)(?:\.(?:[a-z0-9_-]{1,63}))*"
 )
@@ -182,6 +183,7 @@ def connection(host: str) -> str:
 
 def parse_description(data: bytes) -> tuple[Media | None, list[Media]]:
     """Session level and media streams; no session level when this is not a session description."""
+    # Some peers end lines with LF alone.
     lines = data.decode("utf-8", "replace").replace("\r", "\n").split("\n")
     lines = [line.strip() for line in lines if line.strip()]
     if not lines or lines[0].replace(" ", "") != "v=0":
@@ -212,6 +214,7 @@ def _parse_media(value: str) -> Media:
     pieces = value.split()
     if len(pieces) < 3:
         return Media()
+    # `49170/2` has the number of ports behind it (RFC 4566 section 5.14).
     port = pieces[1].partition("/")[0]
     return Media(
         kind=pieces[0].lower(),
@@ -269,6 +272,7 @@ def judge(
             message=f"the callee wants the sound at the IPv{family_of(address)} address {address}, and this call speaks"
             f" IPv{family}",
         )
+    # The stream's own first: they count more than those of the session.
     attributes = [*media.attributes, *session.attributes]
     ptime = next((value for name, value in attributes if name == "ptime"), "").partition(".")[0]
     return MediaPlan(
@@ -326,6 +330,7 @@ def extract_sdp(content_type: str | None, body: bytes) -> bytes | None:
     """The session description in a message body: alone, or as a part of a multipart body (RFC 5621 section 3)."""
     if not body.strip():
         return None
+    # RFC 3261 section 20.15: there must be a Content-Type with a body. What can be nothing else is taken without it.
     if content_type is None:
         return body if body.lstrip().startswith(b"v=0") else None
     kind, _, params = content_type.partition(";")

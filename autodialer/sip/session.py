@@ -129,6 +129,7 @@ class Session:
     def reply_to_early(self, request: Request, dialog: Dialog) -> Reply:
         """A re-INVITE or UPDATE before the INVITE is answered."""
         offer = extract_sdp(request.content_type, request.body)
+        # RFC 3311 section 5.2: our INVITE's offer has no answer yet.
         if request.method == "INVITE" or (offer is not None and dialog.answer is None):
             return Reply(code=491)
         answer = self._local.answer(offer, None) if offer is not None else None
@@ -263,6 +264,7 @@ class Session:
         self._send_refresh(now)
 
     def _send_refresh(self, now: float) -> None:
+        # What is wanted while a request is pending is sent when that one is over.
         dialog, timer = self._dialog, self._timer
         wanted = timer is not None or self._offer_wanted
         if dialog is None or not wanted or self._pending is not None or self._over:
@@ -271,6 +273,7 @@ class Session:
             # A re-INVITE of the peer is not over yet (RFC 3261 section 14.1).
             self._start(self._retry, now + self._stack.config.t2, self._refresh)
             return
+        # Every peer knows re-INVITE. UPDATE, where the peer allows it, is a refresh without offer and ACK.
         by_invite = self._offer_wanted or self._no_update or "UPDATE" not in dialog.allowed
         method = "INVITE" if by_invite else "UPDATE"
         lines = (
@@ -281,6 +284,7 @@ class Session:
             ALLOW,
             f"User-Agent: {self._stack.config.user_agent}",
         )
+        # RFC 4028 section 7.4: a refresh offers what is in force, with the version of o= as it was.
         body = self._local.offer() if method == "INVITE" else b""
         request = dialog.request(method, dialog.next_cseq(), lines, body)
         kind = InviteClient if method == "INVITE" else NonInviteClient
@@ -301,6 +305,7 @@ class Session:
     def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         """A response to our re-INVITE or UPDATE."""
         is_invite = isinstance(transaction, InviteClient)
+        # Before all else, after the end of the call too: without an ACK the peer would repeat its 2xx for 32 s.
         if is_invite and 200 <= response.code < 300:
             self._acknowledge(transaction)
         if response.code < 200 or transaction is not self._pending:
@@ -325,6 +330,7 @@ class Session:
             self._stay(_said(response))
         else:
             self._try_again(response, now, was_invite=is_invite)
+        # Our stream has moved once more while this request was under way.
         if self._offer_wanted and self._pending is None and "offer" not in self._running:
             self._refresh(now)
 
@@ -382,6 +388,7 @@ class Session:
 
     def _acknowledge(self, transaction: ClientTransaction) -> None:
         assert self._dialog is not None
+        # Made once: each copy of the 2xx gets the same ACK (RFC 3261 section 13.2.2.4).
         if self._ack is None or self._ack.cseq != transaction.request.cseq:
             lines = tuple(line for line in transaction.request.lines if "uthorization:" in line)
             self._ack = self._dialog.request("ACK", transaction.request.cseq, lines)

@@ -62,10 +62,13 @@ def accept(request: Request, current: SessionTimer | None) -> tuple[SessionTimer
     supported = has_option(request, "supported", OPTION_TAG) or has_option(request, "require", OPTION_TAG)
     if interval is None or (not supported and request.get("session-expires") is None):
         return None, ()
+    # Where the peer names no side, the side that has refreshed so far goes on.
     refresher = _refresher(request) or ("uas" if current is not None and current.ours else "uac")
+    # A peer that does not know the extension leaves the refreshing to us, the UAS.
     if not supported:
         refresher = "uas"
     timer = SessionTimer(interval_s=interval, ours=refresher == "uas")
+    # RFC 4028 section 9: a 2xx that leaves the refreshing to the UAC has to require the extension.
     required = (f"Require: {OPTION_TAG}",) if refresher == "uac" else ()
     return timer, (timer.line(refresher=refresher), *required)
 

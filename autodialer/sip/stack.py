@@ -8,7 +8,7 @@ import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from autodialer.sip.addresses import family_of, in_uri, is_address, plain
 from autodialer.sip.fields import Via, parse_number, parse_uri, split_host_port
@@ -24,7 +24,9 @@ logger = logging.getLogger(__name__)
 MAGIC_COOKIE = "z9hG4bK"
 """RFC 3261 section 8.1.1.7."""
 _PEERS_KEPT = 256
-"""Peers whose word on our address is remembered."""
+"""Peers of which something is remembered, the latest: each callee may name another one in its Contact."""
+_Peer = TypeVar("_Peer")
+_Value = TypeVar("_Value")
 
 
 class Entropy:
@@ -84,12 +86,12 @@ class Stack:
         self.discarded: Counter[str] = Counter()
         """Packets that were dropped, by reason."""
         self.clients: dict[tuple[str, str], ClientTransaction] = {}
-        """Branch and method (RFC 3261 section 17.1.3)."""
+        """Branch and method (RFC 3261 section 17.1.3): a CANCEL has the branch of its INVITE."""
         self.servers: dict[tuple[str, ...], ServerTransaction] = {}
         """What RFC 3261 section 17.2.3 compares."""
-        self.without_tcp: set[Address] = set()
+        self._without_tcp: dict[Address, None] = {}
         """Peers that take requests by UDP but not by TCP."""
-        self.complaints: dict[Hop, str] = {}
+        self._complaints: dict[Hop, str] = {}
         """Why a peer cannot be reached, where the system says so: sentences for people."""
         self._seen_as: dict[Hop, Address] = {}
         """Peer -> what it says our address is (RFC 3581)."""
@@ -100,7 +102,7 @@ class Stack:
         self._vias = _via_starts(config.local_address)
 
     def token(self, octets: int = 8) -> str:
-        """A random hexadecimal word for tags and cnonces."""
+        """A random hexadecimal word for tags and cnonces: of 64 bits, where RFC 3261 section 19.3 asks for 32."""
         return self.config.random_bytes(octets).hex()
 
     def new_branch(self) -> str:
@@ -130,8 +132,10 @@ class Stack:
 
     def learn_address(self, via: Via, hop: Hop) -> None:
         """Take `received` and `rport` of our Via in a response from `hop` (RFC 3581 section 4)."""
+        # RFC 3261 section 18.2.1: a peer leaves `received` out where our Via was right.
         host = plain((via.params.get("received") or via.host).lower())
         ours = self._mapped or self.config.local_address
+        # An address of the other family cannot be one of our socket's.
         if family_of(host) != family_of(ours[0]):
             return
         seen = (host, parse_number(via.params.get("rport", ""), 1, 65535) or ours[1])
@@ -139,20 +143,20 @@ class Stack:
             logger.info("%s sees us as %s:%d", hop, *seen)
         elif hop in self._seen_as:
             return
-        if len(self._seen_as) >= _PEERS_KEPT:
-            del self._seen_as[next(iter(self._seen_as))]
-        self._seen_as[hop] = seen
+        _remember(self._seen_as, hop, seen)
 
     def learn_local_address(self, hop: Hop, address: Address) -> None:
         """A connection to `hop` was made from `address`, which need not be where we listen."""
+        # What the peer says counts for more: there may be a NAT between us.
         if address != self.config.local_address and hop not in self._seen_as:
-            self._seen_as[hop] = address
+            _remember(self._seen_as, hop, address)
 
     def map_address(self, address: Address) -> None:
         """A STUN server sees us as `address`: say so in Via and Contact from now on."""
         if address != self._mapped:
             logger.info("the STUN server sees us as %s:%d", *address)
             self._mapped = address
+            # The old address stays one of ours: responses to what left before name it.
             self._sent_by.add(address)
             self._vias = _via_starts(address)
 
@@ -167,9 +171,24 @@ class Stack:
         transport = line.partition("SIP/2.0/")[2].partition(" ")[0]
         self._sent_by.add((plain(host), port or DEFAULT_PORTS.get(transport, 0)))
 
+    def takes_tcp(self, address: Address) -> bool:
+        """Whether a peer may take a request by TCP: False where it took one by UDP alone."""
+        return address not in self._without_tcp
+
+    def learn_without_tcp(self, address: Address) -> None:
+        """A peer took no request by TCP, which now goes by UDP."""
+        _remember(self._without_tcp, address, None)
+
     def complaint_of(self, hop: Hop) -> str | None:
         """Why `hop` cannot be reached, where the system says so."""
-        return self.complaints.get(hop)
+        return self._complaints.get(hop)
+
+    def learn_complaint(self, hop: Hop, complaint: str | None) -> None:
+        """The system says why `hop` cannot be reached; None: it can be reached."""
+        if complaint is None:
+            self._complaints.pop(hop, None)
+        else:
+            _remember(self._complaints, hop, complaint)
 
     def send(self, data: bytes, hop: Hop) -> None:
         """Queue a packet for `hop`."""
@@ -184,6 +203,14 @@ class Stack:
         self.clients.clear()
         self.servers.clear()
         self.timers = TimerQueue()
+
+
+def _remember(kept: dict[_Peer, _Value], peer: _Peer, value: _Value) -> None:
+    """Put it in as the newest, and let the oldest peer go where there are too many."""
+    kept.pop(peer, None)
+    if len(kept) == _PEERS_KEPT:
+        del kept[next(iter(kept))]
+    kept[peer] = value
 
 
 def printable(data: bytes) -> str:

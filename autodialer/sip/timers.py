@@ -24,10 +24,11 @@ class TimerQueue:
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, Timer]] = []
+        # Two timers of one instant are told apart by this: a `Timer` itself has no order.
         self._order = count()
         self._stopped = 0
         self.fired: Timer | None = None
-        """The one whose call-back was called last."""
+        """The timer that came due last."""
 
     def __len__(self) -> int:
         return len(self._heap) - self._stopped
@@ -44,7 +45,8 @@ class TimerQueue:
             return
         timer.callback = None
         self._stopped += 1
-        # Most timers are stopped long before they are due: they must not pile up.
+        # Most timers are stopped long before they are due: they must not pile up. Half of the heap at a time, so that a
+        # stop costs the same however many timers there are; a few are not worth it.
         if self._stopped > 64 and self._stopped * 2 > len(self._heap):
             self._heap = [entry for entry in self._heap if entry[2].callback is not None]
             heapq.heapify(self._heap)
@@ -64,6 +66,7 @@ class TimerQueue:
         """
         while (when := self.next_at()) is not None and when <= now:
             self.fired = timer = heapq.heappop(self._heap)[2]
+            # Emptied before the call: the call-back may stop its own timer, which is no longer in the heap.
             callback, timer.callback = timer.callback, None
             if callback is not None:
                 callback(now)

@@ -10,7 +10,7 @@ from autodialer.clock import from_epoch
 from autodialer.sip.hop import Hop
 
 SENT, RECEIVED = ">", "<"
-"""By us."""
+"""Directions, as seen by us."""
 Tracer = Callable[[str, str, bytes, Hop], None]
 """Told of every message of a core: its Call-ID, SENT or RECEIVED, the message, and where it went or came from."""
 Noted = tuple[float, str, bytes, Hop]
@@ -39,7 +39,7 @@ class TracedMessage:
     after_s: float
     """Since the trace began, which is when the INVITE left."""
     sent: bool
-    """By us."""
+    """By us; else received."""
     hop: Hop
     """Where it went, or came from."""
     data: bytes
@@ -58,6 +58,7 @@ class Trace:
 
 def call_id_of(data: bytes) -> str | None:
     """The Call-ID of a message that we wrote ourselves; None when it is not a SIP message."""
+    # Not `parse_message`: we spell the header in one way only, and this is asked of every packet that leaves.
     start = data.find(_CALL_ID)
     if start < 0:
         return None

@@ -67,8 +67,6 @@ class Surroundings(Protocol):
     """Branch and method (RFC 3261 section 17.1.3)."""
     servers: "dict[tuple[str, ...], ServerTransaction]"
     """What RFC 3261 section 17.2.3 compares."""
-    without_tcp: set[Address]
-    """Peers that take requests by UDP but not by TCP."""
 
     @property
     def config(self) -> Times:
@@ -76,6 +74,12 @@ class Surroundings(Protocol):
 
     def send(self, data: bytes, hop: Hop) -> None:
         """Queue a packet for `hop`."""
+
+    def takes_tcp(self, address: Address) -> bool:
+        """Whether a peer may take a request by TCP: False where it took one by UDP alone."""
+
+    def learn_without_tcp(self, address: Address) -> None:
+        """A peer took no request by TCP, which now goes by UDP."""
 
 
 class Transaction:
@@ -100,6 +104,7 @@ class Transaction:
     def _first_intervals(self) -> dict[str, float]:
         if self.hop.reliable:
             return dict.fromkeys(_WAITS_FOR_COPIES, 0.0)
+        # K and I wait for copies that are still in the network; the others for as long as the peer may send again.
         return dict.fromkeys(_SENDS_AGAIN, self.stack.config.t1) | dict.fromkeys("KI", self.stack.config.t4)
 
     def begin(self, now: float) -> None:
@@ -113,6 +118,7 @@ class Transaction:
             self._ended(now)
 
     def _feed(self, happening: str, now: float, response: Response | None = None) -> None:
+        # The figures have no arrow for a copy or for what comes too late, such as a 1xx after the final response.
         arrow = self.TABLE.get((self.state, happening))
         if arrow is None:
             return
@@ -128,6 +134,7 @@ class Transaction:
     def _enter(self, state: State, now: float) -> None:
         logger.debug("%s: %s -> %s", self.name, self.state, state)
         self.state = state
+        # A timer of both states runs on: timer F counts from the request, whatever provisional responses say.
         mine = self.TIMERS.get(state, ())
         for timer in [timer for timer in self._running if timer not in mine]:
             self.stack.timers.stop(self._running.pop(timer))
@@ -185,7 +192,7 @@ class ClientTransaction(Transaction):
     def __init__(self, stack: Surroundings, request: OutgoingRequest, user: TransactionUser) -> None:
         self._datagram: OutgoingRequest | None = None
         """The request by UDP while it is tried by TCP because it is long."""
-        if request.too_long and request.hop.address not in stack.without_tcp:
+        if request.too_long and stack.takes_tcp(request.hop.address):
             self._datagram, request = request, request.over_tcp()
         super().__init__(stack, request.method, request.call_id, request.hop)
         self.request = request
@@ -222,7 +229,8 @@ class ClientTransaction(Transaction):
             self._feed("Transport Err.", now)
             return
         logger.info("%s: %s takes no TCP, so %d octets go by UDP", self.name, self.hop.host, len(datagram.data))
-        self.stack.without_tcp.add(datagram.hop.address)
+        self.stack.learn_without_tcp(datagram.hop.address)
+        # The request starts over: by UDP timers A and E run too, and the peer gets all of its time.
         for timer in self._running.values():
             self.stack.timers.stop(timer)
         self._running.clear()
@@ -235,6 +243,7 @@ class ClientTransaction(Transaction):
 
         The branch stays, so a peer that has the request already takes it for a copy.
         """
+        # Only once: a peer that drops every connection would get the request without end.
         if self.state is self.FIRST and not self._sent_again:
             self._sent_again = True
             self._send_request(now, None)
@@ -270,19 +279,25 @@ class InviteClient(ClientTransaction):
     TABLE: ClassVar[StateTable] = {
         (State.CALLING, "Timer A"): ((ClientTransaction._send_request,), State.CALLING),
         (State.CALLING, "Timer B"): ((ClientTransaction._inform_timeout,), State.TERMINATED),
+        # Here alone: a peer that has answered once is there, and the error is another packet's.
         (State.CALLING, "Transport Err."): ((ClientTransaction._inform_error,), State.TERMINATED),
         (State.CALLING, "1xx"): ((ClientTransaction._pass_response,), State.PROCEEDING),
         (State.CALLING, "2xx"): ((ClientTransaction._pass_response,), State.ACCEPTED),
+        # The ACK first: what the call sends next, such as the INVITE with credentials, leaves after it.
         (State.CALLING, "300-699"): ((_send_ack, ClientTransaction._pass_response), State.COMPLETED),
         (State.PROCEEDING, "1xx"): ((ClientTransaction._pass_response,), State.PROCEEDING),
         (State.PROCEEDING, "2xx"): ((ClientTransaction._pass_response,), State.ACCEPTED),
         (State.PROCEEDING, "300-699"): ((_send_ack, ClientTransaction._pass_response), State.COMPLETED),
+        # The final response comes again because its ACK was lost.
         (State.COMPLETED, "300-699"): ((_send_ack,), State.COMPLETED),
         (State.COMPLETED, "Timer D"): ((), State.TERMINATED),
+        # To the call each time: a copy wants the same ACK again, a second fork an ACK and a BYE (RFC 3261 section
+        # 13.2.2.4).
         (State.ACCEPTED, "2xx"): ((ClientTransaction._pass_response,), State.ACCEPTED),
         (State.ACCEPTED, "Timer M"): ((), State.TERMINATED),
     }
     TIMERS: ClassVar[Mapping[State, tuple[str, ...]]] = {
+        # Proceeding has no timer: a phone may ring for minutes, and the call's ring timeout ends that.
         State.CALLING: ("A", "B"),
         State.COMPLETED: ("D",),
         State.ACCEPTED: ("M",),
@@ -310,6 +325,7 @@ class NonInviteClient(ClientTransaction):
     }
     TIMERS: ClassVar[Mapping[State, tuple[str, ...]]] = {
         State.TRYING: ("E", "F"),
+        # Timer E goes on after a 1xx: by UDP only a copy of the request brings a lost final response again.
         State.PROCEEDING: ("E", "F"),
         State.COMPLETED: ("K",),
     }
@@ -356,9 +372,11 @@ class InviteServer(ServerTransaction):
         (State.PROCEEDING, "300-699"): ((ServerTransaction._send_response,), State.COMPLETED),
         (State.COMPLETED, "Request"): ((ServerTransaction._send_response,), State.COMPLETED),
         (State.COMPLETED, "Timer G"): ((ServerTransaction._send_response,), State.COMPLETED),
+        # Nobody is told that the ACK never came: the INVITE was refused, and stays refused.
         (State.COMPLETED, "Timer H"): ((), State.TERMINATED),
         (State.COMPLETED, "ACK"): ((), State.CONFIRMED),
         (State.CONFIRMED, "Timer I"): ((), State.TERMINATED),
+        # A copy of the INVITE has no arrow here (RFC 6026 section 7.1): the session repeats its 2xx by itself.
         (State.ACCEPTED, "2xx"): ((ServerTransaction._send_response,), State.ACCEPTED),
         (State.ACCEPTED, "Timer L"): ((), State.TERMINATED),
     }

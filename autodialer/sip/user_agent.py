@@ -86,6 +86,7 @@ class UserAgent:
 
     def hang_up(self, call_id: str, now: float, *, reason: str | None = None) -> None:
         """End a call, answered or not; `reason` comes back in the message of its last event."""
+        # Each does nothing in the states of the other.
         self.cancel(call_id, now, reason=reason)
         self.bye(call_id, now, reason=reason)
 
@@ -120,6 +121,7 @@ class UserAgent:
         call = self._calls.get(call_id)
         if call is None or call.over:
             return
+        # First, so that an error below cannot keep the call.
         del self._calls[call_id]
         try:
             call.abandon(now)
@@ -219,7 +221,7 @@ class UserAgent:
         self._discovery.ask(now)
 
     def probe(self, request: ProbeRequest, now: float) -> str:
-        """Send OPTIONS; the id that its ProbeEnded will have."""
+        """Ask a server by OPTIONS or REGISTER; returns the id that its ProbeEnded will have."""
         self.know_host(request.hop.host)
         probe = Probe(self._stack, request, self.emit)
         probe.start(now)
@@ -300,7 +302,7 @@ class UserAgent:
         """
         hop = Hop(*hop)
         if complaint is not None:
-            self._stack.complaints[hop] = complaint
+            self._stack.learn_complaint(hop, complaint)
         for client in self._clients_at(hop):
             try:
                 client.transport_error(now)
@@ -319,7 +321,7 @@ class UserAgent:
 
     def connection_made(self, hop: Hop, local_address: Address) -> None:
         """A connection is up, from this local address."""
-        self._stack.complaints.pop(hop, None)
+        self._stack.learn_complaint(hop, None)
         self._stack.learn_local_address(hop, local_address)
 
     def _clients_at(self, hop: Hop) -> list[ClientTransaction]:
@@ -367,10 +369,12 @@ class UserAgent:
         """From where the request went, or another of the trunk's servers; the rest is a stranger's word."""
         vias = response.get_all("via")
         via = response.top_via
+        # RFC 3261 section 8.1.3.3: a response with a second Via is not for us.
         if len(vias) != 1 or via is None or not self._stack.is_ours(via):
             self._receive_stray(response, source, now)
             return
         client = self._stack.clients.get((via.params.get("branch", ""), response.cseq_method))
+        # RFC 3261 section 17.1.3 compares branch and method alone; a response that names another call is a stray.
         if (
             client is None
             or response.call_id != client.request.call_id
@@ -382,6 +386,7 @@ class UserAgent:
         if not self._is_own(source, client.hop.host):
             self._drop_stranger(response, source)
             return
+        # First: the request that follows at once from this response has the new address in its Contact.
         self._stack.learn_address(via, client.hop)
         client.receive(response, now)
 
@@ -415,6 +420,8 @@ class UserAgent:
             self.discarded[Discard.HEADER] += 1
             return
         if request.method == "ACK":
+            # The ACK to a refusal has the branch of its INVITE, the ACK to a 2xx only the dialog (RFC 3261 section
+            # 17.1.1.3, 13.2.2.4).
             invite = self._stack.servers.get(transaction_key(request, via, "INVITE"))
             if isinstance(invite, InviteServer):
                 invite.receive_ack(now)
@@ -426,6 +433,7 @@ class UserAgent:
                 self.discarded["stray_ack"] += 1
             return
         earlier = self._stack.servers.get(transaction_key(request, via, request.method))
+        # Before all checks: a copy gets the very same response, whatever has changed since (RFC 3261 section 17.2.2).
         if earlier is not None:
             earlier.request_again(now)
             return

@@ -76,13 +76,28 @@ def test_the_final_response_teaches_in_time_for_the_next_request_of_the_dialog(s
     assert ack["Via"].startswith("SIP/2.0/UDP 192.0.2.1:5060;rport;")
 
 
-def test_so_many_peers_are_remembered_and_no_more(steps: Steps) -> None:
-    for number in range(300):
-        hop = ("192.0.2.20", 10000 + number)
-        invite = steps.invite(call_id=f"call-{number}", next_hop=hop)
-        steps.receive(seen_as(invite, "received=198.51.100.7;rport=41000"), hop)
-    assert not steps.core.knows_public_address(Hop("192.0.2.20", 10000))
-    assert steps.core.knows_public_address(Hop("192.0.2.20", 10299))
+@pytest.mark.parametrize("by", ["response", "connection"])
+def test_so_many_peers_are_remembered_and_no_more(steps: Steps, by: str) -> None:
+    hops = [Hop("192.0.2.20", 10000 + number, "UDP" if by == "response" else "TCP") for number in range(300)]
+    for number, hop in enumerate(hops):
+        if by == "connection":
+            steps.core.connection_made(hop, ("192.0.2.1", 39999))
+        else:
+            invite = steps.invite(call_id=f"call-{number}", next_hop=hop)
+            steps.receive(seen_as(invite, "received=198.51.100.7;rport=41000"), hop.address)
+    known = [hop for hop in hops if steps.core.knows_public_address(hop)]
+    assert known == hops[-256:]
+
+
+def test_a_known_peer_that_says_something_new_costs_no_other_its_place(steps: Steps) -> None:
+    hops = [Hop("192.0.2.20", 10000 + number) for number in range(256)]
+    invites = [steps.invite(call_id=f"call-{number}", next_hop=hop) for number, hop in enumerate(hops)]
+    for invite, hop in zip(invites, hops, strict=True):
+        steps.receive(seen_as(invite, "received=198.51.100.7;rport=41000"), hop.address)
+    for port in range(42000, 42010):
+        steps.receive(seen_as(invites[-1], f"received=198.51.100.7;rport={port}"), hops[-1].address)
+    assert all(steps.core.knows_public_address(hop) for hop in hops)
+    assert steps.core.public_address(hops[-1]) == ("198.51.100.7", 42009)
 
 
 # STUN

@@ -121,6 +121,20 @@ def test_an_unreachable_peer_fails_the_call_with_what_the_system_says_until_a_co
     assert isinstance(steps.last, CallFailed) and steps.last.message != "Nothing listens there."
 
 
+def test_what_was_said_of_so_many_peers_is_remembered_and_no_more(steps: Steps) -> None:
+    hops = [Hop("192.0.2.20", 10000 + number, TCP) for number in range(300)]
+    for hop in hops:
+        steps.core.transport_error(hop, steps.now, "Nothing listens there.")
+    said = []
+    for hop in (hops[0], hops[-1]):
+        steps.invite(next_hop=hop, call_id=f"call-{hop.port}")
+        steps.core.transport_error(hop, steps.now)
+        steps.take()
+        assert isinstance(steps.last, CallFailed)
+        said.append(steps.last.message == "Nothing listens there.")
+    assert said == [False, True]
+
+
 def test_a_connection_made_from_another_port_stands_in_the_next_contact(steps: Steps) -> None:
     steps.core.connection_made(OVER_TCP, ("192.0.2.1", 39999))
     assert steps.invite(next_hop=OVER_TCP)["Contact"] == "<sip:192.0.2.1:39999;transport=tcp>"
@@ -185,6 +199,16 @@ def test_a_peer_without_tcp_gets_the_long_request_by_udp_with_its_branch_and_no_
     assert steps.answer(datagram).method == "ACK" and steps.names == ["CallAnswered"]
     second = steps.invite(headers=LONG, call_id="call-2")
     assert second.hop == Hop(*GATEWAY, UDP)
+
+
+def test_so_many_peers_without_tcp_are_remembered_and_no_more(steps: Steps) -> None:
+    hops = [Hop("192.0.2.20", 10000 + number) for number in range(300)]
+    for hop in hops:
+        steps.invite(headers=LONG, next_hop=hop, call_id=f"call-{hop.port}")
+        steps.core.transport_error(hop._replace(transport=TCP), steps.now)
+        steps.take()
+    tried = [steps.invite(headers=LONG, next_hop=hop, call_id=f"again-{hop.port}").hop for hop in (hops[0], hops[-1])]
+    assert tried == [hops[0]._replace(transport=TCP), hops[-1]]
 
 
 @pytest.mark.parametrize("method", ["INVITE", "REFER"])

@@ -23,6 +23,7 @@ CONNECT_S = 6.0
 INCOMING_KEPT = 64
 """Most connections that peers made to us; one more closes the connection that has been silent for longest."""
 _READ = 65_536
+"""Octets that are read or written at a time."""
 _UNSENT_LIMIT = 4 * 1024 * 1024
 """Octets that may wait for a peer that does not read."""
 _NOT_NOW = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
@@ -114,6 +115,7 @@ class Connections:
         """The selector named a connection, or the listener (`data` is this object then)."""
         if not isinstance(data, Connection):
             self._accept()
+        # An earlier event of the same look at the selector has closed it.
         elif self._by_hop.get(data.hop) is not data:
             return
         elif not data.up:
@@ -195,6 +197,8 @@ class Connections:
         assert self._tls is not None
         if not isinstance(connection.socket, ssl.SSLSocket):
             self._context = self._context or self._tls.context()
+            # The wrapped socket takes the descriptor over, so that the selector has to know it in place of the bare
+            # one.
             bare = connection.socket
             connection.socket = self._context.wrap_socket(
                 bare, server_hostname=self._tls.server_name, do_handshake_on_connect=False
@@ -202,6 +206,8 @@ class Connections:
             self._selector.unregister(bare)
             self._selector.register(connection.socket, selectors.EVENT_WRITE, connection)
         try:
+            # Only what the handshake waits for is watched: a connected socket is nearly always writable, and the loop
+            # would spin.
             connection.socket.do_handshake()
         except ssl.SSLWantReadError:
             self._selector.modify(connection.socket, selectors.EVENT_READ, connection)
@@ -243,6 +249,7 @@ class Connections:
         except OSError as exc:
             self._drop(connection, _reason(exc))
             return
+        # Not EVENT_WRITE all the time: it would wake the loop without end.
         events = selectors.EVENT_READ | (selectors.EVENT_WRITE if connection.unsent else 0)
         if self._selector.get_key(connection.socket).events != events:
             self._selector.modify(connection.socket, events, connection)

@@ -14,8 +14,11 @@ from autodialer.sip.invite import Address
 _RECEIVE_BUFFER = 4 * 1024 * 1024
 """Octets. The usual 208 KiB are full after a hundred messages or so, which may come while this thread waits."""
 _DATAGRAM = 65_536
+"""Octets: no datagram is longer."""
 _PORTS_TRIED = 1000
+"""From the wanted one upward."""
 _ERRORS_AT_ONCE = 64
+"""Entries of the error queue that are read before packets have their turn again."""
 _LINUX = sys.platform == "linux"
 _RECVERR = {socket.AF_INET: (socket.IPPROTO_IP, 11), socket.AF_INET6: (socket.IPPROTO_IPV6, 25)}
 """IP_RECVERR and IPV6_RECVERR of linux/in.h and in6.h; Python's socket module does not name them."""
@@ -26,6 +29,7 @@ _TIMESPEC = struct.Struct("=qq")
 _ANCILLARY = socket.CMSG_SPACE(_TIMESPEC.size) if _LINUX else 0
 _LONGEST_WAIT_S = 5.0
 """A packet that seems to have waited longer came before the machine's clock was set."""
+# EPERM and EACCES come from this machine's own firewall and routes, not from the peer.
 _UNREACHABLE = frozenset((errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EPERM, errno.EACCES))
 UNSENDABLE = _UNREACHABLE | {errno.EINVAL, errno.EMSGSIZE}
 """Error numbers of a packet that will never leave."""
@@ -46,6 +50,7 @@ class DatagramSocket:
 
     def _bind(self, host: str, port: int, *, with_listener: bool) -> socket.socket:
         last = min(65_535, port + _PORTS_TRIED)
+        # With port 0 the kernel chooses, and may choose a port whose TCP half is taken: it is asked again.
         for candidate in range(port, last + 1) if port else [0] * _PORTS_TRIED:
             bound = open_socket(host, socket.SOCK_DGRAM)
             try:

@@ -48,7 +48,7 @@ class SipLoop:
         on_end: Callable[[], None] | None = None,
         name: str = "sip",
     ) -> None:
-        """Bind `port` of the local IPv4 address `host`, or the next free one upward; port 0 takes any.
+        """Bind `port` of the local address `host`, or the next free one upward; port 0 takes any.
 
         `listen_tcp` takes connections on that port too; `tls` is for hops that want TLS; `nonces` are those of the
         trunk, None: this loop has its own. `on_event`, `tracer` and, as the last of all, `on_end` are called in the
@@ -104,6 +104,7 @@ class SipLoop:
     def run(self, command: Command) -> bool:
         """Have `command(user_agent, now)` called in the loop's thread, soon. False when the loop has stopped."""
         with self._lock:
+            # Under the lock, so that no command is taken after the last look at them.
             if self._closed:
                 return False
             self._commands.append(command)
@@ -152,6 +153,7 @@ class SipLoop:
             # Nothing within a step should get here; if it does, the calls end now instead of never.
             logger.exception("%s: the SIP loop ends by an error", self._name)
         try:
+            # Calls that were asked for in the last moment get their final event, too.
             self._guard(self._run_commands)
             self._guard(lambda: self._core.abandon(time.monotonic()))
             self._guard(self._settle)
@@ -173,6 +175,7 @@ class SipLoop:
         self._guard(lambda: self._connections.expire(time.monotonic()))
         while self._later and self._later[0][0] <= time.monotonic():
             self._guard(heapq.heappop(self._later)[2])
+        # Again: what timers and late actions asked for leaves in the same round.
         self._guard(self._run_commands)
         self._guard(self._settle)
 
@@ -210,6 +213,7 @@ class SipLoop:
             try:
                 data, address, waited_s = self._datagrams.receive()
             except BlockingIOError:
+                # Without a single packet it was the error queue that woke us.
                 if count:
                     return
                 break
