@@ -51,6 +51,8 @@ class MediaLoop:
         self._shared: dict[Address, Port] = {}
         """Shared ports by their address."""
         self._selector = selectors.DefaultSelector()
+        # Append and popleft are safe between two threads without a
+        # lock, for which the pacing thread might have to wait.
         self._commands: deque[Command] = deque()
         self._wake_reader, self._wake_writer = socket.socketpair()
         self._wake_reader.settimeout(0)
@@ -77,6 +79,7 @@ class MediaLoop:
                 self._obey(self._commands.popleft())
             if self._sending:
                 self._send_due()
+            # After the packets: a report or a keep-alive may be some milliseconds late, the sound may not.
             self._reports.send_due(time.monotonic())
             if self._queries or self._quiet:
                 self._do_chores(time.monotonic())
@@ -121,6 +124,7 @@ class MediaLoop:
                 line.send_now(question, query.server)
         for line, due in self._quiet.items():
             if now >= due:
+                # From now and not from when it was due: after a stall one keep-alive is enough.
                 self._quiet[line] = now + KEEP_ALIVE_S
                 line.send_now(b"", line.session.remote)
 
@@ -159,6 +163,8 @@ class MediaLoop:
             except OSError:
                 return
             source = (found[0], found[1])
+            # Before the callee's packets: the server answers at the
+            # port of the sound, from an address that no call knows.
             if self._queries and self._take_mapping(port, data):
                 continue
             line = port.line_of(source, time.monotonic())
@@ -304,6 +310,7 @@ class MediaLoop:
             remote=remote,
             codec=command["codec"],
             payload_type=command["payload_type"],
+            # Without codes the sound is over at once, and the call ends instead of waiting for it.
             codes=command["codes"] if reachable else b"",
             telephone_event_pt=command["telephone_event_pt"],
             lead_in_ms=command["lead_in_ms"],
@@ -352,6 +359,7 @@ class MediaLoop:
         if line is not None and (line.session.started or line.waiting is None):
             line.waiting = None
             self._rest(line)
+            # The kernel drops by address, stream and payload type, any of which may be another now.
             line.see_all()
             remote = self._held_at(line, command["remote"])
             line.session.hold(time.monotonic(), remote=remote, keys=_keys(command))
@@ -368,6 +376,7 @@ class MediaLoop:
         remote: Address = (command["remote"][0], command["remote"][1])
         if line is None or not line.session.started:
             return
+        # After its end no sound has to be read, and its end is not told once more.
         over = line.session.ended
         if not is_address(remote) or not (command["codes"] or over):
             self._events.tell_problem(line.name, f"the sound cannot go on to {remote}")
@@ -399,6 +408,7 @@ class MediaLoop:
         self._watches.end(line)
         # What came before the hang-up and was not read yet belongs to the figures of the call.
         self._receive(line.port)
+        # Before the figures: it leaves what the peer said on the line.
         self._reports.end(line, time.monotonic())
         stats = line.stats(time.monotonic()).without_late(late)
         self._leave_port(line)
@@ -426,7 +436,9 @@ def main() -> None:
     """Run the media process."""
     raise_descriptor_limit()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
+    # A thread that fails would leave a process that looks alive and plays or hears nothing.
     threading.excepthook = end_with_thread
+    # Before the other threads start, because they inherit it.
     go_first(pacing=False)
     events = Events(sys.stdout.buffer)
     loop = MediaLoop(events)

@@ -135,6 +135,7 @@ class MediaProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env=environment,
+                # A Ctrl-C at the terminal goes to the whole group: the dialer must end its calls before the sound goes.
                 start_new_session=True,
             )
         except OSError as exc:
@@ -153,6 +154,7 @@ class MediaProcess:
         if not process:
             return
         assert self._reader and self._writer
+        # The writer closes the pipe then, and its end ends the process.
         self._commands.put(None)
         try:
             process.wait(END_S)
@@ -161,6 +163,7 @@ class MediaProcess:
             process.kill()
             process.wait()
         self._writer.join()
+        # The owner may stop it from `on_event`, which the reader calls.
         if threading.current_thread() is not self._reader:
             self._reader.join(END_S)
 
@@ -175,6 +178,7 @@ class MediaProcess:
         with self._lock:
             if not self._listening:
                 raise MediaUnavailable
+            # From the first moment on: MediaDied has to name also a session that has not sent anything.
             self._played[session_id] = 0
         self._send(
             {
@@ -311,6 +315,7 @@ class MediaProcess:
         with contextlib.suppress(OSError):  # the process has died, which the reader tells
             while (line := self._commands.get()) is not None:
                 process.stdin.write(line)
+                # What has gathered leaves with one system call.
                 if self._commands.empty():
                     process.stdin.flush()
         with contextlib.suppress(OSError):
@@ -322,6 +327,8 @@ class MediaProcess:
             for line in messages:
                 if line.endswith(b"\n"):  # else killed in the middle of it
                     self._take(json.loads(line))
+        # Together, so that `open` either refuses a session or has
+        # it told by MediaDied; no call waits for a port for ever.
         with self._lock:
             self._listening = False
             played, self._played = self._played, {}

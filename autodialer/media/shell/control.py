@@ -39,6 +39,7 @@ def read_control(control: BinaryIO, post: Callable[[Command], None], events: Eve
     for text in control:
         command: Command = json.loads(text)
         if command["op"] in ("play", "move"):
+            # A sound that cannot be read is one of no length: the loop finishes the call, and the log says why.
             command["codes"] = b""
             try:
                 if command["sound"]:

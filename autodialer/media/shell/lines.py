@@ -43,6 +43,7 @@ class Port:
         try:
             self.socket.settimeout(0)
             with contextlib.suppress(OSError):
+                # Not every system or container allows them, and a call without them is heard too.
                 level, traffic_class, mtu_discover = _OPTIONS[self.socket.family]
                 self.socket.setsockopt(level, traffic_class, EXPEDITED)
                 self.socket.setsockopt(level, mtu_discover, IP_PMTUDISC_DO)
@@ -109,6 +110,7 @@ class Port:
     def follow(self, line: "Line") -> None:
         """The line sends to another address now, without having been told to."""
         if self.shared and line.session.remote is not None:
+            # Never over another line: what was said to a call goes before what was only heard.
             self._by_remote.setdefault(line.session.remote, line)
 
     def asking(self) -> Iterable["Line"]:
@@ -121,9 +123,11 @@ class Port:
             return True
         if self._by_remote.setdefault(remote, line) is not line:
             return False
+        # Where it was before may be given to another call at once.
         self.release(line, but=remote)
         if line in self._ringing:
             self._ringing.discard(line)
+            # Nobody could tell whose early media it was; to each call that is answered it may be the tail of its own.
             for source in self._seen:
                 line.session.see_early(source)
         self._unheard.add(line)
@@ -157,6 +161,7 @@ class Port:
         self.release(line)
         for lines in (self.lines, self._ringing, self._unheard, self._settled):
             lines.discard(line)
+        # Half of MANY, so that a call more or less does not switch the filter on and off.
         if self._sampled and len(self.lines) < FEW:
             socket_filter.detach(self.socket)
             self._sampled = self._sees_all_until = None
@@ -308,6 +313,7 @@ class Line:
         if self.port.shared:
             self.port.settle(self, now)
         else:
+            # The kernel's counter holds drops for want of room too, from before the filter.
             before = socket_filter.dropped(self.socket)
             if before is not None and socket_filter.attach(self.socket, stream):
                 self._spared, self._drops_before = stream, before

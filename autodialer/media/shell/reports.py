@@ -24,8 +24,10 @@ class Reports:
 
     def __init__(self, sending: Sending) -> None:
         self._sending = sending
+        # The number tells two apart that are due at one time: lines have no order.
         self._due: list[tuple[float, int, Line]] = []
         self._number = count()
+        # Taken once: a wall clock that is set must not show in round trips.
         self._epoch_at_zero = time.time() - time.monotonic()
         self._random = random.Random()
 
@@ -54,6 +56,8 @@ class Reports:
                 continue  # closed meanwhile
             sent = self._sending.sent_by(line, now)
             if sent is None:
+                # The timestamp of this moment is not known while digits,
+                # with timestamps of their own, stand in for the sound.
                 self._push(line, now + LATER_S)
                 continue
             self._send(line, line.reporting.report(sent, line.heard(now), now))

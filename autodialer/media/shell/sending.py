@@ -66,9 +66,11 @@ class Sending:
 
     def add(self, line: Line, now: float) -> None:
         """Send the line's session, which is `playing`. Harmless when it is sent already."""
+        # The grid of a time without calls has its deadline far back; a new one begins with this call.
         if not self._pacer:
             self._pacer = Pacer(now)
         slot = self._pacer.add(line.session)
+        # It goes back to its deck when the digits are over.
         if line in self._slots[slot].pressing:
             return
         self._slots[slot].deck_for(line).add(line.session, line, line.descriptor)
@@ -122,6 +124,7 @@ class Sending:
         How many packets of the sound left after the monotonic time of the call's end (None: now).
         """
         self.remove(line)
+        # What left after the end may have been the silence behind the sound, which was never played.
         late = self._departures.forget(line.session, math.inf if ended_at is None else ended_at)
         return max(0, late - line.session.tail_sent)
 
@@ -167,6 +170,7 @@ class Sending:
         for deck, shared in self._slots[number].decks():
             failed = self._send(deck, shared)
             ended += [line for _session, line in deck.advance(failed)]
+            # A fiftieth in each period, so that there is no turn in which all of them are told.
             for row in range(self._period, deck.count, PROGRESS_PERIODS):
                 progress[deck.owners[row].name] = deck.played_frames(deck.sessions[row])
         self._send_digits(self._slots[number], now)
