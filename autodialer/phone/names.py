@@ -63,6 +63,7 @@ class NameFinder:
                 self._workers = self._workers or ThreadPoolExecutor(LOOKUPS_TOGETHER, thread_name_prefix="names")
                 self._workers.submit(self._look_up, asked)
                 return
+        # Outside of the lock: what it does may ask for another name.
         then(hop, why)
 
     def _look_up(self, asked: _Asked) -> None:
@@ -79,6 +80,7 @@ class NameFinder:
             why = f"looking up {asked[0]} failed; the log of the dialer says why"
         with self._lock:
             if len(self._known) >= MOST_KEPT:
+                # Peers choose the names, so the memory is bounded; what is still wanted is looked up again.
                 self._known.clear()
             self._known[asked] = (time.monotonic() + holds_s, hop, why)
             waiting = self._waiting.pop(asked)

@@ -70,6 +70,7 @@ def _with_backup(first: Located, backup: str, resolver: Resolver, transport: str
         # The second server is there for bad times; it must not make any.
         logger.warning("backup_host %s is not found, so there is no other server for now", backup)
         return replace(first, ttl_s=min(first.ttl_s, LOOK_AGAIN_S))
+    # Both names may lead to one server: a failed one would be tried once more as its own backup.
     targets = dict.fromkeys((*first.targets, *second.targets))
     return replace(first, targets=tuple(targets), ttl_s=min(first.ttl_s, second.ttl_s))
 

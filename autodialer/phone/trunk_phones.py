@@ -36,6 +36,7 @@ class TrunkPhones:
     @property
     def registration(self) -> Registered:
         """How the registration stands: as that of the phone for which it stands worst."""
+        # A trunk with one phone that cannot register has fewer channels than its user thinks.
         worst = (RegistrationStanding.FAILED, RegistrationStanding.REGISTERING, RegistrationStanding.REGISTERED)
         found = [phone.registration for phone in self.phones]
         return next((one for standing in worst for one in found if one.standing is standing), Registered())

@@ -146,6 +146,7 @@ class TrunkCheck:
             return self._result(CheckStage.CONNECT, verdicts.unreachable(options), ok=False)
         self._options = options
         self._register: ProbeEnded | None = None
+        # Also where the trunk does not register: the answer shows whether the password is right.
         if self._trunk.register or self._trunk.password:
             self._register = self._probe(loop, "REGISTER", hop, account)
         if options.code is None:
@@ -178,6 +179,7 @@ class TrunkCheck:
             give_up_s=ANSWER_S,
         )
         loop.run(lambda user_agent, now: user_agent.probe(request, now))
+        # The core gives up at ANSWER_S; the rest is for a machine that is busy.
         ended = self._wait(ProbeEnded, ANSWER_S + 5.0)
         assert ended is not None
         if ended.round_trip_s is not None:
@@ -200,6 +202,7 @@ class TrunkCheck:
         self, loop: SipLoop, local: str, hop: Hop, account: Account, *, stage: CheckStage
     ) -> CheckResult:
         """Nothing came back at all: perhaps the answers do not find their way. `stage` is how far the check went."""
+        # The verdict says more than the note.
         self._notes.remove(verdicts.OPTIONS_IGNORED)
         behind_nat = may_be_translated(local, hop.host)
         if hop.transport == UDP:

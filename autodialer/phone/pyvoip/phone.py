@@ -230,6 +230,7 @@ class Phone(VoIPPhone):
         media = event.mapped or (self.myIP, call.port)
 
         def place(user_agent: UserAgent, now: float) -> None:
+            # The registration may have ended while the media process was binding the port.
             if call.opening and not self.ready:
                 call.unstarted("the trunk is not registered any more")
                 return
@@ -238,6 +239,7 @@ class Phone(VoIPPhone):
                 self._traces.begin(reference, now, utcnow)
             invite = self.sip.complete(call.draft, media, user_agent, now)
             hop = invite.next_hop
+            # Known only now, since it depends on the server that this INVITE goes to.
             call.behind_nat = media[0] != self.myIP or self.sip.reach.behind_nat(user_agent, hop, self.myIP)
             call.place(user_agent, invite, now, utcnow)
 
@@ -251,6 +253,7 @@ class Phone(VoIPPhone):
         if call is None or not call.opening:
             return
         try:
+            # The port was free when it was drawn, but other programs draw from the same range.
             call.lease.take_next(event.message)
             call.follow_lease()
             self._open_media(call)
@@ -263,6 +266,8 @@ class Phone(VoIPPhone):
             call.lease.take_own()
             call.wants_port = True
             call.follow_lease()
+            # The sound goes on from there at once, before the callee
+            # agrees: nearly all peers send to where our packets come from.
             self.media.reopen(call.call_id, self.myIP, call.port, stun_server=self.sip.reach.stun_server)
         except PortsExhausted as exc:
             logger.error("call %s: there is no port for its sound: %s", call.call_id, exc)
@@ -301,6 +306,7 @@ class Phone(VoIPPhone):
 
     def forget(self, call: Call) -> None:
         """The call is over: its port is free and `calls` names it no more."""
+        # Once: a call that is ended by force may be forgotten again by its own end.
         if self.calls.pop(call.call_id, None):
             call.lease.give_back()
             traces, reference = self._traces, call.plan.reference
@@ -331,6 +337,7 @@ class Phone(VoIPPhone):
         credentials = self.sip.credentials
 
         def say(user_agent: UserAgent, now: float) -> None:
+            # First: an answer may be on its way already.
             user_agent.expect_answers(cut_off, credentials, now + span_s)
             # What rings comes first: every second of it is heard.
             for one in left:
