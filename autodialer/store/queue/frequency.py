@@ -138,6 +138,7 @@ def put_off_retries(connection: Connection, retries: Sequence[Retry], admit: Adm
             of_owner[retry.owner_key].append(retry)
     late = []
     for owner_key, theirs in of_owner.items():
+        # By the earliest retry: seven days back from a later one would leave out calls that count for this one.
         numbers, earliest = [retry.candidate.number or "" for retry in theirs], min(one.not_before for one in theirs)
         found = calls_of(connection, owner_key, numbers, earliest, in_air=False)
         for retry in theirs:

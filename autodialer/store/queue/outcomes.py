@@ -125,6 +125,7 @@ def record(connection: Connection, results: Sequence[JobResult], now: datetime, 
     dialing = {(row.key, row.call_id): row for row in rows}
     accepted, retries = [], []
     for result in results:
+        # Taken out, so that a call that stands twice in one batch is recorded once.
         row = dialing.pop((result.job.key, result.job.call_id), None)
         if row is None:
             logger.warning("%s: no job dials this call any more, its outcome is dropped", result.job.call_id)
@@ -134,7 +135,9 @@ def record(connection: Connection, results: Sequence[JobResult], now: datetime, 
             if ends is None and result.next_step.job_state is JobState.QUEUED:
                 retries.append(_retry_of(row, result, now))
     _store(connection, accepted, now)
+    # Those of dropped results too: such a call is over as well.
     forget(connection, [result.job.call_id for result in results])
+    # After the calls are stored, because they count in the caps.
     put_off_retries(connection, retries, admit)
 
 
@@ -171,11 +174,13 @@ def release(connection: Connection, jobs: Sequence[ClaimedJob], not_before: date
     held = [job for job in jobs if (job.key, job.call_id) in states]
     stopped = [job for job in held if states[job.key, job.call_id] == CampaignState.STOPPED]
     if held:
+        # The call id stays: no call was made by it.
         again = [{"of_job": job.key, "next_call_id": job.call_id, "at": not_before, "rule": None} for job in held]
         _QUEUE_AGAIN.execute(connection, again)
         _UNBEGIN.execute(
             connection, [{"of_campaign": job.campaign_key, "of_subscriber": job.subscriber_key} for job in held]
         )
+    # By way of `queued`, because no arrow leads from `dialing` to `cancelled`.
     if stopped:
         _MOVE_JOB.execute(connection, [{"of_job": job.key, "to_state": JobState.CANCELLED.value} for job in stopped])
         people = [GivenUp(job.campaign_key, job.subscriber_key, job.retries_used) for job in stopped]
@@ -204,6 +209,7 @@ def recover_batch(
         outcome = CallOutcome(
             disposition=Disposition.INTERRUPTED,
             invited_at=row.claimed_at,
+            # The clock may have been put back since the claim.
             ended_at=max(now, row.claimed_at),
             message=INTERRUPTED_MESSAGE,
         )
@@ -289,6 +295,7 @@ def _store(connection: Connection, accepted: Sequence[tuple[JobResult, str | Non
         _MOVE_JOB.execute(connection, ended)
     if again:
         _QUEUE_AGAIN.execute(connection, again)
+    # As above: by way of `queued`.
     for state in (JobState.QUEUED, JobState.CANCELLED) if cancelled else ():
         _MOVE_JOB.execute(connection, [{**of_job, "to_state": state.value} for of_job in cancelled])
     _MOVE_SUBSCRIBER.execute(connection, people)

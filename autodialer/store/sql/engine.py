@@ -25,6 +25,7 @@ AnyRow = Row[*tuple[Any, ...]]
 logger = logging.getLogger(__name__)
 
 SYNCHRONOUS = ("NORMAL", "FULL")
+# Connections that stay open. Further ones, up to more than the API has threads, come and go.
 READERS = 8
 MOST_READERS = 24
 LOCK_POLL_S = 0.001
@@ -123,6 +124,7 @@ class Database:
                     connection.exec_driver_sql(BEGIN_WRITE)
                 return
             except OperationalError as exc:
+                # SQLite has one error class for a lock, a full disk and a broken file; only a lock passes by itself.
                 if "locked" not in str(exc.orig) or time.monotonic() > deadline:
                     raise
             time.sleep(LOCK_POLL_S)
@@ -153,10 +155,12 @@ def make_engine(
         raise SettingsError(f"synchronous is one of {SYNCHRONOUS}, not {synchronous!r}")
     engine = create_engine(
         parsed,
+        # Errors of the database are logged, and what they would show are people's numbers.
         hide_parameters=True,
         poolclass=QueuePool,
         pool_size=READERS,
         max_overflow=MOST_READERS - READERS,
+        # The pool hands a connection from one thread to another, never to two at a time.
         connect_args={"timeout": busy_timeout_s, "check_same_thread": False},
     )
     on = "ON" if foreign_keys else "OFF"
@@ -181,7 +185,9 @@ def create_file(url: str) -> None:
     """Make the database file, readable by its owner only; SQLite gives the -wal and -shm beside it the same mode."""
     path = Path(make_url(url).database or "")
     path.parent.mkdir(parents=True, exist_ok=True)
+    # Made by us and not by SQLite, whose files take the mode that the umask leaves.
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    # The file may be an older one, or restored from a backup.
     os.chmod(path, 0o600)
 
 

@@ -41,6 +41,7 @@ class Secrets:
         self._hasher = hasher or PasswordHasher()
         self._hashing = threading.BoundedSemaphore(HASHED_AT_ONCE)
         self._hashing_or_waiting = threading.BoundedSemaphore(HASHED_AT_ONCE + MOST_WAITING)
+        # A login that nobody has must take as long as any other: the time of a refusal would tell which logins exist.
         self._hash_of_nobody = self._hasher.hash(token_bytes(16))
 
     def encrypt(self, plain: str, *, context: bytes) -> bytes | None:

@@ -8,6 +8,7 @@ from autodialer.store.sql.column_types import Key, PublicId, UtcTime
 from autodialer.store.sql.transitions import StateColumn
 
 metadata = MetaData(
+    # SQLite gives constraints no names, and a migration can only drop what has one.
     naming_convention={
         "ix": "%(table_name)s_%(column_0_N_name)s",
         "uq": "%(table_name)s_%(column_0_N_name)s_once",

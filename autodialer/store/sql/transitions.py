@@ -54,6 +54,7 @@ class StateColumn:
         return {"sqlite": self._sqlite_trigger}[dialect]()
 
     def _sqlite_trigger(self) -> str:
+        # A trigger, because a CHECK sees only the new row.
         allowed = ["NEW.state = OLD.state"]
         order = [str(state) for state in self.arrows]
         for state, after in self.arrows.items():
