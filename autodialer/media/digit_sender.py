@@ -17,6 +17,7 @@ END_PACKETS = 3
 PAUSE_PERIODS = 4
 """After the last packet of a digit: with the two repeats of the end it pauses for 120 ms."""
 DIGIT_PERIODS = PRESS_PERIODS + END_PACKETS - 1 + PAUSE_PERIODS
+"""From the start of a digit to the start of the next one: 280 ms."""
 VOLUME = 10
 """-10 dBm0, RFC 4733 section 2.3.4."""
 PERIOD_SAMPLES = 160

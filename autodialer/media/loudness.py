@@ -18,6 +18,7 @@ BLOCK_SAMPLES = round(0.4 * g711.SAMPLE_RATE)
 METER_RATE = 2 * g711.SAMPLE_RATE
 """Of the meter, Hz: at 8 kHz its filters, meant for 48 kHz, are 0.3 dB off at the top; at 16 kHz they are not."""
 STEP_SAMPLES = BLOCK_SAMPLES // 4
+"""Blocks overlap by three quarters, ITU-R BS.1770-4 annex 1."""
 OVERSAMPLING = 4
 """Of the true peak, ITU-R BS.1770-4 annex 2."""
 # Ten minutes, oversampled at once, would take 77 MB.

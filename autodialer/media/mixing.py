@@ -32,7 +32,9 @@ AS_GOOD = 0.98
 MOST_DELAY = round(0.01 * g711.SAMPLE_RATE)
 """Samples that one channel may be late by: microphones three metres apart."""
 CHUNK = 65_536
+"""Samples filtered at a time."""
 BLOCK = 4096
+"""Samples correlated at a time, 0.5 s: what delays move over the seam of two blocks is lost, and is little of them."""
 
 Samples = NDArray[np.float32]
 

@@ -49,6 +49,7 @@ KNOW_THEIR_LENGTH = ("matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "asf", "ogg")
 """Containers whose length is counted by the program that wrote the file, or stands on its last page: what is less is
 damaged. Of others it is estimated, or was written down before the recording began."""
 SHORT_S = 0.5
+"""A file that is shorter than it says by more than this is damaged."""
 _SCALES = {"u1": 2.0**-7, "i2": 2.0**-15, "i4": 2.0**-31}
 """Of integer samples by numpy's kind and size, to -1 ... 1."""
 

@@ -83,6 +83,7 @@ class SecureDeck(Deck[Owner]):
         self._columns.tags[row] = session.protection.tag_octets
 
     def _leave(self, row: int) -> None:
+        # As `remove` does with the other columns: the last row fills the gap.
         last = self._handles.pop()
         if row < len(self._handles):
             self._handles[row] = last

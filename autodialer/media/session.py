@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from autodialer.media.srtp import Protection, Unprotection
 
 PTIME_MS = 20
+"""The default of RFC 3551 section 4.2, which nearly all peers use."""
 FRAME = g711.SAMPLE_RATE * PTIME_MS // 1000
 """Samples, and with G.711 bytes, of one packet."""
 

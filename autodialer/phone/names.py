@@ -19,9 +19,11 @@ LONGEST_KEPT_S = 300.0
 FAILURE_KEPT_S = 5.0
 """A name that was not found is not asked for again by each call."""
 LOOKUPS_TOGETHER = 4
+"""Threads, for the calls of all phones."""
 MOST_ASKED = 64
 """Names that are being looked up: peers choose them, and no peer may fill the memory."""
 MOST_KEPT = 1000
+"""Names whose answers are remembered."""
 MEDIA_PORT = 1
 """Any port: a name with one has addresses and no SRV (RFC 3263 section 4.2)."""
 

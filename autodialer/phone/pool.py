@@ -355,6 +355,7 @@ class PhonePool:
             logger.error("the media process cannot start: %s", exc)
             return
         if self._media:
+            # Only once there is another: phones hold the old one until then, and its calls have ended with it.
             self._media.stop()
         self._media = media
         for phones in [*self._by_trunk.values(), *self._retired]:

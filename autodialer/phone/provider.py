@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 _SOMEWHERE = "192.0.2.1"
 """An address outside (RFC 5737); nothing is sent there."""
 LOOK_AGAIN_S = 60.0
+"""A second server that was not found is looked for again so soon."""
 STUN_PORT = 3478
 """RFC 5389 section 9."""
 
@@ -94,6 +95,7 @@ def account_for(trunk: Trunk, provider: Provider, nonces: Nonces | None = None) 
         caller_id=trunk.caller_id or trunk.username or "anonymous",
         codecs=trunk.codecs,
         transport=transport,
+        # The certificate is the proxy's where there is one: the connection goes there.
         tls=TlsSettings(server_name=entrance, ca_pem=trunk.ca_file) if transport == TLS else None,
         register=trunk.register,
         outbound_proxy=_proxy_uri(trunk.outbound_proxy, transport) if trunk.outbound_proxy else None,

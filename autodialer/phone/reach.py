@@ -70,7 +70,7 @@ class Reach:
         return self._open and (registered or not self._account.register)
 
     def begin(self, user_agent: UserAgent, now: float) -> None:
-        """Start finding out."""
+        """Ask the STUN server, or go on without one."""
         if self._account.stun_server is None:
             self._go_on(user_agent, now)
         else:

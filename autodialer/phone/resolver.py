@@ -71,6 +71,7 @@ class Resolver:
         The operating system, asked about names that DNS does not know, keeps to its own time limit.
         """
         if not is_address(plain(host)):
+            # What cannot be a name is told before anything is asked, and not as a fault of the name server.
             _absolute(host)
         questions = _Questions(
             self._dns(),
@@ -79,6 +80,7 @@ class Resolver:
             system_names=self._system_names,
         )
         if port is None and not is_address(plain(host)) and questions.is_local(host.rstrip(".")):
+            # With a port there is no look-up of SRV records (RFC 3263 section 4.2), which no hosts file has.
             port = DEFAULT_PORTS[transport]
         located = locate(host, port, transport, lookups=questions, families=families)
         logger.debug("%s is at %s for %s s", host, ", ".join(map(str, located.targets)), located.ttl_s)

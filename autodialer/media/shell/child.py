@@ -34,6 +34,7 @@ from autodialer.media.srtp_keys import SrtpKeys
 SWITCH_INTERVAL_S = 0.0005
 """sendto gives up the GIL and waits up to a switch interval to get it back while the control thread is busy."""
 DATAGRAM = 2048
+"""Octets read of one: more than an Ethernet frame brings."""
 RECEIVE_AT_ONCE = 64
 """Datagrams of one socket before the others have their turn."""
 COARSE_S = 0.0015
@@ -232,6 +233,7 @@ class MediaLoop:
         if line is None:
             return
         try:
+            # The old port is left only when there is this one: a call is never without.
             own = Port(command["host"], command["port"], shared=False)
         except (OSError, OverflowError) as exc:
             self._events.tell({"event": "not_opened", "session": name, "message": str(exc)})
@@ -339,6 +341,7 @@ class MediaLoop:
         if line is not None and line.session.started:
             self._sending.remove(line)
             line.session.repeat()
+            # What waits for a port begins the sound itself.
             if line.waiting is None:
                 self._go_on(line)
 
@@ -433,7 +436,7 @@ def is_address(address: Address) -> bool:
 
 
 def main() -> None:
-    """Run the media process."""
+    """Run the media process, to its end."""
     raise_descriptor_limit()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     # A thread that fails would leave a process that looks alive and plays or hears nothing.

@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 ROOT = Path(__file__).resolve().parents[3]
 END_S = 2.0
+"""How long the process may take to end by itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +117,7 @@ class MediaProcess:
 
     @property
     def alive(self) -> bool:
-        """Whether the process runs."""
+        """Whether the process was started, and its answers still come."""
         return self._process is not None and self._listening
 
     @property

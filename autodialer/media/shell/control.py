@@ -13,6 +13,7 @@ from autodialer.media import g711
 from autodialer.media.shell.events import Command, Events
 
 SOUNDS_KEPT = 32
+"""In memory, in one codec each; ten minutes take 4.8 MB."""
 
 
 class Sounds:

@@ -139,7 +139,7 @@ def _limit_itself() -> None:
 
 
 def main() -> int:
-    """The process."""
+    """The process, which ends here: its standard output holds the answer, its exit status is 0, 1 or TOO_LATE."""
     if hasattr(os, "nice"):
         os.nice(NICENESS)
     _limit_itself()

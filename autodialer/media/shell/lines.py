@@ -1,4 +1,4 @@
-"""Bound UDP ports and the sessions that use them: a port for one session, or one that many share."""
+"""Bound UDP ports and the sessions that use them: a port for one session, or a port that many share."""
 
 import contextlib
 import socket
@@ -89,7 +89,7 @@ class Port:
         return self._by_remote.get(source) or self._claimant(source, now)
 
     def _claimant(self, source: Address, now: float) -> "Line | None":
-        """The one line whose callee may be the unknown source; where several may, nobody can tell whose it is."""
+        """The only line whose callee may be the unknown source; None where several may be."""
         self._unheard = {line for line in self._unheard if line.session.awaits_latch(now)}
         able = [line for line in self._unheard if line.session.may_latch(source, now)]
         if len(able) == 1:
@@ -224,6 +224,7 @@ class ReportPort:
         lines = [line for line in self._by_ssrc.values() if line.session.encrypted]
         if len(self._by_ssrc) == 1:
             return next(iter(lines), None)
+        # SRTCP leaves the first eight octets readable (RFC 3711 section 3.4).
         ssrc = int.from_bytes(data[4:8], "big")
         return next((line for line in lines if line.reports_to == source or line.session.heard_ssrc == ssrc), None)
 
@@ -356,6 +357,7 @@ class Line:
         """Where RTCP goes; None: nowhere."""
         remote = self.session.remote
         if remote is None or self.signalled_reports_to is not None:
+            # RFC 3605: what the description says goes before the rule of the next port.
             return self.signalled_reports_to
         # RFC 3550 section 11: RTP has the even port of a pair. Beside an odd one may be another call's RTP.
         return (remote[0], remote[1] + 1) if remote[1] % 2 == 0 else None

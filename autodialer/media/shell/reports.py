@@ -20,7 +20,7 @@ LATER_S = 1.0
 
 
 class Reports:
-    """The reports of answered sessions. One whose RTCP port could not be had sends none."""
+    """The reports of answered sessions. A session whose RTCP port could not be had sends no report."""
 
     def __init__(self, sending: Sending) -> None:
         self._sending = sending
@@ -83,6 +83,7 @@ class Reports:
                 return
             source = (found[0], found[1])
             sender = port.secure_line_of(data, source)
+            # On a shared port plain and encrypted calls stand side by side, so each packet is judged by its sender.
             opened = data if sender is None else sender.session.open_report(data)
             if sender is not None and opened is None and rtcp.looks_like_report(data):
                 sender.session.count_stranger()

@@ -27,6 +27,7 @@ from autodialer.sip.shell import SipLoop
 ANSWER_S = 5.0
 """A server that has not answered by then has been asked five times."""
 STUN_S = 8.0
+"""The SIP core asks a STUN server four times, and gives it up after 7.5 s."""
 SILENCE_S = 10.0
 """The same of an INVITE. Timer B takes 32 s (RFC 3261 section 17.1.1.2), and a proxy before the API often gives up on a
 request after 60 s: the user would never read the verdict."""

@@ -27,6 +27,7 @@ RING_S = 30.0
 CALL_S = 15.0
 """The sound of a test call takes less."""
 CHECKS_TOGETHER = 4
+"""Threads; further checks wait for their turn."""
 
 
 class TrunkChecks:

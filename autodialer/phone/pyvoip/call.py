@@ -141,6 +141,7 @@ class Call(VoIPCall):
     @property
     def over(self) -> bool:
         """Whether its last event has been told."""
+        # Ended without a last event of the SIP core: nothing had left.
         return self.outcome is not None or (self.state is CallState.ENDED and self._end is None)
 
     @property
@@ -150,6 +151,7 @@ class Call(VoIPCall):
 
     def place(self, user_agent: UserAgent, invite: InviteRequest, now: float, utcnow: datetime) -> None:
         """Let the INVITE leave; in the loop thread."""
+        # It was hung up or given up while the port was being bound.
         if not self.opening:
             return
         self.opening = False
@@ -267,6 +269,7 @@ class Call(VoIPCall):
         if isinstance(early, MediaPlan) and not early.named:
             # What still comes from there after the answer is the tail of early media, and must win no latch.
             self._early.add((early.host, early.port))
+        # Not every 1xx: 100 is the next server's, and 199 says that an early dialog has ended (RFC 6228).
         if 180 <= event.code <= 189 and self._times.rang is None:
             self._times.rang = event.at
             self._tell(Progress.RANG)
@@ -294,6 +297,7 @@ class Call(VoIPCall):
     def pressed(self, digit: str, at: float, via: DigitVia, *, duration_s: float = 0.0) -> None:
         """The callee pressed a key; the same press may be told both ways."""
         if self._keys.take(digit, at, via, duration_s=duration_s):
+            # pyVoIP's own buffer, for its `get_dtmf`.
             self.dtmf_callback(digit)
             latest = self._keys.latest(self._times.answered or at)
             self._on_event(CallEvent(reference=self.plan.reference, pressed=latest))
@@ -399,6 +403,7 @@ class Call(VoIPCall):
         self.phone.run_later(delay_s, partial(self.attend, fn))
 
     def _transfer(self, number: str, user_agent: UserAgent, now: float) -> None:
+        # Paused means that another transfer is under way.
         if not self._end and self._answer is not None and not self._playing.paused:
             self._playing.pause()
             user_agent.refer(self.call_id, sip_uri(number, self.phone.sip.account.domain), now)

@@ -160,6 +160,7 @@ class Phone(VoIPPhone):
     def stop(self, failed: bool = False, drain_s: float = 2.0) -> None:
         """CANCEL or BYE every call, un-REGISTER, wait at most `drain_s` for the answers, close. Idempotent."""
         self._status = PhoneStatus.DEREGISTERING
+        # Before the drain: no INVITE may leave once it has begun.
         self.sip.run(lambda _user_agent, _now: self._give_up_opening("the phone is closing"))
         self.sip.stop(drain_s)
         if self._traces is not None:
@@ -333,6 +334,7 @@ class Phone(VoIPPhone):
         The latter are waited for `span_s`. Of the `unheard` calls perhaps an INVITE left: each one that they can have
         sent is cancelled. `on_ended` is called in the loop thread. Once a phone.
         """
+        # Before anything is sent, because an answer may come at once.
         self._on_farewell_ended = on_ended
         credentials = self.sip.credentials
 

@@ -51,6 +51,7 @@ _PAST = select(
     owner_of_call() == bindparam("owner"),
 )
 _DIALING = is_one_of(call_jobs.c.state, JobState.DIALING)
+# Not correlated: the query around it selects from the jobs too, and would lend its own row to this one.
 _BUSY_CAMPAIGNS = select(call_jobs.c.campaign_key).where(_DIALING).correlate(None)
 
 
@@ -158,6 +159,7 @@ _PUT_OFF = Prepared(
     .values(not_before=bindparam("until"), waits_for=bindparam("rule"))
 )
 _LAST_CALL = (
+    # Keys rise as calls are written.
     select(func.max(calls.c.key))
     .where(calls.c.campaign_key == bindparam("of_campaign"), calls.c.subscriber_key == bindparam("of_subscriber"))
     .scalar_subquery()

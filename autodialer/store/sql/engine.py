@@ -94,7 +94,9 @@ class Database:
                 with outer.begin_nested():
                     yield outer
                 return
+            # The lock first: threads that wait for it hold no connection, which readers need.
             with self._write_lock, self._engine.begin() as connection:
+                # Before BEGIN: SQLite does not change it within a transaction.
                 _set_synchronous(connection, self._synchronous if durable else "NORMAL")
                 self._begin_write(connection)
                 self._open.connection = connection
@@ -112,7 +114,7 @@ class Database:
             connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections. A later use would open others."""
         self._engine.dispose()
 
     def _begin_write(self, connection: Connection) -> None:
@@ -163,6 +165,8 @@ def make_engine(
         # The pool hands a connection from one thread to another, never to two at a time.
         connect_args={"timeout": busy_timeout_s, "check_same_thread": False},
     )
+    # Off for migrations: SQLite drops a table that is rebuilt by deleting its rows, and what refers to them would go
+    # too.
     on = "ON" if foreign_keys else "OFF"
     pragmas = (
         f"PRAGMA foreign_keys = {on}",
