@@ -118,6 +118,7 @@ class Reception:
             # RFC 3550 section 6.4.1: a sixteenth of each difference.
             if abs(d) <= self.MAX_DELAY_S * self._clock_rate:
                 self._jitter += (abs(d) - self._jitter) / 16
+        # Also after a jump: the next packet is compared with this one, not with the time before it.
         self._transit = transit
 
     def _learn_packet_time(self, packet: RtpPacket) -> None:
@@ -171,6 +172,7 @@ class Reception:
         self._count += 1
 
     def _restart(self, packet: RtpPacket) -> None:
+        # Numbers of another stream, or of a new start, do not go on from the old ones; what was lost stays lost.
         self._lost_before += self._lost_now()
         self._ssrc = packet.ssrc
         self._restart_at = None

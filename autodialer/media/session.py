@@ -383,6 +383,7 @@ class Session:
         # Another stream, perhaps another codec: too little is known of it to have the kernel drop any.
         if self._source.ssrc != before:
             self._heard_in_stream = 0
+        # One payload type in a row: the kernel's filter knows one only.
         if kind is Kind.AUDIO:
             self._heard_in_stream = self._heard_in_stream + 1 if packet.payload_type == self._heard_type else 1
             self._heard_type = packet.payload_type

@@ -75,6 +75,7 @@ def import_sound(original: Path, stem: Path, *, lufs: float = DEFAULT_LUFS, trim
     gain = gain_db(samples, lufs)
     # Times 32768: a 16-bit file at 8 kHz that is right is heard bit for bit, and the ceiling rules out an overflow.
     pcm = np.rint(samples * np.float32(32768 * amplitude(gain))).astype(np.int16)
+    # Measured behind the rounding to 16 bits, because that is what the callee gets.
     heard = pcm.astype(np.float32) / 32768
     loudness = loudness_lufs(heard)
     _write(pcm, stem)

@@ -175,6 +175,7 @@ class _Questions:
             return Answer()
         # Addresses stay as the name server has them: it turns them round itself, and dnspython would shuffle them.
         records = found.rrset.processing_order() if kind in ORDERED else found.rrset
+        # The TTL is the shortest along a chain of CNAMEs.
         return Answer(records=tuple(map(convert, records)), ttl_s=float(found.chaining_result.minimum_ttl))
 
 
@@ -196,6 +197,7 @@ def read_hosts(file: Path) -> dict[str, list[str]]:
 def _ask_system(name: str, family: socket.AddressFamily) -> Answer[str]:
     try:
         found = socket.getaddrinfo(name, None, socket.AF_UNSPEC, socket.SOCK_DGRAM)
+    # Python encodes the name first, and a label that is too long fails there.
     except (OSError, UnicodeError):
         return Answer(exists=False)
     addresses = dict.fromkeys(str(entry[4][0]) for entry in found if entry[0] == family)

@@ -281,6 +281,7 @@ class Line:
     def use(self, port: Port) -> None:
         """Another port from now on."""
         self.see_all()
+        # The counter is the port's: what came to it while it was this call's is taken along.
         self._unclaimed += self.port.unclaimed - self._unclaimed_before
         self.leave()
         self.port, self._unclaimed_before = port, port.unclaimed

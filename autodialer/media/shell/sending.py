@@ -139,6 +139,8 @@ class Sending:
         if standing is None:
             return None
         timestamp, left = standing
+        # The deck's timestamp is that of the next packet; a report
+        # wants that of its own instant (RFC 3550 section 6.4.1).
         ahead = (self._pacer.next_turn(slot) - now) * g711.SAMPLE_RATE
         return line.session.sent(timestamp - round(ahead), left)
 

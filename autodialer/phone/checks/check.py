@@ -207,6 +207,7 @@ class TrunkCheck:
         self._notes.remove(verdicts.OPTIONS_IGNORED)
         behind_nat = may_be_translated(local, hop.host)
         if hop.transport == UDP:
+            # Nothing but the transport is another: an answer now shows that the silence is UDP's.
             by_tcp = self._probe(loop, "OPTIONS", hop._replace(transport=TCP), account)
             if by_tcp.code is not None:
                 verdict = verdicts.only_by_tcp(hop, behind_nat=behind_nat)

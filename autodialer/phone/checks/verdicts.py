@@ -158,6 +158,7 @@ def of_call(
         return Judged(ok=False, verdict=verdict + said)
     # A Q.850 cause that speaks of the callee shows that the provider did take the call.
     by_code = outcome.q850_cause not in OF_CALLEE | {Q850.CALL_REJECTED}
+    # What providers say that take calls of registered phones only.
     if registrar_knows_us and not registers and by_code and outcome.sip_code in (403, 404, 480):
         return Judged(
             ok=False,
@@ -181,7 +182,9 @@ def _of_refused_media(outcome: CallOutcome, said: str, offered: OfferedMedia) ->
     message = outcome.message or ""
     detail = f" {message[0].upper()}{message[1:].rstrip('.')}." if message else ""
     encrypted = offered.encryption == "required"
+    # Only a second call, made the other way, tells a refused encryption from a refused codec.
     wanted = encrypted if offered.other_works else None
+    # A 200 with an answer that does not fit says itself which kind the provider wants.
     if outcome.sip_code == 200 and (NOT_PLAIN in message or NOT_ENCRYPTED in message):
         wanted = NOT_ENCRYPTED in message
     if wanted is True:

@@ -355,7 +355,10 @@ class Phone(VoIPPhone):
 
     def _recall_unheard(self, call: CutOffCall, user_agent: UserAgent, now: float) -> None:
         try:
+            # From tag and branch follow from the Call-ID and the CSeq, so
+            # the INVITE of a dead dialer can be written again (ADR 14).
             draft = self.sip.prepare(call.number, CallPlan(caller_id=call.caller_id), call.call_id)
+            # A CANCEL has no session description: any port will do.
             request = self.sip.complete(draft, (self.myIP, self.sip.myPort), user_agent, now)
         except Invalid as exc:
             logger.warning("call %s of an earlier dialer cannot be cancelled: %s", call.call_id, exc)

@@ -85,6 +85,7 @@ class SipClient(SIP.SIPClient):
             on_event=self._on_event,
             user_agent=USER_AGENT,
             known_hosts=(self.server,),
+            # Not for TLS, where a callee's requests come on the connection that we made.
             listen_tcp=self.account.transport == TCP,
             tls=self.account.tls,
             tracer=self._tracer,

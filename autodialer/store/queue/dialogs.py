@@ -42,6 +42,7 @@ class CutOff:
 # PostgreSQL takes the same words.
 _ADD = insert_into("sqlite", dialogs)
 _KEEP = Prepared(
+    # The dialog of the answer takes the place of the INVITE that rang.
     _ADD.on_conflict_do_update(index_elements=[dialogs.c.call_id], set_={"dialog": _ADD.excluded.dialog}),
     columns=["call_id", "trunk_key", "dialog"],
 )

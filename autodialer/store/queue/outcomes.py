@@ -250,6 +250,7 @@ def _claimed_from(row: AnyRow) -> ClaimedJob:
         campaign_key=row.campaign_key,
         trunk_key=row.trunk_key,
         subscriber_key=row.subscriber_key,
+        # The person may have been erased during the call.
         number=row.number or "",
         attempt=row.attempts + 1,
         retries_used=row.retries_used,
@@ -341,6 +342,7 @@ def _call_values(result: JobResult, *, ends: str | None) -> dict[str, Any]:
 
 def _subscriber_values(result: JobResult, *, ends: str | None) -> dict[str, Any]:
     step, job = result.next_step, result.job
+    # A retry that is not queued after all uses up no budget.
     retried = step.job_state is JobState.QUEUED and step.uses_budget and not ends
     over = ends is not None or step.subscriber_state is not SubscriberState.IN_PROGRESS
     answered = result.outcome.disposition is Disposition.ANSWERED

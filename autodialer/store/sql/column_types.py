@@ -85,6 +85,7 @@ class DigitTimes(TypeDecorator[Sequence[DigitTime]]):
     def process_bind_param(self, value: Sequence[DigitTime] | None, dialect: Dialect) -> str | None:
         """To the database."""
         presses = [[press.digit, press.at_s, press.via.value] for press in value or ()]
+        # Most calls have none, and NULL takes no room in the row.
         return json.dumps(presses, separators=(",", ":")) if presses else None
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Sequence[DigitTime]:
