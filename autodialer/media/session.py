@@ -447,7 +447,7 @@ class Session:
 
     @property
     def heard_ssrc(self) -> int | None:
-        """Of the callee's stream; None while none is heard."""
+        """SSRC of the callee's stream; None while nothing is heard."""
         return self._source.ssrc
 
     @property
@@ -465,7 +465,7 @@ class Session:
 
     @property
     def ssrc(self) -> int:
-        """Of what it sends."""
+        """SSRC of what it sends."""
         return self._ssrc
 
     def sent(self, timestamp: int, frames_left: int) -> Sent:

@@ -58,6 +58,7 @@ class Unprotection:
         on. Peers begin at 0 in both cases, so that the first packet has to show which it is.
         """
         self.suite, self.key = suite, key
+        # Of any source: which SSRC is the peer's, only its first packet that decrypts will tell.
         self._session = _session(suite, key, pylibsrtp.Policy.SSRC_ANY_INBOUND)
         self._goes_on: pylibsrtp.Session | None = None
         self._ssrc: int | None = None

@@ -73,6 +73,7 @@ class NameFinder:
         try:
             host, port, transport, family = asked
             located = self._resolver.locate(host, port, transport, families=(family,))
+            # A TTL of 0 would have every call ask, and wait.
             hop, holds_s = located.targets[0], min(max(located.ttl_s, FAILURE_KEPT_S), LONGEST_KEPT_S)
         except HostUnresolved as exc:
             why = str(exc)

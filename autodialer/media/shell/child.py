@@ -87,6 +87,8 @@ class MediaLoop:
             if self._watches.due_at is not None:
                 self._tell_silence(time.monotonic())
             if self._sending:
+                # While packets leave there is a slot every 5 ms, and all other work is looked after between two of
+                # them.
                 self._wait(self._sending.deadline - time.monotonic())
             else:
                 self._wait(self._until_next_chore(time.monotonic()))

@@ -122,7 +122,7 @@ class MediaProcess:
 
     @property
     def pid(self) -> int | None:
-        """Of the process, None before the start."""
+        """Process id; None before the start."""
         return self._process.pid if self._process else None
 
     def start(self) -> None:

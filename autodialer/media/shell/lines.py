@@ -59,18 +59,18 @@ class Port:
         """Where the peers' RTCP comes; None: the port beside was taken."""
         self.descriptor = self.socket.fileno()
         self.lines: set[Line] = set()
-        """Those that use it."""
+        """The lines that use this port."""
         self._by_remote: dict[Address, Line] = {}
         self._ringing: set[Line] = set()
-        """Those of a shared port that are not answered yet."""
+        """Lines of a shared port that are not answered yet."""
         self._unheard: set[Line] = set()
-        """Those of a shared port whose callee may yet speak from an address that nobody has named."""
+        """Lines of a shared port whose callee may yet speak from an address that no description names."""
         self._seen: dict[Address, None] = {}
         """Where packets came from that were nobody's; latest last."""
         self._strangers = 0
-        """Packets of those, while they could be no call's early media."""
+        """Packets from there while no call was ringing, so that they were no early media."""
         self._settled: set[Line] = set()
-        """Those of a shared port whose callee was heard."""
+        """Lines of a shared port whose callee was heard."""
         self._sampled: bool | None = None
         """Whether the kernel is to drop most of what comes to a shared port; None: not tried yet."""
         self._sees_all_until: float | None = None
@@ -216,7 +216,7 @@ class ReportPort:
         self._by_ssrc[line.session.ssrc] = line
 
     def leave(self, line: "Line") -> None:
-        """They no longer do."""
+        """Reports on the line's stream no longer come here."""
         self._by_ssrc.pop(line.session.ssrc, None)
 
     def secure_line_of(self, data: bytes, source: Address) -> "Line | None":
@@ -270,7 +270,7 @@ class Line:
 
     @property
     def descriptor(self) -> int:
-        """Of that socket."""
+        """File descriptor of that socket, which the fast sender uses."""
         return self.port.descriptor
 
     @property

@@ -37,7 +37,7 @@ class Reports:
         return self._due[0][0] if self._due else None
 
     def begin(self, line: Line, now: float) -> None:
-        """The call is answered."""
+        """The call is answered: report on it from now on, where its RTCP port could be had."""
         if line.port.reports is None or line.reporting is not None:
             return
         # RFC 7022 section 4.2: a name for one session, of 96 random bits.

@@ -30,7 +30,7 @@ class Line(Protocol):
 
     @property
     def descriptor(self) -> int:
-        """Of that socket."""
+        """File descriptor of that socket."""
 
     @property
     def shares_socket(self) -> bool:

@@ -77,7 +77,7 @@ class OwnPhone(Protocol):
         """Have a host name looked up."""
 
     def utcnow(self) -> datetime:
-        """The wall time."""
+        """The wall time: aware, UTC."""
 
 
 class Call(VoIPCall):

@@ -398,7 +398,7 @@ class Phone(VoIPPhone):
         self._names.find(wanted.host, wanted.port, wanted.transport, self._family, found)
 
     def utcnow(self) -> datetime:
-        """The wall time."""
+        """The wall time: aware, UTC."""
         return self._clock.utcnow()
 
     def run_later(self, delay_s: float, fn: Callable[[], object]) -> None:

@@ -73,7 +73,7 @@ class Dialogs:
             return [KeptDialog(**row._mapping) for row in connection.execute(select(dialogs))]
 
     def forget(self, call_ids: Sequence[UUID]) -> None:
-        """Remove some. Raises Unavailable."""
+        """Remove the dialogs of these calls. Raises Unavailable."""
         with self._database.write() as connection:
             forget(connection, call_ids)
 

@@ -43,7 +43,7 @@ class StateColumn:
         return "\n".join(lines)
 
     def check(self) -> CheckConstraint:
-        """Only the known states."""
+        """The CHECK that takes only the known states."""
         return check_one_of("state", self.arrows)
 
     def trigger(self, dialect: str) -> str:
