@@ -48,6 +48,8 @@ class ClippingMeter:
         """Samples of shape (frames, channels). A run across two blocks counts as two."""
         self.frames += len(block)
         for channel, samples in enumerate(block.T):
+            # Each side by itself: with an offset on the line a recorder
+            # cuts off one side only, or each at another height.
             for side, curve in enumerate((samples, -samples)):
                 self._add(channel, side, curve)
 
@@ -77,6 +79,7 @@ def _flat_tops(curve: Samples, extreme: float, step: float) -> Iterator[int]:
     at_top = np.concatenate([[False], curve >= extreme - same, [False]])
     edges = np.flatnonzero(at_top[1:] != at_top[:-1])
     begins, ends = edges[::2], edges[1::2]
+    # Every block has a highest sample; only a run of them is a flat top.
     long = ends - begins >= SHORTEST_RUN
     # Neighbours of a run; a block's end is no evidence.
     padded = np.concatenate([[extreme], curve, [extreme]])

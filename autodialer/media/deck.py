@@ -79,15 +79,18 @@ class DeckColumns:
         rows = np.arange(size, dtype=np.uint64)
         self.headers["bits"] = _VERSION_BITS
         self.addresses["family"] = _FAMILIES[4]
+        # The addresses of a row never change, so they are laid down once, and a packet costs no Python.
         self.vectors["base"][:, 0] = self.headers.ctypes.data + rows * np.uint64(_HEADER.itemsize)
         self.vectors["length"] = (_HEADER.itemsize, FRAME)
         self.messages["name"] = self.addresses.ctypes.data + rows * np.uint64(_ADDRESS.itemsize)
         self.messages["name_length"] = _LENGTHS[4]
         self.messages["vectors"] = self.vectors.ctypes.data + rows * np.uint64(2 * _VECTOR.itemsize)
+        # The system gathers header and codes from where they lie: the codes of a sound are never copied.
         self.messages["vector_count"] = 2
 
     def move(self, source: int, target: int) -> None:
         """Copy a row; the columns that point into the others point right already."""
+        # Not the whole rows: pointers of the source row would have the target send the source's header.
         self.headers[target] = self.headers[source]
         self.vectors["base"][target, 1] = self.vectors["base"][source, 1]
         self.addresses[target] = self.addresses[source]
@@ -98,6 +101,7 @@ class DeckColumns:
     def grown(self) -> Self:
         """Twice as many rows, with what these hold."""
         larger = type(self)(capacity=2 * self.capacity)
+        # Only what holds no address within the old arrays; `__post_init__` has laid down those of the new ones.
         for name in ("headers", "addresses", "stride", "left"):
             getattr(larger, name)[: self.capacity] = getattr(self, name)
         larger.vectors["base"][: self.capacity, 1] = self.vectors["base"][:, 1]
@@ -160,6 +164,8 @@ class Deck(Generic[Owner]):
     def _load(self, row: int, session: Session) -> None:
         """Point the row at the session's sound, or at the silence around it."""
         codes, offset, frames = session.segment()
+        # The address holds as long as the session keeps these very
+        # bytes: `Session` changes them only while no deck has it.
         base = np.frombuffer(codes, np.uint8).ctypes.data
         columns = self._columns
         columns.vectors["base"][row, 1] = base + offset
@@ -184,6 +190,7 @@ class Deck(Generic[Owner]):
             return
         columns = self._columns
         header = columns.headers[row]
+        # The deck alone has counted since `add`: without its numbers the session would send those of before once more.
         session.advance_to(
             sequence=int(header["sequence"]),
             timestamp=int(header["timestamp"]),
@@ -232,12 +239,14 @@ class Deck(Generic[Owner]):
         if self._first:
             self._clear_markers(failed)
         # A packet that could not leave counts on as well: to the callee it is lost, and the sound keeps its pace.
+        # Sequence and timestamp wrap by the width of their columns, as RFC 3550 section 5.1 wants it.
         headers = columns.headers[:count]
         headers["sequence"] += 1
         headers["timestamp"] += FRAME
         columns.vectors["base"][:count, 1] += columns.stride[:count]
         left = columns.left[:count]
         left -= 1
+        # Nearly every turn: only those at an end are looked at one by one.
         if left.all():
             return []
         return self._finish([(self.sessions[row], self.owners[row]) for row in np.flatnonzero(left == 0)])

@@ -39,7 +39,9 @@ class Departures:
             return
         slot, before = joined
         times = self._times[slot]
+        # The turns before it joined were others'. Those that the deque has dropped are too old to be late.
         own = min(self._sends[slot] - before, len(times))
+        # A hold, digits or a move take a session out of its slot and into another one: the times of both count.
         latest = [*self._left.get(session, ()), *islice(times, len(times) - own, None)]
         self._left[session] = latest[-PERIODS_KEPT:]
 

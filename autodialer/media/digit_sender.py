@@ -17,6 +17,7 @@ END_PACKETS = 3
 PAUSE_PERIODS = 4
 """After the last packet of a digit: with the two repeats of the end it pauses for 120 ms."""
 DIGIT_PERIODS = PRESS_PERIODS + END_PACKETS - 1 + PAUSE_PERIODS
+"""From the start of a digit to the start of the next one: 280 ms."""
 VOLUME = 10
 """-10 dBm0, RFC 4733 section 2.3.4."""
 PERIOD_SAMPLES = 160
@@ -59,11 +60,13 @@ class DigitSender:
     @property
     def unbegun(self) -> str:
         """The digits of which nothing has been sent."""
+        # The callee's side has already taken a press that was begun; sent again it would be a second one.
         begun = 1 if self._period else 0
         return "".join(EVENTS[event] for event in list(self._left)[begun:])
 
     def next_packet(self) -> bytes | None:
         """What to send in this turn; None in a pause."""
+        # The pause keeps two presses of one key apart: a gateway that makes tones of them needs silence in between.
         packet = self._packet() if self._period < PRESS_PERIODS + END_PACKETS - 1 else None
         self.timestamp = (self.timestamp + PERIOD_SAMPLES) & 0xFFFFFFFF
         self._period += 1
@@ -74,6 +77,7 @@ class DigitSender:
 
     def _packet(self) -> bytes:
         """All packets of a digit bear the timestamp of its start; the marker stands on the first."""
+        # The repeats of the end say the same duration as the first one (RFC 4733 section 2.5.1.4).
         lasted = min(self._period + 1, PRESS_PERIODS)
         is_end = self._period + 1 >= PRESS_PERIODS
         payload = bytes((self._left[0], (END_BIT if is_end else 0) | VOLUME))

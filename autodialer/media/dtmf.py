@@ -46,6 +46,7 @@ class DigitReceiver:
         is_new = press not in self._told and not self._goes_on(packet, event)
         if press not in self._told:
             self._told.append(press)
+        # A late packet of an earlier press must not set back how long the latest one lasts.
         if press == self._told[-1]:
             self._key = (packet.ssrc, event)
             duration = int.from_bytes(packet.payload[2:4])
@@ -57,4 +58,5 @@ class DigitReceiver:
         if packet.marker or self._key != (packet.ssrc, event):
             return False
         after = (packet.timestamp - self._lasts_until + 2**31) % 2**32 - 2**31
+        # The duration field has 16 bits: what lies further back was before this press began.
         return -0x10000 <= after <= (LOST_SAMPLES if self._fills_field else SLACK_SAMPLES)

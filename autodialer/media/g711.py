@@ -20,6 +20,7 @@ SILENCE = {"PCMA": 0xD5, "PCMU": 0xFF}
 EXTENSION = {"PCMA": ".alaw", "PCMU": ".ulaw"}
 """Ending of a file of codes."""
 
+# 33 makes every segment begin at a power of two; 8159 is the end of the last one (ITU-T G.711 table 2a).
 _MU_BIAS = 0x21
 _MU_CLIP = 8159
 _SEGMENT_ENDS = (0x1F, 0x3F, 0x7F, 0xFF, 0x1FF, 0x3FF, 0x7FF, 0xFFF)
@@ -69,10 +70,12 @@ def _alaw(sample: int) -> int:
     value = sample >> 3
     mask = 0xD5
     if value < 0:
+        # One less, as audioop has it: A-law has no code for 0, so -1 belongs to the first negative step.
         mask, value = 0x55, -value - 1
     segment = _segment(value, _SEGMENT_ENDS)
     if segment >= 8:
         return 0x7F ^ mask
+    # The two lowest segments have steps of one size.
     shift = 1 if segment < 2 else segment
     return ((segment << 4) | ((value >> shift) & 0x0F)) ^ mask
 

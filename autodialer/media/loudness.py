@@ -18,8 +18,10 @@ BLOCK_SAMPLES = round(0.4 * g711.SAMPLE_RATE)
 METER_RATE = 2 * g711.SAMPLE_RATE
 """Of the meter, Hz: at 8 kHz its filters, meant for 48 kHz, are 0.3 dB off at the top; at 16 kHz they are not."""
 STEP_SAMPLES = BLOCK_SAMPLES // 4
+"""Blocks overlap by three quarters, ITU-R BS.1770-4 annex 1."""
 OVERSAMPLING = 4
 """Of the true peak, ITU-R BS.1770-4 annex 2."""
+# Ten minutes, oversampled at once, would take 77 MB.
 CHUNK_SAMPLES = 65_536
 ENOUGH_LU = 0.05
 """Two loudnesses are the same to any ear, and to the meters, which show tenths."""
@@ -59,6 +61,7 @@ def true_peak(samples: Samples) -> float:
     for chunk in _oversampled(samples):
         curve = np.abs(np.concatenate([before, chunk]))
         highest = max(highest, _highest_crest(curve))
+        # A crest on the seam of two chunks needs its neighbours.
         before = curve[-2:]
     return highest
 
@@ -75,6 +78,7 @@ def _highest_crest(curve: Samples) -> float:
     """By a parabola through the three points of a crest: near 4 kHz, four points a sample may miss it by 0.4 dB."""
     highest = float(curve.max(initial=0.0))
     left, middle, right = curve[:-2], curve[1:-1], curve[2:]
+    # 0.4 dB are 5 %: what lies under 0.9 of the highest point cannot rise above it.
     crest = (middle >= left) & (middle >= right) & (middle > 0.9 * highest)
     slope = (right[crest] - left[crest]).astype(np.float64)
     bend = 2.0 * middle[crest] - left[crest] - right[crest]
@@ -90,6 +94,7 @@ def gain_db(samples: Samples, lufs: float) -> float:
     """
     most = min(CEILING_DBTP - decibels(true_peak(samples)), MOST_GAIN_DB)
     gain = most
+    # Turned up, blocks that lay under the gate count as well, and the loudness is another one.
     for _ in range(3):
         heard = loudness_lufs(samples * np.float32(amplitude(gain)))
         if heard is None:

@@ -32,7 +32,9 @@ AS_GOOD = 0.98
 MOST_DELAY = round(0.01 * g711.SAMPLE_RATE)
 """Samples that one channel may be late by: microphones three metres apart."""
 CHUNK = 65_536
+"""Samples filtered at a time."""
 BLOCK = 4096
+"""Samples correlated at a time, 0.5 s: what delays move over the seam of two blocks is lost, and is little of them."""
 
 Samples = NDArray[np.float32]
 
@@ -69,6 +71,7 @@ def mix(channels: Samples) -> Mixed:
         if sign is not None:
             signs[other] = sign
     weights = np.zeros(channels.shape[1], np.float32)
+    # The mean and not the sum, which could rise above full scale.
     weights[list(signs)] = np.array(list(signs.values())) / len(signs)
     alone = first if len(signs) == 1 and channels.shape[1] > 1 else None
     return Mixed(samples=channels @ weights, rumble_share=rumble, alone=alone, copies=copies)
@@ -80,6 +83,7 @@ def _rumble(channel: Samples) -> tuple[float, bool]:
     if not peak:
         return 0.0, False
     power = highest = 0.0
+    # In chunks, because the filter wants doubles: 38 MB for ten minutes of one channel.
     for chunk in _filtered(channel, butter(6, RUMBLE_HZ, "lowpass", fs=g711.SAMPLE_RATE, output="sos")):
         power += float(np.sum(chunk**2))
         highest = max(highest, float(np.abs(chunk).max()))
@@ -98,6 +102,7 @@ def _filtered(channel: Samples, sections: NDArray[np.float64]) -> Iterator[NDArr
 def _high_passed(channel: Samples) -> Samples:
     """Forth and back, so that what passes keeps its shape, and its peaks their height."""
     sections = butter(2, HIGH_PASS_HZ, "highpass", fs=g711.SAMPLE_RATE, output="sos")
+    # scipy takes no padding as long as the sound. 0.1 s are six periods of the frequency.
     padding = min(g711.SAMPLE_RATE // 10, len(channel) - 1)
     # Mirrored at the ends: turned about the last sample, as is usual, a wave that is cut off there would make a step.
     return np.asarray(sosfiltfilt(sections, channel, padtype="even", padlen=padding), np.float32)
@@ -115,6 +120,8 @@ def _sign(first: Samples, other: Samples) -> float | None:
 
 def _correlation(first: Samples, other: Samples) -> NDArray[np.float64]:
     """Of two channels, -1 to 1, for each delay from -MOST_DELAY to MOST_DELAY."""
+    # Twice the block: without zeroes behind it the correlation would wrap round. Block by block, because one transform
+    # of ten minutes would take hundreds of megabytes.
     size = 2 * BLOCK
     spectrum = np.zeros(size // 2 + 1, np.complex128)
     for start in range(0, len(first), BLOCK):

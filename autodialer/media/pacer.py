@@ -8,6 +8,7 @@ has saved, while a shift only makes one pause.
 from collections.abc import Hashable
 
 PERIOD_S = 0.02
+# More slots spread the load of a period better; with fewer, one system call takes more packets of a shared port.
 SLOTS = 4
 
 
@@ -57,6 +58,7 @@ class Pacer:
         """The next slot if its time has come, else None. Call again until `deadline` lies ahead."""
         if now < self.deadline:
             return None
+        # Shorter delays are made up, so that the grid does not drift.
         if now - self.deadline >= PERIOD_S:
             self.deadline = now
         slot = self._next_slot

@@ -114,6 +114,8 @@ def _understates(data: Bytes) -> bool:
 
 def _is_chunk_or_end(data: Bytes, at: int) -> bool:
     name, size = bytes(data[at : at + 4]), int.from_bytes(data[at + 4 : at + 8], "little")
+    # A short rest, or a run of zeroes, is padding and no sound.
     if len(data) - at < 16 or not any(data[at : at + 64]):
         return True
+    # The last chunk may lack the byte that pads it to an even length.
     return bool(re.fullmatch(rb"[ -~]{4}", name)) and at + 8 + size <= len(data) + 1

@@ -49,6 +49,7 @@ KNOW_THEIR_LENGTH = ("matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "asf", "ogg")
 """Containers whose length is counted by the program that wrote the file, or stands on its last page: what is less is
 damaged. Of others it is estimated, or was written down before the recording began."""
 SHORT_S = 0.5
+"""A file that is shorter than it says by more than this is damaged."""
 _SCALES = {"u1": 2.0**-7, "i2": 2.0**-15, "i4": 2.0**-31}
 """Of integer samples by numpy's kind and size, to -1 ... 1."""
 
@@ -84,6 +85,7 @@ class Recording:
         A joined file may change its rate and its channels. Raises UnsupportedContent and Invalid; both name `file`.
         """
         with self._file.open("rb") as raw:
+            # Mapped, because the search goes over the whole file and this process has a limit on its memory.
             with mmap.mmap(raw.fileno(), 0, access=mmap.ACCESS_READ) as mapped, memoryview(mapped) as view:
                 pieces = list(find_pieces(view))
             for number, piece in enumerate(pieces):
@@ -94,6 +96,8 @@ class Recording:
             with _opened(_Window(raw, piece), piece) as container:
                 yield from self._decoded(container)
         except (av.error.FFmpegError, UserError) as exc:
+            # PyAV's error for a lack of memory is an FFmpegError too. It is
+            # no fault in the file: `importing` says what it means.
             if isinstance(exc, MemoryError):
                 raise
             if not is_first:
@@ -175,6 +179,7 @@ class _Window(io.RawIOBase):
         return self._at
 
     def read(self, size: int = -1) -> bytes:
+        # The end of the piece is the end of the file to FFmpeg: it must not read on into the next piece's header.
         left = self._size - self._at
         if left <= 0:
             return b""  # also where a file points so far behind its end that the system knows no such place
@@ -192,6 +197,7 @@ def _opened(window: _Window, piece: Piece) -> Iterator[Any]:
         "protocol_whitelist": "none",
     }
     if piece.open_length:
+        # FFmpeg would end at the length that the header states.
         options["ignore_length"] = "1"
     # Tags are not always in the encoding that they say; nothing of them is used.
     with av.open(window, container_options=options, metadata_errors="replace", io_open=_refuse) as container:

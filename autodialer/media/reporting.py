@@ -97,6 +97,7 @@ class Reporting:
             last_sr, delay = self._last_sr[0], int((now - self._last_sr[1]) * 65536)
         return rtcp.ReportBlock(
             ssrc=heard.ssrc,
+            # Packets that came twice make it negative: RFC 3550 appendix A.3 has it say 0 then.
             fraction_lost=lost / expected if expected > 0 and lost > 0 else 0.0,
             lost=heard.lost,
             highest=heard.highest,
@@ -107,6 +108,7 @@ class Reporting:
 
     def take(self, report: rtcp.Report, ours: int, now: float) -> None:
         """The peer's report; `ours` is the SSRC of our stream. A report on others, or from ourselves, says nothing."""
+        # A loop, or a peer that echoes all it gets: RFC 3550 section 8.2.
         if report.ssrc == ours:
             return
         self.peer = replace(self.peer, reports=self.peer.reports + 1)
@@ -129,4 +131,5 @@ class Reporting:
         return trip / 65.536 if trip <= MOST_ROUND_TRIP_S * 65536 else None
 
     def _interval(self, mean_s: float) -> float:
+        # RFC 3550 section 6.3.1: at random, so that reports of calls that began together do not stay together.
         return mean_s * self._random.uniform(0.5, 1.5) / COMPENSATION

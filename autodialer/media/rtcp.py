@@ -67,7 +67,9 @@ class Report:
 
 
 def _pack_block(block: ReportBlock) -> bytes:
+    # 24 bits with a sign: RFC 3550 appendix A.3 has it stop at the end of its range instead of wrapping.
     lost = max(-MAX_LOST - 1, min(block.lost, MAX_LOST)) & 0xFFFFFF
+    # 8 bits do not hold the 256 of a total loss.
     fraction = max(0, min(int(block.fraction_lost * 256), 255))
     return _BLOCK.pack(
         block.ssrc,
@@ -83,6 +85,7 @@ def sdes(ssrc: int, cname: str) -> bytes:
     """A source description of nothing but the CNAME (RFC 3550 section 6.5.1)."""
     name = cname.encode("utf-8")[:255]
     chunk = _WORD.pack(ssrc) + bytes((CNAME, len(name))) + name
+    # RFC 3550 section 6.5: a null octet ends the items, and further ones fill the word: one to four.
     return _packet(SDES, 1, chunk + bytes(4 - len(chunk) % 4))
 
 
@@ -110,6 +113,7 @@ def reports_in(data: bytes) -> list[Report]:
 
     The checks are those of RFC 3550 appendix A.2: version 2 throughout, a report first, padding in the last only.
     """
+    # A report first, and no padding in it: RTP with an odd payload type, or noise, hardly ever passes both.
     if not is_rtcp(data) or data[1] not in (SR, RR) or data[0] & 0x20:
         return []
     found = []

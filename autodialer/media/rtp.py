@@ -60,6 +60,7 @@ def parse(data: bytes) -> RtpPacket | None:
 PACKET_S = 0.02
 """What nearly all peers send in one packet; what this one does is learnt from its numbers."""
 SHORTEST_PACKET_S, LONGEST_PACKET_S = 0.005, 0.2
+# A power of two, because a socket filter can only mask the number.
 SEEN_ONE_IN = 32
 """Of the audio that the system holds back, one packet in so many is seen, by its number. A power of two."""
 COMFORT_NOISE = 13
@@ -114,8 +115,10 @@ class Reception:
         if self._transit is not None and not packet.marker:
             # Timestamps wrap; a difference of more than half the range is a wrap, not a delay.
             d = (transit - self._transit + 2**31) % 2**32 - 2**31
+            # RFC 3550 section 6.4.1: a sixteenth of each difference.
             if abs(d) <= self.MAX_DELAY_S * self._clock_rate:
                 self._jitter += (abs(d) - self._jitter) / 16
+        # Also after a jump: the next packet is compared with this one, not with the time before it.
         self._transit = transit
 
     def _learn_packet_time(self, packet: RtpPacket) -> None:
@@ -153,6 +156,8 @@ class Reception:
         self._ssrc, self._count, self._held_back = None, 0, 0
 
     def _take_number(self, packet: RtpPacket) -> None:
+        # RFC 3550 appendix A.1: a little ahead is a gap, a little behind is late and fills one. Anything between is a
+        # new start of the sender if the next packet follows it, and noise otherwise.
         step = (packet.sequence - self._highest) & 0xFFFF
         if step <= self.MAX_DROPOUT:
             self._highest += step
@@ -167,6 +172,7 @@ class Reception:
         self._count += 1
 
     def _restart(self, packet: RtpPacket) -> None:
+        # Numbers of another stream, or of a new start, do not go on from the old ones; what was lost stays lost.
         self._lost_before += self._lost_now()
         self._ssrc = packet.ssrc
         self._restart_at = None
@@ -177,6 +183,7 @@ class Reception:
     def _lost_now(self) -> int:
         if not self._count:
             return 0
+        # Packets that came twice count twice, which must not make a loss negative.
         return max(0, self._highest - self._first + 1 - self._count)
 
     def figures(self, now: float, held_back: int) -> tuple[int, int | None]:
@@ -209,6 +216,7 @@ class Reception:
     def _sampled(self, now: float, lost_before: int) -> int:
         if self.lost is None or self._seen_at is None:
             return self.received
+        # The packet after that many would have been let through.
         since = min(self.one_in - 1, self._unseen_since(now))
         return self.received + self.lost - lost_before + since
 

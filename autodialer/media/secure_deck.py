@@ -50,6 +50,8 @@ class SecureColumns(DeckColumns):
         self.codes_at = [start + row * _ROOM + HEADER for row in range(size)]
         self.packets_at = [ffi.cast("void *", at - HEADER) for at in self.codes_at]
         self.lengths_at = [ffi.cast("int *", int(self.lengths.ctypes.data) + row * step) for row in range(size)]
+        # One vector a packet: what is encrypted has to lie in one
+        # piece, and must not be the codes that all calls share.
         self.vectors["base"][:, 0] = [at - HEADER for at in self.codes_at]
         self.messages["vector_count"] = 1
 
@@ -81,6 +83,7 @@ class SecureDeck(Deck[Owner]):
         self._columns.tags[row] = session.protection.tag_octets
 
     def _leave(self, row: int) -> None:
+        # As `remove` does with the other columns: the last row fills the gap.
         last = self._handles.pop()
         if row < len(self._handles):
             self._handles[row] = last
@@ -93,6 +96,7 @@ class SecureDeck(Deck[Owner]):
         # `map` runs no bytecode between two packets; `for` would double what Python costs here.
         for _ in map(_copy, columns.codes_at, codes, repeat(FRAME)):
             pass
+        # libsrtp has written the length of the packet before over it.
         columns.lengths[:count] = _PLAIN
         done = list(map(lib.srtp_protect, self._handles, columns.packets_at, columns.lengths_at))
         columns.vectors["length"][:count, 0] = columns.lengths[:count]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from autodialer.media.srtp import Protection, Unprotection
 
 PTIME_MS = 20
+"""The default of RFC 3551 section 4.2, which nearly all peers use."""
 FRAME = g711.SAMPLE_RATE * PTIME_MS // 1000
 """Samples, and with G.711 bytes, of one packet."""
 
@@ -191,6 +192,7 @@ class Session:
         `remote`: where the callee is meanwhile, who may be heard from there; None: that is not said. `keys`: those that
         are said with it.
         """
+        # A hold that is said again, or by both sides, began when it was said first: the timestamp counts on from there.
         if self._held_at is None:
             self._held_at = now
         if keys is not None and self.started:
@@ -216,6 +218,7 @@ class Session:
         if self._held_at is not None:
             self._count_on(self._held_at, now)
             self._held_at = None
+        # Before the new place is taken: whether it is another one decides on the roll-over counter.
         self._take_keys(keys, moved=remote != self._source.signalled)
         self._describe(remote, now)
         self._take_codes(codec, payload_type, codes, telephone_event_pt)
@@ -233,6 +236,7 @@ class Session:
     def repeat(self) -> None:
         """Begin the sound again, without its lead-in. A hold goes on. Not while a deck has it."""
         self.repeats += 1
+        # In the lead-in nothing of the sound has left, so there is nothing to begin again.
         if not self.leading_in:
             self._played_before = self.played_frames
             self._sent_before += self._frames - self._frames_left + self.tail_sent
@@ -256,6 +260,7 @@ class Session:
         """Go on after the digits, or after those that could be sent."""
         self._sequence, self._timestamp = sender.sequence, sender.timestamp
         self._digit_packets += sender.sent
+        # A hold or a move came between: they wait for its end instead of being lost.
         self.unsent_digits = sender.unbegun
         self._marker = True
         if not self._frames:
@@ -344,6 +349,7 @@ class Session:
 
     def played_with(self, frames_left: int) -> int:
         """Packets of the sound that left in one go when so many are left."""
+        # The record says how much the callee heard in one go: a repeat that is cut off takes nothing away from that.
         return max(self._played_before, self._frames - frames_left - self._sound_failures)
 
     def receive(self, data: bytes, source: Address, now: float) -> str | None:
@@ -353,6 +359,8 @@ class Session:
         """
         if self._opening is not None and data:
             opened = self._opening.unprotect(data)
+            # Answers of a STUN server come here too, and noise. SRTP
+            # leaves the header readable, so both can be told from it.
             if opened is None and rtp.parse(data) is None:
                 self._discarded += 1
                 return None
@@ -372,8 +380,10 @@ class Session:
         before = self._source.ssrc
         if not self._source.judge(packet, kind, source, now, one_in=self._reception.one_in):
             return None
+        # Another stream, perhaps another codec: too little is known of it to have the kernel drop any.
         if self._source.ssrc != before:
             self._heard_in_stream = 0
+        # One payload type in a row: the kernel's filter knows one only.
         if kind is Kind.AUDIO:
             self._heard_in_stream = self._heard_in_stream + 1 if packet.payload_type == self._heard_type else 1
             self._heard_type = packet.payload_type
@@ -437,7 +447,7 @@ class Session:
 
     @property
     def heard_ssrc(self) -> int | None:
-        """Of the callee's stream; None while none is heard."""
+        """SSRC of the callee's stream; None while nothing is heard."""
         return self._source.ssrc
 
     @property
@@ -455,7 +465,7 @@ class Session:
 
     @property
     def ssrc(self) -> int:
-        """Of what it sends."""
+        """SSRC of what it sends."""
         return self._ssrc
 
     def sent(self, timestamp: int, frames_left: int) -> Sent:

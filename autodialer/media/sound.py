@@ -66,6 +66,7 @@ def import_sound(original: Path, stem: Path, *, lufs: float = DEFAULT_LUFS, trim
         raise TooLarge("file is larger than 50 MB; shorten the recording or save it as FLAC or MP3", field="file")
     read = _read(original)
     samples = trim_silence(read.samples) if trim else read.samples
+    # After the mixing, which has taken an offset out: an offset alone is silence to a callee.
     if np.abs(samples).max() < SILENT:
         raise Invalid("file holds only silence; record it again and listen to it before uploading", field="file")
     if len(samples) < MIN_S * g711.SAMPLE_RATE:
@@ -74,6 +75,7 @@ def import_sound(original: Path, stem: Path, *, lufs: float = DEFAULT_LUFS, trim
     gain = gain_db(samples, lufs)
     # Times 32768: a 16-bit file at 8 kHz that is right is heard bit for bit, and the ceiling rules out an overflow.
     pcm = np.rint(samples * np.float32(32768 * amplitude(gain))).astype(np.int16)
+    # Measured behind the rounding to 16 bits, because that is what the callee gets.
     heard = pcm.astype(np.float32) / 32768
     loudness = loudness_lufs(heard)
     _write(pcm, stem)
@@ -136,6 +138,7 @@ class _Run:
         if channels > MAX_CHANNELS:
             raise UnsupportedContent(f"file has {channels} channels; save it as mono or stereo", field="file")
         run = cls(rate=rate, channels=channels, clipping=ClippingMeter(channels, block.codec))
+        # At 8 kHz nothing is resampled: such a file is heard bit for bit.
         if rate != g711.SAMPLE_RATE:
             run._resampler = soxr.ResampleStream(rate, g711.SAMPLE_RATE, channels, dtype="float32", quality="VHQ")
         return run
@@ -167,6 +170,7 @@ class _Run:
         block = np.concatenate(self._waiting)
         self._waiting.clear()
         self._waiting_frames = 0
+        # A NaN or an infinity spoils all that a filter makes after it, and floating-point files may hold them.
         finite = np.clip(np.nan_to_num(block, nan=0.0, posinf=1.0, neginf=-1.0), -LOUDEST, LOUDEST)
         self.clipping.add(finite)
         if self._resampler is None:
@@ -208,6 +212,7 @@ def _runs(recording: Recording) -> list[_Run]:
     """The whole recording. Raises TooLarge once more than ten minutes of it are decoded, whatever its header says."""
     runs: list[_Run] = []
     seconds = 0.0
+    # Counted as it is decoded: a header may claim any length, and a small file may unpack to hours.
     for block in recording.blocks():
         if not runs or not runs[-1].takes(block):
             runs.append(_Run.like(block))
@@ -236,6 +241,7 @@ def _all_or_none(stem: Path, extensions: tuple[str, ...]) -> Iterator[dict[str, 
     parts = {extension: stem.with_name(f"{stem.name}{extension}.part") for extension in extensions}
     try:
         yield parts
+        # Only once all are written: a full disk leaves the sound that was there as it was.
         for extension, part in parts.items():
             os.replace(part, stem.with_name(f"{stem.name}{extension}"))
     finally:

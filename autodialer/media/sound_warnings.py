@@ -104,9 +104,11 @@ def noise_warnings(samples: Samples) -> Iterator[SoundWarning]:
     """A voice that hardly stands out from its background: the quietest frames are noise, and not far below."""
     levels = _levels(samples)
     levels = levels[levels > 0]
+    # Under a second there are too few levels to tell voice and background apart.
     if len(levels) < 20:
         return
     voice, background = np.quantile(levels, 0.95), np.quantile(levels, 0.1)
+    # Quantiles, because a single knock or a single gap says nothing of the rest.
     apart_db = decibels(float(voice)) - decibels(float(background))
     if apart_db < NOISE_DB and _flatness(samples, background) > NOISE_FLATNESS:
         message = (
@@ -126,8 +128,10 @@ def _levels(samples: Samples) -> NDArray[np.float64]:
 def _flatness(samples: Samples, background: float) -> float:
     """Of the mean spectrum of the frames no louder than `background`: geometric by arithmetic mean, 0 to 1."""
     frames = samples[: len(samples) - len(samples) % FRAME].reshape(-1, FRAME)
+    # 50 s tell the spectrum of a background, and bound the work.
     quiet = frames[_levels(samples) <= background][:1000] * np.hanning(FRAME)
     spectrum = np.mean(np.abs(np.fft.rfft(quiet, axis=1)) ** 2, axis=0)
     hertz = np.fft.rfftfreq(FRAME, 1 / g711.SAMPLE_RATE)
+    # Digital silence has no logarithm.
     band = spectrum[(hertz >= VOICE_BAND_HZ[0]) & (hertz <= VOICE_BAND_HZ[1])] + 1e-20
     return float(np.exp(np.mean(np.log(band))) / np.mean(band))

@@ -167,10 +167,12 @@ class RtpSource:
         """A session description names `address`, perhaps the same one again."""
         self._seen = dict.fromkeys([*self._seen, *self._others][-REMEMBERED:])
         self._others.clear()
+        # The same place once more, as when a hold ends, leaves a latch: the NAT in between has not moved.
         if address != self.signalled:
             if self.signalled is not None:
                 self._earlier.add(self.signalled)
             self.latched = None
+        # A peer may return to a place that it had left.
         self._earlier.discard(address)
         self.signalled, self._described_at, self._heard_right = address, now, False
         self._candidates.clear()
@@ -185,6 +187,8 @@ class RtpSource:
         if packet.ssrc == self.ssrc and source == (self.latched or self.signalled):
             self._challenger = None  # as below, without the steps: nearly all packets are of this kind
             return True
+        # An empty keep-alive or an unknown codec proves nothing: the
+        # peer may send those from there and its sound from elsewhere.
         if source == self.signalled and self.latched is not None and kind is not Kind.OTHER:
             self.latched = None
             self.forget_stream()
@@ -211,6 +215,7 @@ class RtpSource:
                 self._challenger.take(packet, now, largest_step=largest_step)
             if self._challenger.count < SSRC_AFTER:
                 return False
+            # The packets that made the stream known had been counted as strangers'.
             self.strangers -= SSRC_AFTER - 1
         self.forget_stream()
         self.ssrc = packet.ssrc
@@ -233,16 +238,20 @@ class RtpSource:
         """Whether this packet is the last that a latch takes; it counts then."""
         run = self._candidates.get(source)
         if run is None:
+            # Anyone can send from many addresses; the memory for them is bounded.
             if len(self._candidates) == CANDIDATES:
                 del self._candidates[next(iter(self._candidates))]
             run = self._candidates[source] = _Run(first_at=now, first_timestamp=packet.timestamp, last=packet)
         else:
             run.take(packet, now, largest_step=LARGEST_STEP)
+        # What was heard before the description may be early media, or the place left, that only has not stopped yet.
         enough = LATCH_AFTER_TAIL if source in self._seen else LATCH_AFTER
         if run.count < enough or not run.keeps_pace(now):
             return False
         self.latched = source
+        # As above: the packets that led here were the callee's.
         self.strangers -= run.count - 1
+        # A latch counts as the right place from here on, so there is no second one.
         self._heard_right = True
         self._candidates.clear()
         self.forget_stream()

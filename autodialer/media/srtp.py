@@ -58,11 +58,13 @@ class Unprotection:
         on. Peers begin at 0 in both cases, so that the first packet has to show which it is.
         """
         self.suite, self.key = suite, key
+        # Of any source: which SSRC is the peer's, only its first packet that decrypts will tell.
         self._session = _session(suite, key, pylibsrtp.Policy.SSRC_ANY_INBOUND)
         self._goes_on: pylibsrtp.Session | None = None
         self._ssrc: int | None = None
         self._index = 0
         """Of the latest packet: roll-over counter and sequence number, RFC 3711 section 3.3.1."""
+        # With a roll-over counter of 0 both ways are the same.
         if before is not None and not moved and before._ssrc is not None and before._index >> 16:
             self._goes_on = _session(suite, key, pylibsrtp.Policy.SSRC_ANY_INBOUND)
             self._ssrc, self._index = before._ssrc, before._index
@@ -76,6 +78,7 @@ class Unprotection:
         if self._goes_on is not None:
             if plain is None and (plain := _opened(self._goes_on.unprotect, packet)) is not None:
                 self._session = self._goes_on
+            # The peer has begun at 0: the index that was carried over is not its own.
             elif plain is not None:
                 self._ssrc = None
             if plain is not None:
@@ -88,6 +91,7 @@ class Unprotection:
         """The RTCP packet as the peer made it; None: it is not the peer's."""
         if not 8 < len(packet) <= _LONGEST:
             return None
+        # SRTCP carries its index in the packet (RFC 3711 section 3.4), so a report cannot show which counter is right.
         plain = _opened(self._session.unprotect_rtcp, packet)
         if plain is None and self._goes_on is not None:
             plain = _opened(self._goes_on.unprotect_rtcp, packet)
@@ -98,7 +102,9 @@ class Unprotection:
         if ssrc != self._ssrc:
             self._ssrc, self._index = ssrc, sequence
             return
+        # RFC 3711 appendix A: of all indexes with this number the nearest one.
         ahead = (sequence - self._index + 0x8000 & 0xFFFF) - 0x8000
+        # A late packet sets nothing back.
         if ahead > 0:
             self._index += ahead
 
@@ -121,6 +127,8 @@ def _lead_on(session: pylibsrtp.Session, suite: str, key: bytes, *, ssrc: int, i
     The library cannot be told a roll-over counter.
     """
     writer = _session(suite, key, pylibsrtp.Policy.SSRC_ANY_OUTBOUND)
+    # A fresh context begins with the roll-over counter 0, and counts a wrap only where the next number is less than
+    # half the range ahead: so it is led there in strides from a low number on.
     for number in (*range(index & 0x0FFF, index, _STRIDE), index):
         header = b"\x80\x00" + (number & 0xFFFF).to_bytes(2, "big") + bytes(4) + ssrc.to_bytes(4, "big")
         session.unprotect(writer.protect(header + b"\0"))

@@ -23,6 +23,7 @@ _BY_CODE: dict[int, tuple[Disposition, Cause | None]] = {
     603: (Disposition.REJECTED, None),
     604: (Disposition.INVALID_NUMBER, None),
     606: (Disposition.FAILED, Cause.MEDIA_FAILED),
+    # RFC 8197, RFC 8688: the callee does not want the call, or a service that judges calls for it says no.
     607: (Disposition.REJECTED, None),
     608: (Disposition.REJECTED, None),
 }
@@ -94,6 +95,7 @@ def explain(code: int, q850_cause: int | None) -> str | None:
 def _by_code(code: int) -> tuple[Disposition, Cause | None]:
     if code in _BY_CODE:
         return _BY_CODE[code]
+    # Not followed, although RFC 3261 section 8.1.3.4 advises it: a Contact may name any number, at the trunk's cost.
     if 300 <= code < 400:
         return Disposition.FAILED, Cause.REDIRECTED
     if 500 <= code < 600:

@@ -34,6 +34,7 @@ class PressedKeys:
             if press.via is via or press.told_twice or press.digit != digit:
                 continue
             if started_at - TWIN_S <= press.ended_at and press.started_at <= at + TWIN_S:
+                # A twin counts once: a third telling of the same key is another press.
                 press.told_twice = True
                 return False
         self._presses.append(_Press(digit=digit, via=via, started_at=started_at, ended_at=at))

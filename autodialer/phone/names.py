@@ -19,9 +19,11 @@ LONGEST_KEPT_S = 300.0
 FAILURE_KEPT_S = 5.0
 """A name that was not found is not asked for again by each call."""
 LOOKUPS_TOGETHER = 4
+"""Threads, for the calls of all phones."""
 MOST_ASKED = 64
 """Names that are being looked up: peers choose them, and no peer may fill the memory."""
 MOST_KEPT = 1000
+"""Names whose answers are remembered."""
 MEDIA_PORT = 1
 """Any port: a name with one has addresses and no SRV (RFC 3263 section 4.2)."""
 
@@ -63,6 +65,7 @@ class NameFinder:
                 self._workers = self._workers or ThreadPoolExecutor(LOOKUPS_TOGETHER, thread_name_prefix="names")
                 self._workers.submit(self._look_up, asked)
                 return
+        # Outside of the lock: what it does may ask for another name.
         then(hop, why)
 
     def _look_up(self, asked: _Asked) -> None:
@@ -70,6 +73,7 @@ class NameFinder:
         try:
             host, port, transport, family = asked
             located = self._resolver.locate(host, port, transport, families=(family,))
+            # A TTL of 0 would have every call ask, and wait.
             hop, holds_s = located.targets[0], min(max(located.ttl_s, FAILURE_KEPT_S), LONGEST_KEPT_S)
         except HostUnresolved as exc:
             why = str(exc)
@@ -79,6 +83,7 @@ class NameFinder:
             why = f"looking up {asked[0]} failed; the log of the dialer says why"
         with self._lock:
             if len(self._known) >= MOST_KEPT:
+                # Peers choose the names, so the memory is bounded; what is still wanted is looked up again.
                 self._known.clear()
             self._known[asked] = (time.monotonic() + holds_s, hop, why)
             waiting = self._waiting.pop(asked)

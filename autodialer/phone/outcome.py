@@ -58,10 +58,12 @@ def make_outcome(
     disposition, cause, message = _judge(event, unusable, media_died=media_died, broken=broken)
     if cause is Cause.AUTH_FAILED and message == REFUSED and foreign_caller is not None:
         message = foreign_caller.explain()
+    # What a user can mend by ordering channels, told apart from a network that is down.
     if disposition is Disposition.CONGESTION and event.reason_cause in NO_CHANNEL:
         cause = Cause.TRUNK_LIMIT
     pressed = keys.times(times.answered) if times.answered is not None else ()
     failed = event if isinstance(event, CallFailed) else None
+    # The last packet is filled up with silence, which is no part of the sound.
     played_s = min(stats.played_frames * FRAME_S, sound_s) if stats else 0.0
     return CallOutcome(
         disposition=disposition,
@@ -90,6 +92,7 @@ def make_outcome(
 
 def broken_outcome(times: CallTimes, utcnow: datetime) -> CallOutcome:
     """The record of a call that an error of ours ended before its last event came, with as much as is sure."""
+    # An error may come before the INVITE: then there is no time to tie to the wall clock.
     began = times.invited > 0.0
     return CallOutcome(
         disposition=Disposition.FAILED,

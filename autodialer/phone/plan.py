@@ -78,6 +78,7 @@ class CallPlan:
     key_wait_s: float = 0.0
     """How long the callee may still press a key after the sound; then BYE."""
     ring_timeout_s: float = 40.0
+    """From the first 18x, or from the first other 1xx as long as no 18x comes; then CANCEL."""
     max_call_s: float = 600.0
     """From the answer; then BYE."""
     caller_id: str | None = None

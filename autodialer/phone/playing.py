@@ -69,6 +69,8 @@ class Playing:
     def follow(self, media: MediaPlan) -> None:
         """The callee moved, held or resumed the media."""
         self._media = media
+        # A transfer is under way: the callee's side often holds the
+        # call meanwhile, and the sound waits for its end anyway.
         if self.paused:
             return
         for client in self._call.RTPClients:
@@ -104,6 +106,7 @@ class Playing:
 
     def finished(self, repeats: int) -> None:
         """The last packet of the sound has left; by then it had been begun again so many times."""
+        # Told of a play before the latest repeat, which was on its way when the sound was begun again.
         if repeats == self._repeats:
             self._over = True
             self._end_soon()

@@ -78,6 +78,7 @@ class PhonePool:
 
         Those of other trunks take their registration back at once, and end a while after their last call.
         """
+        # A service without a trunk needs no media process either.
         if not trunks and not self._by_trunk and not self._retired:
             self._media_was_wanted = False
             return
@@ -155,6 +156,7 @@ class PhonePool:
             raise PhoneClosed("the trunk's phones are not ready")
         call = min(ready, key=lambda phone: len(phone.calls)).call(number, plan)
         with self._lock:
+            # The phone's thread may have ended the call already: entered now, it would stay in the book for ever.
             if not call.over:
                 self._calls[plan.reference] = call
 
@@ -272,6 +274,7 @@ class PhonePool:
 
     def _look_up(self, trunk: Trunk) -> Future[Provider] | None:
         """The look-up of the trunk's names when it is done; None while it is under way."""
+        # All that the answer depends on, so that a trunk changed meanwhile gets a look-up of its own.
         asked = (trunk.key, trunk.host, trunk.port, trunk.transport, trunk.outbound_proxy, trunk.stun_server)
         lookup = self._lookups.get(asked)
         if lookup is None:
@@ -292,6 +295,7 @@ class PhonePool:
             provider = lookup.result()
         except HostUnresolved as exc:
             logger.warning("trunk %s: %s; it goes on with what was known", phones.trunk.name, exc)
+            # A name server that is away must not end what works by the addresses of before.
             phones.look_again_at = now + SHORTEST_TTL_S
             return
         phones.look_again_at = now + max(provider.ttl_s, SHORTEST_TTL_S)
@@ -358,6 +362,7 @@ class PhonePool:
         now = self._clock.monotonic()
         if now < self._media_retry_at:
             return
+        # Before the start: one that dies at once must not be tried again at every tick.
         self._media_retry_at = now + RETRY_S
         media = MediaProcess(self._on_media_event)
         try:
@@ -366,6 +371,7 @@ class PhonePool:
             logger.error("the media process cannot start: %s", exc)
             return
         if self._media:
+            # Only once there is another: phones hold the old one until then, and its calls have ended with it.
             self._media.stop()
         self._media = media
         for phones in [*self._by_trunk.values(), *self._retired]:

@@ -45,6 +45,7 @@ class Ports:
         It stays taken when they are over: the next call would only want it again.
         """
         with self._lock:
+            # Several calls may complain of the same port: only the first one changes it.
             if self._common is not None and self._common == instead_of:
                 self._taken.remove(self._common)
                 self._common = None

@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 _SOMEWHERE = "192.0.2.1"
 """An address outside (RFC 5737); nothing is sent there."""
 LOOK_AGAIN_S = 60.0
+"""A second server that was not found is looked for again so soon."""
 STUN_PORT = 3478
 """RFC 5389 section 9."""
 
@@ -70,6 +71,7 @@ def _with_backup(first: Located, backup: str, resolver: Resolver, transport: str
         # The second server is there for bad times; it must not make any.
         logger.warning("backup_host %s is not found, so there is no other server for now", backup)
         return replace(first, ttl_s=min(first.ttl_s, LOOK_AGAIN_S))
+    # Both names may lead to one server: a failed one would be tried once more as its own backup.
     targets = dict.fromkeys((*first.targets, *second.targets))
     return replace(first, targets=tuple(targets), ttl_s=min(first.ttl_s, second.ttl_s))
 
@@ -93,6 +95,7 @@ def account_for(trunk: Trunk, provider: Provider, nonces: Nonces | None = None) 
         caller_id=trunk.caller_id or trunk.username or "anonymous",
         codecs=trunk.codecs,
         transport=transport,
+        # The certificate is the proxy's where there is one: the connection goes there.
         tls=TlsSettings(server_name=entrance, ca_pem=trunk.ca_file) if transport == TLS else None,
         register=trunk.register,
         outbound_proxy=_proxy_uri(trunk.outbound_proxy, transport) if trunk.outbound_proxy else None,

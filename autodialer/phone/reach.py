@@ -70,7 +70,7 @@ class Reach:
         return self._open and (registered or not self._account.register)
 
     def begin(self, user_agent: UserAgent, now: float) -> None:
-        """Start finding out."""
+        """Ask the STUN server, or go on without one."""
         if self._account.stun_server is None:
             self._go_on(user_agent, now)
         else:
@@ -80,6 +80,8 @@ class Reach:
         hop = self._targets.order(now)[0]
         local = user_agent.public_address(hop)[0]
         if self._account.register:
+            # Before the registrar's answer: `ready` waits for it by itself,
+            # and a registration that is lost later closes the way.
             self._open = True
             user_agent.register(self._registration_request(now), now)
         elif not user_agent.knows_public_address(hop) and may_be_translated(local, hop.host):
@@ -122,6 +124,7 @@ class Reach:
             self.stun_server = self._account.stun_server if event.address is not None else None
             if event.address is None:
                 logger.warning("the STUN server %s does not answer", self._account.stun_server)
+            # STUN is asked again every 30 s; only the first answer begins anything.
             if not self._open:
                 self._run(self._go_on)
         elif isinstance(event, ProbeEnded):

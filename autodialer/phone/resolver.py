@@ -71,6 +71,7 @@ class Resolver:
         The operating system, asked about names that DNS does not know, keeps to its own time limit.
         """
         if not is_address(plain(host)):
+            # What cannot be a name is told before anything is asked, and not as a fault of the name server.
             _absolute(host)
         questions = _Questions(
             self._dns(),
@@ -79,6 +80,7 @@ class Resolver:
             system_names=self._system_names,
         )
         if port is None and not is_address(plain(host)) and questions.is_local(host.rstrip(".")):
+            # With a port there is no look-up of SRV records (RFC 3263 section 4.2), which no hosts file has.
             port = DEFAULT_PORTS[transport]
         located = locate(host, port, transport, lookups=questions, families=families)
         logger.debug("%s is at %s for %s s", host, ", ".join(map(str, located.targets)), located.ttl_s)
@@ -173,6 +175,7 @@ class _Questions:
             return Answer()
         # Addresses stay as the name server has them: it turns them round itself, and dnspython would shuffle them.
         records = found.rrset.processing_order() if kind in ORDERED else found.rrset
+        # The TTL is the shortest along a chain of CNAMEs.
         return Answer(records=tuple(map(convert, records)), ttl_s=float(found.chaining_result.minimum_ttl))
 
 
@@ -194,6 +197,7 @@ def read_hosts(file: Path) -> dict[str, list[str]]:
 def _ask_system(name: str, family: socket.AddressFamily) -> Answer[str]:
     try:
         found = socket.getaddrinfo(name, None, socket.AF_UNSPEC, socket.SOCK_DGRAM)
+    # Python encodes the name first, and a label that is too long fails there.
     except (OSError, UnicodeError):
         return Answer(exists=False)
     addresses = dict.fromkeys(str(entry[4][0]) for entry in found if entry[0] == family)

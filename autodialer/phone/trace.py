@@ -13,6 +13,7 @@ CLOSES_S = 6.0
 """From a call's outcome to the end of its trace: the answer to our BYE comes after it, and so do re-sent messages."""
 MOST_MESSAGES = 100
 MOST_BYTES = 64 * 1024
+"""Of one call, both."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +57,7 @@ class TraceBook:
         trace = self._open.get(call_id)
         if trace is None:
             return
+        # Nothing more once a message was missed, even a shorter one: a trace with holes would be read as silence.
         if trace.missed or len(data) > trace.room or len(trace.noted) >= MOST_MESSAGES:
             trace.missed += 1
             return

@@ -80,6 +80,7 @@ class TraceOutbox:
     def _write(self) -> bool:
         """Whether traces are left to be removed. What the database does not take is dropped; raises Unavailable."""
         with self._lock:
+            # Taken out before the write: phones go on handing over while the database is slow.
             batch, self._waiting = self._waiting, deque()
             too_many, self._too_many = self._too_many, 0
         self._drop(too_many)
@@ -87,6 +88,7 @@ class TraceOutbox:
             traces = {trace.call_id: trace.packed for trace in batch}
             return self._store.write(traces, keep=self._keep, longest=self._longest)
         except Unavailable:
+            # Not kept for another try: a database that is away for long would fill the memory.
             self._drop(len(batch))
             raise
 

@@ -9,6 +9,7 @@ from autodialer.phone.reach import Registered
 from autodialer.sip.events import RegistrationStanding
 
 CHANNELS_A_PHONE = 250
+"""A phone is one SIP socket and one thread, and with shared media ports one RTP port."""
 RESTING = "resting"
 
 
@@ -36,19 +37,21 @@ class TrunkPhones:
     @property
     def registration(self) -> Registered:
         """How the registration stands: as that of the phone for which it stands worst."""
+        # A trunk with one phone that cannot register has fewer channels than its user thinks.
         worst = (RegistrationStanding.FAILED, RegistrationStanding.REGISTERING, RegistrationStanding.REGISTERED)
         found = [phone.registration for phone in self.phones]
         return next((one for standing in worst for one in found if one.standing is standing), Registered())
 
     def serves(self, trunk: Trunk) -> bool:
         """Whether `trunk` can go on with these phones: all of them work, and only its name and pacing changed."""
+        # A phone whose loop has ended by an error is replaced like one with old settings.
         if not all(phone.alive for phone in self.phones):
             return False
         return self.trunk.as_phones_know_it() == trunk.as_phones_know_it() and len(self.phones) == phones_needed(trunk)
 
 
 def phones_needed(trunk: Trunk) -> int:
-    """One phone for each 250 channels."""
+    """How many phones carry the channels of the trunk; one at least."""
     return max(1, -(-trunk.max_channels // CHANNELS_A_PHONE))
 
 

@@ -34,6 +34,7 @@ from autodialer.media.srtp_keys import SrtpKeys
 SWITCH_INTERVAL_S = 0.0005
 """sendto gives up the GIL and waits up to a switch interval to get it back while the control thread is busy."""
 DATAGRAM = 2048
+"""Octets read of one: more than an Ethernet frame brings."""
 RECEIVE_AT_ONCE = 64
 """Datagrams of one socket before the others have their turn."""
 COARSE_S = 0.0015
@@ -53,6 +54,8 @@ class MediaLoop:
         self._shared: dict[Address, Port] = {}
         """Shared ports by their address."""
         self._selector = selectors.DefaultSelector()
+        # Append and popleft are safe between two threads without a
+        # lock, for which the pacing thread might have to wait.
         self._commands: deque[Command] = deque()
         self._wake_reader, self._wake_writer = socket.socketpair()
         self._wake_reader.settimeout(0)
@@ -80,12 +83,15 @@ class MediaLoop:
                 self._obey(self._commands.popleft())
             if self._sending:
                 self._send_due()
+            # After the packets: a report or a keep-alive may be some milliseconds late, the sound may not.
             self._reports.send_due(time.monotonic())
             if self._queries or self._quiet:
                 self._do_chores(time.monotonic())
             if self._watches.due_at is not None:
                 self._tell_silence(time.monotonic())
             if self._sending:
+                # While packets leave there is a slot every 5 ms, and all other work is looked after between two of
+                # them.
                 self._wait(self._sending.deadline - time.monotonic())
             else:
                 self._wait(self._until_next_chore(time.monotonic()))
@@ -127,6 +133,7 @@ class MediaLoop:
                 line.send_now(question, query.server)
         for line, due in self._quiet.items():
             if now >= due:
+                # From now and not from when it was due: after a stall one keep-alive is enough.
                 self._quiet[line] = now + KEEP_ALIVE_S
                 line.send_now(b"", line.session.remote)
 
@@ -165,6 +172,8 @@ class MediaLoop:
             except OSError:
                 return
             source = (found[0], found[1])
+            # Before the callee's packets: the server answers at the
+            # port of the sound, from an address that no call knows.
             if self._queries and self._take_mapping(port, data):
                 continue
             line = port.line_of(source, time.monotonic())
@@ -232,6 +241,7 @@ class MediaLoop:
         if line is None:
             return
         try:
+            # The old port is left only when there is this one: a call is never without.
             own = Port(command["host"], command["port"], shared=False)
         except (OSError, OverflowError) as exc:
             self._events.tell({"event": "not_opened", "session": name, "message": str(exc)})
@@ -310,6 +320,7 @@ class MediaLoop:
             remote=remote,
             codec=command["codec"],
             payload_type=command["payload_type"],
+            # Without codes the sound is over at once, and the call ends instead of waiting for it.
             codes=command["codes"] if reachable else b"",
             telephone_event_pt=command["telephone_event_pt"],
             lead_in_ms=command["lead_in_ms"],
@@ -338,6 +349,7 @@ class MediaLoop:
         if line is not None and line.session.started:
             self._sending.remove(line)
             line.session.repeat()
+            # What waits for a port begins the sound itself.
             if line.waiting is None:
                 self._go_on(line)
 
@@ -358,6 +370,7 @@ class MediaLoop:
         if line is not None and (line.session.started or line.waiting is None):
             line.waiting = None
             self._rest(line)
+            # The kernel drops by address, stream and payload type, any of which may be another now.
             line.see_all()
             remote = self._held_at(line, command["remote"])
             line.session.hold(time.monotonic(), remote=remote, keys=_keys(command))
@@ -374,6 +387,7 @@ class MediaLoop:
         remote: Address = (command["remote"][0], command["remote"][1])
         if line is None or not line.session.started:
             return
+        # After its end no sound has to be read, and its end is not told once more.
         over = line.session.ended
         if not is_address(remote) or not (command["codes"] or over):
             self._events.tell_problem(line.name, f"the sound cannot go on to {remote}")
@@ -405,6 +419,7 @@ class MediaLoop:
         self._watches.end(line)
         # What came before the hang-up and was not read yet belongs to the figures of the call.
         self._receive(line.port)
+        # Before the figures: it leaves what the peer said on the line.
         self._reports.end(line, time.monotonic())
         stats = line.stats(time.monotonic()).without_late(late)
         self._leave_port(line)
@@ -429,10 +444,12 @@ def is_address(address: Address) -> bool:
 
 
 def main() -> None:
-    """Run the media process."""
+    """Run the media process, to its end."""
     raise_descriptor_limit()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
+    # A thread that fails would leave a process that looks alive and plays or hears nothing.
     threading.excepthook = end_with_thread
+    # Before the other threads start, because they inherit it.
     go_first(pacing=False)
     events = Events(sys.stdout.buffer)
     loop = MediaLoop(events)

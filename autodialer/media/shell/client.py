@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 ROOT = Path(__file__).resolve().parents[3]
 END_S = 2.0
+"""How long the process may take to end by itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,12 +119,12 @@ class MediaProcess:
 
     @property
     def alive(self) -> bool:
-        """Whether the process runs."""
+        """Whether the process was started, and its answers still come."""
         return self._process is not None and self._listening
 
     @property
     def pid(self) -> int | None:
-        """Of the process, None before the start."""
+        """Process id; None before the start."""
         return self._process.pid if self._process else None
 
     def start(self) -> None:
@@ -137,6 +138,7 @@ class MediaProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env=environment,
+                # A Ctrl-C at the terminal goes to the whole group: the dialer must end its calls before the sound goes.
                 start_new_session=True,
             )
         except OSError as exc:
@@ -155,6 +157,7 @@ class MediaProcess:
         if not process:
             return
         assert self._reader and self._writer
+        # The writer closes the pipe then, and its end ends the process.
         self._commands.put(None)
         try:
             process.wait(END_S)
@@ -163,6 +166,7 @@ class MediaProcess:
             process.kill()
             process.wait()
         self._writer.join()
+        # The owner may stop it from `on_event`, which the reader calls.
         if threading.current_thread() is not self._reader:
             self._reader.join(END_S)
 
@@ -177,6 +181,7 @@ class MediaProcess:
         with self._lock:
             if not self._listening:
                 raise MediaUnavailable
+            # From the first moment on: MediaDied has to name also a session that has not sent anything.
             self._played[session_id] = 0
         self._send(
             {
@@ -313,6 +318,7 @@ class MediaProcess:
         with contextlib.suppress(OSError):  # the process has died, which the reader tells
             while (line := self._commands.get()) is not None:
                 process.stdin.write(line)
+                # What has gathered leaves with one system call.
                 if self._commands.empty():
                     process.stdin.flush()
         with contextlib.suppress(OSError):
@@ -324,6 +330,8 @@ class MediaProcess:
             for line in messages:
                 if line.endswith(b"\n"):  # else killed in the middle of it
                     self._take(json.loads(line))
+        # Together, so that `open` either refuses a session or has
+        # it told by MediaDied; no call waits for a port for ever.
         with self._lock:
             self._listening = False
             played, self._played = self._played, {}

@@ -13,6 +13,7 @@ from autodialer.media import g711
 from autodialer.media.shell.events import Command, Events
 
 SOUNDS_KEPT = 32
+"""In memory, in one codec each; ten minutes take 4.8 MB."""
 
 
 class Sounds:
@@ -39,6 +40,7 @@ def read_control(control: BinaryIO, post: Callable[[Command], None], events: Eve
     for text in control:
         command: Command = json.loads(text)
         if command["op"] in ("play", "move"):
+            # A sound that cannot be read is one of no length: the loop finishes the call, and the log says why.
             command["codes"] = b""
             try:
                 if command["sound"]:

@@ -25,6 +25,7 @@ class Events:
 
     def tell_progress(self, played: dict[str, int]) -> None:
         """Say how many packets of their sounds have left sessions. Dropped when the dialer lags far behind."""
+        # A second later the same sessions are told again; every other event is told once and has to get through.
         if self._waiting.qsize() < BACKLOG:
             self._waiting.put({"event": "progress", "played": played})
 

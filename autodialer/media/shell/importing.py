@@ -55,6 +55,7 @@ def import_apart(original: Path, stem: Path, *, lufs: float = DEFAULT_LUFS, trim
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     command = [sys.executable, "-m", "autodialer.media.shell.importing", json.dumps(job)]
     # One thread for numpy: more of them cost memory and are of no use here.
+    # glibc reserves 64 MB of address space for each arena, which the limit on address space counts.
     environment = {**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, env=environment, start_new_session=True) as process:
@@ -124,6 +125,7 @@ def _limit_itself() -> None:
         import resource
     except ImportError:
         return
+    # A decoder that dies is expected here: its memory must not fill the disk.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for kind, most in (
         (resource.RLIMIT_AS, MOST_MEMORY),
@@ -137,10 +139,11 @@ def _limit_itself() -> None:
 
 
 def main() -> int:
-    """The process."""
+    """The process, which ends here: its standard output holds the answer, its exit status is 0, 1 or TOO_LATE."""
     if hasattr(os, "nice"):
         os.nice(NICENESS)
     _limit_itself()
+    # The end of standard input: nobody waits for the sound any more.
     threading.Thread(target=_end_with, args=(sys.stdin.buffer,), daemon=True).start()
     timer = threading.Timer(LONGEST_S, _end_late)
     timer.daemon = True

@@ -1,4 +1,4 @@
-"""Bound UDP ports and the sessions that use them: a port for one session, or one that many share."""
+"""Bound UDP ports and the sessions that use them: a port for one session, or a port that many share."""
 
 import contextlib
 import socket
@@ -43,6 +43,7 @@ class Port:
         try:
             self.socket.settimeout(0)
             with contextlib.suppress(OSError):
+                # Not every system or container allows them, and a call without them is heard too.
                 level, traffic_class, mtu_discover = _OPTIONS[self.socket.family]
                 self.socket.setsockopt(level, traffic_class, EXPEDITED)
                 self.socket.setsockopt(level, mtu_discover, IP_PMTUDISC_DO)
@@ -58,18 +59,18 @@ class Port:
         """Where the peers' RTCP comes; None: the port beside was taken."""
         self.descriptor = self.socket.fileno()
         self.lines: set[Line] = set()
-        """Those that use it."""
+        """The lines that use this port."""
         self._by_remote: dict[Address, Line] = {}
         self._ringing: set[Line] = set()
-        """Those of a shared port that are not answered yet."""
+        """Lines of a shared port that are not answered yet."""
         self._unheard: set[Line] = set()
-        """Those of a shared port whose callee may yet speak from an address that nobody has named."""
+        """Lines of a shared port whose callee may yet speak from an address that no description names."""
         self._seen: dict[Address, None] = {}
         """Where packets came from that were nobody's; latest last."""
         self._strangers = 0
-        """Packets of those, while they could be no call's early media."""
+        """Packets from there while no call was ringing, so that they were no early media."""
         self._settled: set[Line] = set()
-        """Those of a shared port whose callee was heard."""
+        """Lines of a shared port whose callee was heard."""
         self._sampled: bool | None = None
         """Whether the kernel is to drop most of what comes to a shared port; None: not tried yet."""
         self._sees_all_until: float | None = None
@@ -88,7 +89,7 @@ class Port:
         return self._by_remote.get(source) or self._claimant(source, now)
 
     def _claimant(self, source: Address, now: float) -> "Line | None":
-        """The one line whose callee may be the unknown source; where several may, nobody can tell whose it is."""
+        """The only line whose callee may be the unknown source; None where several may be."""
         self._unheard = {line for line in self._unheard if line.session.awaits_latch(now)}
         able = [line for line in self._unheard if line.session.may_latch(source, now)]
         if len(able) == 1:
@@ -109,6 +110,7 @@ class Port:
     def follow(self, line: "Line") -> None:
         """The line sends to another address now, without having been told to."""
         if self.shared and line.session.remote is not None:
+            # Never over another line: what was said to a call goes before what was only heard.
             self._by_remote.setdefault(line.session.remote, line)
 
     def asking(self) -> Iterable["Line"]:
@@ -121,9 +123,11 @@ class Port:
             return True
         if self._by_remote.setdefault(remote, line) is not line:
             return False
+        # Where it was before may be given to another call at once.
         self.release(line, but=remote)
         if line in self._ringing:
             self._ringing.discard(line)
+            # Nobody could tell whose early media it was; to each call that is answered it may be the tail of its own.
             for source in self._seen:
                 line.session.see_early(source)
         self._unheard.add(line)
@@ -157,6 +161,7 @@ class Port:
         self.release(line)
         for lines in (self.lines, self._ringing, self._unheard, self._settled):
             lines.discard(line)
+        # Half of MANY, so that a call more or less does not switch the filter on and off.
         if self._sampled and len(self.lines) < FEW:
             socket_filter.detach(self.socket)
             self._sampled = self._sees_all_until = None
@@ -211,7 +216,7 @@ class ReportPort:
         self._by_ssrc[line.session.ssrc] = line
 
     def leave(self, line: "Line") -> None:
-        """They no longer do."""
+        """Reports on the line's stream no longer come here."""
         self._by_ssrc.pop(line.session.ssrc, None)
 
     def secure_line_of(self, data: bytes, source: Address) -> "Line | None":
@@ -219,6 +224,7 @@ class ReportPort:
         lines = [line for line in self._by_ssrc.values() if line.session.encrypted]
         if len(self._by_ssrc) == 1:
             return next(iter(lines), None)
+        # SRTCP leaves the first eight octets readable (RFC 3711 section 3.4).
         ssrc = int.from_bytes(data[4:8], "big")
         return next((line for line in lines if line.reports_to == source or line.session.heard_ssrc == ssrc), None)
 
@@ -264,7 +270,7 @@ class Line:
 
     @property
     def descriptor(self) -> int:
-        """Of that socket."""
+        """File descriptor of that socket, which the fast sender uses."""
         return self.port.descriptor
 
     @property
@@ -275,6 +281,7 @@ class Line:
     def use(self, port: Port) -> None:
         """Another port from now on."""
         self.see_all()
+        # The counter is the port's: what came to it while it was this call's is taken along.
         self._unclaimed += self.port.unclaimed - self._unclaimed_before
         self.leave()
         self.port, self._unclaimed_before = port, port.unclaimed
@@ -308,6 +315,7 @@ class Line:
         if self.port.shared:
             self.port.settle(self, now)
         else:
+            # The kernel's counter holds drops for want of room too, from before the filter.
             before = socket_filter.dropped(self.socket)
             if before is not None and socket_filter.attach(self.socket, stream):
                 self._spared, self._drops_before = stream, before
@@ -350,6 +358,7 @@ class Line:
         """Where RTCP goes; None: nowhere."""
         remote = self.session.remote
         if remote is None or self.signalled_reports_to is not None:
+            # RFC 3605: what the description says goes before the rule of the next port.
             return self.signalled_reports_to
         # RFC 3550 section 11: RTP has the even port of a pair. Beside an odd one may be another call's RTP.
         return (remote[0], remote[1] + 1) if remote[1] % 2 == 0 else None

@@ -20,12 +20,14 @@ LATER_S = 1.0
 
 
 class Reports:
-    """The reports of answered sessions. One whose RTCP port could not be had sends none."""
+    """The reports of answered sessions. A session whose RTCP port could not be had sends no report."""
 
     def __init__(self, sending: Sending) -> None:
         self._sending = sending
+        # The number tells two apart that are due at one time: lines have no order.
         self._due: list[tuple[float, int, Line]] = []
         self._number = count()
+        # Taken once: a wall clock that is set must not show in round trips.
         self._epoch_at_zero = time.time() - time.monotonic()
         self._random = random.Random()
 
@@ -35,7 +37,7 @@ class Reports:
         return self._due[0][0] if self._due else None
 
     def begin(self, line: Line, now: float) -> None:
-        """The call is answered."""
+        """The call is answered: report on it from now on, where its RTCP port could be had."""
         if line.port.reports is None or line.reporting is not None:
             return
         # RFC 7022 section 4.2: a name for one session, of 96 random bits.
@@ -54,6 +56,8 @@ class Reports:
                 continue  # closed meanwhile
             sent = self._sending.sent_by(line, now)
             if sent is None:
+                # The timestamp of this moment is not known while digits,
+                # with timestamps of their own, stand in for the sound.
                 self._push(line, now + LATER_S)
                 continue
             self._send(line, line.reporting.report(sent, line.heard(now), now))
@@ -79,6 +83,7 @@ class Reports:
                 return
             source = (found[0], found[1])
             sender = port.secure_line_of(data, source)
+            # On a shared port plain and encrypted calls stand side by side, so each packet is judged by its sender.
             opened = data if sender is None else sender.session.open_report(data)
             if sender is not None and opened is None and rtcp.looks_like_report(data):
                 sender.session.count_stranger()

@@ -30,7 +30,7 @@ class Line(Protocol):
 
     @property
     def descriptor(self) -> int:
-        """Of that socket."""
+        """File descriptor of that socket."""
 
     @property
     def shares_socket(self) -> bool:
@@ -76,6 +76,7 @@ class BatchSender:
                 # The socket's buffer is full: what is left would only be refused one by one.
                 failed += range(row, count)
                 break
+            # One bad address (no route, no permission) is skipped, and the system goes on with the rest.
             failed.append(row)
             row += 1
         return failed

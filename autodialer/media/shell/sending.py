@@ -68,9 +68,11 @@ class Sending:
 
     def add(self, line: Line, now: float) -> None:
         """Send the line's session, which is `playing`. Harmless when it is sent already."""
+        # The grid of a time without calls has its deadline far back; a new one begins with this call.
         if not self._pacer:
             self._pacer = Pacer(now)
         slot = self._pacer.add(line.session)
+        # It goes back to its deck when the digits are over.
         if line in self._slots[slot].pressing:
             return
         self._slots[slot].deck_for(line).add(line.session, line, line.descriptor)
@@ -124,6 +126,7 @@ class Sending:
         How many packets of the sound left after the monotonic time of the call's end (None: now).
         """
         self.remove(line)
+        # What left after the end may have been the silence behind the sound, which was never played.
         late = self._departures.forget(line.session, math.inf if ended_at is None else ended_at)
         return max(0, late - line.session.tail_sent)
 
@@ -138,6 +141,8 @@ class Sending:
         if standing is None:
             return None
         timestamp, left = standing
+        # The deck's timestamp is that of the next packet; a report
+        # wants that of its own instant (RFC 3550 section 6.4.1).
         ahead = (self._pacer.next_turn(slot) - now) * g711.SAMPLE_RATE
         return line.session.sent(timestamp - round(ahead), left)
 
@@ -172,6 +177,7 @@ class Sending:
             packets += deck.count
             failed = self._send(deck, shared)
             ended += [line for _session, line in deck.advance(failed)]
+            # A fiftieth in each period, so that there is no turn in which all of them are told.
             for row in range(self._period, deck.count, PROGRESS_PERIODS):
                 progress[deck.owners[row].name] = deck.played_frames(deck.sessions[row])
         self._send_digits(self._slots[number], now)

@@ -20,6 +20,7 @@ ONE_IN = SEEN_ONE_IN
 _SO_ATTACH_FILTER = 26
 _SO_DETACH_FILTER = 27
 _SO_MEMINFO = 55
+"""Linux's numbers (asm-generic/socket.h), for which Python has no names."""
 _DROPS = 8
 """Index of SK_MEMINFO_DROPS in what SO_MEMINFO gives (linux/sock_diag.h)."""
 _MEMINFO_FIELDS = 9
@@ -80,6 +81,7 @@ def _one_stream(stream: Stream) -> tuple[_Line, ...]:
         (_RETURN, 0, 0, 0),
         (_RETURN, 0, 0, _ALL),
     )
+    # Whatever fails a test passes: only what is known for certain is dropped.
     passes_at = len(lines) + len(sampled) - 1
     for number, (code, _yes, _no, operand) in enumerate(lines):
         if code in (_JUMP_EQUAL, _JUMP_AT_LEAST):
@@ -88,7 +90,7 @@ def _one_stream(stream: Stream) -> tuple[_Line, ...]:
 
 
 class _Program(ctypes.Structure):
-    """struct sock_fprog."""
+    """struct sock_fprog (linux/filter.h)."""
 
     _fields_ = (("length", ctypes.c_ushort), ("code", ctypes.c_void_p))
 

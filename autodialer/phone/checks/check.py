@@ -29,6 +29,7 @@ from autodialer.sip.shell import SipLoop
 ANSWER_S = 5.0
 """A server that has not answered by then has been asked five times."""
 STUN_S = 8.0
+"""The SIP core asks a STUN server four times, and gives it up after 7.5 s."""
 SILENCE_S = 10.0
 """The same of an INVITE. Timer B takes 32 s (RFC 3261 section 17.1.1.2), and a proxy before the API often gives up on a
 request after 60 s: the user would never read the verdict."""
@@ -165,6 +166,7 @@ class TrunkCheck:
             return self._result(CheckStage.CONNECT, verdicts.unreachable(options), ok=False)
         self._options = options
         self._register: ProbeEnded | None = None
+        # Also where the trunk does not register: the answer shows whether the password is right.
         if self._trunk.register or self._trunk.password:
             self._register = self._probe(loop, "REGISTER", hop, account)
         if options.code is None:
@@ -197,6 +199,7 @@ class TrunkCheck:
             give_up_s=ANSWER_S,
         )
         loop.run(lambda user_agent, now: user_agent.probe(request, now))
+        # The core gives up at ANSWER_S; the rest is for a machine that is busy.
         ended = self._wait(ProbeEnded, ANSWER_S + 5.0)
         assert ended is not None
         if ended.round_trip_s is not None:
@@ -221,9 +224,11 @@ class TrunkCheck:
         self, loop: SipLoop, local: str, hop: Hop, account: Account, *, stage: CheckStage
     ) -> CheckResult:
         """Nothing came back at all: perhaps the answers do not find their way. `stage` is how far the check went."""
+        # The verdict says more than the note.
         self._notes.remove(verdicts.OPTIONS_IGNORED)
         behind_nat = may_be_translated(local, hop.host)
         if hop.transport == UDP:
+            # Nothing but the transport is another: an answer now shows that the silence is UDP's.
             by_tcp = self._probe(loop, "OPTIONS", hop._replace(transport=TCP), account)
             if by_tcp.code is not None:
                 verdict = verdicts.only_by_tcp(hop, behind_nat=behind_nat)

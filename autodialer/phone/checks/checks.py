@@ -27,6 +27,7 @@ RING_S = 30.0
 CALL_S = 15.0
 """The sound of a test call takes less."""
 CHECKS_TOGETHER = 4
+"""Threads; further checks wait for their turn."""
 
 
 class TrunkChecks:
@@ -58,6 +59,8 @@ class TrunkChecks:
         Used by the pool's thread; `record` is called in another one.
         """
         if number is not None:
+            # Here, because the pool belongs to this thread; without
+            # running campaigns there may be no media process yet.
             self._phones.want_media()
 
         def run() -> None:
@@ -113,6 +116,7 @@ class TrunkChecks:
             if phone is None:
                 phone = held.enter_context(self._phones.guest(guest, provider))
                 _wait_until_ready(phone)
+            # After the phone is ready: a registration that takes seconds must not hold a channel of the campaigns.
             held.enter_context(self._place(trunk))
             call = phone.call(number, plan)
             outcome = _wait_for(call, silence_s)
@@ -128,6 +132,7 @@ class TrunkChecks:
         with self._lock:
             if not self._sound_s:
                 self._stem.parent.mkdir(parents=True, exist_ok=True)
+                # In a process of its own, or the dialer would carry the libraries of imports from then on.
                 self._sound_s = import_apart(self._sample, self._stem).duration_s
 
 

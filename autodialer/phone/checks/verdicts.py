@@ -151,11 +151,14 @@ def of_call(
                 "The provider asks for a password for the call, and this trunk has none. Set username and password."
             )
             return Judged(ok=False, verdict=verdict + said)
+        # Before the password is blamed: the provider may have taken that very password for the registration.
         if foreign is not None:
             return Judged(ok=False, verdict=foreign.explain() + said)
         verdict = "The provider refuses the login or the password of the call: wrong password?"
         return Judged(ok=False, verdict=verdict + said)
+    # A Q.850 cause that speaks of the callee shows that the provider did take the call.
     by_code = outcome.q850_cause not in OF_CALLEE | {Q850.CALL_REJECTED}
+    # What providers say that take calls of registered phones only.
     if registrar_knows_us and not registers and by_code and outcome.sip_code in (403, 404, 480):
         return Judged(
             ok=False,
@@ -179,7 +182,9 @@ def _of_refused_media(outcome: CallOutcome, said: str, offered: OfferedMedia) ->
     message = outcome.message or ""
     detail = f" {message[0].upper()}{message[1:].rstrip('.')}." if message else ""
     encrypted = offered.encryption == "required"
+    # Only a second call, made the other way, tells a refused encryption from a refused codec.
     wanted = encrypted if offered.other_works else None
+    # A 200 with an answer that does not fit says itself which kind the provider wants.
     if outcome.sip_code == 200 and (NOT_PLAIN in message or NOT_ENCRYPTED in message):
         wanted = NOT_ENCRYPTED in message
     if wanted is True:
@@ -217,6 +222,7 @@ def _of_answered(rtp: RtpStats, offered: OfferedMedia, *, behind_nat: bool) -> J
             " No sound came back: that is silence at the callee and neither a NAT nor a firewall."
             f"{_of_encryption(rtp, offered)}",
         )
+    # A report has a block for each stream that its sender hears (RFC 3550 section 6.4): ours is not among them.
     if rtp.reports:
         return Judged(
             ok=False,

@@ -10,7 +10,7 @@ PYVOIP_VERSION = "1.6.8"
 
 
 def check_pyvoip() -> None:
-    """Raises IncompatiblePyVoIP unless the installed pyVoIP is the one whose methods we override.
+    """Raises IncompatiblePyVoIP unless the installed pyVoIP is the version whose methods we override.
 
     requirements.txt pins it, but pip installs another without a word into an environment that is shared.
     """

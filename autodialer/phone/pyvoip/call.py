@@ -77,7 +77,7 @@ class OwnPhone(Protocol):
         """Have a host name looked up."""
 
     def utcnow(self) -> datetime:
-        """The wall time."""
+        """The wall time: aware, UTC."""
 
 
 class Call(VoIPCall):
@@ -141,6 +141,7 @@ class Call(VoIPCall):
     @property
     def over(self) -> bool:
         """Whether its last event has been told."""
+        # Ended without a last event of the SIP core: nothing had left.
         return self.outcome is not None or (self.state is CallState.ENDED and self._end is None)
 
     @property
@@ -150,6 +151,7 @@ class Call(VoIPCall):
 
     def place(self, user_agent: UserAgent, invite: InviteRequest, now: float, utcnow: datetime) -> None:
         """Let the INVITE leave; in the loop thread."""
+        # It was hung up or given up while the port was being bound.
         if not self.opening:
             return
         self.opening = False
@@ -197,6 +199,7 @@ class Call(VoIPCall):
             self.end_by_force()
             return
 
+        # An orderly end first: without a BYE the callee's phone would stay up.
         def hang_up(user_agent: UserAgent, now: float) -> None:
             if not user_agent.break_off(self.call_id, now):
                 self.end_by_force()
@@ -211,6 +214,8 @@ class Call(VoIPCall):
         self.state = CallState.ENDED
         if self.outcome is None:
             self.outcome = self._outcome_by_force()
+        # One by one, each on its own: what failed before may fail
+        # again here, and the outcome has to be told in any case.
         steps: list[Callable[[], object]] = [
             lambda: self.phone.sip.run(lambda user_agent, now: user_agent.drop(self.call_id, now)),
             lambda: self.phone.media.close(self.media_id),
@@ -262,7 +267,9 @@ class Call(VoIPCall):
             else None
         )
         if isinstance(early, MediaPlan) and not early.named:
+            # What still comes from there after the answer is the tail of early media, and must win no latch.
             self._early.add((early.host, early.port))
+        # Not every 1xx: 100 is the next server's, and 199 says that an early dialog has ended (RFC 6228).
         if 180 <= event.code <= 189 and self._times.rang is None:
             self._times.rang = event.at
             self._tell(Progress.RANG)
@@ -270,6 +277,7 @@ class Call(VoIPCall):
     def _answered(self, event: CallAnswered) -> None:
         self.heard = True
         self._tell(Progress.RANG)
+        # Before anything else, because the ACK waits until the dialog is written down.
         self._tell_dialog(event.dialog)
         self._answer = event
         self._times.answered = event.at
@@ -289,6 +297,7 @@ class Call(VoIPCall):
     def pressed(self, digit: str, at: float, via: DigitVia, *, duration_s: float = 0.0) -> None:
         """The callee pressed a key; the same press may be told both ways."""
         if self._keys.take(digit, at, via, duration_s=duration_s):
+            # pyVoIP's own buffer, for its `get_dtmf`.
             self.dtmf_callback(digit)
             latest = self._keys.latest(self._times.answered or at)
             self._on_event(CallEvent(reference=self.plan.reference, pressed=latest))
@@ -318,6 +327,7 @@ class Call(VoIPCall):
             return
 
         def found(address: str | None, why: str) -> None:
+            # A later description counts instead, or the other of look-up and time-out has come first.
             if self._agreed is not media or self._end:
                 return
             self._agreed = None
@@ -393,6 +403,7 @@ class Call(VoIPCall):
         self.phone.run_later(delay_s, partial(self.attend, fn))
 
     def _transfer(self, number: str, user_agent: UserAgent, now: float) -> None:
+        # Paused means that another transfer is under way.
         if not self._end and self._answer is not None and not self._playing.paused:
             self._playing.pause()
             user_agent.refer(self.call_id, sip_uri(number, self.phone.sip.account.domain), now)
@@ -432,6 +443,7 @@ class Call(VoIPCall):
     def end_if_overdue(self, now: float) -> None:
         """Hang up once the call has lasted as long as it may; give up a port that takes too long."""
         if self.opening and now >= self.opens_until:
+            # No INVITE has left: it was no call, and costs the person no attempt.
             self.unstarted("the media process does not answer")
         elif self._broken_at is not None and now - self._broken_at >= BROKEN_S:
             self.end_by_force()
@@ -443,6 +455,7 @@ class Call(VoIPCall):
         if self.opening:
             self.unstarted("the media process ended")
             return
+        # The process told its progress once a second: that much was heard for certain.
         self._lost_stats = SessionStats(sent=played_frames, played_frames=played_frames)
         self._media_open = False
         if self._end:
@@ -463,6 +476,7 @@ class Call(VoIPCall):
             self._complete(self._lost_stats)
             return
         self.phone.media.close(self.media_id, ended_at=event.at)
+        # A media process that hangs must not keep the outcome back.
         self.run_later(STATS_S, lambda: self.media_closed(None))
 
     def _complete(self, stats: SessionStats | None) -> None:
@@ -488,6 +502,7 @@ class Call(VoIPCall):
 
     def _tell_last(self, event: CallEvent) -> None:
         self._on_event(event)
+        # Only after it: an owner that fails on the event gets it once more from `end_by_force`.
         self._told = True
 
     def _let_go(self) -> None:
@@ -522,6 +537,7 @@ class Call(VoIPCall):
             return
         self.opening = False
         self._times = CallTimes(invited=now, invited_at=self.phone.utcnow())
+        # No message has left, so there is no answer to wait for.
         self._ended(cancelled_unsent(self.call_id, now, f"{why} {HangUp.UNSENT}"))
 
     def send_digits(self, digits: str) -> None:

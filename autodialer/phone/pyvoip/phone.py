@@ -160,6 +160,7 @@ class Phone(VoIPPhone):
     def stop(self, failed: bool = False, drain_s: float = 2.0) -> None:
         """CANCEL or BYE every call, un-REGISTER, wait at most `drain_s` for the answers, close. Idempotent."""
         self._status = PhoneStatus.DEREGISTERING
+        # Before the drain: no INVITE may leave once it has begun.
         self.sip.run(lambda _user_agent, _now: self._give_up_opening("the phone is closing"))
         self.sip.stop(drain_s)
         if self._traces is not None:
@@ -230,6 +231,7 @@ class Phone(VoIPPhone):
         media = event.mapped or (self.myIP, call.port)
 
         def place(user_agent: UserAgent, now: float) -> None:
+            # The registration may have ended while the media process was binding the port.
             if call.opening and not self.ready:
                 call.unstarted("the trunk is not registered any more")
                 return
@@ -238,6 +240,7 @@ class Phone(VoIPPhone):
                 self._traces.begin(reference, now, utcnow)
             invite = self.sip.complete(call.draft, media, user_agent, now)
             hop = invite.next_hop
+            # Known only now, since it depends on the server that this INVITE goes to.
             call.behind_nat = media[0] != self.myIP or self.sip.reach.behind_nat(user_agent, hop, self.myIP)
             call.place(user_agent, invite, now, utcnow)
 
@@ -251,6 +254,7 @@ class Phone(VoIPPhone):
         if call is None or not call.opening:
             return
         try:
+            # The port was free when it was drawn, but other programs draw from the same range.
             call.lease.take_next(event.message)
             call.follow_lease()
             self._open_media(call)
@@ -263,6 +267,8 @@ class Phone(VoIPPhone):
             call.lease.take_own()
             call.wants_port = True
             call.follow_lease()
+            # The sound goes on from there at once, before the callee
+            # agrees: nearly all peers send to where our packets come from.
             self.media.reopen(call.call_id, self.myIP, call.port, stun_server=self.sip.reach.stun_server)
         except PortsExhausted as exc:
             logger.error("call %s: there is no port for its sound: %s", call.call_id, exc)
@@ -301,6 +307,7 @@ class Phone(VoIPPhone):
 
     def forget(self, call: Call) -> None:
         """The call is over: its port is free and `calls` names it no more."""
+        # Once: a call that is ended by force may be forgotten again by its own end.
         if self.calls.pop(call.call_id, None):
             call.lease.give_back()
             traces, reference = self._traces, call.plan.reference
@@ -327,10 +334,12 @@ class Phone(VoIPPhone):
         The latter are waited for `span_s`. Of the `unheard` calls perhaps an INVITE left: each one that they can have
         sent is cancelled. `on_ended` is called in the loop thread. Once a phone.
         """
+        # Before anything is sent, because an answer may come at once.
         self._on_farewell_ended = on_ended
         credentials = self.sip.credentials
 
         def say(user_agent: UserAgent, now: float) -> None:
+            # First: an answer may be on its way already.
             user_agent.expect_answers(cut_off, credentials, now + span_s)
             # What rings comes first: every second of it is heard.
             for one in left:
@@ -346,7 +355,10 @@ class Phone(VoIPPhone):
 
     def _recall_unheard(self, call: CutOffCall, user_agent: UserAgent, now: float) -> None:
         try:
+            # From tag and branch follow from the Call-ID and the CSeq, so
+            # the INVITE of a dead dialer can be written again (ADR 14).
             draft = self.sip.prepare(call.number, CallPlan(caller_id=call.caller_id), call.call_id)
+            # A CANCEL has no session description: any port will do.
             request = self.sip.complete(draft, (self.myIP, self.sip.myPort), user_agent, now)
         except Invalid as exc:
             logger.warning("call %s of an earlier dialer cannot be cancelled: %s", call.call_id, exc)
@@ -386,7 +398,7 @@ class Phone(VoIPPhone):
         self._names.find(wanted.host, wanted.port, wanted.transport, self._family, found)
 
     def utcnow(self) -> datetime:
-        """The wall time."""
+        """The wall time: aware, UTC."""
         return self._clock.utcnow()
 
     def run_later(self, delay_s: float, fn: Callable[[], object]) -> None:

@@ -89,6 +89,7 @@ class RtpClient(RTP.RTPClient):
     def _lead_in_ms(self) -> int:
         if self._plan.lead_in_ms is not None:
             return self._plan.lead_in_ms
+        # Only a gateway that follows our packets, as it does behind a NAT, withholds the first few.
         return LATCHES_MS if self._behind_nat else 0
 
     def _codec(self) -> tuple[str, int, int | None]:
@@ -112,6 +113,7 @@ class RtpClient(RTP.RTPClient):
     def hold(self, media: MediaPlan | None = None) -> None:
         """Send nothing for a while; the sound stops where it is. `media`: what the peer has said, if it is held."""
         self.held = True
+        # 0.0.0.0 is an old way to hold a call (RFC 3264 section 8.4), and no place that packets come from.
         there = (media.host, media.port) if media is not None and not media.nowhere else None
         keys = keys_of(media) if media is not None else None
         self._media.hold(self._session_id, remote=there, keys=keys)

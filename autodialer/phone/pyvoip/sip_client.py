@@ -85,6 +85,7 @@ class SipClient(SIP.SIPClient):
             on_event=self._on_event,
             user_agent=USER_AGENT,
             known_hosts=(self.server,),
+            # Not for TLS, where a callee's requests come on the connection that we made.
             listen_tcp=self.account.transport == TCP,
             tls=self.account.tls,
             tracer=self._tracer,
@@ -119,6 +120,7 @@ class SipClient(SIP.SIPClient):
         in_from = account.caller_id_header == "from"
         return InviteRequest(
             target=sip_uri(number, account.domain),
+            # A From that does not name the account is refused by some registrars as if the password were wrong.
             from_uri=identity if in_from else sip_uri(self.username or caller_id, account.domain),
             contact_user=self.username or caller_id,
             next_hop=Hop(self.server, self.port, account.transport),
@@ -148,10 +150,14 @@ class SipClient(SIP.SIPClient):
         hops = self.targets.order(now)
         route = (*self.account.route, *self.reach.service_route)
         if self.reach.service_route and not self.account.route:
+            # RFC 3608: calls take the way that the registrar names, by
+            # its first host; while that rests, by the usual servers.
             first = hop_of(self.reach.service_route[0])
             if first is not None and not self.targets.rests(first, now):
                 hops = (first, *(hop for hop in hops if hop != first))
         host, port = media
+        # STUN has said nothing of this port: then the address under
+        # which the provider sees our SIP is the best that is known.
         if host == self.myIP:
             host = user_agent.public_address(hops[0])[0]
         codecs, session_id = self.account.codecs, random.getrandbits(53)
@@ -166,6 +172,8 @@ class SipClient(SIP.SIPClient):
         )
         if self.account.media_encryption == "none":
             return whole
+        # Both offers are made now, so that a second INVITE after a
+        # refusal needs no look back here; its session is the same.
         preferred = self.account.media_encryption == "preferred"
         sdes = SdesOffer(lines=make_lines(), plain_too=preferred)
         encrypted = build_offer(host, port, codecs, session_id=session_id, crypto=sdes.lines)

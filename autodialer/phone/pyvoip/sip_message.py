@@ -15,6 +15,7 @@ class SipMessage(SIP.SIPMessage):
     def parse(self, data: bytes) -> None:
         """Fill pyVoIP's documented attributes. Never raises: what cannot be read is left out."""
         head, _, body = data.partition(b"\r\n\r\n")
+        # A folded header goes on in the next line (RFC 3261 section 7.3.1).
         lines = head.decode("utf-8", errors="replace").replace("\r\n ", " ").replace("\r\n\t", " ").split("\r\n")
         self.heading = lines[0].encode()
         first, _, rest = lines[0].partition(" ")
@@ -50,6 +51,7 @@ def status_of(code: str) -> SIP.SIPStatus:
     """pyVoIP's status for a code; RFC 3261 section 8.1.3.2: an unknown one is treated as the x00 of its class."""
     number = int(code) if code.isdigit() else 500
     known = {status.value: status for status in SIP.SIPStatus}
+    # Of an unknown 1xx it is 183 and not 100.
     fallback = {1: 183, 2: 200, 3: 300, 4: 400, 5: 500, 6: 600}.get(number // 100, 500)
     return known.get(number) or known[fallback]
 
@@ -70,6 +72,7 @@ def _address(value: str) -> dict[str, Any]:
     address = parsed.uri.removeprefix("sip:") if parsed is not None else ""
     number, at, host = address.partition("@")
     before = list(takewhile(lambda token: token.kind is not Kind.BRACKETED, tokens(value)))
+    # Without brackets there is no display name, only an address (RFC 3261 section 20.10).
     is_bare = len(before) == len(list(tokens(value)))
     return {
         "raw": ";".join(piece for piece in split(value, ";") if not piece.strip().lower().startswith("tag=")),

@@ -42,6 +42,7 @@ class CutOff:
 # PostgreSQL takes the same words.
 _ADD = insert_into("sqlite", dialogs)
 _KEEP = Prepared(
+    # The dialog of the answer takes the place of the INVITE that rang.
     _ADD.on_conflict_do_update(index_elements=[dialogs.c.call_id], set_={"dialog": _ADD.excluded.dialog}),
     columns=["call_id", "trunk_key", "dialog"],
 )
@@ -72,7 +73,7 @@ class Dialogs:
             return [KeptDialog(**row._mapping) for row in connection.execute(select(dialogs))]
 
     def forget(self, call_ids: Sequence[UUID]) -> None:
-        """Remove some. Raises Unavailable."""
+        """Remove the dialogs of these calls. Raises Unavailable."""
         with self._database.write() as connection:
             forget(connection, call_ids)
 
@@ -83,6 +84,7 @@ class Dialogs:
             select(calls.c.trunk_key, calls.c.id, calls.c.number, campaigns.c.caller_id)
             .join(campaigns, campaigns.c.key == calls.c.campaign_key)
             .where(
+                # No index has the calls by their end; of a million the latest keys are enough.
                 calls.c.key > last - LOOKED_AT,
                 calls.c.disposition == Disposition.INTERRUPTED.value,
                 calls.c.ended_at >= at,

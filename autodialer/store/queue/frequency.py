@@ -51,6 +51,7 @@ _PAST = select(
     owner_of_call() == bindparam("owner"),
 )
 _DIALING = is_one_of(call_jobs.c.state, JobState.DIALING)
+# Not correlated: the query around it selects from the jobs too, and would lend its own row to this one.
 _BUSY_CAMPAIGNS = select(call_jobs.c.campaign_key).where(_DIALING).correlate(None)
 
 
@@ -138,6 +139,7 @@ def put_off_retries(connection: Connection, retries: Sequence[Retry], admit: Adm
             of_owner[retry.owner_key].append(retry)
     late = []
     for owner_key, theirs in of_owner.items():
+        # By the earliest retry: seven days back from a later one would leave out calls that count for this one.
         numbers, earliest = [retry.candidate.number or "" for retry in theirs], min(one.not_before for one in theirs)
         found = calls_of(connection, owner_key, numbers, earliest, in_air=False)
         for retry in theirs:
@@ -157,6 +159,7 @@ _PUT_OFF = Prepared(
     .values(not_before=bindparam("until"), waits_for=bindparam("rule"))
 )
 _LAST_CALL = (
+    # Keys rise as calls are written.
     select(func.max(calls.c.key))
     .where(calls.c.campaign_key == bindparam("of_campaign"), calls.c.subscriber_key == bindparam("of_subscriber"))
     .scalar_subquery()

@@ -138,6 +138,7 @@ def record(connection: Connection, results: Sequence[JobResult], now: datetime, 
     payers = {row.key: (row.owner_key, row.trunk_key) for row in dialing.values()}
     accepted, retries = [], []
     for result in results:
+        # Taken out, so that a call that stands twice in one batch is recorded once.
         row = dialing.pop((result.job.key, result.job.call_id), None)
         if row is None:
             logger.warning("call %s: no job dials this call any more, its outcome is dropped", result.job.call_id)
@@ -148,7 +149,9 @@ def record(connection: Connection, results: Sequence[JobResult], now: datetime, 
                 retries.append(_retry_of(row, result, now))
     _store(connection, accepted, now)
     count_talk(connection, [(*payers[result.job.key], result.outcome.billsec_s or 0.0) for result, _ in accepted], now)
+    # Those of dropped results too: such a call is over as well.
     forget(connection, [result.job.call_id for result in results])
+    # After the calls are stored, because they count in the caps.
     put_off_retries(connection, retries, admit)
 
 
@@ -186,11 +189,13 @@ def release(connection: Connection, jobs: Sequence[ClaimedJob], not_before: date
     give_back(connection, {row.key: row.owner_key for row in rows}, held)
     stopped = [job for job in held if states[job.key, job.call_id] == CampaignState.STOPPED]
     if held:
+        # The call id stays: no call was made by it.
         again = [{"of_job": job.key, "next_call_id": job.call_id, "at": not_before, "rule": None} for job in held]
         _QUEUE_AGAIN.execute(connection, again)
         _UNBEGIN.execute(
             connection, [{"of_campaign": job.campaign_key, "of_subscriber": job.subscriber_key} for job in held]
         )
+    # By way of `queued`, because no arrow leads from `dialing` to `cancelled`.
     if stopped:
         _MOVE_JOB.execute(connection, [{"of_job": job.key, "to_state": JobState.CANCELLED.value} for job in stopped])
         people = [GivenUp(job.campaign_key, job.subscriber_key, job.retries_used) for job in stopped]
@@ -219,6 +224,7 @@ def recover_batch(
         outcome = CallOutcome(
             disposition=Disposition.INTERRUPTED,
             invited_at=row.claimed_at,
+            # The clock may have been put back since the claim.
             ended_at=max(now, row.claimed_at),
             message=INTERRUPTED_MESSAGE,
         )
@@ -264,6 +270,7 @@ def _claimed_from(row: AnyRow) -> ClaimedJob:
         campaign_key=row.campaign_key,
         trunk_key=row.trunk_key,
         subscriber_key=row.subscriber_key,
+        # The person may have been erased during the call.
         number=row.number or "",
         attempt=row.attempts + 1,
         retries_used=row.retries_used,
@@ -311,6 +318,7 @@ def _store(connection: Connection, accepted: Sequence[tuple[JobResult, str | Non
         _MOVE_JOB.execute(connection, ended)
     if again:
         _QUEUE_AGAIN.execute(connection, again)
+    # As above: by way of `queued`.
     for state in (JobState.QUEUED, JobState.CANCELLED) if cancelled else ():
         _MOVE_JOB.execute(connection, [{**of_job, "to_state": state.value} for of_job in cancelled])
     _MOVE_SUBSCRIBER.execute(connection, people)
@@ -356,6 +364,7 @@ def _call_values(result: JobResult, *, ends: str | None) -> dict[str, Any]:
 
 def _subscriber_values(result: JobResult, *, ends: str | None) -> dict[str, Any]:
     step, job = result.next_step, result.job
+    # A retry that is not queued after all uses up no budget.
     retried = step.job_state is JobState.QUEUED and step.uses_budget and not ends
     over = ends is not None or step.subscriber_state is not SubscriberState.IN_PROGRESS
     answered = result.outcome.disposition is Disposition.ANSWERED

@@ -55,6 +55,7 @@ class Postponement:
 
     def _in_batches(self, connection: Connection, now: datetime) -> Iterator[Sequence[AnyRow]]:
         """Those first that are due by the new time."""
+        # Until the first kind is moved the dialer claims nothing, so it comes first.
         for is_due in (call_jobs.c.not_before <= now, call_jobs.c.not_before > now):
             rows = connection.execute(_WAIT_FOR_A_SPAN.where(is_due))
             while batch := rows.fetchmany(SMALL_BATCH_ROWS):

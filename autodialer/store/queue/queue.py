@@ -89,12 +89,15 @@ class Queue:
         it is called again.
         """
         with self._database.read() as connection:
+            # Half a batch, so that a campaign has its next jobs before the last ones are taken.
             hungry = connection.execute(_HUNGRY, {"now": now, "enough": batch // 2}).scalars().all()
         made = done = 0
         for key in sorted(hungry, key=lambda key: (key <= self._fed_last, key)):
             for _ in range(BATCHES_AT_ONCE):
                 if done == most_batches:
                     return Enqueued(made, is_more=True)
+                # After a power loss the position is where it was before the jobs, and the same jobs are made again: no
+                # call is lost or made twice, so this commit need not wait for the disk.
                 with self._database.write(durable=False) as connection:
                     walked, jobs = _enqueue(connection, key, now, batch)
                 self._fed_last = key
@@ -122,6 +125,8 @@ class Queue:
             return []
         with self._database.write() as connection:
             dialogs.keep(connection, answered)
+            # Outcomes before claims: a call that has just ended counts in the caps by which the next ones are admitted,
+            # and nothing is claimed where it cannot be recorded.
             if results:
                 outcomes.record(connection, results, now, admit)
             return [job for request in requests for job in _claim(connection, request, claimed_by, now, admit)]
@@ -168,9 +173,11 @@ class Queue:
     def finish_campaigns(self, now: datetime) -> list[UUID]:
         """Finish running campaigns whose callbase is walked through and whose last job has ended; returns their ids."""
         with self._database.read() as connection:
+            # A read first: most looks find nothing, and must not take the write lock for it.
             if not connection.execute(_OVER).all():
                 return []
         with self._database.write() as connection:
+            # Once more under the write lock: a subscriber may have been added in between.
             keys = connection.execute(_OVER).scalars().all()
             finish = update(campaigns).where(campaigns.c.key.in_(keys)).values(_finished(now))
             return list(connection.execute(finish.returning(campaigns.c.id)).scalars())
@@ -233,6 +240,7 @@ _ENOUGH_DUE = (
         call_jobs.c.not_before <= bindparam("now"),
     )
     .limit(1)
+    # Not a count of the due jobs, of which there may be a million: the index is read just as far as decides.
     .offset(bindparam("enough"))
     .correlate(campaigns)
     .scalar_subquery()
@@ -260,6 +268,7 @@ _OVER = (
     .join(callbases, callbases.c.key == campaigns.c.callbase_key)
     .where(
         RUNNING,
+        # A failed import brings no more subscribers either.
         is_one_of(callbases.c.state, CallbaseState.READY, CallbaseState.FAILED),
         campaigns.c.drawn_up_to.is_(None),
         ~_IS_AHEAD,
@@ -271,6 +280,7 @@ _OVER = (
 
 def _finished(now: datetime) -> dict[str, Any]:
     """What a campaign becomes when it is finished."""
+    # Kept from here on: a callbase may grow after the end, and the share that was called must not shrink with it.
     imported = select(callbases.c.imported).where(callbases.c.key == campaigns.c.callbase_key).scalar_subquery()
     total = func.coalesce(campaigns.c.drawn_people, imported)
     return {"state": CampaignState.FINISHED.value, "finished_at": now, "final_total": total}
@@ -314,6 +324,7 @@ def _enqueue(connection: Connection, campaign_key: int, now: datetime, batch: in
         _ADD_JOB.execute(connection, [{**row, "call_id": new_id(), "not_before": now} for row in both])
     if others:
         _ADD_EXCLUDED.execute(connection, others)
+    # In the transaction of the jobs: apart, a crash between them would skip subscribers or give them two jobs.
     moved = update(campaigns).where(campaigns.c.key == campaign_key).values(next_subscriber_key=rows[-1].key)
     connection.execute(moved)
     return len(rows), len(both)
@@ -359,6 +370,7 @@ _CANDIDATES = (
         call_jobs.c.not_before <= bindparam("now"),
         RUNNING,
     )
+    # In the order of the index, so that the first rows are found without sorting all that are due.
     .order_by(call_jobs.c.not_before, call_jobs.c.key)
     .limit(bindparam("most"))
 )
@@ -366,6 +378,8 @@ _CANDIDATES = (
 
 _TAKE = Prepared(
     update(call_jobs)
+    # Without a look at the state: the candidates were read in this
+    # transaction, which has held the write lock since its beginning.
     .where(call_jobs.c.key == bindparam("of_job"))
     .values(
         state=JobState.DIALING.value,
@@ -379,6 +393,7 @@ _BEGIN_SUBSCRIBER = Prepared(
     .where(
         campaign_subscribers.c.campaign_key == bindparam("of_campaign"),
         campaign_subscribers.c.subscriber_key == bindparam("of_subscriber"),
+        # At a further attempt the subscriber is `in_progress` already.
         is_one_of(campaign_subscribers.c.state, SubscriberState.PENDING),
     )
     .values(state=SubscriberState.IN_PROGRESS.value)
@@ -428,5 +443,6 @@ def _callable(connection: Connection, request: ClaimRequest, now: datetime, admi
         kept = turn_away(connection, request, rows, now, admit)
         if len(kept) == len(rows):
             break
+        # Those turned away are no longer candidates, so the same question finds others.
         wanted["most"] = request.limit + MORE_CANDIDATES
     return kept[: request.limit]

@@ -45,6 +45,7 @@ call_jobs = Table(
         ["campaign_key", "subscriber_key"], ["campaign_subscribers.campaign_key", "campaign_subscribers.subscriber_key"]
     ),
     Index(
+        # The last word on "no person is called twice at once", whatever the code above it does.
         "call_jobs_one_live",
         "campaign_key",
         "subscriber_key",
@@ -62,6 +63,7 @@ call_jobs = Table(
         postgresql_where=text("state = 'queued'"),
     ),
     Index(
+        # What `why` counts, rule by rule, is all in the index.
         "call_jobs_waiting",
         "campaign_key",
         "waits_for",
@@ -99,6 +101,7 @@ dialogs = Table(
     Column("call_id", PublicId, primary_key=True),
     refers("trunk_key", "trunks.key", cascade=True),
     words("dialog", comment="JSON: what a BYE needs, as the SIP core wrote it; no password"),
+    # Only ever found by the call's id: a rowid would be a second tree to write at every answer.
     sqlite_with_rowid=False,
     comment="calls that are answered and not over; the row goes in the commit of the call's outcome",
 )

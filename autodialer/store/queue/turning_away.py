@@ -34,9 +34,13 @@ def turn_away(
         return []
     hours = OpenHours(request.open_zones, request.zones_open_at)
 
+    # A function, because only candidates with a cap need their calls counted, the one dear part of a claim.
     def count_calls(numbers: Sequence[str]) -> Mapping[str, NumberCalls]:
+        # All rows are of one campaign, and so of one owner.
         return calls_of(connection, rows[0].owner_key, numbers, now)
 
+    # Together and not row by row: one query counts the calls, and
+    # a candidate that may be called counts for those after it.
     verdicts = admit([_candidate(row, request) for row in rows], hours, count_calls, now)
     kept, late, ended = [], [], []
     for row, verdict in zip(rows, verdicts, strict=True):

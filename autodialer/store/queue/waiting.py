@@ -27,7 +27,7 @@ class Waiting:
 
 
 class WaitingLists:
-    """Reads them."""
+    """Reads what waits in a campaign, and why subscribers are not called again."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -32,7 +32,7 @@ def to_milliseconds(at: datetime) -> int:
 
 
 class PublicId(TypeDecorator[UUID]):
-    """A UUID as its 16 bytes."""
+    """A UUID as its 16 bytes; as text it would take 36, and as many again in each index."""
 
     impl = LargeBinary(16)
     cache_ok = True
@@ -47,7 +47,7 @@ class PublicId(TypeDecorator[UUID]):
 
 
 class UtcTime(TypeDecorator[datetime]):
-    """An aware time as integer milliseconds since the epoch, UTC."""
+    """An aware time as integer milliseconds since the epoch, UTC: SQLite has no type for times, and integers sort."""
 
     impl = BigInteger
     cache_ok = True
@@ -85,6 +85,7 @@ class DigitTimes(TypeDecorator[Sequence[DigitTime]]):
     def process_bind_param(self, value: Sequence[DigitTime] | None, dialect: Dialect) -> str | None:
         """To the database."""
         presses = [[press.digit, press.at_s, press.via.value] for press in value or ()]
+        # Most calls have none, and NULL takes no room in the row.
         return json.dumps(presses, separators=(",", ":")) if presses else None
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Sequence[DigitTime]:

@@ -27,6 +27,7 @@ AnyRow = Row[*tuple[Any, ...]]
 logger = logging.getLogger(__name__)
 
 SYNCHRONOUS = ("NORMAL", "FULL")
+# Connections that stay open. Further ones, up to more than the API has threads, come and go.
 READERS = 8
 MOST_READERS = 24
 LOCK_POLL_S = 0.001
@@ -108,7 +109,9 @@ class Database:
                 with outer.begin_nested():
                     yield outer
                 return
+            # The lock first: threads that wait for it hold no connection, which readers need.
             with self._write_lock, self._engine.begin() as connection:
+                # Before BEGIN: SQLite does not change it within a transaction.
                 _set_synchronous(connection, self._synchronous if durable else "NORMAL")
                 self._begin_write(connection)
                 self._open.connection = connection
@@ -126,7 +129,7 @@ class Database:
             connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections. A later use would open others."""
         self._engine.dispose()
 
     @contextmanager
@@ -150,6 +153,7 @@ class Database:
                 self.busy.waited_s += time.monotonic() - began
                 return
             except OperationalError as exc:
+                # SQLite has one error class for a lock, a full disk and a broken file; only a lock passes by itself.
                 if "locked" not in str(exc.orig) or time.monotonic() > deadline:
                     raise
             time.sleep(LOCK_POLL_S)
@@ -180,12 +184,16 @@ def make_engine(
         raise SettingsError(f"synchronous is one of {SYNCHRONOUS}, not {synchronous!r}")
     engine = create_engine(
         parsed,
+        # Errors of the database are logged, and what they would show are people's numbers.
         hide_parameters=True,
         poolclass=QueuePool,
         pool_size=READERS,
         max_overflow=MOST_READERS - READERS,
+        # The pool hands a connection from one thread to another, never to two at a time.
         connect_args={"timeout": busy_timeout_s, "check_same_thread": False},
     )
+    # Off for migrations: SQLite drops a table that is rebuilt by deleting its rows, and what refers to them would go
+    # too.
     on = "ON" if foreign_keys else "OFF"
     pragmas = (
         f"PRAGMA foreign_keys = {on}",
@@ -217,7 +225,9 @@ def create_file(url: str) -> None:
     """Make the database file, readable by its owner only; SQLite gives the -wal and -shm beside it the same mode."""
     path = Path(make_url(url).database or "")
     path.parent.mkdir(parents=True, exist_ok=True)
+    # Made by us and not by SQLite, whose files take the mode that the umask leaves.
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    # The file may be an older one, or restored from a backup.
     os.chmod(path, 0o600)
 
 

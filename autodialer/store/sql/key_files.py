@@ -58,6 +58,7 @@ def _create(path: Path, content: bytes) -> None:
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         file.flush()
+        # On the disk before anything is encrypted by it: a power loss must not leave passwords without their key.
         os.fsync(file.fileno())
     try:
         os.link(draft, path)

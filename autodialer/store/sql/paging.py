@@ -25,6 +25,7 @@ def decode_cursor(cursor: str) -> int:
     """The key of a cursor. Raises Invalid for what `encode_cursor` did not make."""
     try:
         plain = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        # 18 digits: more might not fit the 64 bits of a key, and would be an error of the database.
         if not plain.startswith(b"k") or len(plain) > 19:
             raise ValueError(cursor)
         return int(plain[1:])
@@ -46,6 +47,7 @@ def fetch_page(
     if after is not None:
         position = decode_cursor(after)
         query = query.where(key < position if newest_first else key > position)
+    # One row more than asked for tells, without a count, whether another page follows.
     query = query.order_by(key.desc() if newest_first else key).limit(limit + 1)
     rows = connection.execute(query).all()
     more = len(rows) > limit

@@ -50,9 +50,11 @@ class Compiled:
         self._turns: list[tuple[str, Callable[[Any], Any]]] = []
         binds = {name: bind for bind, name in compiled.bind_names.items()}
         for name, bind in binds.items():
+            # The conversion that SQLAlchemy would look up again for each row.
             turn = bind.type.dialect_impl(dialect).bind_processor(dialect)
             if turn is not None:
                 self._turns.append((name, turn))
+        # Values that stand in the statement itself, such as a state that it sets.
         self._constants = {name: bind.value for name, bind in binds.items() if not bind.required}
         names = compiled.positiontup
         self._in_order: Callable[[Mapping[str, Any]], Any] | None = None

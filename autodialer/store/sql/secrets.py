@@ -20,12 +20,15 @@ from autodialer.store.sql.key_files import read_key_file
 KEY_FILE = "secrets.key"
 KEY_BYTES = 32
 NONCE_BYTES = 12
+"""96 bits, the length that GCM is made for (NIST SP 800-38D section 5.2.1.1)."""
 FORMAT = b"\x01"
 """First byte of what `encrypt` makes: AES-256-GCM, then the nonce, then the ciphertext with its tag."""
 HASHED_AT_ONCE = 2
+"""Each takes a processor."""
 MOST_WAITING = 2
 """Threads that wait for their turn to hash, beside those that do; further ones are refused at once."""
 LONGEST_TURN_S = 1.0
+"""How long a thread of the API may wait for its turn."""
 BUSY = "Too many passwords are being checked just now; try again in a moment."
 
 
@@ -41,6 +44,7 @@ class Secrets:
         self._hasher = hasher or PasswordHasher()
         self._hashing = threading.BoundedSemaphore(HASHED_AT_ONCE)
         self._hashing_or_waiting = threading.BoundedSemaphore(HASHED_AT_ONCE + MOST_WAITING)
+        # A login that nobody has must take as long as any other: the time of a refusal would tell which logins exist.
         self._hash_of_nobody = self._hasher.hash(token_bytes(16))
 
     def encrypt(self, plain: str, *, context: bytes) -> bytes | None:

@@ -8,6 +8,7 @@ from autodialer.store.sql.column_types import Key, PublicId, UtcTime
 from autodialer.store.sql.transitions import StateColumn
 
 metadata = MetaData(
+    # SQLite gives constraints no names, and a migration can only drop what has one.
     naming_convention={
         "ix": "%(table_name)s_%(column_0_N_name)s",
         "uq": "%(table_name)s_%(column_0_N_name)s_once",
@@ -19,32 +20,32 @@ metadata = MetaData(
 
 
 def words(name: str, **options: Any) -> Column[Any]:
-    """A text."""
+    """A text, NOT NULL unless `nullable` is given."""
     return Column(name, Text, nullable=options.pop("nullable", False), **options)
 
 
 def integer(name: str, **options: Any) -> Column[Any]:
-    """A number that is always there."""
+    """An integer, NOT NULL."""
     return Column(name, Integer, nullable=False, **options)
 
 
 def seconds(name: str, *, nullable: bool = False, comment: str | None = None) -> Column[Any]:
-    """A span."""
+    """A span in seconds, NOT NULL unless said."""
     return Column(name, Float, nullable=nullable, comment=comment)
 
 
 def at(name: str, *, nullable: bool = True, comment: str | None = None) -> Column[Any]:
-    """A time."""
+    """A time in UTC (`UtcTime`), NULL until it is known unless said."""
     return Column(name, UtcTime, nullable=nullable, comment=comment)
 
 
 def flag(name: str, comment: str | None = None) -> Column[Any]:
-    """False unless said."""
+    """A boolean that is false unless a row says otherwise."""
     return Column(name, Boolean, nullable=False, server_default=text("0"), comment=comment)
 
 
 def count(name: str, comment: str | None = None) -> Column[Any]:
-    """A number that starts at 0."""
+    """An integer that starts at 0."""
     return integer(name, server_default=text("0"), comment=comment)
 
 
@@ -54,12 +55,12 @@ def state_of(column: StateColumn, initial: str) -> Column[Any]:
 
 
 def refers(name: str, to: str, *, nullable: bool = False, cascade: bool = False) -> Column[Any]:
-    """Another table's key."""
+    """A foreign key. `cascade`: the row is deleted together with the row that it refers to."""
     return Column(name, Key, ForeignKey(to, ondelete="CASCADE" if cascade else None), nullable=nullable)
 
 
 def own_key() -> Column[Any]:
-    """The row's key."""
+    """The primary key: an integer, SQLite's rowid."""
     return Column("key", Key, primary_key=True)
 
 

@@ -43,7 +43,7 @@ class StateColumn:
         return "\n".join(lines)
 
     def check(self) -> CheckConstraint:
-        """Only the known states."""
+        """The CHECK that takes only the known states."""
         return check_one_of("state", self.arrows)
 
     def trigger(self, dialect: str) -> str:
@@ -54,6 +54,7 @@ class StateColumn:
         return {"sqlite": self._sqlite_trigger}[dialect]()
 
     def _sqlite_trigger(self) -> str:
+        # A trigger, because a CHECK sees only the new row.
         allowed = ["NEW.state = OLD.state"]
         order = [str(state) for state in self.arrows]
         for state, after in self.arrows.items():
