@@ -51,6 +51,9 @@ class Notifier:
                 self.step()
             except Unavailable as exc:
                 logger.error("The database is not available; notices wait: %s", exc)
+            except Exception:
+                # A bug must not end this thread, and with it all notices until the service is started again.
+                logger.exception("notices go on after a fault inside the service")
 
     def stop(self) -> None:
         """End; a message that is on its way may take its time."""
