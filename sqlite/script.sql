@@ -951,6 +951,37 @@ CREATE TABLE events (
     details TEXT
 );
 
+CREATE TABLE webhooks (
+    "key" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    id BLOB NOT NULL,
+    owner_key INTEGER NOT NULL,
+    -- NULL: all that the owner has
+    campaign_key INTEGER,
+    url TEXT NOT NULL,
+    -- words between spaces
+    events TEXT NOT NULL,
+    -- the key of the signatures, encrypted
+    secret BLOB NOT NULL,
+    -- json or form
+    format TEXT NOT NULL,
+    -- of a form: name -> template
+    fields TEXT,
+    active BOOLEAN DEFAULT 1 NOT NULL,
+    -- it is the webhook_url of its campaign
+    short BOOLEAN DEFAULT 0 NOT NULL,
+    -- why it fails or was switched off
+    note TEXT,
+    -- NULL: the last delivery arrived
+    failing_since BIGINT,
+    created_at BIGINT NOT NULL,
+    CONSTRAINT webhooks_format_known CHECK (format IN ('json', 'form')),
+    CONSTRAINT webhooks_campaign_key_there FOREIGN KEY(campaign_key) REFERENCES campaigns ("key") ON DELETE CASCADE,
+    CONSTRAINT webhooks_owner_key_there FOREIGN KEY(owner_key) REFERENCES users ("key") ON DELETE CASCADE,
+    CONSTRAINT webhooks_id_once UNIQUE (id)
+);
+CREATE INDEX webhooks_campaign_key ON webhooks (campaign_key);
+CREATE INDEX webhooks_owner_key ON webhooks (owner_key);
+
 CREATE TABLE webhook_deliveries (
     -- an event for one webhook
     "key" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
@@ -979,6 +1010,26 @@ CREATE INDEX webhook_deliveries_owner_key_key ON webhook_deliveries (owner_key, 
 CREATE INDEX webhook_deliveries_undone ON webhook_deliveries (owner_key, state, "key") WHERE state <> 'delivered';
 CREATE INDEX webhook_deliveries_waiting ON webhook_deliveries (webhook_key, campaign_key, "key") WHERE state = 'waiting';
 CREATE INDEX webhook_deliveries_webhook_key_key ON webhook_deliveries (webhook_key, "key");
+
+CREATE TABLE webhook_lanes (
+    -- deliveries that wait, of one webhook and campaign, and go in their order
+    webhook_key INTEGER NOT NULL,
+    campaign_key INTEGER NOT NULL,
+    -- when the first of them is tried
+    next_at BIGINT NOT NULL,
+    CONSTRAINT webhook_lanes_key PRIMARY KEY (webhook_key, campaign_key),
+    CONSTRAINT webhook_lanes_webhook_key_there FOREIGN KEY(webhook_key) REFERENCES webhooks ("key") ON DELETE CASCADE
+) WITHOUT ROWID;
+CREATE INDEX webhook_lanes_next_at ON webhook_lanes (next_at);
+
+CREATE TABLE trunk_told (
+    -- the state of each trunk that was told last: what lies between two states is not told
+    trunk_key INTEGER NOT NULL,
+    -- working, resting or not_registered
+    state TEXT NOT NULL,
+    CONSTRAINT trunk_told_key PRIMARY KEY (trunk_key),
+    CONSTRAINT trunk_told_trunk_key_there FOREIGN KEY(trunk_key) REFERENCES trunks ("key") ON DELETE CASCADE
+);
 
 CREATE TABLE notices (
     "key" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
@@ -1018,57 +1069,6 @@ CREATE TABLE notice_messages (
 );
 CREATE INDEX notice_messages_next_at ON notice_messages (next_at);
 CREATE INDEX notice_messages_notice_key ON notice_messages (notice_key);
-
-CREATE TABLE trunk_told (
-    -- the state of each trunk that was told last: what lies between two states is not told
-    trunk_key INTEGER NOT NULL,
-    -- working, resting or not_registered
-    state TEXT NOT NULL,
-    CONSTRAINT trunk_told_key PRIMARY KEY (trunk_key),
-    CONSTRAINT trunk_told_trunk_key_there FOREIGN KEY(trunk_key) REFERENCES trunks ("key") ON DELETE CASCADE
-);
-
-CREATE TABLE webhooks (
-    "key" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
-    id BLOB NOT NULL,
-    owner_key INTEGER NOT NULL,
-    -- NULL: all that the owner has
-    campaign_key INTEGER,
-    url TEXT NOT NULL,
-    -- words between spaces
-    events TEXT NOT NULL,
-    -- the key of the signatures, encrypted
-    secret BLOB NOT NULL,
-    -- json or form
-    format TEXT NOT NULL,
-    -- of a form: name -> template
-    fields TEXT,
-    active BOOLEAN DEFAULT 1 NOT NULL,
-    -- it is the webhook_url of its campaign
-    short BOOLEAN DEFAULT 0 NOT NULL,
-    -- why it fails or was switched off
-    note TEXT,
-    -- NULL: the last delivery arrived
-    failing_since BIGINT,
-    created_at BIGINT NOT NULL,
-    CONSTRAINT webhooks_format_known CHECK (format IN ('json', 'form')),
-    CONSTRAINT webhooks_campaign_key_there FOREIGN KEY(campaign_key) REFERENCES campaigns ("key") ON DELETE CASCADE,
-    CONSTRAINT webhooks_owner_key_there FOREIGN KEY(owner_key) REFERENCES users ("key") ON DELETE CASCADE,
-    CONSTRAINT webhooks_id_once UNIQUE (id)
-);
-CREATE INDEX webhooks_campaign_key ON webhooks (campaign_key);
-CREATE INDEX webhooks_owner_key ON webhooks (owner_key);
-
-CREATE TABLE webhook_lanes (
-    -- deliveries that wait, of one webhook and campaign, and go in their order
-    webhook_key INTEGER NOT NULL,
-    campaign_key INTEGER NOT NULL,
-    -- when the first of them is tried
-    next_at BIGINT NOT NULL,
-    CONSTRAINT webhook_lanes_key PRIMARY KEY (webhook_key, campaign_key),
-    CONSTRAINT webhook_lanes_webhook_key_there FOREIGN KEY(webhook_key) REFERENCES webhooks ("key") ON DELETE CASCADE
-) WITHOUT ROWID;
-CREATE INDEX webhook_lanes_next_at ON webhook_lanes (next_at);
 
 CREATE TABLE callbase_destinations (
     -- subscribers of a callbase by where their number leads, counted as they come and go
