@@ -18,7 +18,7 @@ LONGEST_WAIT_S = 10.0
 FIRST_S = 60.0
 """After the start, when everything else is up."""
 LOOK_S = 1.0
-"""How often deleted callbases are looked for. They are found in the database, so that a restart loses none."""
+"""How often deleted callbases and users are looked for: in the database, so that a restart loses none."""
 BETWEEN_CLEARINGS_S = 0.005
 """Between two batches of what is cleared away."""
 
@@ -26,7 +26,8 @@ BETWEEN_CLEARINGS_S = 0.005
 class Housekeeping:
     """Deletes calls after `DIALER_CALLS_DAYS` and callbases after `DIALER_SUBSCRIBERS_DAYS`; 0: never.
 
-    The rows of a callbase that is deleted, by a user or by this, go in batches of 500.
+    The rows of a callbase that is deleted, by a user or by this, and what a deleted user has left, go in batches of
+    500.
     """
 
     def __init__(self, settings: Settings, store: Store, clock: Clock | None = None) -> None:
@@ -65,7 +66,7 @@ class Housekeeping:
         is_more_left = True
         while not self._stopping.wait(BETWEEN_CLEARINGS_S if is_more_left else LOOK_S):
             try:
-                is_more_left = self._store.callbases.clear_some()
+                is_more_left = any([self._store.callbases.clear_some(), self._store.leaving.clear_some()])
                 if time.monotonic() >= due:
                     due = time.monotonic() + EVERY_S
                     self.forget()

@@ -11,6 +11,7 @@ from autodialer.config import Settings
 from autodialer.errors import Invalid, NotFound
 from autodialer.store import Store
 from autodialer.web.caller import Caller
+from autodialer.web.tokens import refused
 
 T = TypeVar("T")
 
@@ -25,7 +26,13 @@ class Context:
     once: Once
 
     def record(self, caller: Caller, action: str, object_id: UUID, **details: object) -> None:
-        """Write to the audit what the caller does, in the transaction that does it."""
+        """Write to the audit what the caller does, in the transaction that does it.
+
+        Raises Unauthorized for a caller who has been deleted since the request came: what a long upload makes then
+        would be nobody's.
+        """
+        if self.store.users.is_deleted(caller.user.key):
+            raise refused()
         kind = action.partition(".")[0]
         if caller.key_id is not None:
             details["api_key"] = str(caller.key_id)

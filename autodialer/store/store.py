@@ -14,6 +14,7 @@ from autodialer.store.calls.exports import Exports
 from autodialer.store.calls.traces import Traces
 from autodialer.store.campaigns.campaigns import Campaigns
 from autodialer.store.forget.erasing import Erasing
+from autodialer.store.forget.leaving import Leaving
 from autodialer.store.forget.retention import Retention
 from autodialer.store.live.checks import Checks
 from autodialer.store.live.commands import Commands
@@ -80,6 +81,7 @@ class Store:
         self.erasing = Erasing(database, clock)
         self.audit = Audit(database, clock)
         self.retention = Retention(database, self.callbases)
+        self.leaving = Leaving(database, clock)
 
     @contextmanager
     def transaction(self, *, durable: bool = True) -> Iterator[None]:

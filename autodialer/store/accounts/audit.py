@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select
 
 from autodialer.clock import Clock
 from autodialer.store.accounts.tables import audit, users
@@ -22,6 +22,7 @@ class AuditEntry:
     user_id: UUID | None
     """None: the service itself, or a person who could not log in."""
     login: str | None
+    """Of a deleted user: the one it had."""
     action: str
     """A verb and what it was done to: campaign.start, auth.refused."""
     object_kind: str | None
@@ -64,9 +65,8 @@ class Audit:
 
     def page(self, *, limit: int = DEFAULT_LIMIT, after: str | None = None) -> Page[AuditEntry]:
         """All entries, newest first."""
-        query = select(audit, users.c.id.label("user_id"), users.c.login).outerjoin(
-            users, users.c.key == audit.c.user_key
-        )
+        login = func.coalesce(users.c.former_login, users.c.login).label("login")
+        query = select(audit, users.c.id.label("user_id"), login).outerjoin(users, users.c.key == audit.c.user_key)
         with self._database.read() as connection:
             return fetch_page(connection, query, audit.c.key, _entry_from, limit=limit, after=after, newest_first=True)
 

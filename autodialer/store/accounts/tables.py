@@ -20,6 +20,12 @@ users = Table(
     at("created_at", nullable=False),
     # By migration 0033: a user; NULL: role user or admin. SQLite adds no named foreign key to a table that is there.
     Column("works_for_key", Key),
+    # By migration 0035, of a user who was deleted: when; its login, which another user may have by now (`login` is its
+    # id since); give or delete while its objects are not all given to the user `heir_key` or cleared away.
+    at("deleted_at"),
+    words("former_login", nullable=True),
+    words("leaves", nullable=True),
+    Column("heir_key", Key),
     check_one_of("role", Role),
     Index(
         "users_works_for_key",
@@ -27,6 +33,13 @@ users = Table(
         sqlite_where=text("works_for_key IS NOT NULL"),
         postgresql_where=text("works_for_key IS NOT NULL"),
     ),
+    Index(
+        "users_deleted",
+        "key",
+        sqlite_where=text("deleted_at IS NOT NULL"),
+        postgresql_where=text("deleted_at IS NOT NULL"),
+    ),
+    Index("users_leaving", "key", sqlite_where=text("leaves IS NOT NULL"), postgresql_where=text("leaves IS NOT NULL")),
     sqlite_autoincrement=True,
 )
 

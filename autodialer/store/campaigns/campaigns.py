@@ -35,7 +35,7 @@ from autodialer.store.live.tables import commands
 from autodialer.store.setup.tables import callbases, sounds, trunks
 from autodialer.store.sql.column_types import new_id
 from autodialer.store.sql.engine import AnyRow, Database
-from autodialer.store.sql.owned import owned_by
+from autodialer.store.sql.owned import has_owner, owned_by
 from autodialer.store.sql.paging import DEFAULT_LIMIT, Page, fetch_page
 
 logger = logging.getLogger(__name__)
@@ -292,8 +292,10 @@ def _stored(rules: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
-_BY_ID = select_campaigns().where(campaigns.c.id == bindparam("wanted"))
-_BY_ID_OF_OWNER = _BY_ID.where(campaigns.c.owner_key == bindparam("owner_key"))
+_BY_ID = select_campaigns().where(campaigns.c.id == bindparam("wanted"), has_owner(campaigns))
+_BY_ID_OF_OWNER = select_campaigns().where(
+    campaigns.c.id == bindparam("wanted"), campaigns.c.owner_key == bindparam("owner_key")
+)
 _BY_KEY = select_campaigns().where(campaigns.c.key == bindparam("wanted"))
 
 
