@@ -5,9 +5,12 @@ from that moment on: no list shows them, an admin's neither. What may be a milli
 afterwards, 500 rows a commit.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
+from functools import partial
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, func, or_, select, update
@@ -85,14 +88,14 @@ class Leaving:
 
         Finding nothing costs one cheap read. Raises Unavailable.
         """
+        # What is to be done is looked for in a read transaction, which holds up nobody.
         with self._database.read() as connection:
             row = connection.execute(_LEAVING.limit(1)).first()
-        if row is None:
-            return False
+            if row is None:
+                return False
+            step = _next_step(connection, row, self._clock.utcnow())
         with self._database.write() as connection:
-            step = _give_some if row.leaves == Objects.GIVE else _clear_some
-            if not step(connection, row.key, row.heir_key):
-                connection.execute(update(users).where(users.c.key == row.key).values(leaves=None))
+            step(connection)
         return True
 
     def _leave(self, connection: Connection, row: AnyRow, objects: Objects, heir_key: int) -> None:
@@ -108,23 +111,22 @@ class Leaving:
             "heir_key": heir_key,
         }
         connection.execute(update(users).where(users.c.key == row.key).values(tombstone))
-        connection.execute(delete(token_families).where(token_families.c.user_key == row.key))
         end_keys(connection, row.key)
         # Where the objects are gone, operators and viewers of them see nothing until an admin says whose come next.
         employer = heir_key if objects is Objects.GIVE else None
         connection.execute(update(users).where(users.c.works_for_key == row.key).values(works_for_key=employer))
 
     def _mark(self, connection: Connection, user_key: int, by: str) -> list[Sound]:
+        """What may be dialled over, registered or played ends at once; the rest, only hidden now, is marked later."""
         now = self._clock.utcnow()
-        gone = connection.execute(select(sounds).where(sounds.c.owner_key == user_key, not_deleted(sounds))).all()
         paused = (campaigns.c.owner_key == user_key) & is_one_of(campaigns.c.state, CampaignState.PAUSED)
         stopped = {"state": CampaignState.STOPPED.value, "finished_at": now, "moved_at": now, "moved_by": by}
         # What a stopped campaign has in the queue, the dialer cancels.
         connection.execute(update(campaigns).where(paused).values(stopped))
-        for table in _owned("deleted_at"):
-            theirs = and_(table.c.owner_key == user_key, not_deleted(table))
-            forgotten = {"password": None} if table is trunks else {}
-            connection.execute(update(table).where(theirs).values(deleted_at=now, **forgotten))
+        of_user = and_(trunks.c.owner_key == user_key, not_deleted(trunks))
+        connection.execute(update(trunks).where(of_user).values(deleted_at=now, password=None))
+        of_user = and_(sounds.c.owner_key == user_key, not_deleted(sounds))
+        gone = connection.execute(update(sounds).where(of_user).values(deleted_at=now).returning(*sounds.c)).all()
         return [sound_from(each) for each in gone]
 
 
@@ -134,6 +136,7 @@ def _owned(*columns: str) -> list[Table]:
     return [table for table in metadata.sorted_tables if wanted <= set(table.c.keys()) and table is not dnc]
 
 
+Step = Callable[[Connection], object]
 _LEAVING = (
     select(users.c.key, users.c.leaves, users.c.heir_key).where(users.c.leaves.is_not(None)).order_by(users.c.key)
 )
@@ -195,57 +198,87 @@ def _uses_objects_of(user_key: int) -> ColumnElement[bool]:
     )
 
 
-def _give_some(connection: Connection, user_key: int, heir_key: int) -> bool:
-    """Whether there was anything left to give."""
-    if _give_numbers(connection, dnc.c.owner_key == user_key, heir_key):
-        return True
-    # The campaigns come last, for they are what dials, and the DNC list came first.
+def _next_step(connection: Connection, row: AnyRow, now: datetime) -> Step:
+    """What is to be done next, of up to 500 rows.
+
+    The numbers of the DNC list go first and the campaigns last: there is no moment at which a campaign could call a
+    person who asked not to be called.
+    """
+    is_given = row.leaves == Objects.GIVE
+    if connection.execute(select(dnc.c.key).where(dnc.c.owner_key == row.key).limit(1)).first() is not None:
+        return partial(_hand_over_numbers, user_key=row.key, heir_key=row.heir_key, all_of_them=is_given)
+    step = _find_given(connection, row) if is_given else _find_cleared(connection, row.key, now)
+    sessions = _some(connection, token_families, token_families.c.user_key == row.key)
+    if step is None and sessions:
+        step = partial(_delete, token_families, sessions)
+    return step or _finish(row.key)
+
+
+def _finish(user_key: int) -> Step:
+    done = update(users).where(users.c.key == user_key).values(leaves=None)
+    return lambda connection: connection.execute(done)
+
+
+def _some(connection: Connection, table: Table, *conditions: ColumnElement[bool]) -> Sequence[int]:
+    return connection.execute(select(table.c.key).where(*conditions).limit(BATCH_ROWS)).scalars().all()
+
+
+def _change(table: Table, keys: Sequence[int], values: Mapping[str, Any], connection: Connection) -> None:
+    connection.execute(update(table).where(table.c.key.in_(keys)).values(values))
+
+
+def _delete(table: Table, keys: Sequence[int], connection: Connection) -> None:
+    connection.execute(delete(table).where(table.c.key.in_(keys)))
+
+
+def _find_given(connection: Connection, row: AnyRow) -> Step | None:
     for table in sorted(_owned(), key=lambda table: table is campaigns):
-        some = select(table.c.key).where(table.c.owner_key == user_key).limit(BATCH_ROWS).scalar_subquery()
-        given = update(table).where(table.c.key.in_(some)).values(owner_key=heir_key)
-        if connection.execute(given).rowcount:
-            return True
-    return False
+        if keys := _some(connection, table, table.c.owner_key == row.key):
+            return partial(_change, table, keys, {"owner_key": row.heir_key})
+    return None
 
 
-def _give_numbers(connection: Connection, which: ColumnElement[bool], heir_key: int) -> bool:
-    """Put some entries of a DNC list on the heir's. A number that is there already stays, and holds for as many."""
-    rows = connection.execute(select(dnc.c.key, dnc.c.number, dnc.c.for_everybody).where(which).limit(BATCH_ROWS)).all()
-    if not rows:
-        return False
+def _hand_over_numbers(connection: Connection, *, user_key: int, heir_key: int, all_of_them: bool) -> None:
+    """Take some entries off a DNC list and put them on the heir's: all, or those that hold for everybody, since people
+    must not be called whatever becomes of the admin who said so.
+
+    A number that is on both lists is kept once, and holds for as many as before. Found in the transaction that moves
+    them: two that move the same rows would take one for the double of the other.
+    """
+    query = select(dnc.c.key, dnc.c.number, dnc.c.for_everybody).where(dnc.c.owner_key == user_key)
+    rows = connection.execute(query.limit(BATCH_ROWS)).all()
+    wanted = [row for row in rows if all_of_them or row.for_everybody]
     theirs = dnc.c.owner_key == heir_key
-    same = select(dnc.c.number).where(theirs, dnc.c.number.in_([row.number for row in rows]))
+    same = select(dnc.c.number).where(theirs, dnc.c.number.in_([row.number for row in wanted]))
     there = set(connection.execute(same).scalars())
-    doubled = [row for row in rows if row.number in there]
-    for_all = [row.number for row in doubled if row.for_everybody]
+    for_all = [row.number for row in wanted if row.for_everybody and row.number in there]
     connection.execute(update(dnc).where(theirs, dnc.c.number.in_(for_all)).values(for_everybody=True))
-    connection.execute(delete(dnc).where(dnc.c.key.in_([row.key for row in doubled])))
-    moved = [row.key for row in rows if row.number not in there]
-    connection.execute(update(dnc).where(dnc.c.key.in_(moved)).values(owner_key=heir_key))
-    return True
+    moved = [row.key for row in wanted if row.number not in there]
+    _change(dnc, moved, {"owner_key": heir_key}, connection)
+    _delete(dnc, [row.key for row in rows if row.key not in set(moved)], connection)
 
 
-def _clear_some(connection: Connection, user_key: int, heir_key: int) -> bool:
-    """Whether there was anything left to clear away. Subscribers go with their callbases (`Callbases.clear_some`)."""
-    # These hold for everybody's campaigns: people who must not be called, whatever becomes of the admin who said so.
-    if _give_numbers(connection, (dnc.c.owner_key == user_key) & dnc.c.for_everybody, heir_key):
-        return True
+def _find_cleared(connection: Connection, user_key: int, now: datetime) -> Step | None:
+    """What is left to mark or to delete. Subscribers go with their callbases (`Callbases.clear_some`)."""
+    for table in _owned("deleted_at"):
+        if keys := _some(connection, table, table.c.owner_key == user_key, not_deleted(table)):
+            return partial(_change, table, keys, {"deleted_at": now})
     called = select(calls.c.key, calls.c.id).join(campaigns, campaigns.c.key == calls.c.campaign_key)
-    rows = connection.execute(called.where(campaigns.c.owner_key == user_key).limit(BATCH_ROWS)).all()
-    if rows:
-        connection.execute(delete(call_traces).where(call_traces.c.call_id.in_([row.id for row in rows])))
-        connection.execute(delete(calls).where(calls.c.key.in_([row.key for row in rows])))
-        return True
+    if rows := connection.execute(called.where(campaigns.c.owner_key == user_key).limit(BATCH_ROWS)).all():
+        return partial(_delete_calls, rows)
     of_imports = select(dnc_imports.c.key).where(dnc_imports.c.owner_key == user_key)
     of_trunks = select(trunks.c.key).where(trunks.c.owner_key == user_key)
-    cleared: Mapping[Table, ColumnElement[bool]] = {
-        dnc: dnc.c.owner_key == user_key,
+    left: Mapping[Table, ColumnElement[bool]] = {
         dnc_rejected_rows: dnc_rejected_rows.c.import_key.in_(of_imports),
         dnc_imports: dnc_imports.c.owner_key == user_key,
         trunk_checks: trunk_checks.c.trunk_key.in_(of_trunks),
     }
-    for table, condition in cleared.items():
-        some = select(table.c.key).where(condition).limit(BATCH_ROWS).scalar_subquery()
-        if connection.execute(delete(table).where(table.c.key.in_(some))).rowcount:
-            return True
-    return False
+    for table, condition in left.items():
+        if keys := _some(connection, table, condition):
+            return partial(_delete, table, keys)
+    return None
+
+
+def _delete_calls(rows: Sequence[AnyRow], connection: Connection) -> None:
+    connection.execute(delete(call_traces).where(call_traces.c.call_id.in_([row.id for row in rows])))
+    _delete(calls, [row.key for row in rows], connection)
