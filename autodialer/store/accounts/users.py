@@ -140,7 +140,7 @@ class Users:
             return fetch_page(connection, query, users.c.key, user_from, limit=limit, after=after)
 
     def update(self, user_id: UUID, **changes: Unpack[UserChanges]) -> User:
-        """Change what is given. A role that allows less ends the user's API keys.
+        """Change what is given. A role that allows less, or another `works_for`, ends the user's API keys.
 
         Raises NotFound, Conflict for taking the role from the last admin or from a user that others work for, and
         Invalid for a `works_for` that does not go with the role.
@@ -155,7 +155,8 @@ class Users:
             values: dict[str, Any] = {name: value for name, value in changes.items() if name != "works_for"}
             if {"role", "works_for"} & changes.keys():
                 values["works_for_key"] = _changed_employer(connection, row, role, changes)
-            if rank_of(role) < rank_of(Role(row.role)):
+            employer = values.get("works_for_key", row.works_for_key)
+            if rank_of(role) < rank_of(Role(row.role)) or employer != row.works_for_key:
                 end_keys(connection, row.key)
             if values:
                 connection.execute(update(users).where(users.c.key == row.key).values(values))

@@ -112,9 +112,9 @@ class Leaving:
         }
         connection.execute(update(users).where(users.c.key == row.key).values(tombstone))
         end_keys(connection, row.key)
-        # Where the objects are gone, operators and viewers of them see nothing until an admin says whose come next.
-        employer = heir_key if objects is Objects.GIVE else None
-        connection.execute(update(users).where(users.c.works_for_key == row.key).values(works_for_key=employer))
+        # Operators and viewers see nothing until an admin says whose objects come next. To pass them on to the heir
+        # would show them all that the heir has besides.
+        connection.execute(update(users).where(users.c.works_for_key == row.key).values(works_for_key=None))
 
     def _mark(self, connection: Connection, user_key: int, by: str) -> list[Sound]:
         """What may be dialled over, registered or played ends at once; the rest, only hidden now, is marked later."""
