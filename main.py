@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from api_srv import Api
-from autodialer.api.accounts import AuditFilter, LogIn, NewUser, PasswordChange, UserChange
+from autodialer.api.accounts import AuditFilter, LogIn, NewUser, PasswordChange, UserChange, UserDeletion
 from autodialer.api.api_keys import NewApiKey
 from autodialer.api.callbases import NewCallbase, SubscriberFilter
 from autodialer.api.calls import CallFilter, Digits, SampleCall
@@ -96,6 +96,13 @@ ROUTES: tuple[Line, ...] = (
     Line("GET", "/users/<user_id>", lambda api, r: api.accounts.read_user(r.id), USERS),
     Line(
         "PUT", "/users/<user_id>", lambda api, r: api.accounts.change_user(r.caller, r.id, r.fields(UserChange)), USERS
+    ),
+    Line(
+        "DELETE",
+        "/users/<user_id>",
+        lambda api, r: api.accounts.delete_user(r.caller, r.id, r.parameters(UserDeletion)),
+        USERS,
+        204,
     ),
     # -- API keys
     Line("GET", "/api-keys", lambda api, r: api.api_keys.list(r.caller, r.page), ME),

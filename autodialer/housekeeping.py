@@ -32,8 +32,8 @@ class Housekeeping:
     """Deletes calls after `DIALER_CALLS_DAYS` and callbases after `DIALER_SUBSCRIBERS_DAYS`; 0: never.
 
     Deliveries of webhooks go after `DIALER_DELIVERIES_DAYS`. Of the audit it deletes refused log-ins after 90 days, and
-    all after `DIALER_AUDIT_DAYS`. The rows of a callbase that is deleted, by a user or by this, and of a deleted
-    campaign go in batches of 500.
+    all after `DIALER_AUDIT_DAYS`. The rows of a callbase that is deleted, by a user or by this, of a
+    deleted campaign, and what a deleted user has left, go in batches of 500.
     """
 
     def __init__(self, settings: Settings, store: Store, clock: Clock | None = None) -> None:
@@ -77,7 +77,8 @@ class Housekeeping:
     def _step(self) -> bool:
         of_callbases = self._store.callbases.clear_some()
         of_campaigns = self._store.clearing.clear_some()
-        return self._store.slices.draw_some() or of_callbases or of_campaigns
+        of_users = self._store.leaving.clear_some()
+        return self._store.slices.draw_some() or of_callbases or of_campaigns or of_users
 
     def _run(self) -> None:
         due = time.monotonic() + FIRST_S

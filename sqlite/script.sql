@@ -23,11 +23,13 @@ CREATE TABLE users (
     -- argon2id; NULL: cannot log in until a password is set
     password_hash TEXT,
     comment TEXT,
-    created_at BIGINT NOT NULL, works_for_key INTEGER, max_calls_day INTEGER, max_minutes_day INTEGER,
+    created_at BIGINT NOT NULL, works_for_key INTEGER, deleted_at BIGINT, former_login TEXT, leaves TEXT, heir_key INTEGER, max_calls_day INTEGER, max_minutes_day INTEGER,
     CONSTRAINT users_role_known CHECK (role IN ('user', 'admin', 'operator', 'viewer')),
     CONSTRAINT users_id_once UNIQUE (id),
     CONSTRAINT users_login_once UNIQUE (login)
 );
+CREATE INDEX users_deleted ON users ("key") WHERE deleted_at IS NOT NULL;
+CREATE INDEX users_leaving ON users ("key") WHERE leaves IS NOT NULL;
 CREATE INDEX users_works_for_key ON users (works_for_key) WHERE works_for_key IS NOT NULL;
 
 CREATE TABLE audit (

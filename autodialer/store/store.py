@@ -17,6 +17,7 @@ from autodialer.store.campaigns.campaigns import Campaigns
 from autodialer.store.campaigns.slices import Slices
 from autodialer.store.forget.clearing import Clearing
 from autodialer.store.forget.erasing import Erasing
+from autodialer.store.forget.leaving import Leaving
 from autodialer.store.forget.retention import Retention
 from autodialer.store.live.checks import Checks
 from autodialer.store.live.commands import Commands
@@ -100,6 +101,7 @@ class Store:
         self.audit = Audit(database, clock)
         self.retention = Retention(database, self.callbases)
         self.restored = Restored(database, self.audit, clock)
+        self.leaving = Leaving(database, clock)
 
     @contextmanager
     def transaction(self, *, durable: bool = True) -> Iterator[None]:

@@ -92,6 +92,11 @@ def _change_user(office: Office) -> Deed:
     return lambda: office.admin.put(path, json={"name": "Vera", "password": "another one"})
 
 
+def _delete_user(office: Office) -> Deed:
+    made = office.made("create_user")
+    return lambda: office.admin.delete(f"/srv1/users/{made}?objects=give")
+
+
 def _change_trunk(office: Office) -> Deed:
     path, cps = f"/srv1/trunks/{office.objects['trunk']['id']}", office.turn + 1
     return lambda: office.anna.put(path, json={"cps": cps})
@@ -233,6 +238,7 @@ DEEDS: dict[tuple[str, str], Prepare] = {
     ("POST", "/users"): _create("create_user"),
     ("POST", "/admin/adduser"): _add_user,
     ("PUT", "/users/<user_id>"): _change_user,
+    ("DELETE", "/users/<user_id>"): _delete_user,
     ("POST", "/api-keys"): _create("create_api_key"),
     ("DELETE", "/api-keys/<key_id>"): _delete("api-keys", "create_api_key"),
     ("POST", "/trunks"): _create("create_trunk"),

@@ -23,6 +23,7 @@ users     GET    /users
 users     POST   /users
 users     GET    /users/<user_id>
 users     PUT    /users/<user_id>
+users     DELETE /users/<user_id>
 users     POST   /admin/adduser
 own       GET    /api-keys
 account   POST   /api-keys

@@ -39,7 +39,7 @@ from autodialer.store.setup.tables import callbases, sounds, trunks
 from autodialer.store.sql.column_types import new_id
 from autodialer.store.sql.engine import AnyRow, Database
 from autodialer.store.sql.filtering import ALL, Narrowed, narrow
-from autodialer.store.sql.owned import not_deleted, owned_by
+from autodialer.store.sql.owned import has_owner, not_deleted, owned_by
 from autodialer.store.sql.paging import DEFAULT_LIMIT, Page, fetch_page
 from autodialer.store.sql.transitions import is_one_of
 
@@ -348,8 +348,9 @@ def _stored(rules: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
-_BY_ID = select_campaigns().where(campaigns.c.id == bindparam("wanted"), not_deleted(campaigns))
-_BY_ID_OF_OWNER = _BY_ID.where(campaigns.c.owner_key == bindparam("owner_key"))
+_THERE = select_campaigns().where(campaigns.c.id == bindparam("wanted"), not_deleted(campaigns))
+_BY_ID = _THERE.where(has_owner(campaigns))
+_BY_ID_OF_OWNER = _THERE.where(campaigns.c.owner_key == bindparam("owner_key"))
 _BY_KEY = select_campaigns().where(campaigns.c.key == bindparam("wanted"))
 
 
