@@ -22,7 +22,16 @@ from api_srv import Api
 from autodialer.api.accounts import LogIn, NewUser, PasswordChange, UserChange
 from autodialer.api.callbases import NewCallbase, OneSubscriber, SubscriberFilter
 from autodialer.api.calls import CallFilter, Digits, SampleCall
-from autodialer.api.campaigns import CallableAt, CampaignChange, CampaignFilter, Clone, NewCampaign, SliceWanted, Stop
+from autodialer.api.campaigns import (
+    CallableAt,
+    CampaignChange,
+    CampaignFilter,
+    Clone,
+    NewCampaign,
+    Resume,
+    SliceWanted,
+    Stop,
+)
 from autodialer.api.people import DncChange, DncScope, Erase, NewDncImport
 from autodialer.api.prototype import PrototypeCall, PrototypeUser
 from autodialer.api.sounds import NewSound, WantedAudio
@@ -159,7 +168,9 @@ ROUTES: tuple[Line, ...] = (
     Line("POST", "/campaigns/<campaign_id>/unarchive", lambda api, r: api.campaigns.unarchive(r.caller, r.id)),
     Line("POST", "/campaigns/<campaign_id>/start", lambda api, r: api.campaigns.start(r.caller, r.id)),
     Line("POST", "/campaigns/<campaign_id>/pause", lambda api, r: api.campaigns.pause(r.caller, r.id)),
-    Line("POST", "/campaigns/<campaign_id>/resume", lambda api, r: api.campaigns.resume(r.caller, r.id)),
+    Line(
+        "POST", "/campaigns/<campaign_id>/resume", lambda api, r: api.campaigns.resume(r.caller, r.id, r.fields(Resume))
+    ),
     Line("POST", "/campaigns/<campaign_id>/stop", lambda api, r: api.campaigns.stop(r.caller, r.id, r.fields(Stop))),
     Line(
         "POST",

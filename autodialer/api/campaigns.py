@@ -80,6 +80,7 @@ class CampaignChange(Fields):
     holidays: Holidays = ()
     starts_at: StartsAt = None
     ends_at: EndsAt = None
+    pause_after: int | None = None
 
     def rules(self, present: Campaign | None = None) -> CampaignRules:
         """The given ones as they are stored; `present` is the campaign that is changed.
@@ -116,6 +117,13 @@ class CampaignFilter(Fields):
 
     archived: bool = False
     """Those that are archived too."""
+
+
+class Resume(Fields):
+    """How a campaign goes on."""
+
+    pause_after: int | None = None
+    """It pauses again once so many people have been called, all counted; None: it goes on with all the rest."""
 
 
 class Stop(Fields):
@@ -224,11 +232,15 @@ class Campaigns:
             self._context.record(caller, "campaigns.pause", campaign_id)
         return self.read(caller, campaign_id)
 
-    def resume(self, caller: Caller, campaign_id: UUID) -> Json:
-        """Raises Conflict unless it is paused."""
+    def resume(self, caller: Caller, campaign_id: UUID, fields: Resume) -> Json:
+        """Raises Conflict unless it is paused, and for a `pause_after` that it has passed."""
         with self._store.transaction():
+            if fields.given:
+                # Cleared first: the number that it has come to is then refused, not taken for one that stays.
+                self._store.campaigns.update(campaign_id, caller.owner_key, pause_after=None)
+                self._store.campaigns.update(campaign_id, caller.owner_key, pause_after=fields.pause_after)
             self._store.campaigns.resume(campaign_id, caller.owner_key, by=caller.user.login)
-            self._context.record(caller, "campaigns.resume", campaign_id)
+            self._context.record(caller, "campaigns.resume", campaign_id, **fields.given)
         return self.read(caller, campaign_id)
 
     def stop(self, caller: Caller, campaign_id: UUID, fields: Stop) -> Json:
@@ -369,6 +381,8 @@ def present_campaign(value: Campaign, progress: CampaignProgress, eta_s: float |
         "retry": present_retry(value.retry),
         **present_keys(value),
         **present_hours(value),
+        "pause_after": value.pause_after,
+        "people_called": value.people_called,
         "created_at": time(value.created_at),
         "started_at": time(value.started_at),
         "finished_at": time(value.finished_at),

@@ -75,6 +75,7 @@ class CampaignRules(TypedDict, total=False):
     holidays: Sequence[date]
     starts_at: datetime | None
     ends_at: datetime | None
+    pause_after: int | None
 
 
 DEFAULTS: CampaignRules = {
@@ -98,6 +99,7 @@ DEFAULTS: CampaignRules = {
     "holidays": (),
     "starts_at": None,
     "ends_at": None,
+    "pause_after": None,
 }
 
 
@@ -196,6 +198,7 @@ class Campaigns:
                 raise Conflict(f"{told_ended(campaign)}; its rules cannot be changed. {GO_ON}")
             if campaign.state is CampaignState.RUNNING and _is_over(campaign, self._clock.utcnow()):
                 raise Conflict("The campaign has come to its end, its last calls are under way; clone it to go on.")
+            _check_pause_ahead(campaign, rules.get("pause_after"))
             if values:
                 connection.execute(update(campaigns).where(campaigns.c.key == campaign.key).values(values))
             return _fetch_by_key(connection, campaign.key)
@@ -218,11 +221,15 @@ class Campaigns:
             return self._move(connection, campaign, CampaignState.PAUSED, by)
 
     def resume(self, campaign_id: UUID, owner_key: int | None, *, by: str | None = None) -> Campaign:
-        """From paused to running. Raises NotFound, Conflict."""
+        """From paused to running; where it has come to its `pause_after`, with all the rest.
+
+        Raises NotFound, Conflict.
+        """
         with self._database.write() as connection:
             campaign = _fetch(connection, campaign_id, owner_key)
             _check_state(campaign, "resumed", CampaignState.PAUSED)
-            return self._move(connection, campaign, CampaignState.RUNNING, by)
+            passed = {"pause_after": None} if campaign.has_come_to_pause else {}
+            return self._move(connection, campaign, CampaignState.RUNNING, by, **passed)
 
     def stop(
         self,
@@ -394,6 +401,20 @@ def _check_all_there(connection: Connection, campaign: Campaign) -> None:
     missing = _what_is_missing(connection, campaign.trunk_keys, campaign.sound_key, campaign.callbase_key)
     if missing is not None:
         raise Conflict("What it needs has been deleted; make a new campaign.", field=missing)
+
+
+def _check_pause_ahead(campaign: Campaign, pause_after: int | None) -> None:
+    """The number counts from the campaign's first person on, so a number that is behind cannot be meant.
+
+    The number that has just been come to may be said again, by a client that sends all it has read.
+    """
+    if pause_after is None or pause_after > campaign.people_called or pause_after == campaign.pause_after:
+        return
+    raise Conflict(
+        f"{campaign.people_called} people have been called already, so it cannot pause after {pause_after}. "
+        f"pause_after counts all of them: say more than {campaign.people_called}, or null for no pause.",
+        field="pause_after",
+    )
 
 
 def _is_over(campaign: Campaign, now: datetime) -> bool:

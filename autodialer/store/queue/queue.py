@@ -35,6 +35,7 @@ from autodialer.store.campaigns.stopping import BY_END, BY_STOP, cancel_batch
 from autodialer.store.campaigns.tables import campaign_slices, campaign_subscribers, campaigns
 from autodialer.store.queue import dialogs, outcomes
 from autodialer.store.queue.dialogs import KeptDialog
+from autodialer.store.queue.pausing import count_called, up_to_the_pause
 from autodialer.store.queue.postponing import Postponement
 from autodialer.store.queue.tables import LIVE_JOB_STATES, call_jobs
 from autodialer.store.queue.turning_away import turn_away
@@ -333,6 +334,9 @@ _CANDIDATES = (
         campaigns.c.max_attempts,
         campaigns.c.ends_at,
         campaigns.c.dial_doubtful,
+        campaigns.c.pause_after,
+        campaigns.c.people_called,
+        is_one_of(campaign_subscribers.c.state, SubscriberState.PENDING).label("is_first_call"),
         subscribers.c.doubt.is_not(None).label("doubtful"),
         func.coalesce(subscribers.c.timezone, subscribers.c.number_zone, "").label("zone"),
         or_(
@@ -385,6 +389,7 @@ _BEGIN_SUBSCRIBER = Prepared(
 def _claim(
     connection: Connection, request: ClaimRequest, claimed_by: str, now: datetime, admit: Admit
 ) -> list[ClaimedJob]:
+    rows, first_calls = up_to_the_pause(_callable(connection, request, now, admit))
     jobs = [
         ClaimedJob(
             key=row.key,
@@ -398,13 +403,15 @@ def _claim(
             claimed_at=now,
             second_number=number_after(row),
         )
-        for row in _callable(connection, request, now, admit)
+        for row in rows
     ]
     if jobs:
         taken = [{"of_job": job.key, "on_trunk": job.trunk_key, "by": claimed_by, "at": now} for job in jobs]
         begun = [{"of_campaign": job.campaign_key, "of_subscriber": job.subscriber_key} for job in jobs]
         _TAKE.execute(connection, taken)
         _BEGIN_SUBSCRIBER.execute(connection, begun)
+    if first_calls:
+        count_called(connection, request.campaign_key, first_calls, now)
     return jobs
 
 
