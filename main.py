@@ -189,6 +189,7 @@ ROUTES: tuple[Line, ...] = (
         "/campaigns/<campaign_id>/callable",
         lambda api, r: api.campaigns.read_callable(r.caller, r.id, r.parameters(CallableAt)),
     ),
+    Line("GET", "/campaigns/<campaign_id>/diary", lambda api, r: api.campaigns.list_diary(r.caller, r.id, r.page)),
     Line("GET", "/campaigns/<campaign_id>/why", lambda api, r: api.campaigns.read_why(r.caller, r.id)),
     Line(
         "GET",

@@ -19,6 +19,7 @@ from autodialer.api.calling_hours import (
     preview,
 )
 from autodialer.api.context import Context, owned
+from autodialer.api.diary import present_line
 from autodialer.api.present import Json, identifier, page, time, values_of
 from autodialer.api.slices import BUSY, AnyOnly, LargeSlices
 from autodialer.api.sounds import SoundFiles
@@ -189,6 +190,7 @@ class Campaigns:
                         callbase_key=callbase.key,
                         follows=follows,
                         only=fields.only,
+                        by=caller.user.login,
                         **rules,
                     )
                     self._context.record(caller, "campaigns.create", campaign.id, name=campaign.name)
@@ -210,7 +212,7 @@ class Campaigns:
             check_hours({**vars(campaign), **rules}, callbase.timezone)
         said = fields.model_dump(mode="json", exclude_unset=True)
         with self._store.transaction():
-            self._store.campaigns.update(campaign_id, caller.owner_key, **rules)
+            self._store.campaigns.update(campaign_id, caller.owner_key, by=caller.user.login, **rules)
             self._context.record(caller, "campaigns.change", campaign_id, **said)
         return self.read(caller, campaign_id)
 
@@ -238,7 +240,8 @@ class Campaigns:
             if fields.given:
                 # Cleared first: the number that it has come to is then refused, not taken for one that stays.
                 self._store.campaigns.update(campaign_id, caller.owner_key, pause_after=None)
-                self._store.campaigns.update(campaign_id, caller.owner_key, pause_after=fields.pause_after)
+                by, pause_after = caller.user.login, fields.pause_after
+                self._store.campaigns.update(campaign_id, caller.owner_key, by=by, pause_after=pause_after)
             self._store.campaigns.resume(campaign_id, caller.owner_key, by=caller.user.login)
             self._context.record(caller, "campaigns.resume", campaign_id, **fields.given)
         return self.read(caller, campaign_id)
@@ -257,14 +260,14 @@ class Campaigns:
     def archive(self, caller: Caller, campaign_id: UUID) -> Json:
         """Raises Conflict while it runs or is paused."""
         with self._store.transaction():
-            self._store.campaigns.archive(campaign_id, caller.owner_key)
+            self._store.campaigns.archive(campaign_id, caller.owner_key, by=caller.user.login)
             self._context.record(caller, "campaigns.archive", campaign_id)
         return self.read(caller, campaign_id)
 
     def unarchive(self, caller: Caller, campaign_id: UUID) -> Json:
         """Lists show it again."""
         with self._store.transaction():
-            self._store.campaigns.unarchive(campaign_id, caller.owner_key)
+            self._store.campaigns.unarchive(campaign_id, caller.owner_key, by=caller.user.login)
             self._context.record(caller, "campaigns.unarchive", campaign_id)
         return self.read(caller, campaign_id)
 
@@ -280,7 +283,9 @@ class Campaigns:
         with self._context.once.attempt(caller, "clone_campaign", once, asked) as attempt:
             if attempt.object_id is None:
                 with self._store.transaction():
-                    made = self._store.campaigns.clone(campaign_id, caller.owner_key, only=fields.only)
+                    made = self._store.campaigns.clone(
+                        campaign_id, caller.owner_key, only=fields.only, by=caller.user.login
+                    )
                     wanted = only_as_json(fields.only)
                     self._context.record(caller, "campaigns.clone", made.id, of=str(campaign_id), only=wanted)
                     attempt.remember(made.id)
@@ -318,6 +323,11 @@ class Campaigns:
         there = self._sound_files.are_there(campaign.sound_key)
         why = report.explain(self._store, campaign, self._clock.utcnow(), sound_there=there)
         return present_why(dialing=why.dialing, reasons=why.reasons)
+
+    def list_diary(self, caller: Caller, campaign_id: UUID, wanted: PageWanted) -> Json:
+        """What happened to a campaign, in order."""
+        campaign = self._store.campaigns.get(campaign_id, caller.owner_key)
+        return page(self._store.diary.page(campaign.key, limit=wanted.limit, after=wanted.after), present_line)
 
     def read_report(self, caller: Caller, campaign_id: UUID) -> Json:
         """The results of a campaign so far."""

@@ -162,7 +162,7 @@ def _retry_of(row: AnyRow, result: JobResult, now: datetime) -> Retry:
     )
 
 
-def release(connection: Connection, jobs: Sequence[ClaimedJob], not_before: datetime) -> None:
+def release(connection: Connection, jobs: Sequence[ClaimedJob], not_before: datetime, now: datetime) -> None:
     """Put claimed jobs back whose call never left; those of a stopped campaign are cancelled.
 
     A subscriber who was never called is as if the claim had not been: pending, also where the campaign has stopped or
@@ -175,20 +175,20 @@ def release(connection: Connection, jobs: Sequence[ClaimedJob], not_before: date
     if held:
         again = [{"of_job": job.key, "next_call_id": job.call_id, "at": not_before, "rule": None} for job in held]
         _QUEUE_AGAIN.execute(connection, again)
-        _unbegin(connection, held)
+        _unbegin(connection, held, now)
     if stopped:
         _MOVE_JOB.execute(connection, [{"of_job": job.key, "to_state": JobState.CANCELLED.value} for job in stopped])
         people = [GivenUp(job.campaign_key, job.subscriber_key, job.retries_used) for job in stopped]
         give_up(connection, people, BY_STOP)
 
 
-def _unbegin(connection: Connection, jobs: Sequence[ClaimedJob]) -> None:
+def _unbegin(connection: Connection, jobs: Sequence[ClaimedJob], now: datetime) -> None:
     people: dict[int, list[dict[str, int]]] = defaultdict(list)
     for job in jobs:
         people[job.campaign_key].append({"of_campaign": job.campaign_key, "of_subscriber": job.subscriber_key})
     for campaign_key, theirs in people.items():
         if never_called := _UNBEGIN.execute(connection, theirs).rowcount:
-            uncount_called(connection, campaign_key, never_called)
+            uncount_called(connection, campaign_key, never_called, now)
 
 
 def recover_batch(

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, literal_column, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, literal_column, update
 
 from autodialer.model import CampaignState
+from autodialer.model.diary import DiaryEvent
+from autodialer.store.campaigns.diary import write_line
 from autodialer.store.campaigns.tables import campaigns
 from autodialer.store.sql.engine import AnyRow
 from autodialer.store.sql.transitions import is_one_of
@@ -37,27 +39,27 @@ _PAUSE = (
         campaigns.c.people_called >= campaigns.c.pause_after,
     )
     .values(state=_PAUSED, moved_at=bindparam("now"), moved_by=None)
+    .returning(campaigns.c.people_called)
 )
 _HAD_PAUSED = and_(
     is_one_of(campaigns.c.state, CampaignState.PAUSED), campaigns.c.people_called >= campaigns.c.pause_after
 )
-_UNCOUNT = (
-    update(campaigns)
-    .where(_OF_CAMPAIGN)
-    .values(
-        people_called=campaigns.c.people_called - bindparam("people"),
-        state=case((_HAD_PAUSED, _RUNNING), else_=campaigns.c.state),
-    )
-)
+_GO_ON = update(campaigns).where(_OF_CAMPAIGN, _HAD_PAUSED).values(state=_RUNNING, moved_at=bindparam("now"))
+_UNCOUNT = update(campaigns).where(_OF_CAMPAIGN).values(people_called=campaigns.c.people_called - bindparam("people"))
 
 
 def count_called(connection: Connection, campaign_key: int, people: int, now: datetime) -> None:
     """So many people are called for the first time; with the last of them the campaign pauses."""
     of_campaign = {"of_campaign": campaign_key}
     connection.execute(_COUNT, {**of_campaign, "people": people})
-    connection.execute(_PAUSE, {**of_campaign, "now": now})
+    called = connection.execute(_PAUSE, {**of_campaign, "now": now}).scalar_one_or_none()
+    if called is not None:
+        write_line(connection, campaign_key, DiaryEvent.PAUSED, now, rule="pause_after", people=called)
 
 
-def uncount_called(connection: Connection, campaign_key: int, people: int) -> None:
+def uncount_called(connection: Connection, campaign_key: int, people: int, now: datetime) -> None:
     """The first calls of so many people could not leave: a campaign that has paused after them goes on to call them."""
-    connection.execute(_UNCOUNT, {"of_campaign": campaign_key, "people": people})
+    of_campaign = {"of_campaign": campaign_key}
+    if connection.execute(_GO_ON, {**of_campaign, "now": now}).rowcount:
+        write_line(connection, campaign_key, DiaryEvent.RESUMED, now, rule="call_put_back")
+    connection.execute(_UNCOUNT, {**of_campaign, "people": people})

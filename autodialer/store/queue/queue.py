@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import (
     Connection,
+    Update,
     and_,
     bindparam,
     case,
@@ -18,6 +19,7 @@ from sqlalchemy import (
     update,
 )
 
+from autodialer.clock import Clock
 from autodialer.model import (
     Campaign,
     CampaignState,
@@ -29,7 +31,9 @@ from autodialer.model import (
     SubscriberState,
 )
 from autodialer.model.admission import Admit
+from autodialer.model.diary import DiaryEvent
 from autodialer.store.campaigns.cloning import REACHED_BEFORE, WAS_REACHED
+from autodialer.store.campaigns.diary import write_line
 from autodialer.store.campaigns.rows import campaigns_from, select_campaigns
 from autodialer.store.campaigns.stopping import BY_END, BY_STOP, cancel_batch
 from autodialer.store.campaigns.tables import campaign_slices, campaign_subscribers, campaigns
@@ -70,8 +74,9 @@ class Enqueued(NamedTuple):
 class Queue:
     """The call jobs of all campaigns."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
+        self._clock = clock
         self._fed_last = 0
         """The campaign of which jobs were made last: the others go first."""
 
@@ -145,7 +150,7 @@ class Queue:
     def release(self, jobs: Sequence[ClaimedJob], not_before: datetime) -> None:
         """Give back claimed jobs whose INVITE could not leave: no call was made, no attempt is counted."""
         with self._database.write() as connection:
-            outcomes.release(connection, jobs, not_before)
+            outcomes.release(connection, jobs, not_before, self._clock.utcnow())
 
     def postpone(self, span: timedelta, now: datetime) -> Postponement:
         """The clock was set to `now`: what waits for a span is to be due by `span` later. Raises Unavailable."""
@@ -173,7 +178,7 @@ class Queue:
         with self._database.write() as connection:
             keys = connection.execute(_OVER).scalars().all()
             finish = update(campaigns).where(campaigns.c.key.in_(keys)).values(_finished(now))
-            return list(connection.execute(finish.returning(campaigns.c.id)).scalars())
+            return _finish(connection, finish, now, rule="everybody")
 
     def end_overdue(self, now: datetime) -> list[UUID]:
         """Finish campaigns past their `ends_at` that have no queued job and no live call; returns their ids.
@@ -185,7 +190,7 @@ class Queue:
                 return []
         ready = update(campaigns).where(RUNNING, campaigns.c.ends_at <= now, ~_LIVE_JOB)
         with self._database.write() as connection:
-            return list(connection.execute(ready.values(_finished(now)).returning(campaigns.c.id)).scalars())
+            return _finish(connection, ready.values(_finished(now)), now, rule="ends_at")
 
     def has_to_cancel(self, now: datetime) -> bool:
         """Whether jobs are queued of a campaign that was stopped or is past its `ends_at`. One cheap read."""
@@ -267,6 +272,15 @@ _OVER = (
     )
 )
 """Campaigns with nothing left to do."""
+
+
+def _finish(connection: Connection, finish: Update, now: datetime, *, rule: str) -> list[UUID]:
+    """Finish campaigns; returns their ids."""
+    rows = connection.execute(finish.returning(campaigns.c.id, campaigns.c.key, campaigns.c.hidden)).all()
+    for row in rows:
+        if not row.hidden:
+            write_line(connection, row.key, DiaryEvent.FINISHED, now, rule=rule)
+    return [row.id for row in rows]
 
 
 def _finished(now: datetime) -> dict[str, Any]:
