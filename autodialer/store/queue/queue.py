@@ -425,7 +425,7 @@ def _claim(
         _TAKE.execute(connection, taken)
         _BEGIN_SUBSCRIBER.execute(connection, begun)
     if first_calls:
-        count_called(connection, request.campaign_key, first_calls, now)
+        count_called(connection, rows[0], request.campaign_key, first_calls, now)
     return jobs
 
 
