@@ -15,7 +15,7 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -38,6 +38,7 @@ from autodialer.dialing.clock_steps import ClockSteps
 from autodialer.dialing.commands import CommandRunner
 from autodialer.dialing.destinations import Destinations
 from autodialer.dialing.dialogs import LeftCalls
+from autodialer.dialing.diary import Diaries
 from autodialer.dialing.ending import Ending
 from autodialer.dialing.farewells import Farewells, is_answered
 from autodialer.dialing.hours import Hours
@@ -133,6 +134,7 @@ class Dialer:
         self._instance = str(new_id())
         self._scheduler = Scheduler(room)
         self._campaigns: dict[int, Campaign] = {}
+        self._all_trunks: Mapping[int, Trunk] = {}
         self._trunks: dict[int, Trunk] = {}
         self._unusable: dict[int, str] = {}
         """Trunks that cannot be used as they are stored -> why."""
@@ -159,6 +161,7 @@ class Dialer:
         self._chores = chores or Chores()
         self._clock_steps = ClockSteps(store, clock, self._chores)
         self._hours = Hours(store)
+        self._diaries = Diaries(store)
         self._next_look = self._next_report = 0.0
         phones.on_event = self._events.append
 
@@ -289,7 +292,7 @@ class Dialer:
         keys = {key for campaign in campaigns for key in campaign.trunk_keys}
         keys |= {live.job.trunk_key for live in self._live.values()}
         keys |= self._store.trunks.keys_to_register() | self._farewells.trunk_keys
-        trunks = self._store.trunks.by_keys(sorted(keys)) if keys else {}
+        trunks = self._all_trunks = self._store.trunks.by_keys(sorted(keys)) if keys else {}
         self._trunks = {key: trunk for key, trunk in trunks.items() if trunk.problem is None}
         self._unusable = {key: trunk.problem for key, trunk in trunks.items() if trunk.problem is not None}
         self._hours.look(campaigns, self._clock.utcnow())
@@ -428,7 +431,9 @@ class Dialer:
         with self._store.transaction(durable=False):
             self._store.live.heartbeat(self._instance, os.getpid(), self._seen_of_itself())
             self._store.live.write_trunks(statuses)
-            self._store.live.write_campaigns(self._hours.statuses(self._scheduler.campaign_statuses(utcnow)))
+            campaign_statuses = self._hours.statuses(self._scheduler.campaign_statuses(utcnow))
+            self._store.live.write_campaigns(campaign_statuses)
+        self._diaries.tell(self._campaigns, campaign_statuses, self._all_trunks, statuses)
         self._chores.want("bringing the log into the database", self._checkpoint)
         if self._store.queue.has_to_cancel(utcnow):
             self._chores.want("cancelling jobs", lambda: self._store.queue.cancel_some(self._clock.utcnow()))

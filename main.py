@@ -23,7 +23,16 @@ from autodialer.api.accounts import AuditFilter, LogIn, NewUser, PasswordChange,
 from autodialer.api.api_keys import NewApiKey
 from autodialer.api.callbases import NewCallbase, SubscriberFilter
 from autodialer.api.calls import CallFilter, Digits, SampleCall
-from autodialer.api.campaigns import CallableAt, CampaignChange, CampaignFilter, Clone, NewCampaign, SliceWanted, Stop
+from autodialer.api.campaigns import (
+    CallableAt,
+    CampaignChange,
+    CampaignFilter,
+    Clone,
+    NewCampaign,
+    Resume,
+    SliceWanted,
+    Stop,
+)
 from autodialer.api.filters import ObjectFilter
 from autodialer.api.notices import NewNotice, NoticeChange
 from autodialer.api.people import DncChange, DncScope, Erase, NewDncImport
@@ -189,7 +198,12 @@ ROUTES: tuple[Line, ...] = (
     ),
     Line("POST", "/campaigns/<campaign_id>/start", lambda api, r: api.campaigns.start(r.caller, r.id), OPERATE),
     Line("POST", "/campaigns/<campaign_id>/pause", lambda api, r: api.campaigns.pause(r.caller, r.id), OPERATE),
-    Line("POST", "/campaigns/<campaign_id>/resume", lambda api, r: api.campaigns.resume(r.caller, r.id), OPERATE),
+    Line(
+        "POST",
+        "/campaigns/<campaign_id>/resume",
+        lambda api, r: api.campaigns.resume(r.caller, r.id, r.fields(Resume)),
+        OPERATE,
+    ),
     Line(
         "POST",
         "/campaigns/<campaign_id>/stop",
@@ -216,6 +230,7 @@ ROUTES: tuple[Line, ...] = (
         "/campaigns/<campaign_id>/callable",
         lambda api, r: api.campaigns.read_callable(r.caller, r.id, r.parameters(CallableAt)),
     ),
+    Line("GET", "/campaigns/<campaign_id>/diary", lambda api, r: api.campaigns.list_diary(r.caller, r.id, r.page)),
     Line("GET", "/campaigns/<campaign_id>/why", lambda api, r: api.campaigns.read_why(r.caller, r.id)),
     Line(
         "GET",

@@ -362,7 +362,7 @@ CREATE TABLE campaigns (
     -- also when it was stopped
     finished_at BIGINT,
     -- subscribers of the callbase when the campaign ended; NULL: it has not
-    final_total INTEGER, cap_day INTEGER, cap_week INTEGER, keys TEXT, transfer_to TEXT, key_wait_s FLOAT, moved_at BIGINT, moved_by TEXT, calling_window TEXT, holidays TEXT, starts_at BIGINT, ends_at BIGINT, after_failed_transfer TEXT DEFAULT 'continue' NOT NULL, dial_doubtful BOOLEAN DEFAULT 0 NOT NULL, archived_at BIGINT, deleted_at BIGINT, drawn_from INTEGER, drawn_by TEXT, drawn_up_to INTEGER, drawn_people INTEGER,
+    final_total INTEGER, cap_day INTEGER, cap_week INTEGER, keys TEXT, transfer_to TEXT, key_wait_s FLOAT, moved_at BIGINT, moved_by TEXT, calling_window TEXT, holidays TEXT, starts_at BIGINT, ends_at BIGINT, after_failed_transfer TEXT DEFAULT 'continue' NOT NULL, dial_doubtful BOOLEAN DEFAULT 0 NOT NULL, archived_at BIGINT, deleted_at BIGINT, drawn_from INTEGER, drawn_by TEXT, drawn_up_to INTEGER, drawn_people INTEGER, pause_after INTEGER, people_called INTEGER DEFAULT 0 NOT NULL,
     CONSTRAINT campaigns_state_known CHECK (state IN ('draft', 'running', 'paused', 'finished', 'stopped')),
     CONSTRAINT campaigns_callbase_key_there FOREIGN KEY(callbase_key) REFERENCES callbases ("key"),
     CONSTRAINT campaigns_owner_key_there FOREIGN KEY(owner_key) REFERENCES users ("key"),
@@ -940,6 +940,25 @@ CREATE TABLE campaign_slices (
     CONSTRAINT campaign_slices_key PRIMARY KEY (campaign_key, subscriber_key),
     CONSTRAINT campaign_slices_campaign_key_there FOREIGN KEY(campaign_key) REFERENCES campaigns ("key")
 ) WITHOUT ROWID;
+
+CREATE TABLE campaign_diary (
+    -- what happened to a campaign, for its owner
+    "key" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    campaign_key INTEGER NOT NULL,
+    at BIGINT NOT NULL,
+    event TEXT NOT NULL,
+    -- what has this event or its opposite: window, trunk 5, ...
+    subject TEXT,
+    -- NULL: nobody, a rule did it
+    by_login TEXT,
+    details TEXT,
+    -- merged into this line
+    times INTEGER DEFAULT 1 NOT NULL,
+    -- of the last of them
+    last_at BIGINT NOT NULL,
+    CONSTRAINT campaign_diary_campaign_key_there FOREIGN KEY(campaign_key) REFERENCES campaigns ("key")
+);
+CREATE INDEX campaign_diary_campaign_key_key ON campaign_diary (campaign_key, "key");
 
 CREATE TABLE events (
     -- what happened and is not yet told; written by triggers, where a webhook or notice wants it

@@ -20,6 +20,7 @@ from autodialer.api.calling_hours import (
 )
 from autodialer.api.context import Context, owned
 from autodialer.api.destinations import check_destination, present_refused, rules_of
+from autodialer.api.diary import present_line
 from autodialer.api.filters import ObjectFilter
 from autodialer.api.outside import check_webhook_url
 from autodialer.api.present import Json, identifier, page, time, values_of
@@ -88,6 +89,7 @@ class CampaignChange(Fields):
     starts_at: StartsAt = None
     ends_at: EndsAt = None
     webhook_url: str | None = None
+    pause_after: int | None = None
 
     def rules(self, present: Campaign | None = None) -> CampaignRules:
         """The given ones as they are stored; `present` is the campaign that is changed.
@@ -124,6 +126,13 @@ class CampaignFilter(ObjectFilter):
 
     archived: bool = False
     """Those that are archived too."""
+
+
+class Resume(Fields):
+    """How a campaign goes on."""
+
+    pause_after: int | None = None
+    """It pauses again once so many people have been called, all counted; None: it goes on with all the rest."""
 
 
 class Stop(Fields):
@@ -191,6 +200,7 @@ class Campaigns:
                         callbase_key=callbase.key,
                         follows=follows,
                         only=fields.only,
+                        by=caller.user.login,
                         **rules,
                     )
                     put_short(self._store, campaign, url)
@@ -217,7 +227,7 @@ class Campaigns:
         trunks = self._store.trunks.by_keys(campaign.trunk_keys).values()
         check_transfer(rules, trunks, self._store.callbases.by_key(campaign.callbase_key).region)
         with self._store.transaction():
-            changed = self._store.campaigns.update(campaign_id, caller.owner_key, **rules)
+            changed = self._store.campaigns.update(campaign_id, caller.owner_key, by=caller.user.login, **rules)
             if "webhook_url" in fields.given:
                 said["webhook_url"] = url and host_of(url)
                 put_short(self._store, changed, url)
@@ -242,11 +252,16 @@ class Campaigns:
             self._context.record(caller, "campaigns.pause", campaign_id)
         return self.read(caller, campaign_id)
 
-    def resume(self, caller: Caller, campaign_id: UUID) -> Json:
-        """Raises Conflict unless it is paused."""
+    def resume(self, caller: Caller, campaign_id: UUID, fields: Resume) -> Json:
+        """Raises Conflict unless it is paused, and for a `pause_after` that it has passed."""
         with self._store.transaction():
+            if fields.given:
+                # Cleared first: the number that it has come to is then refused, not taken for one that stays.
+                self._store.campaigns.update(campaign_id, caller.owner_key, pause_after=None)
+                by, pause_after = caller.user.login, fields.pause_after
+                self._store.campaigns.update(campaign_id, caller.owner_key, by=by, pause_after=pause_after)
             self._store.campaigns.resume(campaign_id, caller.owner_key, by=caller.user.login)
-            self._context.record(caller, "campaigns.resume", campaign_id)
+            self._context.record(caller, "campaigns.resume", campaign_id, **fields.given)
         return self.read(caller, campaign_id)
 
     def stop(self, caller: Caller, campaign_id: UUID, fields: Stop) -> Json:
@@ -263,14 +278,14 @@ class Campaigns:
     def archive(self, caller: Caller, campaign_id: UUID) -> Json:
         """Raises Conflict while it runs or is paused."""
         with self._store.transaction():
-            self._store.campaigns.archive(campaign_id, caller.owner_key)
+            self._store.campaigns.archive(campaign_id, caller.owner_key, by=caller.user.login)
             self._context.record(caller, "campaigns.archive", campaign_id)
         return self.read(caller, campaign_id)
 
     def unarchive(self, caller: Caller, campaign_id: UUID) -> Json:
         """Lists show it again."""
         with self._store.transaction():
-            self._store.campaigns.unarchive(campaign_id, caller.owner_key)
+            self._store.campaigns.unarchive(campaign_id, caller.owner_key, by=caller.user.login)
             self._context.record(caller, "campaigns.unarchive", campaign_id)
         return self.read(caller, campaign_id)
 
@@ -286,7 +301,9 @@ class Campaigns:
         with self._context.once.attempt(caller, "clone_campaign", once, asked) as attempt:
             if attempt.object_id is None:
                 with self._store.transaction():
-                    made = self._store.campaigns.clone(campaign_id, caller.owner_key, only=fields.only)
+                    made = self._store.campaigns.clone(
+                        campaign_id, caller.owner_key, only=fields.only, by=caller.user.login
+                    )
                     put_short(self._store, made, self._store.campaigns.get(campaign_id, None).webhook_url)
                     wanted = only_as_json(fields.only)
                     self._context.record(caller, "campaigns.clone", made.id, of=str(campaign_id), only=wanted)
@@ -326,6 +343,11 @@ class Campaigns:
         there = self._sound_files.are_there(campaign.sound_key)
         why = report.explain(self._store, campaign, self._clock.utcnow(), sound_there=there)
         return present_why(dialing=why.dialing, reasons=why.reasons)
+
+    def list_diary(self, caller: Caller, campaign_id: UUID, wanted: PageWanted) -> Json:
+        """What happened to a campaign, in order."""
+        campaign = self._store.campaigns.get(campaign_id, caller.owner_key)
+        return page(self._store.diary.page(campaign.key, limit=wanted.limit, after=wanted.after), present_line)
 
     def read_report(self, caller: Caller, campaign_id: UUID) -> Json:
         """The results of a campaign so far."""
@@ -409,6 +431,8 @@ def present_campaign(value: Campaign, progress: CampaignProgress, eta_s: float |
         "retry": present_retry(value.retry),
         **present_keys(value),
         **present_hours(value),
+        "pause_after": value.pause_after,
+        "people_called": value.people_called,
         "created_at": time(value.created_at),
         "started_at": time(value.started_at),
         "finished_at": time(value.finished_at),

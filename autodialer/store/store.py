@@ -14,6 +14,7 @@ from autodialer.store.calls.calls import Calls
 from autodialer.store.calls.exports import Exports
 from autodialer.store.calls.traces import Traces
 from autodialer.store.campaigns.campaigns import Campaigns
+from autodialer.store.campaigns.diary import Diary
 from autodialer.store.campaigns.slices import Slices
 from autodialer.store.forget.clearing import Clearing
 from autodialer.store.forget.erasing import Erasing
@@ -76,7 +77,8 @@ class Store:
         self.subscribers = Subscribers(database, clock)
         self.campaigns = Campaigns(database, clock)
         self.slices = Slices(database)
-        self.queue = Queue(database)
+        self.diary = Diary(database, clock)
+        self.queue = Queue(database, clock)
         self.waiting_lists = WaitingLists(database)
         self.dialogs = Dialogs(database)
         self.day_uses = DayUses(database)

@@ -31,7 +31,8 @@ def test_no_operation_answers_of_a_deleted_campaign_or_its_calls(ended: dict[str
         if "<campaign_id>" not in route.path and "<call_id>" not in route.path:
             continue
         path = re.sub("<(.*?)>", lambda found: ended[found[1]], route.path)
-        body = {"digits": "1"} if path.endswith("digits") else {"cps": 1} if route.method == "PUT" else None
+        needed: dict[str, Any] = {"digits": {"digits": "1"}, "slice": {"only": "all"}}
+        body = needed.get(path.rpartition("/")[2], {"cps": 1} if route.method == "PUT" else None)
         answer = anna.call(route.method, f"/srv1{path}", json=body)
         assert (answer.status, answer.json()["error"]) == (404, "not_found"), (route.method, route.path)
         asked.add((route.method, route.path))

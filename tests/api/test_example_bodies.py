@@ -38,6 +38,7 @@ ORDER = [
     ("change_subscriber", {"subscriber_id": "create_subscriber"}, None),
     ("create_campaign", {"trunk_ids": "create_trunk", "sound_id": "sound", "callbase_id": "callbase"}, None),
     ("change_campaign", {"campaign_id": "create_campaign"}, None),
+    ("resume_campaign", {"campaign_id": "create_campaign"}, "only a paused campaign can be resumed"),
     ("stop_campaign", {"campaign_id": "create_campaign"}, None),
     ("clone_campaign", {"campaign_id": "create_campaign"}, None),
     ("count_slice", {"campaign_id": "create_campaign"}, None),

@@ -101,6 +101,8 @@ def _campaign_from(row: AnyRow, in_order: Sequence[AnyRow]) -> Campaign:
         moved_at=row.moved_at,
         moved_by=row.moved_by,
         archived_at=row.archived_at,
+        pause_after=row.pause_after,
+        people_called=row.people_called,
         drawn=_drawn_from(row),
         webhook_url=row.webhook_url,
     )

@@ -6,7 +6,7 @@ from alembic import op
 from autodialer.store.sql import column_types as columns
 
 revision = "0043"
-down_revision = "0041"
+down_revision = "0042"
 
 # Frozen as autodialer.store.webhooks.triggers made them; other dialects get theirs with their first migration.
 TRIGGERS = {
