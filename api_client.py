@@ -183,7 +183,7 @@ class ApiClient:
             if parameter["in"] == "path":
                 path = path.replace(f"{{{name}}}", quote(str(value), safe=""))
             elif parameter["in"] == "query":
-                content.setdefault("params", {})[name] = value
+                content.setdefault("params", {})[name] = ",".join(value) if isinstance(value, list) else value
             elif parameter["in"] == "header":
                 headers[name] = str(value)
             elif parameter.get("type") == "file":

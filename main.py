@@ -202,6 +202,7 @@ ROUTES: tuple[Line, ...] = (
         lambda api, r: api.tables.export_subscribers_xlsx(r.caller, r.id),
     ),
     # -- calls
+    Line("GET", "/calls", lambda api, r: api.calls.list_all(r.caller, r.parameters(CallFilter), r.page)),
     Line("GET", "/calls/<call_id>", lambda api, r: api.calls.read(r.caller, r.id)),
     Line("GET", "/calls/<call_id>/trace", lambda api, r: api.calls.read_trace(r.caller, r.id)),
     Line("POST", "/calls/<call_id>/hangup", lambda api, r: api.calls.hang_up(r.caller, r.id), USER, 202),

@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from autodialer.api.context import Context, owned
+from autodialer.api.filters import TimeFilter, number_wanted
 from autodialer.api.idempotency import Attempt
 from autodialer.api.present import Json, identifier, page, time, values_of
 from autodialer.api.traces import CallTraces
 from autodialer.campaign.checks import sample_number
 from autodialer.errors import Conflict, Invalid, Unavailable
 from autodialer.model import CallOutcome, CallRecord, JobState, KeyResult, RtpStats
-from autodialer.store import Store
+from autodialer.store import CallsWanted, Store
 from autodialer.web.caller import Caller
 from autodialer.web.fields import Fields
 from autodialer.web.request import PageWanted
@@ -23,10 +24,21 @@ PATIENCE_S = 3.0
 """The dialer looks for commands at least every 100 ms."""
 
 
-class CallFilter(Fields):
-    """Which calls are listed."""
+class CallFilter(TimeFilter):
+    """Which calls are listed: those that began in a span of time, and ended so, to this number."""
 
-    disposition: str | None = None
+    disposition: Sequence[str] = ()
+    number: str | None = None
+    q: str | None = None
+    """Part of the number or of the subscriber's name."""
+
+    def wanted(self) -> CallsWanted:
+        """For the store. Raises Invalid."""
+        number = None if self.number is None else number_wanted(self.number)
+        return CallsWanted(dispositions=self.disposition, number=number, narrowed=self.narrowed())
+
+    def _part(self) -> str | None:
+        return self.q
 
 
 class Digits(Fields):
@@ -58,8 +70,13 @@ class Calls:
     def list(self, caller: Caller, campaign_id: UUID, fields: CallFilter, wanted: PageWanted) -> Json:
         """The finished calls of a campaign."""
         campaign = self._store.campaigns.get(campaign_id, caller.owner_key)
-        found = self._store.calls.page(
-            campaign.key, disposition=fields.disposition, limit=wanted.limit, after=wanted.after
+        found = self._store.calls.page(campaign.key, wanted=fields.wanted(), limit=wanted.limit, after=wanted.after)
+        return page(found, present_call)
+
+    def list_all(self, caller: Caller, fields: CallFilter, wanted: PageWanted) -> Json:
+        """The finished calls of the caller over all campaigns, the newest first."""
+        found = self._store.calls.page_of_owner(
+            caller.owner_key, wanted=fields.wanted(), limit=wanted.limit, after=wanted.after
         )
         return page(found, present_call)
 

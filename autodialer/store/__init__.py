@@ -3,6 +3,7 @@
 from autodialer.store.accounts.audit import AuditEntry
 from autodialer.store.accounts.tokens import Issued, Rotated
 from autodialer.store.accounts.users import DEFAULT_ADMIN_LOGIN
+from autodialer.store.calls.listing import CallsWanted
 from autodialer.store.campaigns.campaigns import CampaignRules
 from autodialer.store.campaigns.progress import CampaignProgress, Counts
 from autodialer.store.figures.key_figures import KeyFigures
@@ -31,6 +32,7 @@ __all__ = [
     "DEFAULT_ADMIN_LOGIN",
     "AnyRow",
     "AuditEntry",
+    "CallsWanted",
     "CampaignProgress",
     "CampaignReport",
     "CampaignRules",

@@ -79,6 +79,12 @@ campaigns = Table(
     Column("cap_week", Integer),
     Column("dial_doubtful", Boolean, nullable=False, server_default=text("0")),  # by migration 0031
     CAMPAIGNS.check(),
+    Index(
+        "campaigns_shown",
+        "owner_key",
+        sqlite_where=text("hidden = 0"),
+        postgresql_where=text("NOT hidden"),
+    ),
     Index(None, "owner_key"),
     Index(None, "callbase_key"),
     Index(None, "sound_key"),
