@@ -27,7 +27,7 @@ from autodialer.api.filters import ObjectFilter
 from autodialer.api.people import DncChange, DncScope, Erase, NewDncImport
 from autodialer.api.prototype import PrototypeCall, PrototypeUser
 from autodialer.api.sounds import NewSound, WantedAudio
-from autodialer.api.subscribers import OneSubscriber, PersonWanted, SubscriberChange
+from autodialer.api.subscribers import ManyNumbers, OneSubscriber, PersonWanted, SubscriberChange
 from autodialer.api.trunks import NewTrunk, TrunkChange, TrunkCheck
 from autodialer.api.uploaded_tables import RejectedFilter, TableFields
 from autodialer.clock import Clock
@@ -186,6 +186,11 @@ ROUTES: tuple[Line, ...] = (
         "GET",
         "/campaigns/<campaign_id>/calls",
         lambda api, r: api.calls.list(r.caller, r.id, r.parameters(CallFilter), r.page),
+    ),
+    Line(
+        "POST",
+        "/campaigns/<campaign_id>/subscribers",
+        lambda api, r: api.subscribers.add_many(r.caller, r.id, r.fields(ManyNumbers)),
     ),
     Line("GET", "/campaigns/<campaign_id>/report", lambda api, r: api.campaigns.read_report(r.caller, r.id)),
     # -- tables

@@ -22,9 +22,10 @@ from autodialer.api.context import Context, owned
 from autodialer.api.filters import ObjectFilter
 from autodialer.api.present import Json, identifier, page, time, values_of
 from autodialer.api.sounds import SoundFiles
-from autodialer.campaign.checks import transfer_number
+from autodialer.campaign.checks import NO_REGION, transfer_number
 from autodialer.campaign.estimate import estimate_eta_s
 from autodialer.campaign.keys import check_change, check_keys
+from autodialer.campaign.numbers import check_region
 from autodialer.errors import Conflict, Invalid
 from autodialer.model import DEFAULT_RETRY, Callbase, Campaign, RetryRule
 from autodialer.report import Reason
@@ -103,7 +104,10 @@ class NewCampaign(CampaignChange):
     name: str
     trunk_ids: Sequence[UUID]
     sound_id: UUID
-    callbase_id: UUID
+    callbase_id: UUID | None = None
+    """None: a callbase of its own is made, for numbers that come by the API."""
+    region: str | None = None
+    """Country of numbers written without one in a callbase of its own."""
 
 
 class Stop(Fields):
@@ -149,9 +153,12 @@ class Campaigns:
                 rules = fields.rules()
                 trunks = [owned(self._store.trunks.get, one, caller, "trunk_ids") for one in fields.trunk_ids]
                 callbase = self._callbase_of(caller, fields)
+                region = _own_region(fields) if callbase is None else ""
                 sound = owned(self._store.sounds.get, fields.sound_id, caller, "sound_id")
-                check_hours(rules, callbase.timezone)
+                check_hours(rules, callbase.timezone if callbase else None)
                 with self._store.transaction():
+                    if callbase is None:
+                        callbase = self._own_callbase(caller, fields.name.strip(), region)
                     campaign = self._store.campaigns.create(
                         caller.user.key,
                         name=fields.name.strip(),
@@ -188,6 +195,12 @@ class Campaigns:
         callbase = self._store.callbases.by_key(campaign.callbase_key)
         if callbase.state == "failed":
             raise Conflict(f"The import of its callbase failed: {callbase.error}", field="callbase_id")
+        if callbase.state == "ready" and not callbase.imported:
+            raise Conflict(
+                "The campaign has no subscribers and would end at once; add numbers with"
+                f" POST /srv1/campaigns/{campaign_id}/subscribers first.",
+                field="callbase_id",
+            )
         with self._store.transaction():
             self._store.campaigns.start(campaign_id, caller.owner_key, by=caller.user.login)
             self._context.record(caller, "campaigns.start", campaign_id)
@@ -257,7 +270,15 @@ class Campaigns:
         figures = self._store.calls.report(campaign.key)
         return present_report(campaign, progress, figures, self._store.calls.keys(campaign.key))
 
-    def _callbase_of(self, caller: Caller, fields: NewCampaign) -> Callbase:
+    def _own_callbase(self, caller: Caller, name: str, region: str) -> Callbase:
+        made = self._store.callbases.create(caller.user.key, name=name, region=region)
+        return self._store.callbases.finish(made.key, rows=0)
+
+    def _callbase_of(self, caller: Caller, fields: NewCampaign) -> Callbase | None:
+        if fields.callbase_id is None:
+            return None
+        if fields.region is not None:
+            raise Invalid("region is the callbase's; leave it out where callbase_id is named.", field="region")
         callbase = owned(self._store.callbases.get, fields.callbase_id, caller, "callbase_id")
         if callbase.state == "failed":
             raise Invalid(f"callbase_id: the import of {callbase.name} failed: {callbase.error}", field="callbase_id")
@@ -265,6 +286,10 @@ class Campaigns:
 
     def _present(self, campaign: Campaign, progress: CampaignProgress) -> Json:
         return present_campaign(campaign, progress, estimate_eta_s(campaign, progress, self._clock.utcnow()))
+
+
+def _own_region(fields: NewCampaign) -> str:
+    return NO_REGION if fields.region is None else check_region(fields.region)
 
 
 def present_retry(rules: Mapping[str, RetryRule]) -> Json:

@@ -18,7 +18,7 @@ from autodialer.store.setup.dnc import DncEntry
 from autodialer.store.setup.dnc_imports import DncImport
 from autodialer.store.setup.numbering_plan import NumberRange, PlanFile, ZoneRange
 from autodialer.store.setup.trunks import trunk_of
-from autodialer.store.sql.batches import BATCH_ROWS
+from autodialer.store.sql.batches import BATCH_ROWS, PAUSE_S
 from autodialer.store.sql.column_types import new_id
 from autodialer.store.sql.engine import AnyRow
 from autodialer.store.sql.filtering import Narrowed
@@ -30,6 +30,7 @@ from autodialer.store.store import Store
 __all__ = [
     "BATCH_ROWS",
     "DEFAULT_ADMIN_LOGIN",
+    "PAUSE_S",
     "AnyRow",
     "AuditEntry",
     "CallsWanted",

@@ -182,6 +182,14 @@ def _delete_subscriber(office: Office) -> Deed:
     return lambda: office.anna.delete(path)
 
 
+def _add_numbers(office: Office) -> Deed:
+    number = f"+7916702{office.turn:04}"
+    fields = office.objects["fields"] | {"name": "own"}
+    del fields["callbase_id"]
+    path = f"/srv1/campaigns/{office.anna.post('/srv1/campaigns', json=fields).json()['id']}"
+    return lambda: office.anna.post(f"{path}/subscribers", json={"numbers": [number, "12"]})
+
+
 def _put_dnc(office: Office) -> Deed:
     number = f"+7916500{office.turn:04}"
     return lambda: office.anna.put(f"/srv1/dnc/{number}", json={"comment": "asked"})
@@ -225,6 +233,7 @@ DEEDS: dict[tuple[str, str], Prepare] = {
     ("POST", "/campaigns/<campaign_id>/pause"): _move("pause", "start"),
     ("POST", "/campaigns/<campaign_id>/resume"): _move("resume", "start", "pause"),
     ("POST", "/campaigns/<campaign_id>/stop"): _stop_with_a_queue,
+    ("POST", "/campaigns/<campaign_id>/subscribers"): _add_numbers,
     ("POST", "/campaigns/<campaign_id>/clone"): _create("clone_campaign"),
     ("POST", "/calls/<call_id>/hangup"): _hang_up,
     ("POST", "/calls/<call_id>/digits"): _send_digits,

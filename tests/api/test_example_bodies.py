@@ -37,6 +37,7 @@ ORDER = [
     ("change_subscriber", {"subscriber_id": "create_subscriber"}, None),
     ("create_campaign", {"trunk_ids": "create_trunk", "sound_id": "sound", "callbase_id": "callbase"}, None),
     ("change_campaign", {"campaign_id": "create_campaign"}, None),
+    ("add_subscribers", {"campaign_id": "create_campaign"}, None),
     ("stop_campaign", {"campaign_id": "create_campaign"}, None),
     ("clone_campaign", {"campaign_id": "create_campaign"}, None),
     ("create_sample_call", {"trunk_id": "create_trunk", "sound_id": "sound"}, None),

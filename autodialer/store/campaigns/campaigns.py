@@ -19,6 +19,7 @@ from autodialer.model import (
     RetryRule,
 )
 from autodialer.store.campaigns.cloning import clone
+from autodialer.store.campaigns.own_numbers import add_subscribers
 from autodialer.store.campaigns.progress import CampaignProgress, progress_by_key, total_of
 from autodialer.store.campaigns.rows import (
     add_trunks,
@@ -32,6 +33,7 @@ from autodialer.store.campaigns.sample_call import create_sample_call
 from autodialer.store.campaigns.stopping import cancel_queued
 from autodialer.store.campaigns.tables import campaigns
 from autodialer.store.live.tables import commands
+from autodialer.store.setup.callbases import NewSubscriber
 from autodialer.store.setup.tables import callbases, sounds, trunks
 from autodialer.store.sql.column_types import new_id
 from autodialer.store.sql.engine import AnyRow, Database
@@ -122,6 +124,14 @@ class Campaigns:
             key = connection.execute(insert(campaigns).values(values).returning(campaigns.c.key)).scalar_one()
             add_trunks(connection, key, trunk_keys)
             return _fetch_by_key(connection, key)
+
+    def add_subscribers(self, campaign_id: UUID, owner_key: int | None, rows: Sequence[NewSubscriber]) -> int:
+        """Add at most 500 to its callbase; how many were new. A running campaign calls them.
+
+        Raises NotFound, Conflict.
+        """
+        with self._database.write() as connection:
+            return add_subscribers(connection, _fetch(connection, campaign_id, owner_key), rows)
 
     def create_sample_call(
         self,
