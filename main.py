@@ -21,7 +21,7 @@ from typing import Any
 from api_srv import Api
 from autodialer.api.accounts import AuditFilter, LogIn, NewUser, PasswordChange, UserChange
 from autodialer.api.callbases import NewCallbase, SubscriberFilter
-from autodialer.api.calls import CallFilter, Digits, SampleCall
+from autodialer.api.calls import CallFilter, Digits, NewCall, SampleCall
 from autodialer.api.campaigns import CallableAt, CampaignChange, Clone, NewCampaign, Stop
 from autodialer.api.filters import ObjectFilter
 from autodialer.api.people import DncChange, DncScope, Erase, NewDncImport
@@ -208,6 +208,7 @@ ROUTES: tuple[Line, ...] = (
     ),
     # -- calls
     Line("GET", "/calls", lambda api, r: api.calls.list_all(r.caller, r.parameters(CallFilter), r.page)),
+    Line("POST", "/calls", lambda api, r: api.calls.create(r.caller, r.fields(NewCall), r.once), USER, 202),
     Line("GET", "/calls/<call_id>", lambda api, r: api.calls.read(r.caller, r.id)),
     Line("GET", "/calls/<call_id>/trace", lambda api, r: api.calls.read_trace(r.caller, r.id)),
     Line("POST", "/calls/<call_id>/hangup", lambda api, r: api.calls.hang_up(r.caller, r.id), USER, 202),

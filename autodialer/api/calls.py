@@ -12,7 +12,7 @@ from autodialer.api.present import Json, identifier, page, time, values_of
 from autodialer.api.traces import CallTraces
 from autodialer.campaign.checks import sample_number
 from autodialer.errors import Conflict, Invalid, Unavailable
-from autodialer.model import CallOutcome, CallRecord, JobState, KeyResult, RtpStats
+from autodialer.model import CallOutcome, CallRecord, JobState, KeyResult, RtpStats, Trunk
 from autodialer.store import CallsWanted, Store
 from autodialer.web.caller import Caller
 from autodialer.web.fields import Fields
@@ -57,6 +57,21 @@ class SampleCall(Fields):
     """Whether the number is dialled as written."""
     dial_doubtful: bool = False
     """Whether a number is dialled that is possible, but not valid."""
+
+
+class NewCall(Fields):
+    """One call with its own sound."""
+
+    trunk_id: UUID | None = None
+    """None: the user's only one."""
+    sound_id: UUID
+    number: str
+    raw: bool = False
+    dial_doubtful: bool = False
+    name: str | None = None
+    """Of the person."""
+    caller_id: str | None = None
+    """None: the trunk's."""
 
 
 class Calls:
@@ -111,6 +126,39 @@ class Calls:
         )
         return present_call(call)
 
+    def create(self, caller: Caller, fields: NewCall, once: str | None) -> Json:
+        """Queue one call with its own sound. Raises Invalid."""
+        with self._context.once.attempt(caller, "create_call", once, fields.asked()) as attempt:
+            if attempt.object_id is None:
+                trunk = self._trunk_of(caller, fields.trunk_id)
+                sound = owned(self._store.sounds.get, fields.sound_id, caller, "sound_id")
+                number = sample_number(fields.number, raw=fields.raw, dial_doubtful=fields.dial_doubtful)
+                queue_sample_call(
+                    self._context,
+                    caller,
+                    attempt,
+                    trunk_key=trunk.key,
+                    sound_key=sound.key,
+                    number=number,
+                    name=fields.name,
+                    caller_id=fields.caller_id,
+                )
+            call = {"id": str(attempt.made), "url": f"/srv1/calls/{attempt.made}"}
+            return {**call, "trunk_id": identifier(self._store.campaigns.trunk_of_call(attempt.made))}
+
+    def _trunk_of(self, caller: Caller, trunk_id: UUID | None) -> Trunk:
+        if trunk_id is not None:
+            return owned(self._store.trunks.get, trunk_id, caller, "trunk_id")
+        found, _ = self._store.trunks.page(caller.user.key, limit=2)
+        if len(found) == 1:
+            return found[0]
+        message = (
+            "trunk_id is needed, for you have several trunks; GET /srv1/trunks shows them."
+            if found
+            else "There is no trunk to call over; make one with POST /srv1/trunks first."
+        )
+        raise Invalid(message, field="trunk_id")
+
     def create_sample(self, caller: Caller, fields: SampleCall, once: str | None) -> Json:
         """Queue one call to one number. Raises Invalid."""
         with self._context.once.attempt(caller, "create_sample_call", once, fields.asked()) as attempt:
@@ -125,12 +173,25 @@ class Calls:
 
 
 def queue_sample_call(
-    context: Context, caller: Caller, attempt: Attempt, *, trunk_key: int, sound_key: int, number: str
+    context: Context,
+    caller: Caller,
+    attempt: Attempt,
+    *,
+    trunk_key: int,
+    sound_key: int,
+    number: str,
+    name: str | None = None,
+    caller_id: str | None = None,
 ) -> None:
     """The one way in for a single call of any client: the call, its audit row and the client's key together."""
     with context.store.transaction():
         call_id = context.store.campaigns.create_sample_call(
-            caller.user.key, trunk_key=trunk_key, sound_key=sound_key, number=number
+            caller.user.key,
+            trunk_key=trunk_key,
+            sound_key=sound_key,
+            number=number,
+            name=name,
+            caller_id=caller_id,
         )
         context.record(caller, "calls.sample", call_id, number=number)
         attempt.remember(call_id)

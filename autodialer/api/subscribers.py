@@ -126,8 +126,8 @@ class Subscribers:
     def add_many(self, caller: Caller, campaign_id: UUID, fields: ManyNumbers) -> Json:
         """Numbers to a campaign's callbase, 500 a transaction. Raises NotFound, Invalid, Conflict.
 
-        It takes no Idempotency-Key: nobody stands in a callbase twice, so that a request that is sent again, also after
-        a first try that was cut short, adds what is missing and counts the others as duplicates.
+        It takes no Idempotency-Key: no callbase has a number twice, so that a request that is sent again, also after a
+        first try that was cut short, adds what is missing and counts the others as duplicates.
         """
         campaign = self._store.campaigns.get(campaign_id, caller.owner_key)
         region = self._store.callbases.by_key(campaign.callbase_key).region

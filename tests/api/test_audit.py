@@ -237,6 +237,7 @@ DEEDS: dict[tuple[str, str], Prepare] = {
     ("POST", "/campaigns/<campaign_id>/clone"): _create("clone_campaign"),
     ("POST", "/calls/<call_id>/hangup"): _hang_up,
     ("POST", "/calls/<call_id>/digits"): _send_digits,
+    ("POST", "/calls"): _create("create_call"),
     ("POST", "/call/sample"): _create("create_sample_call"),
     ("PUT", "/subscribers/<subscriber_id>"): _change_subscriber,
     ("DELETE", "/subscribers/<subscriber_id>"): _delete_subscriber,

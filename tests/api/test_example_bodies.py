@@ -41,6 +41,7 @@ ORDER = [
     ("stop_campaign", {"campaign_id": "create_campaign"}, None),
     ("clone_campaign", {"campaign_id": "create_campaign"}, None),
     ("create_sample_call", {"trunk_id": "create_trunk", "sound_id": "sound"}, None),
+    ("create_call", {"trunk_id": "create_trunk", "sound_id": "sound"}, None),
     ("send_call_digits", {"call_id": "create_sample_call"}, "only an answered call takes digits"),
     ("put_dnc_entry", {"number": "+442079460103"}, None),
     ("erase_subscriber", {"subscriber_id": "create_subscriber"}, None),

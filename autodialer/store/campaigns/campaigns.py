@@ -29,7 +29,7 @@ from autodialer.store.campaigns.rows import (
     select_campaigns,
     window_to,
 )
-from autodialer.store.campaigns.sample_call import create_sample_call
+from autodialer.store.campaigns.sample_call import create_sample_call, trunk_of_call
 from autodialer.store.campaigns.stopping import cancel_queued
 from autodialer.store.campaigns.tables import campaigns
 from autodialer.store.live.tables import commands
@@ -140,6 +140,7 @@ class Campaigns:
         trunk_key: int,
         sound_key: int,
         number: str,
+        name: str | None = None,
         caller_id: str | None = None,
         ring_timeout_s: float = 40.0,
         max_call_s: float = 600.0,
@@ -152,10 +153,16 @@ class Campaigns:
             trunk_key=trunk_key,
             sound_key=sound_key,
             number=number,
+            name=name,
             caller_id=caller_id,
             ring_timeout_s=ring_timeout_s,
             max_call_s=max_call_s,
         )
+
+    def trunk_of_call(self, call_id: UUID) -> UUID | None:
+        """The trunk of a call that `create_sample_call` has made; None: it is not kept any more."""
+        with self._database.read() as connection:
+            return trunk_of_call(connection, call_id)
 
     def get(self, campaign_id: UUID, owner_key: int | None) -> Campaign:
         """Raises NotFound."""
