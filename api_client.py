@@ -76,6 +76,8 @@ class Operation:
     @property
     def file(self) -> str | None:
         """Name of the file that it answers; None: it answers values."""
+        if self.method != "GET":
+            return None
         last = self.path.rpartition("/")[2]
         return {"audio": "sound.wav"}.get(last, last if "." in last else None)
 

@@ -26,7 +26,7 @@ from autodialer.api.campaigns import CallableAt, CampaignChange, Clone, NewCampa
 from autodialer.api.filters import ObjectFilter
 from autodialer.api.people import DncChange, DncScope, Erase, NewDncImport
 from autodialer.api.prototype import PrototypeCall, PrototypeUser
-from autodialer.api.sounds import NewSound, WantedAudio
+from autodialer.api.sounds import NewAudio, NewSound, SoundChange, WantedAudio
 from autodialer.api.subscribers import ManyNumbers, OneSubscriber, PersonWanted, SubscriberChange
 from autodialer.api.trunks import NewTrunk, TrunkChange, TrunkCheck
 from autodialer.api.uploaded_tables import RejectedFilter, TableFields
@@ -107,11 +107,17 @@ ROUTES: tuple[Line, ...] = (
         201,
     ),
     Line("GET", "/sounds/<sound_id>", lambda api, r: api.sounds.read(r.caller, r.id)),
+    Line("PUT", "/sounds/<sound_id>", lambda api, r: api.sounds.change(r.caller, r.id, r.fields(SoundChange))),
     Line("DELETE", "/sounds/<sound_id>", lambda api, r: api.sounds.delete(r.caller, r.id), USER, 204),
     Line(
         "GET",
         "/sounds/<sound_id>/audio",
         lambda api, r: api.sounds.read_audio(r.caller, r.id, r.parameters(WantedAudio)),
+    ),
+    Line(
+        "PUT",
+        "/sounds/<sound_id>/audio",
+        lambda api, r: api.sounds.replace_audio(r.caller, r.id, r.upload, r.parameters(NewAudio)),
     ),
     Line("GET", "/sounds/<sound_id>/waveform", lambda api, r: api.sounds.read_waveform(r.caller, r.id)),
     # -- callbases

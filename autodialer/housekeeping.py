@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from datetime import timedelta
+from pathlib import Path
 
 from autodialer.clock import Clock
 from autodialer.config import Settings
@@ -19,6 +20,8 @@ FIRST_S = 60.0
 """After the start, when everything else is up."""
 LOOK_S = 1.0
 """How often deleted callbases are looked for. They are found in the database, so that a restart loses none."""
+REPLACED_KEPT_S = 2 * 86400.0
+"""Longer than the longest call, which ends with the recording that it began with."""
 BETWEEN_CLEARINGS_S = 0.005
 """Between two batches of what is cleared away."""
 
@@ -60,6 +63,19 @@ class Housekeeping:
             if deleted:
                 logger.info("%d calls older than %d days are deleted", deleted, self._settings.calls_days)
 
+    def remove_replaced_sounds(self) -> None:
+        """Remove files of recordings that have been replaced, or whose import was killed. Raises Unavailable."""
+        folder = self._settings.sounds
+        kept = {Path(path).stem for path in self._store.sounds.paths()}
+        before = self._clock.utcnow().timestamp() - REPLACED_KEPT_S
+        for file in folder.iterdir() if folder.is_dir() else ():
+            try:
+                if file.name.partition(".")[0] not in kept and file.is_file() and file.stat().st_mtime < before:
+                    file.unlink()
+                    logger.info("%s is removed: no sound has it any more", file.name)
+            except OSError as exc:
+                logger.error("%s of a replaced sound cannot be removed: %s", file.name, exc)
+
     def _run(self) -> None:
         due = time.monotonic() + FIRST_S
         is_more_left = True
@@ -69,6 +85,7 @@ class Housekeeping:
                 if time.monotonic() >= due:
                     due = time.monotonic() + EVERY_S
                     self.forget()
+                    self.remove_replaced_sounds()
             except Unavailable as exc:
                 is_more_left = False
                 logger.error("The database is not available; what is deleted or old is cleared away later: %s", exc)

@@ -17,6 +17,7 @@ from autodialer.store.setup.callbases import NewSubscriber, RejectedRow, ZoneCou
 from autodialer.store.setup.dnc import DncEntry
 from autodialer.store.setup.dnc_imports import DncImport
 from autodialer.store.setup.numbering_plan import NumberRange, PlanFile, ZoneRange
+from autodialer.store.setup.sounds import Recording
 from autodialer.store.setup.trunks import trunk_of
 from autodialer.store.sql.batches import BATCH_ROWS, PAUSE_S
 from autodialer.store.sql.column_types import new_id
@@ -53,6 +54,7 @@ __all__ = [
     "NumberRange",
     "Page",
     "PlanFile",
+    "Recording",
     "RejectedRow",
     "Rotated",
     "Secrets",

@@ -16,7 +16,7 @@ from autodialer.api import trunks as api_trunks
 from autodialer.model import Disposition
 from autodialer.store import Store
 from tests.api.test_idempotency import REQUESTS, faulty
-from tests.web.client import Answer, Client
+from tests.web.client import Answer, Client, wav
 from tests.web.conftest import PASSWORD, StandingClock
 from tests.web.dialing import again, claim, failed, record
 
@@ -190,6 +190,16 @@ def _add_numbers(office: Office) -> Deed:
     return lambda: office.anna.post(f"{path}/subscribers", json={"numbers": [number, "12"]})
 
 
+def _change_sound(office: Office) -> Deed:
+    path, name = f"/srv1/sounds/{office.objects['sound']['id']}", f"sound {office.turn}"
+    return lambda: office.anna.put(path, json={"name": name})
+
+
+def _replace_sound(office: Office) -> Deed:
+    path = f"/srv1/sounds/{office.objects['sound']['id']}/audio"
+    return lambda: office.anna.call("PUT", path, files={"file": ("other.wav", wav())})
+
+
 def _put_dnc(office: Office) -> Deed:
     number = f"+7916500{office.turn:04}"
     return lambda: office.anna.put(f"/srv1/dnc/{number}", json={"comment": "asked"})
@@ -223,6 +233,8 @@ DEEDS: dict[tuple[str, str], Prepare] = {
     ("POST", "/trunks/<trunk_id>/check"): _post("check"),
     ("POST", "/trunks/<trunk_id>/wake"): _post("wake"),
     ("POST", "/sounds"): _create("create_sound"),
+    ("PUT", "/sounds/<sound_id>"): _change_sound,
+    ("PUT", "/sounds/<sound_id>/audio"): _replace_sound,
     ("DELETE", "/sounds/<sound_id>"): _delete("sounds", "create_sound"),
     ("POST", "/callbases"): _create("create_callbase"),
     ("DELETE", "/callbases/<callbase_id>"): _delete_called_callbase,

@@ -33,6 +33,7 @@ ORDER = [
     ("create_trunk", {}, None),
     ("change_trunk", {"trunk_id": "create_trunk"}, None),
     ("check_trunk", {"trunk_id": "create_trunk"}, "No dialer process is running"),
+    ("change_sound", {"sound_id": "sound"}, None),
     ("create_subscriber", {"callbase_id": "callbase"}, None),
     ("change_subscriber", {"subscriber_id": "create_subscriber"}, None),
     ("create_campaign", {"trunk_ids": "create_trunk", "sound_id": "sound", "callbase_id": "callbase"}, None),
