@@ -297,7 +297,7 @@ class Dialer:
         self._unusable = {key: trunk.problem for key, trunk in trunks.items() if trunk.problem is not None}
         self._hours.look(campaigns, self._clock.utcnow())
         self._destinations.look(campaigns, trunks)
-        self._sounds.learn(campaign.sound_key for campaign in campaigns)
+        self._sounds.learn({campaign.sound_key: campaign.sound_path for campaign in campaigns})
         audible = [campaign for campaign in campaigns if campaign.sound_key in self._sounds]
         self._scheduler.update(audible, self._trunks, self._clock.monotonic())
         self._phones.update(self._wanting_phones())
