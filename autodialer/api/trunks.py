@@ -16,7 +16,7 @@ from pydantic import Field, create_model
 from autodialer.api.ceilings import first_ceilings, refuse_at_ceiling
 from autodialer.api.context import Context
 from autodialer.api.destinations import check_destination
-from autodialer.api.hosts import LOOK_UP_S, check_endpoint, check_host, look_up_in_time
+from autodialer.api.hosts import check_endpoint, check_host, look_up_in_time, resolver_of
 from autodialer.api.present import Json, page, time
 from autodialer.campaign.checks import sample_number
 from autodialer.campaign.destinations import check_countries, rules_of_trunk
@@ -24,7 +24,6 @@ from autodialer.campaign.numbers import check_number_format
 from autodialer.errors import Forbidden, Invalid, TooManyRequests, Unavailable
 from autodialer.model import ADMINS_SETTINGS, Trunk, TrunkSettings, TrunkStatus
 from autodialer.phone.provider import find_provider
-from autodialer.phone.resolver import Resolver
 from autodialer.sip.invite import extra_header
 from autodialer.store import Store, trunk_of
 from autodialer.web.caller import Caller
@@ -159,7 +158,7 @@ class Trunks:
         self._context = context
         self._store = context.store
         self._checks = WaitingChecks(context.store)
-        self._resolver = Resolver(lifetime_s=LOOK_UP_S / 2)
+        self._resolver = resolver_of(context.settings)
 
     def list(self, caller: Caller, wanted: PageWanted) -> Json:
         """The trunks of the caller."""
