@@ -25,6 +25,7 @@ WHAT_IT_TAKES = {
     "DIALER_SIP_ADDRESS": "an IP address of this machine",
     "DIALER_SIP_PORT": "a UDP port, 1024 to 65535",
     "DIALER_RTP_PORTS": "two UDP ports, low-high, for example 10000-19999",
+    "DIALER_DENY_NETWORKS": "networks with commas between, for example 127.0.0.0/8,169.254.0.0/16; empty: none",
     "DIALER_DRAIN_S": "seconds, 0 to 3600",
     "DIALER_SOUND_LUFS": "loudness in LUFS, -40 to -10",
     "DIALER_TRACE_CALLS": "how many calls, 0 (none) to 1000000",
@@ -41,6 +42,14 @@ WHAT_IT_TAKES = {
     "DIALER_METRICS_NETWORKS": "networks with commas between, for example 10.0.0.0/8,fd00::/8",
     "JWT_KEY": "the text that the prototype's clients sign their requests with",
 }
+CLOSED = (
+    # This machine, nobody's, link-local with the metadata of clouds, multicast, reserved.
+    *("127.0.0.0/8", "0.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4"),
+    *("::1/128", "::/128", "fe80::/10", "ff00::/8"),
+    # Metadata that is not link-local: AWS by IPv6, Alibaba, Oracle.
+    *("fd00:ec2::254/128", "100.100.100.200/32", "192.0.0.192/32"),
+)
+"""Networks where no trunk leads unless the service's own SIP address is in them."""
 SECRET = frozenset({"DIALER_ADMIN_PASSWORD", "JWT_KEY"})
 """No message shows the values of these."""
 
@@ -60,6 +69,7 @@ class Settings(BaseSettings):
     sip_address: str | None = None
     sip_port: Annotated[int, Field(ge=1024, le=65535)] = 5060
     rtp_ports: Annotated[tuple[int, int], NoDecode] = (10000, 19999)
+    deny_networks: Annotated[tuple[str, ...], NoDecode] = CLOSED
     drain_s: Annotated[float, Field(ge=0, le=3600)] = 30.0
     sound_lufs: Annotated[float, Field(ge=-40, le=-10)] = -20.0
     trace_calls: Annotated[int, Field(ge=0, le=1_000_000)] = 10_000
@@ -91,6 +101,13 @@ class Settings(BaseSettings):
     @classmethod
     def _check_sip_address(cls, value: str | None) -> str | None:
         return str(ipaddress.ip_address(value)) if value else None
+
+    @field_validator("deny_networks", mode="before")
+    @classmethod
+    def _split_networks(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        return tuple(str(ipaddress.ip_network(each.strip(), strict=False)) for each in value.split(",") if each.strip())
 
     @field_validator("rtp_ports", mode="before")
     @classmethod
