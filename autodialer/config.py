@@ -76,7 +76,7 @@ class Settings(BaseSettings):
     trace_days: Annotated[float, Field(gt=0, le=3650)] = 7.0
     calls_days: Annotated[int, Field(ge=0, le=36_500)] = 0
     subscribers_days: Annotated[int, Field(ge=0, le=36_500)] = 0
-    webhook_networks: Annotated[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...], NoDecode] = ()
+    webhook_networks: Annotated[tuple[Network, ...], NoDecode] = ()
     """Where webhooks and notices may go beside the open internet."""
     deliveries_days: Annotated[int, Field(ge=1, le=365)] = 7
     audit_days: Annotated[int, Field(ge=0, le=36_500)] = 0
@@ -102,12 +102,19 @@ class Settings(BaseSettings):
     def _check_sip_address(cls, value: str | None) -> str | None:
         return str(ipaddress.ip_address(value)) if value else None
 
-    @field_validator("deny_networks", mode="before")
+    @field_validator("webhook_networks", "metrics_networks", mode="before")
     @classmethod
     def _split_networks(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        return tuple(str(ipaddress.ip_network(each.strip(), strict=False)) for each in value.split(",") if each.strip())
+        return tuple(map(ipaddress.ip_network, _between_commas(value))) if isinstance(value, str) else value
+
+    @field_validator("deny_networks", mode="before")
+    @classmethod
+    def _split_closed_networks(cls, value: Any) -> Any:
+        return (
+            tuple(str(ipaddress.ip_network(each)) for each in _between_commas(value))
+            if isinstance(value, str)
+            else value
+        )
 
     @field_validator("rtp_ports", mode="before")
     @classmethod
@@ -116,13 +123,6 @@ class Settings(BaseSettings):
             return value
         low, _, high = value.partition("-")
         return int(low), int(high)
-
-    @field_validator("webhook_networks", mode="before")
-    @classmethod
-    def _split_networks(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        return tuple(ipaddress.ip_network(word.strip()) for word in value.split(",") if word.strip())
 
     @field_validator("rtp_ports")
     @classmethod
@@ -160,13 +160,6 @@ class Settings(BaseSettings):
             raise ValueError("not a format of the log")
         return value.lower()
 
-    @field_validator("metrics_networks", mode="before")
-    @classmethod
-    def _split_metrics_networks(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        return tuple(ipaddress.ip_network(part.strip()) for part in value.split(",") if part.strip())
-
     @property
     def http_host(self) -> str:
         """Address that the API listens on."""
@@ -196,6 +189,10 @@ class Settings(BaseSettings):
     def keys(self) -> Path:
         """Folder of the generated keys, mode 0700."""
         return self.data / "keys"
+
+
+def _between_commas(value: str) -> list[str]:
+    return [each.strip() for each in value.split(",") if each.strip()]
 
 
 def sqlite_url(path: Path) -> str:
