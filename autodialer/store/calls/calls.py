@@ -65,8 +65,9 @@ class Calls:
         after: str | None = None,
     ) -> Page[CallRecord]:
         """The finished calls of a user over all campaigns, of everybody for None, those that began last first."""
+        there = _finished().where(not_deleted(campaigns))
         with self._database.read() as connection:
-            rows, cursor = page_of_owner(connection, _finished(), owner_key, wanted, limit=limit, after=after)
+            rows, cursor = page_of_owner(connection, there, owner_key, wanted, limit=limit, after=after)
         return [_record_from(row) for row in rows], cursor
 
     def live(self, campaign_key: int, *, limit: int = DEFAULT_LIMIT) -> list[CallRecord]:

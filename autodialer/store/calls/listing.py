@@ -14,6 +14,7 @@ from autodialer.store.setup.tables import subscribers
 from autodialer.store.sql.column_types import EPOCH, MILLISECOND, to_milliseconds
 from autodialer.store.sql.engine import AnyRow
 from autodialer.store.sql.filtering import ALL, ROWS_A_PAGE, Narrowed, fetch_searched_page, has_part, within
+from autodialer.store.sql.owned import has_owner, not_deleted
 from autodialer.store.sql.paging import Page, decode_cursor, encode_cursor
 
 T = TypeVar("T")
@@ -90,6 +91,9 @@ def _between(
     return query.where(calls.c.key >= (first or 0), calls.c.key <= (last or 0))
 
 
+_OWNERS = select(users.c.key).where(not_deleted(users))
+
+
 def page_of_owner(
     connection: Connection,
     query: Select[Any],
@@ -107,18 +111,18 @@ def page_of_owner(
     place = None if after is None else _place_of(after)
     if wanted.number is not None:
         query = query.where(calls.c.number.in_(notations(wanted.number)))
-        owners: Sequence[ColumnElement[bool] | None] = [
+        owners: Sequence[ColumnElement[bool]] = [
             # Plus nothing: the index of the number is the one to be used.
-            None if owner_key is None else calls.c.owner_key + 0 == owner_key
+            has_owner(calls) if owner_key is None else calls.c.owner_key + 0 == owner_key
         ]
     else:
         # Of everybody, user by user: then one index serves both.
-        keys = [owner_key] if owner_key is not None else connection.execute(select(users.c.key)).scalars().all()
+        keys = [owner_key] if owner_key is not None else connection.execute(_OWNERS).scalars().all()
         owners = [calls.c.owner_key == key for key in keys]
     rows: list[AnyRow] = []
     seen: list[_Place] = []
     for of_owner in owners:
-        in_order = _newest_first(query if of_owner is None else query.where(of_owner), wanted.narrowed, place)
+        in_order = _newest_first(query.where(of_owner), wanted.narrowed, place)
         last = _last_looked_at(connection, in_order) if found else None
         if last is not None:
             seen.append(last)

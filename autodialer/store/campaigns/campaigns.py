@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any, TypedDict, Unpack
 from uuid import UUID
 
-from sqlalchemy import Connection, Table, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, update
 
 from autodialer.clock import Clock
 from autodialer.errors import Conflict, Invalid, NotFound, Unavailable
@@ -48,6 +48,7 @@ from autodialer.store.sql.filtering import ALL, Narrowed, narrow
 from autodialer.store.sql.owned import has_owner, not_deleted, owned_by
 from autodialer.store.sql.paging import DEFAULT_LIMIT, Page, fetch_page
 from autodialer.store.sql.transitions import is_one_of
+from autodialer.store.webhooks.tables import webhooks
 
 logger = logging.getLogger(__name__)
 
@@ -352,6 +353,7 @@ class Campaigns:
             _check_not_under_way(connection, campaign, "deleted")
             gone = update(campaigns).where(campaigns.c.key == campaign.key).values(deleted_at=self._clock.utcnow())
             connection.execute(gone)
+            connection.execute(delete(webhooks).where(webhooks.c.campaign_key == campaign.key))
             return campaign
 
     def progress(self, campaign_key: int) -> CampaignProgress:
