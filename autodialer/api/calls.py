@@ -10,8 +10,10 @@ from autodialer.api.context import Context, owned
 from autodialer.api.destinations import check_destination
 from autodialer.api.filters import TimeFilter, number_wanted
 from autodialer.api.idempotency import Attempt
+from autodialer.api.outside import check_webhook_url
 from autodialer.api.present import Json, identifier, page, time, values_of
 from autodialer.api.traces import CallTraces
+from autodialer.api.webhooks import put_short
 from autodialer.campaign.checks import sample_number
 from autodialer.campaign.destinations import rules_of_trunk
 from autodialer.errors import Conflict, Invalid, Unavailable
@@ -20,6 +22,7 @@ from autodialer.store import CallsWanted, Store
 from autodialer.web.caller import Caller
 from autodialer.web.fields import Fields
 from autodialer.web.request import PageWanted
+from autodialer.webhooks.signing import shown_secret
 
 _DIGITS = re.compile(r"[0-9*#A-D]{1,32}")
 LOOK_S = 0.02
@@ -75,6 +78,8 @@ class NewCall(Fields):
     """Of the person."""
     caller_id: str | None = None
     """None: the trunk's."""
+    webhook_url: str | None = None
+    """Told how the call ended."""
 
 
 class Calls:
@@ -136,18 +141,26 @@ class Calls:
                 trunk = self._trunk_of(caller, fields.trunk_id)
                 sound = owned(self._store.sounds.get, fields.sound_id, caller, "sound_id")
                 number = sample_number(fields.number, raw=fields.raw, dial_doubtful=fields.dial_doubtful)
+                url = fields.webhook_url
                 queue_sample_call(
                     self._context,
                     caller,
                     attempt,
+                    webhook_url=check_webhook_url(self._context, url, "webhook_url") if url else None,
                     trunk_key=trunk.key,
                     sound_key=sound.key,
                     number=number,
                     name=fields.name,
                     caller_id=fields.caller_id,
                 )
-            call = {"id": str(attempt.made), "url": f"/srv1/calls/{attempt.made}"}
+            call: Json = {"id": str(attempt.made), "url": f"/srv1/calls/{attempt.made}"}
+            call["webhook_secret"] = self._webhook_secret(attempt.made) if fields.webhook_url else None
             return {**call, "trunk_id": identifier(self._store.campaigns.trunk_of_call(attempt.made))}
+
+    def _webhook_secret(self, call_id: UUID) -> str | None:
+        campaign = self._store.campaigns.get(self._store.calls.get(call_id, None).campaign_id, None)
+        webhook = self._store.webhooks.short_of(campaign.key)
+        return None if webhook is None or webhook.secret is None else shown_secret(webhook.secret)
 
     def _trunk_of(self, caller: Caller, trunk_id: UUID | None) -> Trunk:
         if trunk_id is not None:
@@ -185,6 +198,7 @@ def queue_sample_call(
     number: str,
     name: str | None = None,
     caller_id: str | None = None,
+    webhook_url: str | None = None,
 ) -> None:
     """The one way in for a single call of any client: the call, its audit row and the client's key together.
 
@@ -203,6 +217,9 @@ def queue_sample_call(
             name=name,
             caller_id=caller_id,
         )
+        if webhook_url is not None:
+            campaign_id = context.store.calls.get(call_id, None).campaign_id
+            put_short(context.store, context.store.campaigns.get(campaign_id, None), webhook_url)
         context.record(caller, "calls.sample", call_id, number=number)
         attempt.remember(call_id)
 

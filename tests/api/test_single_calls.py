@@ -36,6 +36,23 @@ def test_the_only_trunk_is_taken_and_the_answer_says_which_and_where_to_read_the
     assert claim(store, clock.now) == []
 
 
+def test_a_call_has_a_webhook_of_its_own_which_is_in_no_list(
+    anna: Client, objects: dict[str, Any], store: Store, clock: StandingClock
+) -> None:
+    key = {"Idempotency-Key": "order-4711"}
+    fields = {"sound_id": objects["sound"]["id"], "number": NUMBER, "webhook_url": "https://example.com/hook"}
+    made = anna.post("/srv1/calls", json=fields, headers=key).json()
+    assert made["webhook_secret"].startswith("whsec_")
+    assert anna.post("/srv1/calls", json=fields, headers=key).json() == made
+    assert anna.get("/srv1/webhooks").json()["items"] == []
+    [job] = claim(store, clock.now)
+    record(store, clock.now, job, failed(clock.now, Disposition.BUSY, 486), EXHAUSTED)
+    assert [event.kind for event in store.events.oldest(10)] == ["call.ended"]
+    assert call(anna, objects).json()["webhook_secret"] is None
+    refused = call(anna, objects, webhook_url="https://127.0.0.1/hook")
+    assert (refused.status, refused.fields) == (422, ["webhook_url"])
+
+
 def test_without_a_choice_there_must_be_just_one_trunk(anna: Client, boris: Client, objects: dict[str, Any]) -> None:
     second = anna.post("/srv1/trunks", json={"name": "second", "host": "127.0.0.1"}).json()
     refused = call(anna, objects)
