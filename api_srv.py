@@ -26,7 +26,8 @@ from autodialer.store import Store
 from autodialer.web.credentials import Credentials
 from autodialer.web.limiter import GuessLimiter
 from autodialer.web.oauth import Passwords, TokenEndpoint
-from autodialer.web.tokens import AccessTokens, SigningKey
+from autodialer.web.signing_keys import SigningKeys
+from autodialer.web.tokens import AccessTokens
 
 
 class Api:
@@ -35,7 +36,7 @@ class Api:
     def __init__(self, settings: Settings, store: Store, clock: Clock | None = None) -> None:
         clock = clock or Clock()
         context = Context(settings=settings, store=store, clock=clock, once=Once(store))
-        tokens = AccessTokens(store, SigningKey.load(settings.keys), issuer=settings.base_url, clock=clock)
+        tokens = AccessTokens(store, SigningKeys(settings.keys, clock), issuer=settings.base_url, clock=clock)
         self.credentials = Credentials(store, tokens)
         passwords = Passwords(store, GuessLimiter(clock))
         sound_files = SoundFiles(settings, store)

@@ -40,6 +40,7 @@ from autodialer.commands.command_line import read_command
 from autodialer.commands.doctor import run_doctor
 from autodialer.commands.numbering_plan import run_numbering_plan
 from autodialer.commands.restore import run_restore
+from autodialer.commands.rotation import rotate_key
 from autodialer.commands.takeover import take_over_prototype
 from autodialer.commands.trace import show_trace
 from autodialer.config import Settings, load_settings
@@ -404,6 +405,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         if options.command == "set-password":
             return set_password(settings, options.login)
+        if options.command == "rotate-key":
+            return rotate_key(settings, forget=options.forget)
         if options.command == "trace":
             return show_trace(settings, options.call_id)
         if options.command == "numbering-plan":

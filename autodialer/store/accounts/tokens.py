@@ -51,7 +51,6 @@ _ALIVE = (
 _OF_REFRESH_TOKEN = (
     select(
         refresh_tokens.c.key.label("token_key"),
-        refresh_tokens.c.used_at,
         token_families.c.key.label("family_key"),
         token_families.c.id.label("family_id"),
         token_families.c.expires_at,
@@ -99,7 +98,8 @@ class Tokens:
         """Use a refresh token up for the next one; None when it is unknown, expired or revoked.
 
         A token used a second time revokes its family: either a thief has it, or its owner lost a race with a thief
-        (RFC 6819 section 5.2.2.3).
+        (RFC 6819 section 5.2.2.3). A client that repeats a request whose answer got lost looks the same, and has to log
+        in again.
         """
         now = self._clock.utcnow()
         with self._database.write() as connection:
@@ -107,10 +107,11 @@ class Tokens:
             if row is None or row.revoked_at is not None or row.expires_at <= now:
                 return None
             family = token_families.c.key == row.family_key
-            if row.used_at is not None:
+            unused = (refresh_tokens.c.key == row.token_key) & refresh_tokens.c.used_at.is_(None)
+            # Asked of the row itself, not of what was read: two requests with one token may come at the same moment.
+            if connection.execute(update(refresh_tokens).where(unused).values(used_at=now)).rowcount == 0:
                 connection.execute(update(token_families).where(family).values(revoked_at=now))
                 return None
-            connection.execute(update(refresh_tokens).where(refresh_tokens.c.key == row.token_key).values(used_at=now))
             connection.execute(update(token_families).where(family).values(expires_at=now + REFRESH_LIFETIME))
             token = _issue(connection, row.family_key, now)
         return Rotated(user=user_from(row), family_id=row.family_id, scopes=_scopes_from(row), refresh_token=token)
