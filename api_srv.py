@@ -14,6 +14,7 @@ from autodialer.api.idempotency import Once
 from autodialer.api.notices import Notices
 from autodialer.api.people import People
 from autodialer.api.prototype import Prototype
+from autodialer.api.sessions import Sessions
 from autodialer.api.sounds import SoundFiles, Sounds
 from autodialer.api.subscribers import Subscribers
 from autodialer.api.tables import Tables
@@ -44,6 +45,7 @@ class Api:
 
         self.accounts = Accounts(context, passwords, TokenEndpoint(store, tokens, passwords))
         self.api_keys = ApiKeys(context)
+        self.sessions = Sessions(context)
         self.trunks = Trunks(context)
         self.sounds = Sounds(context, sound_files)
         self.callbases = Callbases(context, self._imports)

@@ -77,12 +77,12 @@ ROUTES: tuple[Line, ...] = (
     Line(
         "POST",
         "/auth/token",
-        lambda api, r: api.accounts.issue_token(r.form, r.authorization, r.address),
+        lambda api, r: api.accounts.issue_token(r.form, r.authorization, r.sender),
         OPEN,
         errors=OAUTH,
     ),
     Line("POST", "/auth/revoke", lambda api, r: api.accounts.revoke_token(r.form, r.authorization), OPEN, errors=OAUTH),
-    Line("POST", "/auth/login", lambda api, r: api.accounts.log_in(r.fields(LogIn), r.address), OPEN, errors=LOGIN),
+    Line("POST", "/auth/login", lambda api, r: api.accounts.log_in(r.fields(LogIn), r.sender), OPEN, errors=LOGIN),
     # -- users
     Line("GET", "/users/me", lambda api, r: api.accounts.read_me(r.caller), ME),
     Line(
@@ -97,6 +97,19 @@ ROUTES: tuple[Line, ...] = (
     Line("GET", "/users/<user_id>", lambda api, r: api.accounts.read_user(r.id), USERS),
     Line(
         "PUT", "/users/<user_id>", lambda api, r: api.accounts.change_user(r.caller, r.id, r.fields(UserChange)), USERS
+    ),
+    # -- sessions
+    Line("GET", "/users/me/sessions", lambda api, r: api.sessions.list_own(r.caller, r.page), ME),
+    Line(
+        "DELETE", "/users/me/sessions/<session_id>", lambda api, r: api.sessions.end_own(r.caller, r.id), ACCOUNT, 204
+    ),
+    Line("GET", "/users/<user_id>/sessions", lambda api, r: api.sessions.list(r.caller, r.id, r.page), USERS),
+    Line(
+        "DELETE",
+        "/users/<user_id>/sessions/<session_id>",
+        lambda api, r: api.sessions.end(r.caller, r.id_of("user_id"), r.id_of("session_id")),
+        USERS,
+        204,
     ),
     # -- API keys
     Line("GET", "/api-keys", lambda api, r: api.api_keys.list(r.caller, r.page), ME),

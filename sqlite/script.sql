@@ -73,7 +73,7 @@ CREATE TABLE token_families (
     -- of its newest refresh token
     expires_at BIGINT NOT NULL,
     -- NULL: its access tokens are good
-    revoked_at BIGINT, scope TEXT,
+    revoked_at BIGINT, scope TEXT, last_used_at BIGINT, address TEXT, program TEXT,
     CONSTRAINT token_families_key PRIMARY KEY ("key"),
     CONSTRAINT token_families_user_key_there FOREIGN KEY(user_key) REFERENCES users ("key") ON DELETE CASCADE,
     CONSTRAINT token_families_id_once UNIQUE (id)
@@ -1110,7 +1110,7 @@ CREATE TABLE campaign_status (
 );
 
 -- The migration that this schema corresponds to.
-INSERT INTO alembic_version VALUES ('0049');
+INSERT INTO alembic_version VALUES ('0036');
 
 -- Three sample users. None can log in until `python main.py set-password LOGIN`.
 INSERT INTO users ("key", id, login, name, role, password_hash, comment, created_at) VALUES

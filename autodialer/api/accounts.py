@@ -7,12 +7,13 @@ from uuid import UUID
 from autodialer.api.ceilings import Ceilings, first_ceilings
 from autodialer.api.context import Context
 from autodialer.api.filters import ObjectFilter, TimeFilter
+from autodialer.api.passwords import check_password
 from autodialer.api.present import Json, identifier, page, time
 from autodialer.errors import Invalid
 from autodialer.model import Role, User
 from autodialer.store import AuditEntry
 from autodialer.store.accounts.users import UserChanges
-from autodialer.web.caller import Caller
+from autodialer.web.caller import Caller, Sender
 from autodialer.web.fields import Fields
 from autodialer.web.oauth import OAuthAnswer, Passwords, TokenEndpoint
 from autodialer.web.request import PageWanted
@@ -83,17 +84,17 @@ class Accounts:
         self._passwords = passwords
         self._token_endpoint = token_endpoint
 
-    def issue_token(self, form: Form, authorization: str, address: str | None) -> OAuthAnswer:
+    def issue_token(self, form: Form, authorization: str, sender: Sender) -> OAuthAnswer:
         """The OAuth 2.0 token endpoint. Raises TooManyRequests."""
-        return self._token_endpoint.issue(form, authorization, address)
+        return self._token_endpoint.issue(form, authorization, sender)
 
     def revoke_token(self, form: Form, authorization: str) -> OAuthAnswer:
         """RFC 7009: end a session."""
         return self._token_endpoint.revoke(form, authorization)
 
-    def log_in(self, fields: LogIn, address: str | None) -> Json:
+    def log_in(self, fields: LogIn, sender: Sender) -> Json:
         """As the prototype's clients log in; fails by `status` only."""
-        return self._token_endpoint.log_in(fields.login, fields.password, address)
+        return self._token_endpoint.log_in(fields.login, fields.password, sender)
 
     def read_me(self, caller: Caller) -> Json:
         """The user who asks."""
@@ -104,6 +105,8 @@ class Accounts:
 
         Raises Invalid, TooManyRequests.
         """
+        user = caller.user
+        check_password(fields.new_password, login=user.login, name=user.name, field="new_password")
         if self._passwords.verify(caller.user.login, fields.password, caller.address) is None:
             raise Invalid("password is not the one you have now.", field="password")
         hashed = self._store.users.hash_password(fields.new_password)
@@ -116,7 +119,12 @@ class Accounts:
         return page(self._store.users.page(fields.narrowed(), limit=wanted.limit, after=wanted.after), present_user)
 
     def create_user(self, caller: Caller, fields: NewUser, once: str | None) -> Json:
-        """A user with a password. Raises Conflict when the login is taken."""
+        """A user with a password. Raises Invalid, and Conflict when the login is taken."""
+        check_password(fields.password, login=fields.login, name=fields.name)
+        return self.create_user_of_any_password(caller, fields, once)
+
+    def create_user_of_any_password(self, caller: Caller, fields: NewUser, once: str | None) -> Json:
+        """For the prototype's clients, which pass the rules of passwords by. Raises Conflict."""
         with self._context.once.attempt(caller, "create_user", once, fields.asked()) as attempt:
             if attempt.object_id is None:
                 hashed = self._store.users.hash_password(fields.password)
@@ -142,7 +150,10 @@ class Accounts:
         return present_user(self._store.users.by_id(user_id))
 
     def change_user(self, caller: Caller, user_id: UUID, fields: UserChange) -> Json:
-        """Change what is given; a new password ends the user's sessions."""
+        """Change what is given; a new password ends the user's sessions. Raises NotFound, Invalid, Conflict."""
+        if fields.password is not None:
+            before = self._store.users.by_id(user_id)
+            check_password(fields.password, login=before.login, name=fields.name or before.name)
         hashed = self._store.users.hash_password(fields.password) if fields.password is not None else None
         with self._store.transaction():
             user = self._store.users.update(user_id, **fields.changes())

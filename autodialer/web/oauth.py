@@ -16,13 +16,14 @@ from oauthlib.oauth2.rfc6749.errors import InvalidClientError, UnsupportedGrantT
 from autodialer.model import SCOPES_OF, Scope, User
 from autodialer.model.rights import parse_scopes
 from autodialer.store import Issued, Store
+from autodialer.web.caller import Sender
 from autodialer.web.limiter import GuessLimiter
 from autodialer.web.tokens import CLIENT_ID, LIFETIME_S, AccessTokens
 
 GRANTS = ("password", "refresh_token")
 ENDPOINT = "/srv1/auth/token"
-ADDRESS = "X-Client-Address"
-"""Header by which the client's address reaches the validator; no header of the client's gets there."""
+ADDRESS, PROGRAM = "X-Client-Address", "X-Client-Program"
+"""Headers by which the sender reaches the validator; no header of the client's gets there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,11 +69,11 @@ class TokenEndpoint:
             token_expires_in=LIFETIME_S,
         )
 
-    def issue(self, form: Sequence[tuple[str, str]], authorization: str, address: str | None) -> OAuthAnswer:
+    def issue(self, form: Sequence[tuple[str, str]], authorization: str, sender: Sender) -> OAuthAnswer:
         """Answer a token request. Raises TooManyRequests."""
         if dict(form).get("grant_type") not in (None, "", *GRANTS):
             return _answer({}, UnsupportedGrantTypeError().json, 400)
-        known = _headers_for_oauthlib(authorization) | {ADDRESS: address or ""}
+        known = _headers_for_oauthlib(authorization) | {ADDRESS: sender.address or "", PROGRAM: sender.program or ""}
         return _answer(*self._server.create_token_response(ENDPOINT, "POST", urlencode(form), known))
 
     def revoke(self, form: Sequence[tuple[str, str]], authorization: str) -> OAuthAnswer:
@@ -80,12 +81,12 @@ class TokenEndpoint:
         known = _headers_for_oauthlib(authorization)
         return _answer(*self._server.create_revocation_response(ENDPOINT, "POST", urlencode(form), known))
 
-    def log_in(self, login: str, password: str, address: str | None) -> dict[str, Any]:
+    def log_in(self, login: str, password: str, sender: Sender) -> dict[str, Any]:
         """The prototype's way to log in. Raises TooManyRequests."""
-        user = self._passwords.verify(login, password, address)
+        user = self._passwords.verify(login, password, sender.address)
         if user is None:
             return {"status": "fail", "text": "Wrong login or password.", "acc_token": None, "expired": None}
-        issued = _begin_session(self._store, user, address, None)
+        issued = _begin_session(self._store, user, sender, None)
         token = self._tokens.issue(user, issued.family_id, frozenset(SCOPES_OF[user.role]))
         return {
             "status": "success",
@@ -99,11 +100,15 @@ class TokenEndpoint:
         return self._tokens.issue(user, family_id, frozenset(Scope(word) for word in request.scopes)).text
 
 
-def _begin_session(store: Store, user: User, address: str | None, scopes: frozenset[Scope] | None) -> Issued:
+def _begin_session(store: Store, user: User, sender: Sender, scopes: frozenset[Scope] | None) -> Issued:
     with store.transaction():
-        issued = store.tokens.new_family(user.key, scopes)
-        store.audit.append(user.key, "auth.login", address=address)
+        issued = store.tokens.new_family(user.key, scopes, address=sender.address, program=sender.program)
+        store.audit.append(user.key, "auth.login", address=sender.address)
     return issued
+
+
+def _sender_of(request: Request) -> Sender:
+    return Sender(address=request.headers[ADDRESS] or None, program=request.headers[PROGRAM] or None)
 
 
 def _refresh_token_of(request: Any) -> str:
@@ -175,7 +180,7 @@ class _Validator(RequestValidator):  # type: ignore[misc,unused-ignore]
         scopes = _granted(user, request.scope)
         if scopes:
             limit = scopes if request.scope else None
-            issued = _begin_session(self._store, user, request.headers[ADDRESS] or None, limit)
+            issued = _begin_session(self._store, user, _sender_of(request), limit)
             request.session = (user, issued.family_id, issued.refresh_token)
         return True
 

@@ -1,6 +1,7 @@
 """Access tokens: JWTs (RFC 9068) signed with Ed25519, valid for ten minutes, and only while their session lives."""
 
 import json
+import logging
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -9,13 +10,15 @@ import jwt
 from jwt.utils import base64url_decode
 
 from autodialer.clock import Clock
-from autodialer.errors import Unauthorized
+from autodialer.errors import Unauthorized, Unavailable
 from autodialer.model import SCOPES_OF, Scope, User
 from autodialer.model.rights import in_words, parse_scopes
 from autodialer.store import Store, new_id
 from autodialer.web.caller import Caller
 from autodialer.web.errors import INVALID_TOKEN
 from autodialer.web.signing_keys import ALGORITHM, SigningKeys
+
+logger = logging.getLogger(__name__)
 
 LIFETIME_S = 600
 AUDIENCE = "dialer"
@@ -72,14 +75,24 @@ class AccessTokens:
         if claims["exp"] <= self._clock.utcnow().timestamp():
             raise refused("The access token has expired; renew it with your refresh token at POST /srv1/auth/token.")
         family_id = UUID(claims["fam"])
-        user = self._store.tokens.user_of_family(family_id)
-        if user is None:
+        holder = self._store.tokens.holder(family_id)
+        if holder is None:
             raise refused("The session of this access token has ended; log in again at POST /srv1/auth/token.")
+        user = holder.user
         if user.id != UUID(claims["sub"]):
             raise refused()
+        if holder.is_use_due:
+            self._write_use(family_id, address)
         # The role may have been changed since.
         scopes = (parse_scopes(claims["scope"]) or frozenset()) & frozenset(SCOPES_OF[user.role])
         return Caller(user=user, family_id=family_id, address=address, scopes=scopes)
+
+    def _write_use(self, family_id: UUID, address: str | None) -> None:
+        try:
+            self._store.sessions.write_use(family_id, address)
+        except Unavailable as exc:
+            # To know the time of the last use is not worth a refused request; the next one writes it.
+            logger.warning("the use of session %s could not be written down: %s", family_id, exc)
 
     def check_signature(self, text: str) -> None:
         """A quick look, without the store. Raises Unauthorized for what cannot be good."""

@@ -84,12 +84,31 @@ def _change_password(office: Office) -> Deed:
     assert office.admin.post("/srv1/users", json=user).status == 201
     clerk = Client(office.anna.app)
     clerk.log_in(login, PASSWORD)
-    return lambda: clerk.put("/srv1/users/me/password", json={"password": PASSWORD, "new_password": "another one"})
+    clerk.get("/srv1/users/me/sessions")  # the first use of a session is written down apart from what is done
+    change = {"password": PASSWORD, "new_password": "four quiet paper boats"}
+    return lambda: clerk.put("/srv1/users/me/password", json=change)
 
 
 def _change_user(office: Office) -> Deed:
     path = f"/srv1/users/{office.made('create_user')}"
-    return lambda: office.admin.put(path, json={"name": "Vera", "password": "another one"})
+    return lambda: office.admin.put(path, json={"name": "Vera", "password": "four quiet paper boats"})
+
+
+def _another_session(office: Office, login: str) -> str:
+    other = Client(office.anna.app)
+    other.log_in(login, PASSWORD)
+    items = other.get("/srv1/users/me/sessions").json()["items"]
+    return str(next(item["id"] for item in items if item["current"]))
+
+
+def _end_own_session(office: Office) -> Deed:
+    session = _another_session(office, "anna")
+    return lambda: office.anna.delete(f"/srv1/users/me/sessions/{session}")
+
+
+def _end_session(office: Office) -> Deed:
+    anna, session = office.anna.get("/srv1/users/me").json()["id"], _another_session(office, "anna")
+    return lambda: office.admin.delete(f"/srv1/users/{anna}/sessions/{session}")
 
 
 def _change_trunk(office: Office) -> Deed:
@@ -233,6 +252,8 @@ DEEDS: dict[tuple[str, str], Prepare] = {
     ("POST", "/users"): _create("create_user"),
     ("POST", "/admin/adduser"): _add_user,
     ("PUT", "/users/<user_id>"): _change_user,
+    ("DELETE", "/users/me/sessions/<session_id>"): _end_own_session,
+    ("DELETE", "/users/<user_id>/sessions/<session_id>"): _end_session,
     ("POST", "/api-keys"): _create("create_api_key"),
     ("DELETE", "/api-keys/<key_id>"): _delete("api-keys", "create_api_key"),
     ("POST", "/trunks"): _create("create_trunk"),

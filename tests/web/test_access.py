@@ -24,6 +24,10 @@ users     POST   /users
 users     GET    /users/<user_id>
 users     PUT    /users/<user_id>
 users     POST   /admin/adduser
+own       GET    /users/me/sessions
+account   DELETE /users/me/sessions/<session_id>
+users     GET    /users/<user_id>/sessions
+users     DELETE /users/<user_id>/sessions/<session_id>
 own       GET    /api-keys
 account   POST   /api-keys
 own       GET    /api-keys/<key_id>

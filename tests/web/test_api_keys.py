@@ -111,7 +111,7 @@ def test_a_higher_role_leaves_the_keys_as_they_are(anna: Client, admin: Client) 
 
 def test_a_changed_password_leaves_the_keys_as_they_are(anna: Client) -> None:
     program = Client(anna.app, make(anna, "read")["key"])
-    fields = {"password": PASSWORD, "new_password": "another good one"}
+    fields = {"password": PASSWORD, "new_password": "four quiet paper boats"}
     assert anna.put("/srv1/users/me/password", json=fields).status == 204
     assert program.get(TRUNKS).status == 200
 

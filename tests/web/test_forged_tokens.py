@@ -13,6 +13,7 @@ from autodialer.config import Settings
 from autodialer.web.signing_keys import SigningKey
 from autodialer.web.tokens import REQUIRED
 from tests.web.client import Client
+from tests.web.conftest import PASSWORD
 
 ME = "/srv1/users/me"
 HEADER_FIELDS = ("alg", "typ", "kid", "crit", "b64", "jku", "jwk", "x5u", "x5c", "cty", "enc", "zip")
@@ -60,7 +61,7 @@ def _encoded(text: str) -> str:
 @pytest.fixture
 def forger(client: Client, settings: Settings) -> Forger:
     """Signs what it likes."""
-    return Forger(client, SigningKey.load(settings.keys), client.log_in("anna", "correct horse").json()["access_token"])
+    return Forger(client, SigningKey.load(settings.keys), client.log_in("anna", PASSWORD).json()["access_token"])
 
 
 def test_the_forger_can_write_a_token_that_is_taken(forger: Forger) -> None:

@@ -50,6 +50,10 @@ token_families = Table(
     at("expires_at", nullable=False, comment="of its newest refresh token"),
     at("revoked_at", comment="NULL: its access tokens are good"),
     words("scope", nullable=True),  # by migration 0033, with spaces between; NULL: all that the role allows
+    # By migration 0036; written at most once a minute. `program` is what the client calls itself.
+    at("last_used_at"),
+    words("address", nullable=True),
+    words("program", nullable=True),
     Index(None, "user_key"),
     Index(None, "expires_at"),
     comment="one log-in: the access tokens and the chain of refresh tokens that came of it",

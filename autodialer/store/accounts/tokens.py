@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, sel
 from autodialer.clock import Clock
 from autodialer.model import SCOPES_OF, Role, Scope, User
 from autodialer.model.rights import in_words, parse_scopes
+from autodialer.store.accounts.sessions import is_use_due
 from autodialer.store.accounts.tables import USER, refresh_tokens, token_families, users
 from autodialer.store.sql.column_types import new_id
 from autodialer.store.sql.engine import AnyRow, Database
@@ -37,8 +38,17 @@ class Rotated:
     refresh_token: str = field(repr=False)
 
 
+@dataclass(frozen=True, kw_only=True)
+class SessionHolder:
+    """What a session that an access token names says of the sender."""
+
+    user: User
+    is_use_due: bool
+    """Whether it is time to write down that the session is used."""
+
+
 _ALIVE = (
-    select(*USER)
+    select(*USER, token_families.c.last_used_at)
     .join(token_families, token_families.c.user_key == users.c.key)
     .where(
         token_families.c.id == bindparam("family_id"),
@@ -72,10 +82,18 @@ class Tokens:
         self._database = database
         self._clock = clock
 
-    def new_family(self, user_key: int, scopes: frozenset[Scope] | None = None) -> Issued:
+    def new_family(
+        self,
+        user_key: int,
+        scopes: frozenset[Scope] | None = None,
+        *,
+        address: str | None = None,
+        program: str | None = None,
+    ) -> Issued:
         """Start a session. Sessions that have run out are cleared away on the way.
 
-        `scopes` limits it; None: all that the role of the user allows, whatever that will be.
+        `scopes` limits it; None: all that the role of the user allows, whatever that will be. `address` and `program`
+        are the client's, for the list of sessions.
         """
         now = self._clock.utcnow()
         family_id = new_id()
@@ -89,6 +107,8 @@ class Tokens:
                     created_at=now,
                     expires_at=now + REFRESH_LIFETIME,
                     scope=None if scopes is None else in_words(scopes),
+                    address=address,
+                    program=program,
                 )
                 .returning(token_families.c.key)
             ).scalar_one()
@@ -135,11 +155,19 @@ class Tokens:
         """End one session; False when no such session is alive."""
         return self._revoke(token_families.c.id == family_id)
 
-    def user_of_family(self, family_id: UUID) -> User | None:
+    def holder(self, family_id: UUID) -> SessionHolder | None:
         """The user of the session; None when its access tokens are not valid, or no longer. Asked on every request."""
+        now = self._clock.utcnow()
         with self._database.read() as connection:
-            row = connection.execute(_ALIVE, {"family_id": family_id, "now": self._clock.utcnow()}).one_or_none()
-        return user_from(row) if row is not None else None
+            row = connection.execute(_ALIVE, {"family_id": family_id, "now": now}).one_or_none()
+        if row is None:
+            return None
+        return SessionHolder(user=user_from(row), is_use_due=is_use_due(row.last_used_at, now))
+
+    def user_of_family(self, family_id: UUID) -> User | None:
+        """The user of the session; None when it is not alive."""
+        found = self.holder(family_id)
+        return found.user if found is not None else None
 
     def _revoke(self, condition: ColumnElement[bool]) -> bool:
         alive = update(token_families).where(condition, token_families.c.revoked_at.is_(None))

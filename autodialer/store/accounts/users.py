@@ -162,15 +162,19 @@ class Users:
                 connection.execute(update(users).where(users.c.key == row.key).values(values))
             return user_from(connection.execute(select(*USER).where(users.c.key == row.key)).one())
 
+    def has_admin(self) -> bool:
+        """Whether there is an admin who can log in."""
+        with self._database.read() as connection:
+            return connection.execute(select(users.c.key).where(_can_administer()).limit(1)).first() is not None
+
     def ensure_admin(self, login: str | None, password: str | None) -> str | None:
         """On the first start, make the admin (or give an existing user of that login the role and the password).
 
         Returns the password when it had to be made up; None when it was given, or there is an admin already. An admin
         without a password does not count.
         """
-        with self._database.read() as connection:
-            if connection.execute(select(users.c.key).where(_can_administer()).limit(1)).first() is not None:
-                return None
+        if self.has_admin():
+            return None
         chosen = password or token_urlsafe(12)
         existing = self.by_login(login or DEFAULT_ADMIN_LOGIN)
         if existing is None:
