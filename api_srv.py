@@ -14,6 +14,7 @@ from autodialer.api.idempotency import Once
 from autodialer.api.notices import Notices
 from autodialer.api.people import People
 from autodialer.api.prototype import Prototype
+from autodialer.api.second_factor import SecondFactor
 from autodialer.api.sessions import Sessions
 from autodialer.api.sounds import SoundFiles, Sounds
 from autodialer.api.subscribers import Subscribers
@@ -27,6 +28,7 @@ from autodialer.store import Store
 from autodialer.web.credentials import Credentials
 from autodialer.web.limiter import GuessLimiter
 from autodialer.web.oauth import Passwords, TokenEndpoint
+from autodialer.web.second_step import SecondStep
 from autodialer.web.signing_keys import SigningKeys
 from autodialer.web.tokens import AccessTokens
 
@@ -39,11 +41,13 @@ class Api:
         context = Context(settings=settings, store=store, clock=clock, once=Once(store))
         tokens = AccessTokens(store, SigningKeys(settings.keys, clock), issuer=settings.base_url, clock=clock)
         self.credentials = Credentials(store, tokens)
-        passwords = Passwords(store, GuessLimiter(clock))
+        limiter = GuessLimiter(clock)
+        passwords, second_step = Passwords(store, limiter), SecondStep(store, limiter, clock)
         sound_files = SoundFiles(settings, store)
         self._imports = Imports(settings, store)
 
-        self.accounts = Accounts(context, passwords, TokenEndpoint(store, tokens, passwords))
+        self.accounts = Accounts(context, passwords, TokenEndpoint(store, tokens, passwords, second_step))
+        self.second_factor = SecondFactor(context, passwords, second_step)
         self.api_keys = ApiKeys(context)
         self.sessions = Sessions(context)
         self.trunks = Trunks(context)

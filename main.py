@@ -28,6 +28,7 @@ from autodialer.api.filters import ObjectFilter
 from autodialer.api.notices import NewNotice, NoticeChange
 from autodialer.api.people import DncChange, DncScope, Erase, NewDncImport
 from autodialer.api.prototype import PrototypeCall, PrototypeUser
+from autodialer.api.second_factor import Confirm, Enrol, Proof
 from autodialer.api.sounds import NewSound, WantedAudio
 from autodialer.api.subscribers import OneSubscriber, PersonWanted, SubscriberChange
 from autodialer.api.trunks import NewTrunk, TrunkChange, TrunkCheck
@@ -60,7 +61,7 @@ logger = logging.getLogger(__name__)
 
 Line = Route[Api]
 OPEN, OPERATE, USER, ADMIN = Access.OPEN, Access.OPERATE, Access.USER, Access.ADMIN
-ME, ACCOUNT, USERS = Access.ME, Access.ACCOUNT, Access.USERS
+ME, ACCOUNT, FACTOR, USERS = Access.ME, Access.ACCOUNT, Access.FACTOR, Access.USERS
 OAUTH, LOGIN = ErrorStyle.OAUTH, ErrorStyle.LOGIN
 ROW_COLUMNS = ("row", "column", "value", "reason")
 
@@ -98,6 +99,26 @@ ROUTES: tuple[Line, ...] = (
     Line(
         "PUT", "/users/<user_id>", lambda api, r: api.accounts.change_user(r.caller, r.id, r.fields(UserChange)), USERS
     ),
+    # -- the second factor
+    Line("GET", "/users/me/mfa", lambda api, r: api.second_factor.read(r.caller), ME),
+    Line("POST", "/users/me/mfa", lambda api, r: api.second_factor.enrol(r.caller, r.fields(Enrol)), FACTOR),
+    Line(
+        "POST", "/users/me/mfa/confirm", lambda api, r: api.second_factor.confirm(r.caller, r.fields(Confirm)), FACTOR
+    ),
+    Line(
+        "POST",
+        "/users/me/mfa/recovery-codes",
+        lambda api, r: api.second_factor.renew_codes(r.caller, r.fields(Proof)),
+        ACCOUNT,
+    ),
+    Line(
+        "POST",
+        "/users/me/mfa/disable",
+        lambda api, r: api.second_factor.disable(r.caller, r.fields(Proof)),
+        ACCOUNT,
+        204,
+    ),
+    Line("DELETE", "/users/<user_id>/mfa", lambda api, r: api.second_factor.reset(r.caller, r.id), USERS, 204),
     # -- sessions
     Line("GET", "/users/me/sessions", lambda api, r: api.sessions.list_own(r.caller, r.page), ME),
     Line(
@@ -417,7 +438,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             serve(settings)
             return 0
         if options.command == "set-password":
-            return set_password(settings, options.login)
+            return set_password(settings, options.login, reset_mfa=options.reset_mfa)
         if options.command == "rotate-key":
             return rotate_key(settings, forget=options.forget)
         if options.command == "trace":

@@ -23,7 +23,7 @@ CREATE TABLE users (
     -- argon2id; NULL: cannot log in until a password is set
     password_hash TEXT,
     comment TEXT,
-    created_at BIGINT NOT NULL, works_for_key INTEGER, max_calls_day INTEGER, max_minutes_day INTEGER,
+    created_at BIGINT NOT NULL, works_for_key INTEGER, max_calls_day INTEGER, max_minutes_day INTEGER, mfa_required BOOLEAN DEFAULT 0 NOT NULL, mfa_enabled BOOLEAN DEFAULT 0 NOT NULL,
     CONSTRAINT users_role_known CHECK (role IN ('user', 'admin', 'operator', 'viewer')),
     CONSTRAINT users_id_once UNIQUE (id),
     CONSTRAINT users_login_once UNIQUE (login)
@@ -1109,8 +1109,35 @@ CREATE TABLE campaign_status (
     CONSTRAINT campaign_status_campaign_key_there FOREIGN KEY(campaign_key) REFERENCES campaigns ("key") ON DELETE CASCADE
 );
 
+CREATE TABLE second_factors (
+    "key" INTEGER NOT NULL,
+    user_key INTEGER NOT NULL,
+    -- encrypted
+    secret BLOB NOT NULL,
+    created_at BIGINT NOT NULL,
+    -- NULL: not in use until a code has come
+    confirmed_at BIGINT,
+    -- of the newest code taken
+    last_step INTEGER DEFAULT 0 NOT NULL,
+    -- wrong codes in a row
+    failures INTEGER DEFAULT 0 NOT NULL,
+    CONSTRAINT second_factors_key PRIMARY KEY ("key"),
+    CONSTRAINT second_factors_user_key_there FOREIGN KEY(user_key) REFERENCES users ("key") ON DELETE CASCADE,
+    CONSTRAINT second_factors_user_key_once UNIQUE (user_key)
+);
+
+CREATE TABLE recovery_codes (
+    "key" INTEGER NOT NULL,
+    user_key INTEGER NOT NULL,
+    -- HMAC; a code that was used has no row
+    code_hash TEXT NOT NULL,
+    CONSTRAINT recovery_codes_key PRIMARY KEY ("key"),
+    CONSTRAINT recovery_codes_user_key_there FOREIGN KEY(user_key) REFERENCES users ("key") ON DELETE CASCADE,
+    CONSTRAINT recovery_codes_user_key_code_hash_once UNIQUE (user_key, code_hash)
+);
+
 -- The migration that this schema corresponds to.
-INSERT INTO alembic_version VALUES ('0036');
+INSERT INTO alembic_version VALUES ('0037');
 
 -- Three sample users. None can log in until `python main.py set-password LOGIN`.
 INSERT INTO users ("key", id, login, name, role, password_hash, comment, created_at) VALUES

@@ -48,6 +48,7 @@ class NewUser(Fields):
     """Login of the user with whose objects an operator or a viewer works."""
     max_calls_day: int | None = None
     max_minutes_day: int | None = None
+    mfa_required: bool = False
 
 
 class UserChange(Fields):
@@ -60,6 +61,7 @@ class UserChange(Fields):
     works_for: str | None = None
     max_calls_day: int | None = None
     max_minutes_day: int | None = None
+    mfa_required: bool = False
 
     def changes(self) -> UserChanges:
         """Those that stand in the user's row as they are."""
@@ -118,13 +120,12 @@ class Accounts:
         """All users."""
         return page(self._store.users.page(fields.narrowed(), limit=wanted.limit, after=wanted.after), present_user)
 
-    def create_user(self, caller: Caller, fields: NewUser, once: str | None) -> Json:
-        """A user with a password. Raises Invalid, and Conflict when the login is taken."""
-        check_password(fields.password, login=fields.login, name=fields.name)
-        return self.create_user_of_any_password(caller, fields, once)
-
-    def create_user_of_any_password(self, caller: Caller, fields: NewUser, once: str | None) -> Json:
-        """For the prototype's clients, which pass the rules of passwords by. Raises Conflict."""
+    def create_user(self, caller: Caller, fields: NewUser, once: str | None, *, any_password: bool = False) -> Json:
+        """A user with a password; the prototype's clients may send any. Raises Invalid, and Conflict when the login is
+        taken.
+        """
+        if not any_password:
+            check_password(fields.password, login=fields.login, name=fields.name)
         with self._context.once.attempt(caller, "create_user", once, fields.asked()) as attempt:
             if attempt.object_id is None:
                 hashed = self._store.users.hash_password(fields.password)
@@ -139,6 +140,7 @@ class Accounts:
                         role=fields.role,
                         comment=fields.comment,
                         works_for=fields.works_for,
+                        mfa_required=fields.mfa_required,
                         **ceilings,
                     )
                     self._context.record(caller, "users.create", user.id, login=user.login, role=user.role.value)
@@ -182,6 +184,8 @@ def present_user(value: User) -> Json:
         "can_log_in": value.can_log_in,
         "max_calls_day": value.max_calls_day,
         "max_minutes_day": value.max_minutes_day,
+        "mfa_required": value.mfa_required,
+        "mfa_enabled": value.mfa_enabled,
         "created_at": time(value.created_at),
     }
 

@@ -40,8 +40,11 @@ def say_administrator(login: str, password: str) -> None:
     say(f"First start. Administrator: {login}   password: {password}   (shown only now)")
 
 
-def set_password(settings: Settings, login: str) -> int:
-    """Give a user a password, asked for at the terminal or read from standard input; the exit status."""
+def set_password(settings: Settings, login: str, *, reset_mfa: bool = False) -> int:
+    """Give a user a password, asked for at the terminal or read from standard input; the exit status.
+
+    With `reset_mfa` a second factor goes too: the only admin has nobody to ask.
+    """
     migrate(settings.url)
     store = Store(settings.url, secrets=Secrets(settings.keys))
     try:
@@ -53,6 +56,9 @@ def set_password(settings: Settings, login: str) -> int:
         hashed = store.users.hash_password(asked)
         with store.transaction():
             store.users.set_password(user.key, hashed)
+            if reset_mfa and user.mfa_enabled:
+                store.second_factors.remove(user.key)
+                store.audit.append(None, "users.reset_mfa", object_kind="users", object_id=user.id)
             # By nobody: the console knows no user of the API.
             store.audit.append(None, "users.set_password", object_kind="users", object_id=user.id)
     finally:

@@ -15,6 +15,7 @@ def read_command(arguments: Sequence[str] | None) -> argparse.Namespace:
     commands.add_parser("serve", help="run the API alone")
     password = commands.add_parser("set-password", help="give a user a password")
     password.add_argument("login")
+    password.add_argument("--reset-mfa", action="store_true", help="and take a lost second factor away")
     rotation = commands.add_parser(
         "rotate-key", help="sign access tokens by a new key; it happens by itself every 90 days"
     )

@@ -4,9 +4,12 @@ Every operation that may change something, from the table of routes, is done wit
 statement, then its second, and so on to the last.
 """
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
+import pyotp
 import pytest
 from sqlalchemy import text
 
@@ -92,6 +95,58 @@ def _change_password(office: Office) -> Deed:
 def _change_user(office: Office) -> Deed:
     path = f"/srv1/users/{office.made('create_user')}"
     return lambda: office.admin.put(path, json={"name": "Vera", "password": "four quiet paper boats"})
+
+
+MFA = "/srv1/users/me/mfa"
+
+
+def _enrol(office: Office) -> Deed:
+    return lambda: office.anna.post(MFA, json={"password": PASSWORD})
+
+
+def _confirm(office: Office) -> Deed:
+    office.anna.log_in("anna", PASSWORD)
+    if office.anna.get("/srv1/users/me").json()["mfa_enabled"]:
+        user = office.anna.get("/srv1/users/me").json()["id"]
+        assert office.admin.delete(f"/srv1/users/{user}/mfa").status == 204
+        office.anna.log_in("anna", PASSWORD)
+        office.anna.get("/srv1/users/me")
+    secret = _enrol(office)().json()["secret"]
+    code = pyotp.TOTP(secret).at(office.clock.now)
+    return lambda: office.anna.post(f"{MFA}/confirm", json={"code": code})
+
+
+def _prove(deed: str) -> Prepare:
+    def prepare(office: Office) -> Deed:
+        assert _confirm(office)().status == 200
+        [(stored, user_key)] = _execute(office, "SELECT secret, user_key FROM second_factors")
+        context = b"second factor of %d" % user_key
+        totp = pyotp.TOTP(office.store.second_factors._secrets.decrypt(stored, context=context))
+
+        def prove() -> Answer:
+            # The clock stands still, and a code is taken once.
+            _execute(office, "UPDATE second_factors SET last_step = 0")
+            proof = {"password": PASSWORD, "code": totp.at(office.clock.now)}
+            return office.anna.post(f"{MFA}/{deed}", json=proof)
+
+        return prove
+
+    return prepare
+
+
+def _execute(office: Office, statement: str) -> list[Any]:
+    """Past the faults that the store is given."""
+    path = office.store._database._engine.url.database or ""
+    with closing(sqlite3.connect(path)) as connection:
+        found = connection.execute(statement).fetchall()
+        connection.commit()
+    return found
+
+
+def _reset_mfa(office: Office) -> Deed:
+    assert _confirm(office)().status == 200
+    user = office.anna.get("/srv1/users/me").json()["id"]
+    return lambda: office.admin.delete(f"/srv1/users/{user}/mfa")
 
 
 def _another_session(office: Office, login: str) -> str:
@@ -252,6 +307,11 @@ DEEDS: dict[tuple[str, str], Prepare] = {
     ("POST", "/users"): _create("create_user"),
     ("POST", "/admin/adduser"): _add_user,
     ("PUT", "/users/<user_id>"): _change_user,
+    ("POST", "/users/me/mfa"): _enrol,
+    ("POST", "/users/me/mfa/confirm"): _confirm,
+    ("POST", "/users/me/mfa/recovery-codes"): _prove("recovery-codes"),
+    ("POST", "/users/me/mfa/disable"): _prove("disable"),
+    ("DELETE", "/users/<user_id>/mfa"): _reset_mfa,
     ("DELETE", "/users/me/sessions/<session_id>"): _end_own_session,
     ("DELETE", "/users/<user_id>/sessions/<session_id>"): _end_session,
     ("POST", "/api-keys"): _create("create_api_key"),
@@ -303,8 +363,14 @@ NOT_RECORDED = {
 }
 WAIT_FOR_THE_DIALER = {"/trunks/<trunk_id>/check", "/calls/<call_id>/digits"}
 """Here nobody does what is asked for, so that they answer 503 once it is written down."""
-STAYS = {"/dnc/import": "dnc"}
-"""What a refused import has entered stays on the list: a number barred too early harms nobody. The retry records it."""
+STAYS = {
+    "/dnc/import": "dnc",
+    "/users/me/mfa/recovery-codes": "second_factors",
+    "/users/me/mfa/disable": "second_factors",
+}
+"""What a refused import has entered stays on the list: a number barred too early harms nobody. The retry records it.
+And a code that was sent is used up, whatever becomes of the request.
+"""
 
 
 def test_every_operation_that_may_change_something_is_in_the_table() -> None:

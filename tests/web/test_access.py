@@ -24,6 +24,12 @@ users     POST   /users
 users     GET    /users/<user_id>
 users     PUT    /users/<user_id>
 users     POST   /admin/adduser
+own       GET    /users/me/mfa
+account   POST   /users/me/mfa
+account   POST   /users/me/mfa/confirm
+account   POST   /users/me/mfa/recovery-codes
+account   POST   /users/me/mfa/disable
+users     DELETE /users/<user_id>/mfa
 own       GET    /users/me/sessions
 account   DELETE /users/me/sessions/<session_id>
 users     GET    /users/<user_id>/sessions

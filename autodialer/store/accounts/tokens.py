@@ -169,6 +169,11 @@ class Tokens:
         found = self.holder(family_id)
         return found.user if found is not None else None
 
+    def revoke_all(self, user_key: int) -> None:
+        """End all sessions of a user."""
+        with self._database.write() as connection:
+            revoke_families(connection, user_key, self._clock.utcnow())
+
     def _revoke(self, condition: ColumnElement[bool]) -> bool:
         alive = update(token_families).where(condition, token_families.c.revoked_at.is_(None))
         with self._database.write() as connection:
@@ -217,4 +222,6 @@ def user_from(row: AnyRow) -> User:
         works_for=row.works_for,
         max_calls_day=row.max_calls_day,
         max_minutes_day=row.max_minutes_day,
+        mfa_required=row.mfa_required,
+        mfa_enabled=row.mfa_enabled,
     )

@@ -35,6 +35,7 @@ class UserChanges(TypedDict, total=False):
     """Login of the user with whose objects an operator or a viewer works."""
     max_calls_day: int | None
     max_minutes_day: int | None
+    mfa_required: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +70,7 @@ class Users:
         works_for: str | None = None,
         max_calls_day: int | None = None,
         max_minutes_day: int | None = None,
+        mfa_required: bool = False,
     ) -> User:
         """A new user, who cannot log in without a password. Raises Conflict when the login is taken.
 
@@ -84,6 +86,7 @@ class Users:
             "created_at": self._clock.utcnow(),
             "max_calls_day": max_calls_day,
             "max_minutes_day": max_minutes_day,
+            "mfa_required": mfa_required,
         }
         try:
             with self._database.write() as connection:
@@ -122,6 +125,14 @@ class Users:
                 same = (users.c.key == row.key) & (users.c.password_hash == row.password_hash)
                 connection.execute(update(users).where(same).values(password_hash=renewed))
         return user_from(row)
+
+    def password_hash_of(self, key: int) -> str | None:
+        """What tells whether the password was changed meanwhile; None for a user who cannot log in."""
+        with self._database.read() as connection:
+            found: str | None = connection.execute(
+                select(users.c.password_hash).where(users.c.key == key)
+            ).scalar_one_or_none()
+        return found
 
     def set_password(self, user_key: int, password: str | PasswordHash) -> None:
         """The new password; all sessions of the user end in the same moment. Raises NotFound."""
