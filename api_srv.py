@@ -46,7 +46,7 @@ class Api:
         sound_files = SoundFiles(settings, store)
         self._imports = Imports(settings, store)
 
-        self.accounts = Accounts(context, passwords, TokenEndpoint(store, tokens, passwords, second_step))
+        self.accounts = Accounts(context, passwords, TokenEndpoint(store, tokens, passwords, second_step), sound_files)
         self.second_factor = SecondFactor(context, passwords, second_step)
         self.api_keys = ApiKeys(context)
         self.sessions = Sessions(context)

@@ -16,6 +16,7 @@ from autodialer.store.accounts.tables import (
 )
 from autodialer.store.calls.tables import call_traces, calls
 from autodialer.store.campaigns.tables import (
+    campaign_diary,
     campaign_origins,
     campaign_slices,
     campaign_subscribers,
@@ -67,6 +68,7 @@ __all__ = [
     "callbase_zones",
     "callbases",
     "calls",
+    "campaign_diary",
     "campaign_origins",
     "campaign_slices",
     "campaign_status",
