@@ -23,7 +23,7 @@ CREATE TABLE users (
     -- argon2id; NULL: cannot log in until a password is set
     password_hash TEXT,
     comment TEXT,
-    created_at BIGINT NOT NULL, works_for_key INTEGER, deleted_at BIGINT, former_login TEXT, leaves TEXT, heir_key INTEGER, max_calls_day INTEGER, max_minutes_day INTEGER,
+    created_at BIGINT NOT NULL, works_for_key INTEGER, deleted_at BIGINT, former_login TEXT, leaves TEXT, heir_key INTEGER, mfa_required BOOLEAN DEFAULT 0 NOT NULL, mfa_enabled BOOLEAN DEFAULT 0 NOT NULL, max_calls_day INTEGER, max_minutes_day INTEGER,
     CONSTRAINT users_role_known CHECK (role IN ('user', 'admin', 'operator', 'viewer')),
     CONSTRAINT users_id_once UNIQUE (id),
     CONSTRAINT users_login_once UNIQUE (login)
@@ -84,7 +84,7 @@ CREATE TABLE token_families (
     -- of its newest refresh token
     expires_at BIGINT NOT NULL,
     -- NULL: its access tokens are good
-    revoked_at BIGINT, scope TEXT,
+    revoked_at BIGINT, scope TEXT, last_used_at BIGINT, address TEXT, program TEXT,
     CONSTRAINT token_families_key PRIMARY KEY ("key"),
     CONSTRAINT token_families_user_key_there FOREIGN KEY(user_key) REFERENCES users ("key") ON DELETE CASCADE,
     CONSTRAINT token_families_id_once UNIQUE (id)
@@ -950,6 +950,33 @@ CREATE TABLE api_keys (
     CONSTRAINT api_keys_key_hash_once UNIQUE (key_hash)
 );
 CREATE INDEX api_keys_user_key ON api_keys (user_key);
+
+CREATE TABLE second_factors (
+    "key" INTEGER NOT NULL,
+    user_key INTEGER NOT NULL,
+    -- encrypted
+    secret BLOB NOT NULL,
+    created_at BIGINT NOT NULL,
+    -- NULL: not in use until a code has come
+    confirmed_at BIGINT,
+    -- of the newest code taken
+    last_step INTEGER DEFAULT 0 NOT NULL,
+    -- wrong codes in a row
+    failures INTEGER DEFAULT 0 NOT NULL,
+    CONSTRAINT second_factors_key PRIMARY KEY ("key"),
+    CONSTRAINT second_factors_user_key_there FOREIGN KEY(user_key) REFERENCES users ("key") ON DELETE CASCADE,
+    CONSTRAINT second_factors_user_key_once UNIQUE (user_key)
+);
+
+CREATE TABLE recovery_codes (
+    "key" INTEGER NOT NULL,
+    user_key INTEGER NOT NULL,
+    -- HMAC; a code that was used has no row
+    code_hash TEXT NOT NULL,
+    CONSTRAINT recovery_codes_key PRIMARY KEY ("key"),
+    CONSTRAINT recovery_codes_user_key_there FOREIGN KEY(user_key) REFERENCES users ("key") ON DELETE CASCADE,
+    CONSTRAINT recovery_codes_user_key_code_hash_once UNIQUE (user_key, code_hash)
+);
 
 CREATE TABLE campaign_slices (
     -- the people of campaigns that are not for their whole callbase

@@ -33,6 +33,10 @@ class User:
     """Most calls of a day (UTC) in all the user's campaigns; None: no ceiling."""
     max_minutes_day: int | None = None
     """The same of minutes."""
+    mfa_required: bool = False
+    """Whether an admin wants the user to have a second factor."""
+    mfa_enabled: bool = False
+    """Whether the user has one in use."""
 
 
 _LIVE: Mapping[str, bool] = {"live": True}

@@ -26,7 +26,7 @@ from autodialer.store.sql.batches import BATCH_ROWS, PAUSE_S
 from autodialer.store.sql.column_types import new_id
 from autodialer.store.sql.engine import AnyRow, Busy
 from autodialer.store.sql.filtering import Narrowed
-from autodialer.store.sql.key_files import read_key_file
+from autodialer.store.sql.key_files import read_key_file, replace_key_file
 from autodialer.store.sql.paging import Page
 from autodialer.store.sql.secrets import Secrets
 from autodialer.store.store import Store
@@ -86,5 +86,6 @@ __all__ = [
     "migrate",
     "new_id",
     "read_key_file",
+    "replace_key_file",
     "trunk_of",
 ]

@@ -4,7 +4,16 @@ Keys are the database's integers and stay inside; `id` is the public UUID. Times
 The keys of what a user makes are never given to another object (AUTOINCREMENT), because live state is kept by key.
 """
 
-from autodialer.store.accounts.tables import api_keys, audit, idempotency_keys, refresh_tokens, token_families, users
+from autodialer.store.accounts.tables import (
+    api_keys,
+    audit,
+    idempotency_keys,
+    recovery_codes,
+    refresh_tokens,
+    second_factors,
+    token_families,
+    users,
+)
 from autodialer.store.calls.tables import call_traces, calls
 from autodialer.store.campaigns.tables import (
     campaign_diary,
@@ -82,8 +91,10 @@ __all__ = [
     "numbering_codes",
     "numbering_files",
     "numbering_ranges",
+    "recovery_codes",
     "refresh_tokens",
     "rejected_rows",
+    "second_factors",
     "sounds",
     "subscriber_counts",
     "subscribers",

@@ -7,6 +7,8 @@ from autodialer.clock import Clock
 from autodialer.store.accounts.api_keys import ApiKeys
 from autodialer.store.accounts.audit import Audit
 from autodialer.store.accounts.idempotency import Idempotency
+from autodialer.store.accounts.second_factors import SecondFactors
+from autodialer.store.accounts.sessions import Sessions
 from autodialer.store.accounts.tokens import Tokens
 from autodialer.store.accounts.users import Users
 from autodialer.store.backup.restored import Restored
@@ -70,6 +72,8 @@ class Store:
         self._database = database
         self.users = Users(database, secrets, clock)
         self.tokens = Tokens(database, clock)
+        self.sessions = Sessions(database, clock)
+        self.second_factors = SecondFactors(database, secrets, clock)
         self.api_keys = ApiKeys(database, clock)
         self.trunks = Trunks(database, secrets, clock)
         self.sounds = Sounds(database, clock)
