@@ -28,6 +28,7 @@ from autodialer.api.filters import ObjectFilter
 from autodialer.api.notices import NewNotice, NoticeChange
 from autodialer.api.people import DncChange, DncScope, Erase, NewDncImport
 from autodialer.api.prototype import PrototypeCall, PrototypeUser
+from autodialer.api.reports import Period
 from autodialer.api.sounds import NewSound, WantedAudio
 from autodialer.api.subscribers import OneSubscriber, PersonWanted, SubscriberChange
 from autodialer.api.trunks import NewTrunk, TrunkChange, TrunkCheck
@@ -216,6 +217,8 @@ ROUTES: tuple[Line, ...] = (
         lambda api, r: api.calls.list(r.caller, r.id, r.parameters(CallFilter), r.page),
     ),
     Line("GET", "/campaigns/<campaign_id>/report", lambda api, r: api.campaigns.read_report(r.caller, r.id)),
+    # -- reports
+    Line("GET", "/reports/period", lambda api, r: api.reports.read_period(r.caller, r.parameters(Period))),
     # -- tables
     Line("GET", "/campaigns/<campaign_id>/calls.csv", lambda api, r: api.tables.export_calls_csv(r.caller, r.id)),
     Line("GET", "/campaigns/<campaign_id>/calls.xlsx", lambda api, r: api.tables.export_calls_xlsx(r.caller, r.id)),

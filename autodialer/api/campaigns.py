@@ -23,6 +23,7 @@ from autodialer.api.destinations import check_destination, present_refused, rule
 from autodialer.api.filters import ObjectFilter
 from autodialer.api.outside import check_webhook_url
 from autodialer.api.present import Json, identifier, page, time, values_of
+from autodialer.api.reports import report_beside
 from autodialer.api.slices import BUSY, AnyOnly, LargeSlices
 from autodialer.api.sounds import SoundFiles
 from autodialer.api.webhooks import put_short
@@ -332,7 +333,10 @@ class Campaigns:
         campaign = self._store.campaigns.get(campaign_id, caller.owner_key)
         progress = self._store.campaigns.progress(campaign.key)
         figures = self._store.calls.report(campaign.key)
-        return present_report(campaign, progress, figures, self._store.calls.keys(campaign.key))
+        return {
+            **present_report(campaign, progress, figures, self._store.calls.keys(campaign.key)),
+            **report_beside(self._store, campaign),
+        }
 
     def _draw(self, made: Campaign) -> None:
         """Find the people of a new campaign; the housekeeping finds the rest."""

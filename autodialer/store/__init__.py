@@ -9,6 +9,7 @@ from autodialer.store.campaigns.campaigns import CampaignRules
 from autodialer.store.campaigns.progress import CampaignProgress, Counts
 from autodialer.store.figures.key_figures import KeyFigures
 from autodialer.store.figures.report import CampaignReport, Figures, HourReport, TrunkReport
+from autodialer.store.figures.tallies import CallbaseQuality, CallerIdQuarter, PeriodFigures, Quarter, Scope, Step
 from autodialer.store.forget.erasing import Erasure
 from autodialer.store.live.live import DialerSeen
 from autodialer.store.migrations import migrate
@@ -40,6 +41,8 @@ __all__ = [
     "AnyRow",
     "AuditEntry",
     "Busy",
+    "CallbaseQuality",
+    "CallerIdQuarter",
     "CampaignProgress",
     "CampaignReport",
     "CampaignRules",
@@ -63,11 +66,15 @@ __all__ = [
     "NoticeSettings",
     "NumberRange",
     "Page",
+    "PeriodFigures",
     "PlanFile",
+    "Quarter",
     "RejectedRow",
     "Rotated",
+    "Scope",
     "Secrets",
     "Settled",
+    "Step",
     "Store",
     "Tried",
     "TrunkReport",

@@ -94,6 +94,36 @@ def test_no_statement_of_the_dialer_scans_a_big_table(world: World, plans: list[
     assert not [step for step in plans if "TEMP B-TREE" in step]
 
 
+def test_a_recorded_call_costs_as_much_after_thousands_of_calls_as_after_one(world: World, store_url: str) -> None:
+    """In steps of SQLite's machine, the triggers that count it among them."""
+    campaign = world.running(1)
+    [job] = world.claim(campaign)
+    world.record(world.result(job, Disposition.ANSWERED, digits="12"))
+    database = sqlite3.connect(store_url.removeprefix("sqlite:///"), isolation_level=None)
+    columns = [row[1] for row in database.execute("PRAGMA table_info(calls)") if row[1] not in ("key", "id")]
+    kept = ", ".join(name for name in columns if name != "subscriber_key")
+
+    def add(first: int, count: int) -> int:
+        steps = [0]
+
+        def step() -> None:
+            steps[0] += 1
+
+        database.set_progress_handler(step, 1)
+        database.execute(
+            "WITH RECURSIVE more(n) AS (SELECT ? UNION ALL SELECT n + 1 FROM more WHERE n < ?)"
+            f"INSERT INTO calls (id, subscriber_key, {kept}) SELECT CAST(n AS BLOB), n, {kept} FROM more, calls"
+            " WHERE calls.key = 1",
+            (first, first + count - 1),
+        )
+        return steps[0]
+
+    early = add(10, 20)
+    add(100, 3000)
+    assert add(10_000, 20) <= 1.2 * early
+    database.close()
+
+
 def test_caps_find_the_calls_of_a_number_by_it_and_not_by_the_owners_campaigns(world: World, plans: list[str]) -> None:
     campaign = world.running(60, cap_day=2, cap_week=3)
     world.store.queue.enqueue_due(NOW)

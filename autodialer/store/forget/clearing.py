@@ -14,7 +14,14 @@ from sqlalchemy import Connection, Table, and_, bindparam, delete, exists, selec
 from autodialer.clock import Clock
 from autodialer.store.calls.tables import call_traces, calls
 from autodialer.store.campaigns.tables import campaign_origins, campaign_slices, campaign_subscribers, campaigns
-from autodialer.store.figures.tables import call_counts, call_spreads, key_counts, subscriber_counts
+from autodialer.store.figures.tables import (
+    call_counts,
+    call_spreads,
+    call_tallies,
+    key_counts,
+    key_tallies,
+    subscriber_counts,
+)
 from autodialer.store.forget.erasing import ERASED_CALL
 from autodialer.store.live.tables import commands
 from autodialer.store.queue.frequency import LONGEST_SPAN
@@ -37,7 +44,9 @@ ROWS_OF_CAMPAIGN: Sequence[Table] = (
     campaign_slices,
     call_counts,
     call_spreads,
+    call_tallies,
     key_counts,
+    key_tallies,
     subscriber_counts,
     commands,
 )
