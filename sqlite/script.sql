@@ -248,7 +248,7 @@ CREATE TABLE subscribers (
     comment TEXT,
     timezone TEXT,
     -- JSON: the columns that have no field of their own
-    extra TEXT, second_number TEXT, number_zone TEXT, number_zone_by TEXT, doubt TEXT, deleted_at BIGINT, destination TEXT,
+    extra TEXT, second_number TEXT, number_zone TEXT, number_zone_by TEXT, doubt TEXT, deleted_at BIGINT, destination TEXT, consent_source TEXT, consent_at TEXT, consent_text TEXT,
     CONSTRAINT subscribers_key PRIMARY KEY ("key"),
     CONSTRAINT subscribers_callbase_key_there FOREIGN KEY(callbase_key) REFERENCES callbases ("key"),
     CONSTRAINT subscribers_callbase_key_number_once UNIQUE (callbase_key, number),
@@ -529,7 +529,7 @@ CREATE TABLE calls (
     -- NULL: no further attempt
     next_at BIGINT,
     -- the rule that made the next attempt, or ended them
-    next_rule TEXT NOT NULL, rtp_remote_lost INTEGER, rtp_round_trip_ms FLOAT, digit_times TEXT, key_results TEXT, rtp_strangers INTEGER, rtp_reports INTEGER, refusal_headers TEXT, rtp_encryption TEXT,
+    next_rule TEXT NOT NULL, rtp_remote_lost INTEGER, rtp_round_trip_ms FLOAT, digit_times TEXT, key_results TEXT, rtp_strangers INTEGER, rtp_reports INTEGER, refusal_headers TEXT, rtp_encryption TEXT, consent_source TEXT, consent_at TEXT, consent_text TEXT,
     CONSTRAINT calls_key PRIMARY KEY ("key"),
     CONSTRAINT calls_cause_known CHECK (cause IN ('auth_failed', 'forbidden', 'media_failed', 'no_response', 'redirected', 'transport_error', 'protocol_error', 'trunk_limit', 'internal_error')),
     CONSTRAINT calls_disposition_known CHECK (disposition IN ('answered', 'machine', 'busy', 'no_answer', 'rejected', 'invalid_number', 'congestion', 'failed', 'cancelled', 'interrupted')),
@@ -1274,7 +1274,7 @@ CREATE TABLE key_tallies (
 ) WITHOUT ROWID;
 
 -- The migration that this schema corresponds to.
-INSERT INTO alembic_version VALUES ('0051');
+INSERT INTO alembic_version VALUES ('0052');
 
 -- Three sample users. None can log in until `python main.py set-password LOGIN`.
 INSERT INTO users ("key", id, login, name, role, password_hash, comment, created_at) VALUES

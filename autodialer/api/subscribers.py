@@ -14,14 +14,14 @@ from autodialer.campaign.numbers import normalise
 from autodialer.campaign.two_numbers import FIRST, FLAG, SECOND, numbers_of
 from autodialer.campaign.zones import ZoneFinder
 from autodialer.errors import Invalid
-from autodialer.model import Callbase, Subscriber
+from autodialer.model import CONSENT, Callbase, Subscriber
 from autodialer.store import NewSubscriber
 from autodialer.web.caller import Caller
 from autodialer.web.fields import Fields
 from autodialer.web.request import PageWanted
 
 NUMBERS = frozenset({"number", "second_number"})
-SAID = ("number", "second_number", "name", "comment", "timezone")
+SAID = ("number", "second_number", "name", "comment", "timezone", *CONSENT)
 
 
 class OneSubscriber(Fields):
@@ -32,6 +32,9 @@ class OneSubscriber(Fields):
     name: str | None = None
     comment: str | None = None
     timezone: str | None = None
+    consent_source: str | None = None
+    consent_at: str | None = None
+    consent_text: str | None = None
     extra: Mapping[str, str] = Field(default_factory=dict)
 
 
@@ -43,6 +46,9 @@ class SubscriberChange(Fields):
     name: str | None = None
     comment: str | None = None
     timezone: str | None = None
+    consent_source: str | None = None
+    consent_at: str | None = None
+    consent_text: str | None = None
     extra: Mapping[str, str] = Field(default_factory=dict)
 
 
@@ -112,6 +118,9 @@ def new_subscriber(fields: OneSubscriber, region: str, zones: ZoneFinder) -> New
         name=fields.name,
         comment=fields.comment,
         timezone=check_timezone(fields.timezone),
+        consent_source=fields.consent_source,
+        consent_at=fields.consent_at,
+        consent_text=fields.consent_text,
         doubt=number.doubt,
         destination=number.destination,
         extra={**fields.extra, **numbers.kept},
@@ -138,7 +147,7 @@ def _changes(present: Subscriber, fields: SubscriberChange, region: str, zones: 
 
 def present_subscriber(value: Subscriber) -> Json:
     """A subscriber."""
-    names = ("number", "second_number", "doubt", "name", "comment", "timezone")
+    names = ("number", "second_number", "doubt", "name", "comment", "timezone", *CONSENT)
     return {"id": str(value.id), **values_of(value, names), "extra": dict(value.extra)}
 
 

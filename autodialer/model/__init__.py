@@ -23,6 +23,7 @@ from autodialer.model.calls import (
 from autodialer.model.keys import KEY_WAIT_S, KEYS, KeyAction, KeyEffect, KeyResult
 from autodialer.model.objects import (
     ADMINS_SETTINGS,
+    CONSENT,
     DEFAULT_RETRY,
     SECOND_NUMBER,
     TRUNK_SETTINGS,
@@ -56,6 +57,7 @@ from autodialer.model.window import SUBSCRIBER_ZONE, WEEKDAYS, CallingWindow
 __all__ = [
     "ADMINS_SETTINGS",
     "CAMPAIGN_TRANSITIONS",
+    "CONSENT",
     "DEFAULT_RETRY",
     "JOB_TRANSITIONS",
     "KEYS",

@@ -202,6 +202,10 @@ class Callbase:
     was kept."""
 
 
+CONSENT = ("consent_source", "consent_at", "consent_text")
+"""Fields of a subscriber that tell of the consent to be called; a call keeps them as they were."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Subscriber:
     """One person's number in a callbase."""
@@ -218,6 +222,12 @@ class Subscriber:
     """Called once the attempts at `number` are used up, in the same notation; None: there is only one number."""
     doubt: str | None = None
     """Why the number may be wrong, a sentence for a person; None: it is valid."""
+    consent_source: str | None = None
+    """Where the person agreed to be called, as the file or the user says it; the two below are the same."""
+    consent_at: str | None = None
+    """When; as it was written, because a date read wrongly would be no evidence."""
+    consent_text: str | None = None
+    """To what."""
     extra: Mapping[str, str]
     """Columns of the file that have no field of their own; `flag` tells of a second cell that holds no number."""
 

@@ -68,6 +68,10 @@ calls = Table(
     words("message", nullable=True),
     at("next_at", comment="NULL: no further attempt"),
     words("next_rule", comment="the rule that made the next attempt, or ended them"),
+    # By migration 0052: of the subscriber when the call ended.
+    words("consent_source", nullable=True),
+    words("consent_at", nullable=True),
+    words("consent_text", nullable=True),
     check_one_of("disposition", Disposition),
     check_one_of("cause", Cause),
     check_one_of("ended_by", EndedBy),

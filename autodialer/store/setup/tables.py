@@ -143,6 +143,10 @@ subscribers = Table(
     words("doubt", nullable=True),  # by migration 0031: why the number may be wrong; NULL: it is valid
     at("deleted_at"),  # by migration 0038: the row stays, without the person, for the campaigns that met it
     words("destination", nullable=True),  # by migration 0046: where `number` leads; NULL: not found yet
+    # By migration 0052: to be called, as written.
+    words("consent_source", nullable=True),
+    words("consent_at", nullable=True),
+    words("consent_text", nullable=True),
     UniqueConstraint("callbase_key", "number"),
     Index(None, "callbase_key"),
     Index(
