@@ -52,8 +52,8 @@ CONSENTS = {
     ),
     Speaks.CONSENT_TEXT: (
         "Согласие", "Текст согласия", "Согласие на обзвон", "Согласие на звонки на мобильный телефон",
-        "Згода на дзвінки", "Consent", "Consent text", "consent_text", "Consent wording", "Opt in", "Permission to call",
-        "Phone consent",
+        "Згода на дзвінки", "Consent", "Consent text", "consent_text", "Consent wording", "Opt in",
+        "Permission to call", "Phone consent",
     ),
 }  # fmt: skip
 

@@ -68,6 +68,8 @@ calls = Table(
     words("message", nullable=True),
     at("next_at", comment="NULL: no further attempt"),
     words("next_rule", comment="the rule that made the next attempt, or ended them"),
+    # By migration 0039: the owner of the campaign, see autodialer.store.calls.owning.
+    Column("owner_key", Key),
     # By migration 0052: of the subscriber when the call ended.
     words("consent_source", nullable=True),
     words("consent_at", nullable=True),
@@ -79,6 +81,8 @@ calls = Table(
     Index(None, "campaign_key", "disposition"),
     Index(None, "number", "invited_at"),
     Index(None, "campaign_key", "subscriber_key"),
+    Index(None, "owner_key", "invited_at"),
+    Index(None, "campaign_key", "invited_at"),
     comment="the CDR: one row a finished call",
 )
 
