@@ -19,7 +19,7 @@ from autodialer.api.campaigns import Campaigns
 from autodialer.api.notices import Notices
 from autodialer.api.people import People
 from autodialer.api.prototype import Prototype
-from autodialer.api.reports import Reports
+from autodialer.api.reports import PeriodReports
 from autodialer.api.sounds import Sounds
 from autodialer.api.subscribers import Subscribers
 from autodialer.api.tables import Tables
@@ -46,7 +46,7 @@ SUBJECTS: dict[str, type] = {
     "callbases": Callbases,
     "subscribers": Subscribers,
     "campaigns": Campaigns,
-    "reports": Reports,
+    "reports": PeriodReports,
     "calls": Calls,
     "people": People,
     "prototype": Prototype,

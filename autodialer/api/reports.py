@@ -16,7 +16,7 @@ from autodialer.campaign.caller_id_health import CallerIdDay, CallerIdHealth, he
 from autodialer.campaign.calling_hours import fallback_zone
 from autodialer.errors import Invalid
 from autodialer.model import SUBSCRIBER_ZONE, Campaign
-from autodialer.store import CallbaseQuality, PeriodFigures, Quarter, Scope, Step, Store
+from autodialer.store import CallbaseQuality, PeriodFigures, Quarter, Step, Store, TallyScope
 from autodialer.web.caller import Caller
 from autodialer.web.fields import Fields
 
@@ -67,7 +67,7 @@ def _quarter(moment: datetime, *, up: bool) -> datetime:
     return start + timedelta(seconds=QUARTER_S) if up and start < moment else start
 
 
-class Reports:
+class PeriodReports:
     """Reports over the campaigns of a user."""
 
     def __init__(self, context: Context) -> None:
@@ -78,11 +78,11 @@ class Reports:
         """The calls of a period, and of the one before. Raises Invalid."""
         since, until = fields.span(self._clock.utcnow())
         earlier = since - (until - since)
-        scope = Scope(owner_key=caller.owner_key, since=since, until=until)
+        scope = TallyScope(owner_key=caller.owner_key, since=since, until=until)
         tallies = self._store.tallies
         now = tallies.figures(scope)
-        before = tallies.figures(Scope(owner_key=caller.owner_key, since=earlier, until=since))
-        with_average = Scope(owner_key=caller.owner_key, since=since - AVERAGE_SPAN, until=until)
+        before = tallies.figures(TallyScope(owner_key=caller.owner_key, since=earlier, until=since))
+        with_average = TallyScope(owner_key=caller.owner_key, since=since - AVERAGE_SPAN, until=until)
         found = health(tallies.caller_ids(with_average), lambda at: local_day(at, fields.timezone), since=since)
         return {
             "from": time(since),
@@ -99,7 +99,7 @@ class Reports:
 
 def report_beside(store: Store, campaign: Campaign) -> Json:
     """What the report of a campaign says beside its own figures."""
-    scope = Scope(campaign_key=campaign.key)
+    scope = TallyScope(campaign_key=campaign.key)
     zone = zone_of(store, campaign)
     found = health(store.tallies.caller_ids(scope), lambda at: local_day(at, zone))
     [quality] = store.tallies.callbases(scope)

@@ -7,9 +7,9 @@ from datetime import datetime
 
 from autodialer.store import CallerIdQuarter
 
-ENOUGH_CALLS = 50
-"""Of a day, and ENOUGH_BEFORE of the other days together, before they are compared."""
-ENOUGH_BEFORE = 100
+ENOUGH_OF_DAY = 50
+"""Of a day, and ENOUGH_OF_OTHERS of the other days together, before they are compared."""
+ENOUGH_OF_OTHERS = 100
 FAR_UNDER = 0.6
 """Of its own average."""
 CHANCE = 3.0
@@ -82,7 +82,7 @@ def _days(by_day: dict[str, list[CallerIdQuarter]], shown: Sequence[str], since:
 
 
 def _note(calls: int, answered: int, other_calls: int, other_answered: int) -> str | None:
-    if calls < ENOUGH_CALLS or other_calls < ENOUGH_BEFORE:
+    if calls < ENOUGH_OF_DAY or other_calls < ENOUGH_OF_OTHERS:
         return None
     rate, average = answered / calls, other_answered / other_calls
     by_chance = CHANCE * math.sqrt(average * (1 - average) / calls)

@@ -1,7 +1,7 @@
 """What a user sets up: users, trunks, sounds, callbases, subscribers, campaigns."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -44,6 +44,15 @@ _WRITE_ONLY: Mapping[str, bool] = {"write_only": True}
 
 
 @dataclass(frozen=True, kw_only=True)
+class ShownNumber:
+    """A number that a provider lets a trunk show."""
+
+    number: str
+    shown_as: str | None = None
+    """What the callee's display says beside it, as agreed with the provider; None: not known."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrunkSettings:
     """A provider's SIP settings as a user states them.
 
@@ -67,6 +76,8 @@ class TrunkSettings:
     """Host part of From, To and Request-URI, None: `host`."""
     caller_id: str | None = None
     """Number shown to the callee, None: `username`."""
+    caller_ids: tuple[ShownNumber, ...] = field(default=(), metadata=_LIVE)
+    """Numbers that the provider lets it show; empty: not said. Kept for people: nothing is refused for it."""
     number_format: str = field(default="{e164}", metadata=_LIVE)
     """Template over {e164} and {national}; how the provider wants numbers."""
     max_channels: int = field(default=10, metadata=_LIVE)
@@ -116,6 +127,7 @@ class TrunkSettings:
     def shown(self) -> dict[str, object]:
         """The settings that may be read back, by name, as JSON has them."""
         values = {name: getattr(self, name) for name in _SHOWN}
+        values["caller_ids"] = [asdict(each) for each in self.caller_ids]
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 

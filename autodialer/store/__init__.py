@@ -10,7 +10,7 @@ from autodialer.store.campaigns.campaigns import CampaignRules
 from autodialer.store.campaigns.progress import CampaignProgress, Counts
 from autodialer.store.figures.key_figures import KeyFigures
 from autodialer.store.figures.report import CampaignReport, Figures, HourReport, TrunkReport
-from autodialer.store.figures.tallies import CallbaseQuality, CallerIdQuarter, PeriodFigures, Quarter, Scope, Step
+from autodialer.store.figures.tallies import CallbaseQuality, CallerIdQuarter, PeriodFigures, Quarter, Step, TallyScope
 from autodialer.store.forget.erasing import Erasure
 from autodialer.store.live.live import DialerSeen
 from autodialer.store.migrations import migrate
@@ -76,11 +76,11 @@ __all__ = [
     "Recording",
     "RejectedRow",
     "Rotated",
-    "Scope",
     "Secrets",
     "Settled",
     "Step",
     "Store",
+    "TallyScope",
     "Tried",
     "TrunkReport",
     "Unsent",

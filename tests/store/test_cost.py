@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection, event
 
 from autodialer.model import Disposition
-from autodialer.store import CallsWanted, NewSubscriber
+from autodialer.store import CallsWanted, NewSubscriber, TallyScope
 from autodialer.store.sql.engine import BEGIN_WRITE
 from tests.store.world import EXHAUSTED, NOW, World, number
 from tests.timing import at_most
@@ -154,6 +154,21 @@ def test_no_list_and_no_count_scans_or_sorts(world: World, plans: list[str]) -> 
     world.store.dnc.contains(number(1), world.user.key)
     world.store.dnc.page(world.user.key, limit=2)
     assert not [step for step in plans if "SCAN" in step or "TEMP B-TREE" in step]
+
+
+@pytest.mark.parametrize("of_one", [False, True], ids=["of a user", "of a campaign"])
+def test_a_report_reads_the_tallies_of_its_campaigns_only(world: World, plans: list[str], of_one: bool) -> None:
+    campaign = world.running(1)
+    whose = {"campaign_key": campaign.key} if of_one else {"owner_key": world.user.key}
+    scope = TallyScope(**whose, since=NOW - timedelta(days=7), until=NOW)
+    plans.clear()
+    world.store.tallies.figures(scope)
+    world.store.tallies.quarters(scope)
+    world.store.tallies.caller_ids(scope)
+    world.store.tallies.callbases(scope)
+    assert not [step for step in plans if step.startswith("SCAN") and "tallies" in step], plans
+    spans = [step for step in plans if "call_tallies USING PRIMARY KEY (campaign_key=? AND quarter_at>?" in step]
+    assert len(spans) == (3 if of_one else 4), plans
 
 
 @pytest.mark.parametrize("everybodys", [False, True])

@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from sqlalchemy import event
 
 from autodialer.model import Campaign, ClaimedJob, Disposition, NextStep
-from autodialer.store import CampaignReport, Scope, Secrets, Step, Store, migrate
+from autodialer.store import CampaignReport, Secrets, Step, Store, TallyScope, migrate
 from autodialer.store.figures.report import reason_counts
 from autodialer.store.figures.tallies import ANSWERABLE
 from autodialer.store.migrations.versions import v0012_running_figures, v0051_tallies
@@ -133,7 +133,7 @@ GETS_AS_FAR = {
 
 
 def assert_tallies(store: Store, campaign: Campaign, calls: Sequence[Row], *, people_too: bool) -> None:
-    figures = store.tallies.figures(Scope(campaign_key=campaign.key))
+    figures = store.tallies.figures(TallyScope(campaign_key=campaign.key))
     assert (figures.calls, figures.dispositions) == (len(calls), Counter(call["disposition"] for call in calls))
     assert figures.billsec_s == pytest.approx(sum(call["billsec_s"] for call in calls))
     found = {step.name: step for step in figures.funnel}
@@ -144,16 +144,16 @@ def assert_tallies(store: Store, campaign: Campaign, calls: Sequence[Row], *, pe
         if people_too:
             assert step.people == len({call["subscriber_key"] for call in those}), name
     assert not found
-    quarters = store.tallies.quarters(Scope(campaign_key=campaign.key))
+    quarters = store.tallies.quarters(TallyScope(campaign_key=campaign.key))
     could_answer = [call for call in calls if call["disposition"] in ANSWERABLE]
     assert Counter({quarter.at.timestamp() * 1000: quarter.calls for quarter in quarters}) == Counter(
         call["invited_at"] // 900_000 * 900_000 for call in could_answer
     )
-    by_caller = store.tallies.caller_ids(Scope(campaign_key=campaign.key))
+    by_caller = store.tallies.caller_ids(TallyScope(campaign_key=campaign.key))
     assert sum(each.early_hang_ups for each in by_caller) == sum(
         call["disposition"] == "answered" and call["ended_by"] == "callee" and call["billsec_s"] < 3 for call in calls
     )
-    [quality] = store.tallies.callbases(Scope(campaign_key=campaign.key))
+    [quality] = store.tallies.callbases(TallyScope(campaign_key=campaign.key))
     if people_too:
         answered = found_people(calls, "answered")
         assert quality.never_answered == found_people(calls, "called") - answered

@@ -25,11 +25,11 @@ ANSWERABLE = (
     Disposition.REJECTED,
 )
 """Calls that came as far as the callee's phone: of others nobody could have answered, whatever the hour."""
-STEPS = ("called", "rang", "answered", *(f"heard_{share}" for share in HEARD_SHARES))
+FUNNEL = ("called", "rang", "answered", *(f"heard_{share}" for share in HEARD_SHARES))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scope:
+class TallyScope:
     """Whose calls are meant, and when their INVITEs left."""
 
     campaign_key: int | None = None
@@ -129,12 +129,12 @@ class Tallies:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def figures(self, scope: Scope) -> PeriodFigures:
+    def figures(self, scope: TallyScope) -> PeriodFigures:
         """Calls, dispositions and the funnel."""
         with self._database.read() as connection:
             return _figures(connection, scope)
 
-    def quarters(self, scope: Scope) -> list[Quarter]:
+    def quarters(self, scope: TallyScope) -> list[Quarter]:
         """By time zone and quarter of an hour."""
         by = (call_tallies.c.zone, call_tallies.c.quarter_at)
         query = (
@@ -146,7 +146,7 @@ class Tallies:
             rows = connection.execute(query).all()
         return [Quarter(zone=row.zone, at=row.quarter_at, calls=row.calls, answered=row.answered) for row in rows]
 
-    def caller_ids(self, scope: Scope) -> list[CallerIdQuarter]:
+    def caller_ids(self, scope: TallyScope) -> list[CallerIdQuarter]:
         """By caller ID and quarter of an hour, in this order."""
         by = (call_tallies.c.caller_id, call_tallies.c.quarter_at)
         counts = ("calls", "answered", "early_hang_ups", "sip_603", "sip_607", "sip_608")
@@ -163,7 +163,7 @@ class Tallies:
             for row in rows
         ]
 
-    def callbases(self, scope: Scope) -> list[CallbaseQuality]:
+    def callbases(self, scope: TallyScope) -> list[CallbaseQuality]:
         """Those of the campaigns with calls in the scope, by all calls of these campaigns; at most 100, the most
         called first. A single campaign's callbase is there without calls too."""
         called, dead, answered = (_sum(call_tallies, f"people_{name}") for name in ("called", "dead", "answered"))
@@ -192,7 +192,7 @@ def _sum(table: Table, name: str) -> Any:
     return func.coalesce(func.sum(table.c[name]), 0).label(name)
 
 
-def _within(table: Table, scope: Scope) -> ColumnElement[bool]:
+def _within(table: Table, scope: TallyScope) -> ColumnElement[bool]:
     if scope.campaign_key is not None:
         of_whom = table.c.campaign_key == scope.campaign_key
     else:
@@ -203,9 +203,9 @@ def _within(table: Table, scope: Scope) -> ColumnElement[bool]:
     return and_(of_whom, *since, *until)
 
 
-def _figures(connection: Connection, scope: Scope) -> PeriodFigures:
-    people = [f"people_{name}" for name in STEPS]
-    counts = ("calls", "billsec_ms", *STEPS[1:], *people)
+def _figures(connection: Connection, scope: TallyScope) -> PeriodFigures:
+    people = [f"people_{name}" for name in FUNNEL]
+    counts = ("calls", "billsec_ms", *FUNNEL[1:], *people)
     by_disposition = connection.execute(
         select(call_tallies.c.disposition, *(_sum(call_tallies, name) for name in counts))
         .where(_within(call_tallies, scope))
@@ -225,7 +225,7 @@ def _figures(connection: Connection, scope: Scope) -> PeriodFigures:
         billsec_s=total["billsec_ms"] / 1000,
         dispositions={row.disposition: row.calls for row in by_disposition},
         funnel=[
-            *(Step(name=name, people=total[f"people_{name}"], calls=total[name]) for name in STEPS),
+            *(Step(name=name, people=total[f"people_{name}"], calls=total[name]) for name in FUNNEL),
             *(Step(name=f"pressed_{row.digit}", people=row.people, calls=row.calls) for row in keys),
         ],
     )

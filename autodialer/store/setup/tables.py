@@ -14,7 +14,7 @@ from sqlalchemy import (
     text,
 )
 
-from autodialer.store.sql.column_types import JsonObject, Key
+from autodialer.store.sql.column_types import JsonObject, Key, ShownNumbers
 from autodialer.store.sql.shapes import (
     at,
     count,
@@ -72,6 +72,7 @@ trunks = Table(
     # By migration 0047; NULL: no ceiling.
     Column("max_calls_day", Integer),
     Column("max_minutes_day", Integer),
+    Column("caller_ids", ShownNumbers),  # by migration 0053: numbers that the provider lets it show
     Index(None, "owner_key"),
     sqlite_autoincrement=True,
 )
