@@ -19,6 +19,7 @@ from autodialer.api.campaigns import Campaigns
 from autodialer.api.notices import Notices
 from autodialer.api.people import People
 from autodialer.api.prototype import Prototype
+from autodialer.api.reports import PeriodReports
 from autodialer.api.second_factor import SecondFactor
 from autodialer.api.sessions import Sessions
 from autodialer.api.sounds import Sounds
@@ -49,6 +50,7 @@ SUBJECTS: dict[str, type] = {
     "callbases": Callbases,
     "subscribers": Subscribers,
     "campaigns": Campaigns,
+    "reports": PeriodReports,
     "calls": Calls,
     "people": People,
     "prototype": Prototype,

@@ -10,6 +10,7 @@ from autodialer.store.campaigns.campaigns import CampaignRules
 from autodialer.store.campaigns.progress import CampaignProgress, Counts
 from autodialer.store.figures.key_figures import KeyFigures
 from autodialer.store.figures.report import CampaignReport, Figures, HourReport, TrunkReport
+from autodialer.store.figures.tallies import CallbaseQuality, CallerIdQuarter, PeriodFigures, Quarter, Step, TallyScope
 from autodialer.store.forget.erasing import Erasure
 from autodialer.store.live.live import DialerSeen
 from autodialer.store.migrations import migrate
@@ -43,6 +44,8 @@ __all__ = [
     "AnyRow",
     "AuditEntry",
     "Busy",
+    "CallbaseQuality",
+    "CallerIdQuarter",
     "CallsWanted",
     "CampaignProgress",
     "CampaignReport",
@@ -67,13 +70,17 @@ __all__ = [
     "NoticeSettings",
     "NumberRange",
     "Page",
+    "PeriodFigures",
     "PlanFile",
+    "Quarter",
     "Recording",
     "RejectedRow",
     "Rotated",
     "Secrets",
     "Settled",
+    "Step",
     "Store",
+    "TallyScope",
     "Tried",
     "TrunkReport",
     "Unsent",
