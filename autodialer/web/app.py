@@ -14,6 +14,7 @@ from autodialer.web.contract import ContractPlugin
 from autodialer.web.credentials import Credentials
 from autodialer.web.errors import answer_for
 from autodialer.web.guard import ErrorsPlugin, GuardPlugin
+from autodialer.web.kept import KeptAnswers, KeptPlugin
 from autodialer.web.metrics import Metrics, Requests
 from autodialer.web.observed import Observed
 from autodialer.web.pages import front_page
@@ -89,13 +90,20 @@ def _with_security(headers: list[tuple[str, str]], environ: Mapping[str, Any]) -
 
 
 def make_app(
-    settings: Settings, store: Store, credentials: Credentials, metrics: Metrics, *, validate_responses: bool
+    settings: Settings,
+    store: Store,
+    credentials: Credentials,
+    metrics: Metrics,
+    *,
+    clock: Clock,
+    validate_responses: bool,
 ) -> App:
     """The application without its routes. The first plugin is the outermost."""
     app = App(credentials.check_form, metrics.requests)
     app.install(ErrorsPlugin())
     app.install(PrototypePlugin(credentials.tokens, Envelope(settings.jwt_key)))
     app.install(GuardPlugin(credentials))
+    app.install(KeptPlugin(KeptAnswers(store, clock)))
     app.install(ContractPlugin(uploads_folder=settings.data / "uploads", validate_responses=validate_responses))
     app.get(DOCUMENTATION.rstrip("/"), callback=_redirect_to_documentation)
     add_probes(app, settings, store, credentials, metrics)
