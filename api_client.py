@@ -76,6 +76,8 @@ class Operation:
     @property
     def file(self) -> str | None:
         """Name of the file that it answers; None: it answers values."""
+        if self.method != "GET":
+            return None
         last = self.path.rpartition("/")[2]
         return {"audio": "sound.wav"}.get(last, last if "." in last else None)
 
@@ -183,7 +185,7 @@ class ApiClient:
             if parameter["in"] == "path":
                 path = path.replace(f"{{{name}}}", quote(str(value), safe=""))
             elif parameter["in"] == "query":
-                content.setdefault("params", {})[name] = value
+                content.setdefault("params", {})[name] = ",".join(value) if isinstance(value, list) else value
             elif parameter["in"] == "header":
                 headers[name] = str(value)
             elif parameter.get("type") == "file":

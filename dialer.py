@@ -68,11 +68,13 @@ from autodialer.model import (
     TrunkStatus,
 )
 from autodialer.phone.checks.checks import TrunkChecks
+from autodialer.phone.closed_networks import ClosedNetworks
 from autodialer.phone.hang_up import HangUp
 from autodialer.phone.outcome import BROKEN
 from autodialer.phone.plan import CallEvent, CallPlan, Progress
 from autodialer.phone.pool import PhonePool
 from autodialer.phone.ports import calls_within
+from autodialer.phone.resolver import Resolver
 from autodialer.phone.trace_outbox import TraceOutbox
 from autodialer.phone.trunk_phones import complete
 from autodialer.store import Secrets, Store, migrate, new_id
@@ -297,7 +299,7 @@ class Dialer:
         self._unusable = {key: trunk.problem for key, trunk in trunks.items() if trunk.problem is not None}
         self._hours.look(campaigns, self._clock.utcnow())
         self._destinations.look(campaigns, trunks)
-        self._sounds.learn(campaign.sound_key for campaign in campaigns)
+        self._sounds.learn({campaign.sound_key: campaign.sound_path for campaign in campaigns})
         audible = [campaign for campaign in campaigns if campaign.sound_key in self._sounds]
         self._scheduler.update(audible, self._trunks, self._clock.monotonic())
         self._phones.update(self._wanting_phones())
@@ -478,7 +480,11 @@ def run_dialer(settings: Settings) -> None:
         # FULL: a claim is on the disk before its INVITE leaves. After a power failure the number counts as called.
         store = Store(settings.url, secrets=Secrets(settings.keys), synchronous="FULL", checkpoints_apart=True)
         phones = PhonePool(
-            sip_address=settings.sip_address, sip_port=settings.sip_port, rtp_ports=settings.rtp_ports, clock=clock
+            sip_address=settings.sip_address,
+            sip_port=settings.sip_port,
+            rtp_ports=settings.rtp_ports,
+            clock=clock,
+            resolver=Resolver(closed=ClosedNetworks(settings.deny_networks, own=settings.sip_address)),
         )
         traces = TraceOutbox(store.traces, keep=settings.trace_calls, days=settings.trace_days)
         phones.on_trace = traces.put if settings.trace_calls else None

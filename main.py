@@ -22,7 +22,7 @@ from api_srv import Api
 from autodialer.api.accounts import AuditFilter, LogIn, NewUser, PasswordChange, UserChange, UserDeletion
 from autodialer.api.api_keys import NewApiKey
 from autodialer.api.callbases import NewCallbase, SubscriberFilter
-from autodialer.api.calls import CallFilter, Digits, SampleCall
+from autodialer.api.calls import CallFilter, Digits, NewCall, SampleCall
 from autodialer.api.campaigns import (
     CallableAt,
     CampaignChange,
@@ -37,8 +37,8 @@ from autodialer.api.filters import ObjectFilter
 from autodialer.api.notices import NewNotice, NoticeChange
 from autodialer.api.people import DncChange, DncScope, Erase, NewDncImport
 from autodialer.api.prototype import PrototypeCall, PrototypeUser
-from autodialer.api.sounds import NewSound, WantedAudio
-from autodialer.api.subscribers import OneSubscriber, PersonWanted, SubscriberChange
+from autodialer.api.sounds import NewAudio, NewSound, SoundChange, WantedAudio
+from autodialer.api.subscribers import ManyNumbers, OneSubscriber, PersonWanted, SubscriberChange
 from autodialer.api.trunks import NewTrunk, TrunkChange, TrunkCheck
 from autodialer.api.uploaded_tables import RejectedFilter, TableFields
 from autodialer.api.webhooks import DeliveryFilter, NewWebhook, WebhookChange, WebhookFilter
@@ -138,11 +138,17 @@ ROUTES: tuple[Line, ...] = (
         201,
     ),
     Line("GET", "/sounds/<sound_id>", lambda api, r: api.sounds.read(r.caller, r.id)),
+    Line("PUT", "/sounds/<sound_id>", lambda api, r: api.sounds.change(r.caller, r.id, r.fields(SoundChange))),
     Line("DELETE", "/sounds/<sound_id>", lambda api, r: api.sounds.delete(r.caller, r.id), USER, 204),
     Line(
         "GET",
         "/sounds/<sound_id>/audio",
         lambda api, r: api.sounds.read_audio(r.caller, r.id, r.parameters(WantedAudio)),
+    ),
+    Line(
+        "PUT",
+        "/sounds/<sound_id>/audio",
+        lambda api, r: api.sounds.replace_audio(r.caller, r.id, r.upload, r.parameters(NewAudio)),
     ),
     Line("GET", "/sounds/<sound_id>/waveform", lambda api, r: api.sounds.read_waveform(r.caller, r.id)),
     # -- callbases
@@ -237,6 +243,11 @@ ROUTES: tuple[Line, ...] = (
         "/campaigns/<campaign_id>/calls",
         lambda api, r: api.calls.list(r.caller, r.id, r.parameters(CallFilter), r.page),
     ),
+    Line(
+        "POST",
+        "/campaigns/<campaign_id>/subscribers",
+        lambda api, r: api.subscribers.add_many(r.caller, r.id, r.fields(ManyNumbers)),
+    ),
     Line("GET", "/campaigns/<campaign_id>/report", lambda api, r: api.campaigns.read_report(r.caller, r.id)),
     # -- tables
     Line("GET", "/campaigns/<campaign_id>/calls.csv", lambda api, r: api.tables.export_calls_csv(r.caller, r.id)),
@@ -252,6 +263,8 @@ ROUTES: tuple[Line, ...] = (
         lambda api, r: api.tables.export_subscribers_xlsx(r.caller, r.id),
     ),
     # -- calls
+    Line("GET", "/calls", lambda api, r: api.calls.list_all(r.caller, r.parameters(CallFilter), r.page)),
+    Line("POST", "/calls", lambda api, r: api.calls.create(r.caller, r.fields(NewCall), r.once), USER, 202),
     Line("GET", "/calls/<call_id>", lambda api, r: api.calls.read(r.caller, r.id)),
     Line("GET", "/calls/<call_id>/trace", lambda api, r: api.calls.read_trace(r.caller, r.id)),
     Line("POST", "/calls/<call_id>/hangup", lambda api, r: api.calls.hang_up(r.caller, r.id), OPERATE, 202),

@@ -127,6 +127,7 @@ CREATE TABLE callbases (
     CONSTRAINT callbases_id_once UNIQUE (id)
 );
 CREATE INDEX callbases_owner_key ON callbases (owner_key);
+CREATE INDEX callbases_shown ON callbases (owner_key) WHERE hidden = 0;
 CREATE TRIGGER callbases_state BEFORE UPDATE OF state ON callbases
 WHEN NOT (
     NEW.state = OLD.state
@@ -374,7 +375,13 @@ CREATE INDEX campaigns_deleted ON campaigns ("key") WHERE deleted_at IS NOT NULL
 CREATE INDEX campaigns_drawing ON campaigns ("key") WHERE drawn_up_to IS NOT NULL;
 CREATE INDEX campaigns_owner_key ON campaigns (owner_key);
 CREATE INDEX campaigns_running ON campaigns ("key") WHERE state = 'running';
+CREATE INDEX campaigns_shown ON campaigns (owner_key) WHERE hidden = 0;
 CREATE INDEX campaigns_sound_key ON campaigns (sound_key);
+CREATE TRIGGER campaigns_handed_over AFTER UPDATE OF owner_key ON campaigns
+WHEN NEW.owner_key <> OLD.owner_key
+BEGIN
+    UPDATE calls SET owner_key = NEW.owner_key WHERE campaign_key = NEW.key;
+END;
 CREATE TRIGGER campaigns_state BEFORE UPDATE OF state ON campaigns
 WHEN NOT (
     NEW.state = OLD.state
@@ -531,7 +538,7 @@ CREATE TABLE calls (
     -- NULL: no further attempt
     next_at BIGINT,
     -- the rule that made the next attempt, or ended them
-    next_rule TEXT NOT NULL, rtp_remote_lost INTEGER, rtp_round_trip_ms FLOAT, digit_times TEXT, key_results TEXT, rtp_strangers INTEGER, rtp_reports INTEGER, refusal_headers TEXT, rtp_encryption TEXT,
+    next_rule TEXT NOT NULL, rtp_remote_lost INTEGER, rtp_round_trip_ms FLOAT, digit_times TEXT, key_results TEXT, rtp_strangers INTEGER, rtp_reports INTEGER, refusal_headers TEXT, rtp_encryption TEXT, owner_key INTEGER,
     CONSTRAINT calls_key PRIMARY KEY ("key"),
     CONSTRAINT calls_cause_known CHECK (cause IN ('auth_failed', 'forbidden', 'media_failed', 'no_response', 'redirected', 'transport_error', 'protocol_error', 'trunk_limit', 'internal_error')),
     CONSTRAINT calls_disposition_known CHECK (disposition IN ('answered', 'machine', 'busy', 'no_answer', 'rejected', 'invalid_number', 'congestion', 'failed', 'cancelled', 'interrupted')),
@@ -542,8 +549,10 @@ CREATE TABLE calls (
 );
 CREATE INDEX calls_campaign_key ON calls (campaign_key);
 CREATE INDEX calls_campaign_key_disposition ON calls (campaign_key, disposition);
+CREATE INDEX calls_campaign_key_invited_at ON calls (campaign_key, invited_at);
 CREATE INDEX calls_campaign_key_subscriber_key ON calls (campaign_key, subscriber_key);
 CREATE INDEX calls_number_invited_at ON calls (number, invited_at);
+CREATE INDEX calls_owner_key_invited_at ON calls (owner_key, invited_at);
 CREATE TRIGGER calls_counted AFTER INSERT ON calls
 BEGIN
     INSERT INTO call_counts (campaign_key, hour_at, trunk_key, disposition, calls, billsec_ms, played_share_ppm)

@@ -30,6 +30,7 @@ from autodialer.api.webhooks import put_short
 from autodialer.campaign.checks import transfer_number
 from autodialer.campaign.estimate import estimate_eta_s
 from autodialer.campaign.keys import check_change, check_keys
+from autodialer.campaign.numbers import NO_REGION, check_region
 from autodialer.errors import Conflict, Invalid, TooManyRequests
 from autodialer.model import DEFAULT_RETRY, Callbase, Campaign, Drawn, People, RetryRule, Trunk
 from autodialer.model.slices import only_as_json
@@ -117,6 +118,9 @@ class NewCampaign(CampaignChange):
     trunk_ids: Sequence[UUID]
     sound_id: UUID
     callbase_id: UUID | None = None
+    """None: a callbase of its own is made, for numbers that come by the API."""
+    region: str | None = None
+    """Country of numbers written without one in a callbase of its own."""
     from_campaign_id: UUID | None = None
     only: AnyOnly = People.ALL
 
@@ -187,11 +191,14 @@ class Campaigns:
                 trunks = [owned(self._store.trunks.get, one, caller, "trunk_ids") for one in fields.trunk_ids]
                 follows = self._origin_of(caller, fields)
                 callbase = self._callbase_of(caller, fields, follows)
+                region = callbase.region if callbase else _own_region(fields)
                 sound = owned(self._store.sounds.get, fields.sound_id, caller, "sound_id")
-                check_hours(rules, callbase.timezone)
+                check_hours(rules, callbase.timezone if callbase else None)
                 url = self._webhook_url(fields)
-                check_transfer(rules, trunks, callbase.region)
+                check_transfer(rules, trunks, region)
                 with self._store.transaction():
+                    if callbase is None:
+                        callbase = self._own_callbase(caller, fields.name.strip(), region)
                     campaign = self._store.campaigns.create(
                         caller.user.key,
                         name=fields.name.strip(),
@@ -240,6 +247,12 @@ class Campaigns:
         callbase = self._store.callbases.by_key(campaign.callbase_key)
         if callbase.state == "failed":
             raise Conflict(f"The import of its callbase failed: {callbase.error}", field="callbase_id")
+        if callbase.state == "ready" and not callbase.imported:
+            raise Conflict(
+                "The campaign has no subscribers and would end at once; add numbers with"
+                f" POST /srv1/campaigns/{campaign_id}/subscribers first.",
+                field="callbase_id",
+            )
         with self._store.transaction():
             self._store.campaigns.start(campaign_id, caller.owner_key, by=caller.user.login)
             self._context.record(caller, "campaigns.start", campaign_id)
@@ -356,6 +369,10 @@ class Campaigns:
         figures = self._store.calls.report(campaign.key)
         return present_report(campaign, progress, figures, self._store.calls.keys(campaign.key))
 
+    def _own_callbase(self, caller: Caller, name: str, region: str) -> Callbase:
+        made = self._store.callbases.create(caller.user.key, name=name, region=region)
+        return self._store.callbases.finish(made.key, rows=0)
+
     def _draw(self, made: Campaign) -> None:
         """Find the people of a new campaign; the housekeeping finds the rest."""
         if made.drawn is None:
@@ -371,7 +388,7 @@ class Campaigns:
             raise Invalid("only needs from_campaign_id, the campaign whose people are meant.", field="only")
         return None
 
-    def _callbase_of(self, caller: Caller, fields: NewCampaign, follows: Campaign | None) -> Callbase:
+    def _callbase_of(self, caller: Caller, fields: NewCampaign, follows: Campaign | None) -> Callbase | None:
         callbase_id = fields.callbase_id
         if follows is not None:
             if callbase_id not in (None, follows.callbase_id):
@@ -379,7 +396,10 @@ class Campaigns:
                 raise Invalid(message, field="callbase_id")
             callbase_id = follows.callbase_id
         if callbase_id is None:
-            raise Invalid("callbase_id is required, or from_campaign_id instead of it.", field="callbase_id")
+            return None
+        if fields.region is not None:
+            message = "region is the callbase's; leave it out with callbase_id and from_campaign_id."
+            raise Invalid(message, field="region")
         callbase = owned(self._store.callbases.get, callbase_id, caller, "callbase_id")
         if callbase.state == "failed":
             raise Invalid(f"callbase_id: the import of {callbase.name} failed: {callbase.error}", field="callbase_id")
@@ -407,6 +427,10 @@ def check_transfer(rules: CampaignRules, trunks: Iterable[Trunk], region: str) -
     number = rules.get("transfer_to")
     if number:
         check_destination(number, rules_of(trunks, region), "transfer_to")
+
+
+def _own_region(fields: NewCampaign) -> str:
+    return NO_REGION if fields.region is None else check_region(fields.region)
 
 
 def present_retry(rules: Mapping[str, RetryRule]) -> Json:

@@ -259,6 +259,8 @@ class Campaign:
     trunk_ids: tuple[UUID, ...]
     sound_key: int
     sound_id: UUID
+    sound_path: str = ""
+    """Of the recording that calls begin with now: another one once the sound is replaced."""
     callbase_key: int
     callbase_id: UUID
     caller_id: str | None

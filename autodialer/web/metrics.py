@@ -152,6 +152,8 @@ class Metrics(Collector):
         yield _gauge(
             "dialer_oldest_due_job_seconds", "For how long the oldest of them has been due.", queue.oldest_due_s
         )
+        deliveries = self._store.deliveries.count_waiting()
+        yield _gauge("dialer_webhook_deliveries_waiting", "Deliveries that have not arrived yet.", deliveries)
 
     def _trunks(self) -> Iterator[Metric]:
         info = InfoMetricFamily("dialer_trunk", "The trunks by name.", labels=["trunk"])

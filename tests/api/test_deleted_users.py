@@ -24,6 +24,7 @@ NOT_TOLD = {"/audit"}
 """It keeps what was done, with the ids."""
 KINDS = ("trunks", "sounds", "callbases", "campaigns")
 NUMBER = "+79160000055"
+WEBHOOK = {"url": "https://example.com/hook", "events": ["opt_out", "call.ended"]}
 
 
 def id_of(store: Store, login: str) -> UUID:
@@ -74,6 +75,12 @@ def rows_that_name(store: Store, number: str) -> dict[str, int]:
     return found
 
 
+def rows_of(store: Store, *names: str) -> list[Any]:
+    """All that stands in these tables."""
+    with store._database.read() as connection:
+        return [row for name in names for row in connection.execute(select(metadata.tables[name]))]
+
+
 def test_everything_of_a_user_goes_to_another(
     anna: Client, boris: Client, admin: Client, objects: dict[str, Any], store: Store, clock: StandingClock
 ) -> None:
@@ -88,6 +95,18 @@ def test_everything_of_a_user_goes_to_another(
     assert boris.get(f"/srv1/sounds/{objects['sound']['id']}/audio").status == 200
     clone = boris.post(f"/srv1/campaigns/{objects['campaign']['id']}/clone", json={}).json()
     assert boris.post(f"/srv1/campaigns/{clone['id']}/start").status == 200
+
+
+def test_what_told_a_user_of_all_objects_does_not_tell_of_the_new_owners(
+    anna: Client, boris: Client, admin: Client, objects: dict[str, Any], store: Store
+) -> None:
+    of_campaign = anna.post("/srv1/webhooks", json=WEBHOOK | {"campaign_id": objects["campaign"]["id"]}).json()
+    anna.post("/srv1/webhooks", json=WEBHOOK)
+    anna.post("/srv1/notices", json={"name": "Anna", "url": "tgram://123456789:abc/1234"})
+    assert admin.delete(path_of(store, "anna", "give", to=str(id_of(store, "boris")))).status == 204
+    clear(store)
+    assert [item["id"] for item in boris.get("/srv1/webhooks").json()["items"]] == [of_campaign["id"]]
+    assert admin.get("/srv1/notices").json()["items"] == []
 
 
 def test_without_a_name_the_admin_who_deletes_gets_the_objects(
@@ -111,6 +130,8 @@ def test_everything_of_a_user_goes_with_it(
     called(anna, objects, store, clock)
     anna.put(f"/srv1/dnc/{NUMBER}", json={})
     anna.post("/srv1/dnc/import", files={"file": ("dnc.csv", NUMBER.encode() + b"\n12\n")}, data={"region": "RU"})
+    hook = anna.post("/srv1/webhooks", json=WEBHOOK).json()
+    assert anna.post(f"/srv1/webhooks/{hook['id']}/test").status == 202
     campaign = anna.post("/srv1/campaigns", json=objects["fields"]).json()
     for deed in ("start", "pause"):
         assert anna.post(f"/srv1/campaigns/{campaign['id']}/{deed}").status == 200
@@ -123,6 +144,7 @@ def test_everything_of_a_user_goes_with_it(
     assert admin.post(f"/srv1/campaigns/{campaign['id']}/resume").status == 404
     assert store.queue.running_campaigns() == []
     clear(store)
+    assert rows_of(store, "webhooks", "notices", "webhook_deliveries") == []
     assert rows_that_name(store, "+791600000").keys() <= {"audit"}, "the numbers are gone"
     assert list(settings.sounds.glob("*")) == []
     with store._database.read() as connection:
@@ -145,6 +167,10 @@ def test_no_reading_operation_tells_an_admin_of_what_a_deleted_user_has_left(
     [person, *_] = anna.get(f"/srv1/callbases/{objects['callbase']['id']}/subscribers").json()["items"]
     made = {kind: objects[kind]["id"] for kind in ("trunk", "sound", "callbase", "campaign")}
     made |= {"call": call, "import": imported["id"], "subscriber": person["id"]}
+    webhook = anna.post("/srv1/webhooks", json=WEBHOOK).json()
+    notice = anna.post("/srv1/notices", json={"name": "Anna", "url": "tgram://123456789:abc/1234"}).json()
+    delivery = anna.post(f"/srv1/webhooks/{webhook['id']}/test").json()
+    made |= {"webhook": webhook["id"], "notice": notice["id"], "delivery": delivery["id"]}
     anna_id = str(id_of(store, "anna"))
     ids = {f"{kind}_id": each for kind, each in made.items()} | {"number": NUMBER, "user_id": anna_id, "key_id": call}
     told_before = told_by(admin, ids)
@@ -379,6 +405,8 @@ KNOWN = {
     "audit.user_key": "kept, with the login",
     "idempotency_keys.user_key": "forgotten after a day, as all are",
     "token_families.user_key": "ended",
+    "webhooks.owner_key": "ended; a campaign's own goes with the campaign",
+    "notices.owner_key": "ended",
     "dnc.owner_key": "given, or cleared away",
     "dnc_imports.owner_key": "given, or cleared away",
     "trunks.owner_key": "given, or marked as deleted",

@@ -133,7 +133,7 @@ class Audit:
             return fetch_page(connection, query, audit.c.key, _entry_from, limit=limit, after=after, newest_first=True)
 
     def _keys_of(self, login: str) -> list[int]:
-        """Who has this login, and the deleted users who had it.
+        """The user who has this login, and the deleted ones who had it.
 
         Asked for by themselves: from the users SQLite would not read the audit in the order of the page.
         """

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any, TypedDict, Unpack
 from uuid import UUID
 
-from sqlalchemy import Connection, Table, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, update
 
 from autodialer.clock import Clock
 from autodialer.errors import Conflict, Invalid, NotFound, Unavailable
@@ -25,6 +25,7 @@ from autodialer.model.slices import only_as_json
 from autodialer.store.campaigns.changes import changes_between
 from autodialer.store.campaigns.cloning import check_may_follow, clone, follow
 from autodialer.store.campaigns.diary import write_line
+from autodialer.store.campaigns.own_numbers import add_subscribers
 from autodialer.store.campaigns.progress import CampaignProgress, progress_by_key, total_of
 from autodialer.store.campaigns.rows import (
     add_trunks,
@@ -34,11 +35,12 @@ from autodialer.store.campaigns.rows import (
     select_campaigns,
     window_to,
 )
-from autodialer.store.campaigns.sample_call import create_sample_call
+from autodialer.store.campaigns.sample_call import create_sample_call, trunk_of_call
 from autodialer.store.campaigns.stopping import cancel_queued
 from autodialer.store.campaigns.tables import campaigns
 from autodialer.store.live.tables import commands
 from autodialer.store.queue.tables import call_jobs
+from autodialer.store.setup.callbases import NewSubscriber
 from autodialer.store.setup.tables import callbases, sounds, trunks
 from autodialer.store.sql.column_types import new_id
 from autodialer.store.sql.engine import AnyRow, Database
@@ -46,6 +48,7 @@ from autodialer.store.sql.filtering import ALL, Narrowed, narrow
 from autodialer.store.sql.owned import has_owner, not_deleted, owned_by
 from autodialer.store.sql.paging import DEFAULT_LIMIT, Page, fetch_page
 from autodialer.store.sql.transitions import is_one_of
+from autodialer.store.webhooks.tables import webhooks
 
 logger = logging.getLogger(__name__)
 
@@ -150,6 +153,14 @@ class Campaigns:
             self._tell_made(connection, key, by, follows, only)
             return _fetch_by_key(connection, key)
 
+    def add_subscribers(self, campaign_id: UUID, owner_key: int | None, rows: Sequence[NewSubscriber]) -> int:
+        """Add at most 500 to its callbase; how many were new. A running campaign calls them.
+
+        Raises NotFound, Conflict.
+        """
+        with self._database.write() as connection:
+            return add_subscribers(connection, _fetch(connection, campaign_id, owner_key), rows)
+
     def create_sample_call(
         self,
         owner_key: int,
@@ -157,6 +168,7 @@ class Campaigns:
         trunk_key: int,
         sound_key: int,
         number: str,
+        name: str | None = None,
         caller_id: str | None = None,
         ring_timeout_s: float = 40.0,
         max_call_s: float = 600.0,
@@ -169,10 +181,16 @@ class Campaigns:
             trunk_key=trunk_key,
             sound_key=sound_key,
             number=number,
+            name=name,
             caller_id=caller_id,
             ring_timeout_s=ring_timeout_s,
             max_call_s=max_call_s,
         )
+
+    def trunk_of_call(self, call_id: UUID) -> UUID | None:
+        """The trunk of a call that `create_sample_call` has made; None: it is not kept any more."""
+        with self._database.read() as connection:
+            return trunk_of_call(connection, call_id)
 
     def get(self, campaign_id: UUID, owner_key: int | None) -> Campaign:
         """Raises NotFound."""
@@ -335,6 +353,7 @@ class Campaigns:
             _check_not_under_way(connection, campaign, "deleted")
             gone = update(campaigns).where(campaigns.c.key == campaign.key).values(deleted_at=self._clock.utcnow())
             connection.execute(gone)
+            connection.execute(delete(webhooks).where(webhooks.c.campaign_key == campaign.key))
             return campaign
 
     def progress(self, campaign_key: int) -> CampaignProgress:

@@ -93,6 +93,12 @@ campaigns = Table(
     Column("pause_after", Integer),
     count("people_called"),
     CAMPAIGNS.check(),
+    Index(
+        "campaigns_shown",
+        "owner_key",
+        sqlite_where=text("hidden = 0"),
+        postgresql_where=text("NOT hidden"),
+    ),
     Index(None, "owner_key"),
     Index(None, "callbase_key"),
     Index(None, "sound_key"),

@@ -33,6 +33,7 @@ from autodialer.store.sql.engine import AnyRow, Database
 from autodialer.store.sql.owned import not_deleted
 from autodialer.store.sql.shapes import metadata
 from autodialer.store.sql.transitions import CallbaseState, is_one_of
+from autodialer.store.webhooks.tables import notices, webhook_deliveries, webhooks
 
 MOST_NAMES = 5
 """Campaigns that a refusal names."""
@@ -112,6 +113,7 @@ class Leaving:
         }
         connection.execute(update(users).where(users.c.key == row.key).values(tombstone))
         end_keys(connection, row.key)
+        _end_telling(connection, row.key, objects)
         # Operators and viewers see nothing until an admin says whose objects come next. To pass them on to the heir
         # would show them all that the heir has besides.
         connection.execute(update(users).where(users.c.works_for_key == row.key).values(works_for_key=None))
@@ -128,6 +130,19 @@ class Leaving:
         of_user = and_(sounds.c.owner_key == user_key, not_deleted(sounds))
         gone = connection.execute(update(sounds).where(of_user).values(deleted_at=now).returning(*sounds.c)).all()
         return [sound_from(each) for each in gone]
+
+
+def _end_telling(connection: Connection, user_key: int, objects: Objects) -> None:
+    """What told this user of all its objects tells nothing any more.
+
+    With its new owner it would tell a stranger of what that one has besides. A campaign's own webhook goes with the
+    campaign.
+    """
+    ended = webhooks.c.owner_key == user_key
+    if objects is Objects.GIVE:
+        ended &= webhooks.c.campaign_key.is_(None)
+    connection.execute(delete(webhooks).where(ended))
+    connection.execute(delete(notices).where(notices.c.owner_key == user_key))
 
 
 def _owned(*columns: str) -> list[Table]:
@@ -271,6 +286,7 @@ def _find_cleared(connection: Connection, user_key: int, now: datetime) -> Step 
     left: Mapping[Table, ColumnElement[bool]] = {
         dnc_rejected_rows: dnc_rejected_rows.c.import_key.in_(of_imports),
         dnc_imports: dnc_imports.c.owner_key == user_key,
+        webhook_deliveries: webhook_deliveries.c.owner_key == user_key,
         trunk_checks: trunk_checks.c.trunk_key.in_(of_trunks),
     }
     for table, condition in left.items():

@@ -109,7 +109,11 @@ _WAS_CALLED = exists().where(
 _UNBEGIN = Prepared(
     update(campaign_subscribers).where(_BEGUN, ~_WAS_CALLED).values(state=SubscriberState.PENDING.value)
 )
-_ADD_CALL = Prepared(insert(calls), columns=[column.name for column in calls.c if column.name != "key"])
+_OWNER = select(campaigns.c.owner_key).where(campaigns.c.key == bindparam("of_campaign")).scalar_subquery()
+_ADD_CALL = Prepared(
+    insert(calls).values(owner_key=_OWNER),
+    columns=[column.name for column in calls.c if column.name not in ("key", "owner_key")],
+)
 
 _DIALING_OF = (
     select(
@@ -347,6 +351,7 @@ def _call_values(result: JobResult, *, ends: str | None) -> dict[str, Any]:
     return {name: getattr(outcome, name) for name in OUTCOME_COLUMNS} | {
         "id": job.call_id,
         "campaign_key": job.campaign_key,
+        "of_campaign": job.campaign_key,
         "subscriber_key": job.subscriber_key,
         "trunk_key": job.trunk_key,
         "number": job.number,

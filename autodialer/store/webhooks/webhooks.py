@@ -26,6 +26,7 @@ MOST_OF_AN_OWNER = 100
 _SELECT = select(webhooks, campaigns.c.id.label("campaign_id")).outerjoin(
     campaigns, campaigns.c.key == webhooks.c.campaign_key
 )
+_OF_NO_SINGLE_CALL = or_(campaigns.c.key.is_(None), ~campaigns.c.hidden)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,8 +102,8 @@ class Webhooks:
         limit: int = DEFAULT_LIMIT,
         after: str | None = None,
     ) -> Page[Webhook]:
-        """Those that a user sees, or of these the ones of a campaign."""
-        query = owned_by(_SELECT, webhooks, owner_key)
+        """Those that a user sees, or of these the ones of a campaign. Those of single calls are in no list."""
+        query = owned_by(_SELECT, webhooks, owner_key).where(_OF_NO_SINGLE_CALL)
         if campaign_key is not None:
             query = query.where(webhooks.c.campaign_key == campaign_key)
         with self._database.read() as connection:
