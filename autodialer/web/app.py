@@ -35,12 +35,25 @@ HEADERS = {
 }
 
 
+class ExactRouter(bottle.Router):  # type: ignore[misc]
+    """Bottle's router, which takes `preview` of /callbases/preview for an id where the method is not that path's."""
+
+    def match(self, environ: dict[str, Any]) -> Any:
+        """Route and arguments of a request. Raises HTTPError; 405 names the methods of just this path."""
+        path, method = environ["PATH_INFO"] or "/", environ["REQUEST_METHOD"].upper()
+        allowed = sorted(verb for verb, paths in self.static.items() if path in paths)
+        if allowed and ("GET" if method == "HEAD" else method) not in allowed:
+            raise bottle.HTTPError(405, "Method not allowed.", Allow=",".join(allowed))
+        return super().match(environ)
+
+
 class App(bottle.Bottle):  # type: ignore[misc]
     """Bottle, but every error is JSON and every answer has the security headers."""
 
     def __init__(self, check_credentials: Callable[[str], None], requests: Requests) -> None:
         super().__init__()
         self.catchall = False
+        vars(self)["router"] = ExactRouter()  # Bottle refuses to have an attribute set twice
         self._requests = requests
         self.check_credentials = check_credentials
         """Raises Unauthorized for an Authorization header that cannot be good, without asking the store."""
