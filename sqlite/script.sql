@@ -49,6 +49,15 @@ CREATE INDEX audit_action ON audit (action);
 CREATE INDEX audit_at ON audit (at);
 CREATE UNIQUE INDEX audit_merged_by ON audit (merged_by) WHERE merged_by IS NOT NULL;
 CREATE INDEX audit_user_key ON audit (user_key);
+CREATE TRIGGER audit_told AFTER INSERT ON audit
+WHEN NEW.action = 'ceilings.reached' AND (
+    EXISTS (SELECT 1 FROM webhooks WHERE active AND instr(events, 'ceiling.reached'))
+    OR EXISTS (SELECT 1 FROM notices WHERE active AND instr(events, 'ceiling.reached'))
+)
+BEGIN
+    INSERT INTO events (kind, at, campaign_key, object_key)
+    VALUES ('ceiling.reached', NEW.at, 0, NEW.key);
+END;
 
 CREATE TABLE idempotency_keys (
     "key" INTEGER NOT NULL,
