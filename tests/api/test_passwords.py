@@ -75,12 +75,12 @@ def test_the_length_is_counted_in_composed_characters() -> None:
 
 @pytest.mark.parametrize("seed", ["4@8({[<3691!0$+7%2", "(a4@8({[<369!1|0$5+7%2z", "a1", "aA1!"])
 def test_no_password_takes_long_to_judge(seed: str) -> None:
-    started = time.monotonic()
+    started = time.thread_time()
     try:
         check_password((seed * 256)[:256], login="olga")
     except Invalid:
         pass
-    assert time.monotonic() - started < at_most(5)
+    assert time.thread_time() - started < at_most(3), "of the processor, which other tests want too"
 
 
 def test_users_who_are_judged_at_the_same_moment_do_not_lend_each_other_their_names() -> None:

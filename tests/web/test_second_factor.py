@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pyotp
 import pytest
+from sqlalchemy import text
 
 from autodialer.commands.accounts import set_password
 from autodialer.config import Settings
@@ -270,6 +271,14 @@ def test_an_admin_takes_a_lost_one_away_and_the_sessions_end(anna: Client, admin
     assert admin.delete(f"/srv1/users/{user}/mfa").status == 404
     done = admin.get("/srv1/audit", params={"action": "users.reset_mfa"}).json()["items"]
     assert [(row["login"], row["details"]["login"]) for row in done] == [("admin", "anna")]
+
+
+def test_nothing_is_left_of_that_of_a_deleted_user(anna: Client, admin: Client, phone: Phone, store: Store) -> None:
+    user = anna.get(ME).json()["id"]
+    assert admin.delete(f"/srv1/users/{user}", params={"objects": "delete"}).status == 204
+    with store._database.read() as connection:
+        for table in ("second_factors", "recovery_codes"):
+            assert connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one() == 0
 
 
 def test_an_admin_requires_one_and_until_then_nothing_else_goes(

@@ -142,9 +142,7 @@ class SecondFactors:
         """The user has no second factor any more. Raises NotFound where none was in use."""
         with self._database.write() as connection:
             row = _row_of(connection, user_key)
-            connection.execute(delete(second_factors).where(second_factors.c.user_key == user_key))
-            connection.execute(delete(recovery_codes).where(recovery_codes.c.user_key == user_key))
-            connection.execute(update(users).where(users.c.key == user_key).values(mfa_enabled=False))
+            forget_factor(connection, user_key)
             if row is None or row.confirmed_at is None:
                 raise NotFound("This user has no second factor.")
 
@@ -161,6 +159,13 @@ class SecondFactors:
 
     def _secret_of(self, row: AnyRow) -> str:
         return self._secrets.decrypt(row.secret, context=_context(row.user_key))
+
+
+def forget_factor(connection: Connection, user_key: int) -> None:
+    """Leave nothing of a user's second factor, within the caller's transaction."""
+    connection.execute(delete(second_factors).where(second_factors.c.user_key == user_key))
+    connection.execute(delete(recovery_codes).where(recovery_codes.c.user_key == user_key))
+    connection.execute(update(users).where(users.c.key == user_key).values(mfa_enabled=False))
 
 
 def _row_of(connection: Connection, user_key: int) -> AnyRow | None:

@@ -19,6 +19,7 @@ from autodialer.clock import Clock
 from autodialer.errors import Conflict, Invalid, NotFound
 from autodialer.model import OWNING, CampaignState, JobState, Role, Sound, User
 from autodialer.store.accounts.api_keys import end_keys
+from autodialer.store.accounts.second_factors import forget_factor
 from autodialer.store.accounts.tables import USER, token_families, users
 from autodialer.store.accounts.tokens import user_from
 from autodialer.store.accounts.users import is_last_admin
@@ -113,6 +114,7 @@ class Leaving:
         }
         connection.execute(update(users).where(users.c.key == row.key).values(tombstone))
         end_keys(connection, row.key)
+        forget_factor(connection, row.key)
         _end_telling(connection, row.key, objects)
         # Operators and viewers see nothing until an admin says whose objects come next. To pass them on to the heir
         # would show them all that the heir has besides.
