@@ -41,7 +41,7 @@ class Api:
         sound_files = SoundFiles(settings, store)
         self._imports = Imports(settings, store)
 
-        self.accounts = Accounts(context, passwords, TokenEndpoint(store, tokens, passwords))
+        self.accounts = Accounts(context, passwords, TokenEndpoint(store, tokens, passwords), sound_files)
         self.api_keys = ApiKeys(context)
         self.trunks = Trunks(context)
         self.sounds = Sounds(context, sound_files)

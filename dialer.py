@@ -15,7 +15,7 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -38,6 +38,7 @@ from autodialer.dialing.clock_steps import ClockSteps
 from autodialer.dialing.commands import CommandRunner
 from autodialer.dialing.destinations import Destinations
 from autodialer.dialing.dialogs import LeftCalls
+from autodialer.dialing.diary import Diaries
 from autodialer.dialing.ending import Ending
 from autodialer.dialing.farewells import Farewells, is_answered
 from autodialer.dialing.hours import Hours
@@ -67,11 +68,13 @@ from autodialer.model import (
     TrunkStatus,
 )
 from autodialer.phone.checks.checks import TrunkChecks
+from autodialer.phone.closed_networks import ClosedNetworks
 from autodialer.phone.hang_up import HangUp
 from autodialer.phone.outcome import BROKEN
 from autodialer.phone.plan import CallEvent, CallPlan, Progress
 from autodialer.phone.pool import PhonePool
 from autodialer.phone.ports import calls_within
+from autodialer.phone.resolver import Resolver
 from autodialer.phone.trace_outbox import TraceOutbox
 from autodialer.phone.trunk_phones import complete
 from autodialer.store import Secrets, Store, migrate, new_id
@@ -133,6 +136,7 @@ class Dialer:
         self._instance = str(new_id())
         self._scheduler = Scheduler(room)
         self._campaigns: dict[int, Campaign] = {}
+        self._all_trunks: Mapping[int, Trunk] = {}
         self._trunks: dict[int, Trunk] = {}
         self._unusable: dict[int, str] = {}
         """Trunks that cannot be used as they are stored -> why."""
@@ -159,6 +163,7 @@ class Dialer:
         self._chores = chores or Chores()
         self._clock_steps = ClockSteps(store, clock, self._chores)
         self._hours = Hours(store)
+        self._diaries = Diaries(store)
         self._next_look = self._next_report = 0.0
         phones.on_event = self._events.append
 
@@ -289,12 +294,12 @@ class Dialer:
         keys = {key for campaign in campaigns for key in campaign.trunk_keys}
         keys |= {live.job.trunk_key for live in self._live.values()}
         keys |= self._store.trunks.keys_to_register() | self._farewells.trunk_keys
-        trunks = self._store.trunks.by_keys(sorted(keys)) if keys else {}
+        trunks = self._all_trunks = self._store.trunks.by_keys(sorted(keys)) if keys else {}
         self._trunks = {key: trunk for key, trunk in trunks.items() if trunk.problem is None}
         self._unusable = {key: trunk.problem for key, trunk in trunks.items() if trunk.problem is not None}
         self._hours.look(campaigns, self._clock.utcnow())
         self._destinations.look(campaigns, trunks)
-        self._sounds.learn(campaign.sound_key for campaign in campaigns)
+        self._sounds.learn({campaign.sound_key: campaign.sound_path for campaign in campaigns})
         audible = [campaign for campaign in campaigns if campaign.sound_key in self._sounds]
         self._scheduler.update(audible, self._trunks, self._clock.monotonic())
         self._phones.update(self._wanting_phones())
@@ -428,7 +433,9 @@ class Dialer:
         with self._store.transaction(durable=False):
             self._store.live.heartbeat(self._instance, os.getpid(), self._seen_of_itself())
             self._store.live.write_trunks(statuses)
-            self._store.live.write_campaigns(self._hours.statuses(self._scheduler.campaign_statuses(utcnow)))
+            campaign_statuses = self._hours.statuses(self._scheduler.campaign_statuses(utcnow))
+            self._store.live.write_campaigns(campaign_statuses)
+        self._diaries.tell(self._campaigns, campaign_statuses, self._all_trunks, statuses)
         self._chores.want("bringing the log into the database", self._checkpoint)
         if self._store.queue.has_to_cancel(utcnow):
             self._chores.want("cancelling jobs", lambda: self._store.queue.cancel_some(self._clock.utcnow()))
@@ -473,7 +480,11 @@ def run_dialer(settings: Settings) -> None:
         # FULL: a claim is on the disk before its INVITE leaves. After a power failure the number counts as called.
         store = Store(settings.url, secrets=Secrets(settings.keys), synchronous="FULL", checkpoints_apart=True)
         phones = PhonePool(
-            sip_address=settings.sip_address, sip_port=settings.sip_port, rtp_ports=settings.rtp_ports, clock=clock
+            sip_address=settings.sip_address,
+            sip_port=settings.sip_port,
+            rtp_ports=settings.rtp_ports,
+            clock=clock,
+            resolver=Resolver(closed=ClosedNetworks(settings.deny_networks, own=settings.sip_address)),
         )
         traces = TraceOutbox(store.traces, keep=settings.trace_calls, days=settings.trace_days)
         phones.on_trace = traces.put if settings.trace_calls else None

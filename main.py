@@ -19,17 +19,26 @@ from pathlib import Path
 from typing import Any
 
 from api_srv import Api
-from autodialer.api.accounts import AuditFilter, LogIn, NewUser, PasswordChange, UserChange
+from autodialer.api.accounts import AuditFilter, LogIn, NewUser, PasswordChange, UserChange, UserDeletion
 from autodialer.api.api_keys import NewApiKey
 from autodialer.api.callbases import NewCallbase, SubscriberFilter
-from autodialer.api.calls import CallFilter, Digits, SampleCall
-from autodialer.api.campaigns import CallableAt, CampaignChange, CampaignFilter, Clone, NewCampaign, SliceWanted, Stop
+from autodialer.api.calls import CallFilter, Digits, NewCall, SampleCall
+from autodialer.api.campaigns import (
+    CallableAt,
+    CampaignChange,
+    CampaignFilter,
+    Clone,
+    NewCampaign,
+    Resume,
+    SliceWanted,
+    Stop,
+)
 from autodialer.api.filters import ObjectFilter
 from autodialer.api.notices import NewNotice, NoticeChange
 from autodialer.api.people import DncChange, DncScope, Erase, NewDncImport
 from autodialer.api.prototype import PrototypeCall, PrototypeUser
-from autodialer.api.sounds import NewSound, WantedAudio
-from autodialer.api.subscribers import OneSubscriber, PersonWanted, SubscriberChange
+from autodialer.api.sounds import NewAudio, NewSound, SoundChange, WantedAudio
+from autodialer.api.subscribers import ManyNumbers, OneSubscriber, PersonWanted, SubscriberChange
 from autodialer.api.trunks import NewTrunk, TrunkChange, TrunkCheck
 from autodialer.api.uploaded_tables import RejectedFilter, TableFields
 from autodialer.api.webhooks import DeliveryFilter, NewWebhook, WebhookChange, WebhookFilter
@@ -97,6 +106,13 @@ ROUTES: tuple[Line, ...] = (
     Line(
         "PUT", "/users/<user_id>", lambda api, r: api.accounts.change_user(r.caller, r.id, r.fields(UserChange)), USERS
     ),
+    Line(
+        "DELETE",
+        "/users/<user_id>",
+        lambda api, r: api.accounts.delete_user(r.caller, r.id, r.parameters(UserDeletion)),
+        USERS,
+        204,
+    ),
     # -- API keys
     Line("GET", "/api-keys", lambda api, r: api.api_keys.list(r.caller, r.page), ME),
     Line("POST", "/api-keys", lambda api, r: api.api_keys.create(r.caller, r.fields(NewApiKey), r.once), ACCOUNT, 201),
@@ -122,11 +138,17 @@ ROUTES: tuple[Line, ...] = (
         201,
     ),
     Line("GET", "/sounds/<sound_id>", lambda api, r: api.sounds.read(r.caller, r.id)),
+    Line("PUT", "/sounds/<sound_id>", lambda api, r: api.sounds.change(r.caller, r.id, r.fields(SoundChange))),
     Line("DELETE", "/sounds/<sound_id>", lambda api, r: api.sounds.delete(r.caller, r.id), USER, 204),
     Line(
         "GET",
         "/sounds/<sound_id>/audio",
         lambda api, r: api.sounds.read_audio(r.caller, r.id, r.parameters(WantedAudio)),
+    ),
+    Line(
+        "PUT",
+        "/sounds/<sound_id>/audio",
+        lambda api, r: api.sounds.replace_audio(r.caller, r.id, r.upload, r.parameters(NewAudio)),
     ),
     Line("GET", "/sounds/<sound_id>/waveform", lambda api, r: api.sounds.read_waveform(r.caller, r.id)),
     # -- callbases
@@ -182,7 +204,12 @@ ROUTES: tuple[Line, ...] = (
     ),
     Line("POST", "/campaigns/<campaign_id>/start", lambda api, r: api.campaigns.start(r.caller, r.id), OPERATE),
     Line("POST", "/campaigns/<campaign_id>/pause", lambda api, r: api.campaigns.pause(r.caller, r.id), OPERATE),
-    Line("POST", "/campaigns/<campaign_id>/resume", lambda api, r: api.campaigns.resume(r.caller, r.id), OPERATE),
+    Line(
+        "POST",
+        "/campaigns/<campaign_id>/resume",
+        lambda api, r: api.campaigns.resume(r.caller, r.id, r.fields(Resume)),
+        OPERATE,
+    ),
     Line(
         "POST",
         "/campaigns/<campaign_id>/stop",
@@ -209,11 +236,17 @@ ROUTES: tuple[Line, ...] = (
         "/campaigns/<campaign_id>/callable",
         lambda api, r: api.campaigns.read_callable(r.caller, r.id, r.parameters(CallableAt)),
     ),
+    Line("GET", "/campaigns/<campaign_id>/diary", lambda api, r: api.campaigns.list_diary(r.caller, r.id, r.page)),
     Line("GET", "/campaigns/<campaign_id>/why", lambda api, r: api.campaigns.read_why(r.caller, r.id)),
     Line(
         "GET",
         "/campaigns/<campaign_id>/calls",
         lambda api, r: api.calls.list(r.caller, r.id, r.parameters(CallFilter), r.page),
+    ),
+    Line(
+        "POST",
+        "/campaigns/<campaign_id>/subscribers",
+        lambda api, r: api.subscribers.add_many(r.caller, r.id, r.fields(ManyNumbers)),
     ),
     Line("GET", "/campaigns/<campaign_id>/report", lambda api, r: api.campaigns.read_report(r.caller, r.id)),
     # -- tables
@@ -230,6 +263,8 @@ ROUTES: tuple[Line, ...] = (
         lambda api, r: api.tables.export_subscribers_xlsx(r.caller, r.id),
     ),
     # -- calls
+    Line("GET", "/calls", lambda api, r: api.calls.list_all(r.caller, r.parameters(CallFilter), r.page)),
+    Line("POST", "/calls", lambda api, r: api.calls.create(r.caller, r.fields(NewCall), r.once), USER, 202),
     Line("GET", "/calls/<call_id>", lambda api, r: api.calls.read(r.caller, r.id)),
     Line("GET", "/calls/<call_id>/trace", lambda api, r: api.calls.read_trace(r.caller, r.id)),
     Line("POST", "/calls/<call_id>/hangup", lambda api, r: api.calls.hang_up(r.caller, r.id), OPERATE, 202),

@@ -25,6 +25,7 @@ WHAT_IT_TAKES = {
     "DIALER_SIP_ADDRESS": "an IP address of this machine",
     "DIALER_SIP_PORT": "a UDP port, 1024 to 65535",
     "DIALER_RTP_PORTS": "two UDP ports, low-high, for example 10000-19999",
+    "DIALER_DENY_NETWORKS": "networks with commas between, for example 127.0.0.0/8,169.254.0.0/16; empty: none",
     "DIALER_DRAIN_S": "seconds, 0 to 3600",
     "DIALER_SOUND_LUFS": "loudness in LUFS, -40 to -10",
     "DIALER_TRACE_CALLS": "how many calls, 0 (none) to 1000000",
@@ -41,6 +42,14 @@ WHAT_IT_TAKES = {
     "DIALER_METRICS_NETWORKS": "networks with commas between, for example 10.0.0.0/8,fd00::/8",
     "JWT_KEY": "the text that the prototype's clients sign their requests with",
 }
+CLOSED = (
+    # This machine, nobody's, link-local with the metadata of clouds, multicast, reserved.
+    *("127.0.0.0/8", "0.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4"),
+    *("::1/128", "::/128", "fe80::/10", "ff00::/8"),
+    # Metadata that is not link-local: AWS by IPv6, Alibaba, Oracle.
+    *("fd00:ec2::254/128", "100.100.100.200/32", "192.0.0.192/32"),
+)
+"""Networks where no trunk leads unless the service's own SIP address is in them."""
 SECRET = frozenset({"DIALER_ADMIN_PASSWORD", "JWT_KEY"})
 """No message shows the values of these."""
 
@@ -60,13 +69,14 @@ class Settings(BaseSettings):
     sip_address: str | None = None
     sip_port: Annotated[int, Field(ge=1024, le=65535)] = 5060
     rtp_ports: Annotated[tuple[int, int], NoDecode] = (10000, 19999)
+    deny_networks: Annotated[tuple[str, ...], NoDecode] = CLOSED
     drain_s: Annotated[float, Field(ge=0, le=3600)] = 30.0
     sound_lufs: Annotated[float, Field(ge=-40, le=-10)] = -20.0
     trace_calls: Annotated[int, Field(ge=0, le=1_000_000)] = 10_000
     trace_days: Annotated[float, Field(gt=0, le=3650)] = 7.0
     calls_days: Annotated[int, Field(ge=0, le=36_500)] = 0
     subscribers_days: Annotated[int, Field(ge=0, le=36_500)] = 0
-    webhook_networks: Annotated[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...], NoDecode] = ()
+    webhook_networks: Annotated[tuple[Network, ...], NoDecode] = ()
     """Where webhooks and notices may go beside the open internet."""
     deliveries_days: Annotated[int, Field(ge=1, le=365)] = 7
     audit_days: Annotated[int, Field(ge=0, le=36_500)] = 0
@@ -92,6 +102,20 @@ class Settings(BaseSettings):
     def _check_sip_address(cls, value: str | None) -> str | None:
         return str(ipaddress.ip_address(value)) if value else None
 
+    @field_validator("webhook_networks", "metrics_networks", mode="before")
+    @classmethod
+    def _split_networks(cls, value: Any) -> Any:
+        return tuple(map(ipaddress.ip_network, _between_commas(value))) if isinstance(value, str) else value
+
+    @field_validator("deny_networks", mode="before")
+    @classmethod
+    def _split_closed_networks(cls, value: Any) -> Any:
+        return (
+            tuple(str(ipaddress.ip_network(each)) for each in _between_commas(value))
+            if isinstance(value, str)
+            else value
+        )
+
     @field_validator("rtp_ports", mode="before")
     @classmethod
     def _split_rtp_ports(cls, value: Any) -> Any:
@@ -99,13 +123,6 @@ class Settings(BaseSettings):
             return value
         low, _, high = value.partition("-")
         return int(low), int(high)
-
-    @field_validator("webhook_networks", mode="before")
-    @classmethod
-    def _split_networks(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        return tuple(ipaddress.ip_network(word.strip()) for word in value.split(",") if word.strip())
 
     @field_validator("rtp_ports")
     @classmethod
@@ -143,13 +160,6 @@ class Settings(BaseSettings):
             raise ValueError("not a format of the log")
         return value.lower()
 
-    @field_validator("metrics_networks", mode="before")
-    @classmethod
-    def _split_metrics_networks(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        return tuple(ipaddress.ip_network(part.strip()) for part in value.split(",") if part.strip())
-
     @property
     def http_host(self) -> str:
         """Address that the API listens on."""
@@ -179,6 +189,10 @@ class Settings(BaseSettings):
     def keys(self) -> Path:
         """Folder of the generated keys, mode 0700."""
         return self.data / "keys"
+
+
+def _between_commas(value: str) -> list[str]:
+    return [each.strip() for each in value.split(",") if each.strip()]
 
 
 def sqlite_url(path: Path) -> str:

@@ -5,6 +5,7 @@ import logging
 import threading
 import time
 from datetime import timedelta
+from pathlib import Path
 
 from autodialer.clock import Clock
 from autodialer.config import Settings
@@ -24,6 +25,8 @@ USES_DAYS = 90
 """Of calls and minutes by day: only the present day counts; the others are there for the admin's eye."""
 LOOK_S = 1.0
 """How often what was deleted is looked for. It is found in the database, so that a restart loses none of it."""
+REPLACED_KEPT_S = 2 * 86400.0
+"""Longer than the longest call, which ends with the recording that it began with."""
 BETWEEN_CLEARINGS_S = 0.005
 """Between two batches of what is cleared away."""
 
@@ -32,8 +35,8 @@ class Housekeeping:
     """Deletes calls after `DIALER_CALLS_DAYS` and callbases after `DIALER_SUBSCRIBERS_DAYS`; 0: never.
 
     Deliveries of webhooks go after `DIALER_DELIVERIES_DAYS`. Of the audit it deletes refused log-ins after 90 days, and
-    all after `DIALER_AUDIT_DAYS`. The rows of a callbase that is deleted, by a user or by this, and of a deleted
-    campaign go in batches of 500.
+    all after `DIALER_AUDIT_DAYS`. The rows of a callbase that is deleted, by a user or by this, of a
+    deleted campaign, and what a deleted user has left, go in batches of 500.
     """
 
     def __init__(self, settings: Settings, store: Store, clock: Clock | None = None) -> None:
@@ -77,7 +80,21 @@ class Housekeeping:
     def _step(self) -> bool:
         of_callbases = self._store.callbases.clear_some()
         of_campaigns = self._store.clearing.clear_some()
-        return self._store.slices.draw_some() or of_callbases or of_campaigns
+        of_users = self._store.leaving.clear_some()
+        return self._store.slices.draw_some() or of_callbases or of_campaigns or of_users
+
+    def remove_replaced_sounds(self) -> None:
+        """Remove files of recordings that have been replaced, or whose import was killed. Raises Unavailable."""
+        folder = self._settings.sounds
+        kept = {Path(path).stem for path in self._store.sounds.paths()}
+        before = self._clock.utcnow().timestamp() - REPLACED_KEPT_S
+        for file in folder.iterdir() if folder.is_dir() else ():
+            try:
+                if file.name.partition(".")[0] not in kept and file.is_file() and file.stat().st_mtime < before:
+                    file.unlink()
+                    logger.info("%s is removed: no sound has it any more", file.name)
+            except OSError as exc:
+                logger.error("%s of a replaced sound cannot be removed: %s", file.name, exc)
 
     def _run(self) -> None:
         due = time.monotonic() + FIRST_S
@@ -88,6 +105,7 @@ class Housekeeping:
                 if time.monotonic() >= due:
                     due = time.monotonic() + EVERY_S
                     self.forget()
+                    self.remove_replaced_sounds()
             except Unavailable as exc:
                 is_more_left = False
                 logger.error("The database is not available; what is deleted or old is cleared away later: %s", exc)

@@ -183,6 +183,13 @@ NOT_RUNNING: Mapping[CampaignState, Reason] = {
 }
 
 
+PAUSED_AFTER = Reason(
+    code="paused_after",
+    message="The campaign has called as many people ({}) as its pause_after says, and paused. Read its report, then"
+    " resume it for all the rest, or set a larger pause_after first.",
+)
+
+
 def _not_running(store: Store, campaign: Campaign) -> Reason:
     """The reason: who paused or stopped it and when, where a user did; how its subscribers ended, where it finished."""
     reason = NOT_RUNNING[campaign.state]
@@ -190,6 +197,8 @@ def _not_running(store: Store, campaign: Campaign) -> Reason:
         counts = store.campaigns.progress(campaign.key).counts
         why = "Its end, ends_at, came first." if counts.pending else reason.message
         return replace(reason, message=f"{why} {_ends(counts, store.waiting_lists.reasons(campaign.key))}")
+    if campaign.state is CampaignState.PAUSED and campaign.has_come_to_pause:
+        return replace(PAUSED_AFTER, message=PAUSED_AFTER.message.format(campaign.people_called))
     by_user = campaign.state in (CampaignState.PAUSED, CampaignState.STOPPED)
     if not by_user or campaign.moved_at is None:
         return reason

@@ -23,11 +23,13 @@ CREATE TABLE users (
     -- argon2id; NULL: cannot log in until a password is set
     password_hash TEXT,
     comment TEXT,
-    created_at BIGINT NOT NULL, works_for_key INTEGER, max_calls_day INTEGER, max_minutes_day INTEGER,
+    created_at BIGINT NOT NULL, works_for_key INTEGER, deleted_at BIGINT, former_login TEXT, leaves TEXT, heir_key INTEGER, max_calls_day INTEGER, max_minutes_day INTEGER,
     CONSTRAINT users_role_known CHECK (role IN ('user', 'admin', 'operator', 'viewer')),
     CONSTRAINT users_id_once UNIQUE (id),
     CONSTRAINT users_login_once UNIQUE (login)
 );
+CREATE INDEX users_deleted ON users ("key") WHERE deleted_at IS NOT NULL;
+CREATE INDEX users_leaving ON users ("key") WHERE leaves IS NOT NULL;
 CREATE INDEX users_works_for_key ON users (works_for_key) WHERE works_for_key IS NOT NULL;
 
 CREATE TABLE audit (
@@ -125,6 +127,7 @@ CREATE TABLE callbases (
     CONSTRAINT callbases_id_once UNIQUE (id)
 );
 CREATE INDEX callbases_owner_key ON callbases (owner_key);
+CREATE INDEX callbases_shown ON callbases (owner_key) WHERE hidden = 0;
 CREATE TRIGGER callbases_state BEFORE UPDATE OF state ON callbases
 WHEN NOT (
     NEW.state = OLD.state
@@ -360,7 +363,7 @@ CREATE TABLE campaigns (
     -- also when it was stopped
     finished_at BIGINT,
     -- subscribers of the callbase when the campaign ended; NULL: it has not
-    final_total INTEGER, cap_day INTEGER, cap_week INTEGER, keys TEXT, transfer_to TEXT, key_wait_s FLOAT, moved_at BIGINT, moved_by TEXT, calling_window TEXT, holidays TEXT, starts_at BIGINT, ends_at BIGINT, after_failed_transfer TEXT DEFAULT 'continue' NOT NULL, dial_doubtful BOOLEAN DEFAULT 0 NOT NULL, archived_at BIGINT, deleted_at BIGINT, drawn_from INTEGER, drawn_by TEXT, drawn_up_to INTEGER, drawn_people INTEGER,
+    final_total INTEGER, cap_day INTEGER, cap_week INTEGER, keys TEXT, transfer_to TEXT, key_wait_s FLOAT, moved_at BIGINT, moved_by TEXT, calling_window TEXT, holidays TEXT, starts_at BIGINT, ends_at BIGINT, after_failed_transfer TEXT DEFAULT 'continue' NOT NULL, dial_doubtful BOOLEAN DEFAULT 0 NOT NULL, archived_at BIGINT, deleted_at BIGINT, drawn_from INTEGER, drawn_by TEXT, drawn_up_to INTEGER, drawn_people INTEGER, pause_after INTEGER, people_called INTEGER DEFAULT 0 NOT NULL,
     CONSTRAINT campaigns_state_known CHECK (state IN ('draft', 'running', 'paused', 'finished', 'stopped')),
     CONSTRAINT campaigns_callbase_key_there FOREIGN KEY(callbase_key) REFERENCES callbases ("key"),
     CONSTRAINT campaigns_owner_key_there FOREIGN KEY(owner_key) REFERENCES users ("key"),
@@ -372,7 +375,13 @@ CREATE INDEX campaigns_deleted ON campaigns ("key") WHERE deleted_at IS NOT NULL
 CREATE INDEX campaigns_drawing ON campaigns ("key") WHERE drawn_up_to IS NOT NULL;
 CREATE INDEX campaigns_owner_key ON campaigns (owner_key);
 CREATE INDEX campaigns_running ON campaigns ("key") WHERE state = 'running';
+CREATE INDEX campaigns_shown ON campaigns (owner_key) WHERE hidden = 0;
 CREATE INDEX campaigns_sound_key ON campaigns (sound_key);
+CREATE TRIGGER campaigns_handed_over AFTER UPDATE OF owner_key ON campaigns
+WHEN NEW.owner_key <> OLD.owner_key
+BEGIN
+    UPDATE calls SET owner_key = NEW.owner_key WHERE campaign_key = NEW.key;
+END;
 CREATE TRIGGER campaigns_state BEFORE UPDATE OF state ON campaigns
 WHEN NOT (
     NEW.state = OLD.state
@@ -529,7 +538,7 @@ CREATE TABLE calls (
     -- NULL: no further attempt
     next_at BIGINT,
     -- the rule that made the next attempt, or ended them
-    next_rule TEXT NOT NULL, rtp_remote_lost INTEGER, rtp_round_trip_ms FLOAT, digit_times TEXT, key_results TEXT, rtp_strangers INTEGER, rtp_reports INTEGER, refusal_headers TEXT, rtp_encryption TEXT,
+    next_rule TEXT NOT NULL, rtp_remote_lost INTEGER, rtp_round_trip_ms FLOAT, digit_times TEXT, key_results TEXT, rtp_strangers INTEGER, rtp_reports INTEGER, refusal_headers TEXT, rtp_encryption TEXT, owner_key INTEGER,
     CONSTRAINT calls_key PRIMARY KEY ("key"),
     CONSTRAINT calls_cause_known CHECK (cause IN ('auth_failed', 'forbidden', 'media_failed', 'no_response', 'redirected', 'transport_error', 'protocol_error', 'trunk_limit', 'internal_error')),
     CONSTRAINT calls_disposition_known CHECK (disposition IN ('answered', 'machine', 'busy', 'no_answer', 'rejected', 'invalid_number', 'congestion', 'failed', 'cancelled', 'interrupted')),
@@ -540,8 +549,10 @@ CREATE TABLE calls (
 );
 CREATE INDEX calls_campaign_key ON calls (campaign_key);
 CREATE INDEX calls_campaign_key_disposition ON calls (campaign_key, disposition);
+CREATE INDEX calls_campaign_key_invited_at ON calls (campaign_key, invited_at);
 CREATE INDEX calls_campaign_key_subscriber_key ON calls (campaign_key, subscriber_key);
 CREATE INDEX calls_number_invited_at ON calls (number, invited_at);
+CREATE INDEX calls_owner_key_invited_at ON calls (owner_key, invited_at);
 CREATE TRIGGER calls_counted AFTER INSERT ON calls
 BEGIN
     INSERT INTO call_counts (campaign_key, hour_at, trunk_key, disposition, calls, billsec_ms, played_share_ppm)
@@ -939,6 +950,25 @@ CREATE TABLE campaign_slices (
     CONSTRAINT campaign_slices_campaign_key_there FOREIGN KEY(campaign_key) REFERENCES campaigns ("key")
 ) WITHOUT ROWID;
 
+CREATE TABLE campaign_diary (
+    -- what happened to a campaign, for its owner
+    "key" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    campaign_key INTEGER NOT NULL,
+    at BIGINT NOT NULL,
+    event TEXT NOT NULL,
+    -- what has this event or its opposite: window, trunk 5, ...
+    subject TEXT,
+    -- NULL: nobody, a rule did it
+    by_login TEXT,
+    details TEXT,
+    -- merged into this line
+    times INTEGER DEFAULT 1 NOT NULL,
+    -- of the last of them
+    last_at BIGINT NOT NULL,
+    CONSTRAINT campaign_diary_campaign_key_there FOREIGN KEY(campaign_key) REFERENCES campaigns ("key")
+);
+CREATE INDEX campaign_diary_campaign_key_key ON campaign_diary (campaign_key, "key");
+
 CREATE TABLE events (
     -- what happened and is not yet told; written by triggers, where a webhook or notice wants it
     "key" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
@@ -950,6 +980,37 @@ CREATE TABLE events (
     object_key INTEGER NOT NULL,
     details TEXT
 );
+
+CREATE TABLE webhooks (
+    "key" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    id BLOB NOT NULL,
+    owner_key INTEGER NOT NULL,
+    -- NULL: all that the owner has
+    campaign_key INTEGER,
+    url TEXT NOT NULL,
+    -- words between spaces
+    events TEXT NOT NULL,
+    -- the key of the signatures, encrypted
+    secret BLOB NOT NULL,
+    -- json or form
+    format TEXT NOT NULL,
+    -- of a form: name -> template
+    fields TEXT,
+    active BOOLEAN DEFAULT 1 NOT NULL,
+    -- it is the webhook_url of its campaign
+    short BOOLEAN DEFAULT 0 NOT NULL,
+    -- why it fails or was switched off
+    note TEXT,
+    -- NULL: the last delivery arrived
+    failing_since BIGINT,
+    created_at BIGINT NOT NULL,
+    CONSTRAINT webhooks_format_known CHECK (format IN ('json', 'form')),
+    CONSTRAINT webhooks_campaign_key_there FOREIGN KEY(campaign_key) REFERENCES campaigns ("key") ON DELETE CASCADE,
+    CONSTRAINT webhooks_owner_key_there FOREIGN KEY(owner_key) REFERENCES users ("key") ON DELETE CASCADE,
+    CONSTRAINT webhooks_id_once UNIQUE (id)
+);
+CREATE INDEX webhooks_campaign_key ON webhooks (campaign_key);
+CREATE INDEX webhooks_owner_key ON webhooks (owner_key);
 
 CREATE TABLE webhook_deliveries (
     -- an event for one webhook
@@ -979,6 +1040,26 @@ CREATE INDEX webhook_deliveries_owner_key_key ON webhook_deliveries (owner_key, 
 CREATE INDEX webhook_deliveries_undone ON webhook_deliveries (owner_key, state, "key") WHERE state <> 'delivered';
 CREATE INDEX webhook_deliveries_waiting ON webhook_deliveries (webhook_key, campaign_key, "key") WHERE state = 'waiting';
 CREATE INDEX webhook_deliveries_webhook_key_key ON webhook_deliveries (webhook_key, "key");
+
+CREATE TABLE webhook_lanes (
+    -- deliveries that wait, of one webhook and campaign, and go in their order
+    webhook_key INTEGER NOT NULL,
+    campaign_key INTEGER NOT NULL,
+    -- when the first of them is tried
+    next_at BIGINT NOT NULL,
+    CONSTRAINT webhook_lanes_key PRIMARY KEY (webhook_key, campaign_key),
+    CONSTRAINT webhook_lanes_webhook_key_there FOREIGN KEY(webhook_key) REFERENCES webhooks ("key") ON DELETE CASCADE
+) WITHOUT ROWID;
+CREATE INDEX webhook_lanes_next_at ON webhook_lanes (next_at);
+
+CREATE TABLE trunk_told (
+    -- the state of each trunk that was told last: what lies between two states is not told
+    trunk_key INTEGER NOT NULL,
+    -- working, resting or not_registered
+    state TEXT NOT NULL,
+    CONSTRAINT trunk_told_key PRIMARY KEY (trunk_key),
+    CONSTRAINT trunk_told_trunk_key_there FOREIGN KEY(trunk_key) REFERENCES trunks ("key") ON DELETE CASCADE
+);
 
 CREATE TABLE notices (
     "key" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
@@ -1018,57 +1099,6 @@ CREATE TABLE notice_messages (
 );
 CREATE INDEX notice_messages_next_at ON notice_messages (next_at);
 CREATE INDEX notice_messages_notice_key ON notice_messages (notice_key);
-
-CREATE TABLE trunk_told (
-    -- the state of each trunk that was told last: what lies between two states is not told
-    trunk_key INTEGER NOT NULL,
-    -- working, resting or not_registered
-    state TEXT NOT NULL,
-    CONSTRAINT trunk_told_key PRIMARY KEY (trunk_key),
-    CONSTRAINT trunk_told_trunk_key_there FOREIGN KEY(trunk_key) REFERENCES trunks ("key") ON DELETE CASCADE
-);
-
-CREATE TABLE webhooks (
-    "key" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
-    id BLOB NOT NULL,
-    owner_key INTEGER NOT NULL,
-    -- NULL: all that the owner has
-    campaign_key INTEGER,
-    url TEXT NOT NULL,
-    -- words between spaces
-    events TEXT NOT NULL,
-    -- the key of the signatures, encrypted
-    secret BLOB NOT NULL,
-    -- json or form
-    format TEXT NOT NULL,
-    -- of a form: name -> template
-    fields TEXT,
-    active BOOLEAN DEFAULT 1 NOT NULL,
-    -- it is the webhook_url of its campaign
-    short BOOLEAN DEFAULT 0 NOT NULL,
-    -- why it fails or was switched off
-    note TEXT,
-    -- NULL: the last delivery arrived
-    failing_since BIGINT,
-    created_at BIGINT NOT NULL,
-    CONSTRAINT webhooks_format_known CHECK (format IN ('json', 'form')),
-    CONSTRAINT webhooks_campaign_key_there FOREIGN KEY(campaign_key) REFERENCES campaigns ("key") ON DELETE CASCADE,
-    CONSTRAINT webhooks_owner_key_there FOREIGN KEY(owner_key) REFERENCES users ("key") ON DELETE CASCADE,
-    CONSTRAINT webhooks_id_once UNIQUE (id)
-);
-CREATE INDEX webhooks_campaign_key ON webhooks (campaign_key);
-CREATE INDEX webhooks_owner_key ON webhooks (owner_key);
-
-CREATE TABLE webhook_lanes (
-    -- deliveries that wait, of one webhook and campaign, and go in their order
-    webhook_key INTEGER NOT NULL,
-    campaign_key INTEGER NOT NULL,
-    -- when the first of them is tried
-    next_at BIGINT NOT NULL,
-    CONSTRAINT webhook_lanes_key PRIMARY KEY (webhook_key, campaign_key),
-    CONSTRAINT webhook_lanes_webhook_key_there FOREIGN KEY(webhook_key) REFERENCES webhooks ("key") ON DELETE CASCADE
-) WITHOUT ROWID;
-CREATE INDEX webhook_lanes_next_at ON webhook_lanes (next_at);
 
 CREATE TABLE callbase_destinations (
     -- subscribers of a callbase by where their number leads, counted as they come and go

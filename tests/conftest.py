@@ -1,5 +1,6 @@
 """Fixtures of all tests."""
 
+import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,9 @@ from tests.timing import FACTOR, at_most
 # A deadline times the machine, not the code.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
+
+os.environ["DIALER_DENY_NETWORKS"] = ""
+"""The gateways of tests are on this machine; tests of closed networks name them."""
 
 pytest_plugins = ["tests.peers.fixtures"]
 

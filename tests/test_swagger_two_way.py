@@ -149,7 +149,7 @@ def test_the_words_of_the_contract_are_the_words_of_the_model() -> None:
     definitions = load_contract()["definitions"]
     assert set(definitions["Retry"]["properties"]) == set(DEFAULT_RETRY)
     [calls] = [operation for _, _, operation in OPERATIONS if operation["operationId"] == "list_calls"]
-    [words] = [one["enum"] for one in calls["parameters"] if one.get("name") == "disposition"]
+    [words] = [one["items"]["enum"] for one in calls["parameters"] if one.get("name") == "disposition"]
     assert set(words) == {disposition.value for disposition in Disposition}
     fields = set(definitions["NewTrunk"]["properties"])
     assert fields <= set(Trunk.__dataclass_fields__)

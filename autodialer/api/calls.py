@@ -8,17 +8,21 @@ from uuid import UUID
 from autodialer.api.ceilings import refuse_at_ceiling
 from autodialer.api.context import Context, owned
 from autodialer.api.destinations import check_destination
+from autodialer.api.filters import TimeFilter, number_wanted
 from autodialer.api.idempotency import Attempt
+from autodialer.api.outside import check_webhook_url
 from autodialer.api.present import Json, identifier, page, time, values_of
 from autodialer.api.traces import CallTraces
+from autodialer.api.webhooks import put_short
 from autodialer.campaign.checks import sample_number
 from autodialer.campaign.destinations import rules_of_trunk
 from autodialer.errors import Conflict, Invalid, Unavailable
-from autodialer.model import CallOutcome, CallRecord, JobState, KeyResult, RtpStats
-from autodialer.store import Store
+from autodialer.model import CallOutcome, CallRecord, JobState, KeyResult, RtpStats, Trunk
+from autodialer.store import CallsWanted, Store
 from autodialer.web.caller import Caller
 from autodialer.web.fields import Fields
 from autodialer.web.request import PageWanted
+from autodialer.webhooks.signing import shown_secret
 
 _DIGITS = re.compile(r"[0-9*#A-D]{1,32}")
 LOOK_S = 0.02
@@ -26,10 +30,21 @@ PATIENCE_S = 3.0
 """The dialer looks for commands at least every 100 ms."""
 
 
-class CallFilter(Fields):
-    """Which calls are listed."""
+class CallFilter(TimeFilter):
+    """Which calls are listed: those that began in a span of time, and ended so, to this number."""
 
-    disposition: str | None = None
+    disposition: Sequence[str] = ()
+    number: str | None = None
+    q: str | None = None
+    """Part of the number or of the subscriber's name."""
+
+    def wanted(self) -> CallsWanted:
+        """For the store. Raises Invalid."""
+        number = None if self.number is None else number_wanted(self.number)
+        return CallsWanted(dispositions=self.disposition, number=number, narrowed=self.narrowed())
+
+    def _part(self) -> str | None:
+        return self.q
 
 
 class Digits(Fields):
@@ -50,6 +65,23 @@ class SampleCall(Fields):
     """Whether a number is dialled that is possible, but not valid."""
 
 
+class NewCall(Fields):
+    """One call with its own sound."""
+
+    trunk_id: UUID | None = None
+    """None: the user's only one."""
+    sound_id: UUID
+    number: str
+    raw: bool = False
+    dial_doubtful: bool = False
+    name: str | None = None
+    """Of the person."""
+    caller_id: str | None = None
+    """None: the trunk's."""
+    webhook_url: str | None = None
+    """Told how the call ended."""
+
+
 class Calls:
     """The operations on calls."""
 
@@ -61,8 +93,13 @@ class Calls:
     def list(self, caller: Caller, campaign_id: UUID, fields: CallFilter, wanted: PageWanted) -> Json:
         """The finished calls of a campaign."""
         campaign = self._store.campaigns.get(campaign_id, caller.owner_key)
-        found = self._store.calls.page(
-            campaign.key, disposition=fields.disposition, limit=wanted.limit, after=wanted.after
+        found = self._store.calls.page(campaign.key, wanted=fields.wanted(), limit=wanted.limit, after=wanted.after)
+        return page(found, present_call)
+
+    def list_all(self, caller: Caller, fields: CallFilter, wanted: PageWanted) -> Json:
+        """The finished calls of the caller over all campaigns, the newest first."""
+        found = self._store.calls.page_of_owner(
+            caller.owner_key, wanted=fields.wanted(), limit=wanted.limit, after=wanted.after
         )
         return page(found, present_call)
 
@@ -97,6 +134,47 @@ class Calls:
         )
         return present_call(call)
 
+    def create(self, caller: Caller, fields: NewCall, once: str | None) -> Json:
+        """Queue one call with its own sound. Raises Invalid."""
+        with self._context.once.attempt(caller, "create_call", once, fields.asked()) as attempt:
+            if attempt.object_id is None:
+                trunk = self._trunk_of(caller, fields.trunk_id)
+                sound = owned(self._store.sounds.get, fields.sound_id, caller, "sound_id")
+                number = sample_number(fields.number, raw=fields.raw, dial_doubtful=fields.dial_doubtful)
+                url = fields.webhook_url
+                queue_sample_call(
+                    self._context,
+                    caller,
+                    attempt,
+                    webhook_url=check_webhook_url(self._context, url, "webhook_url") if url else None,
+                    trunk_key=trunk.key,
+                    sound_key=sound.key,
+                    number=number,
+                    name=fields.name,
+                    caller_id=fields.caller_id,
+                )
+            call: Json = {"id": str(attempt.made), "url": f"/srv1/calls/{attempt.made}"}
+            call["webhook_secret"] = self._webhook_secret(attempt.made) if fields.webhook_url else None
+            return {**call, "trunk_id": identifier(self._store.campaigns.trunk_of_call(attempt.made))}
+
+    def _webhook_secret(self, call_id: UUID) -> str | None:
+        campaign = self._store.campaigns.get(self._store.calls.get(call_id, None).campaign_id, None)
+        webhook = self._store.webhooks.short_of(campaign.key)
+        return None if webhook is None or webhook.secret is None else shown_secret(webhook.secret)
+
+    def _trunk_of(self, caller: Caller, trunk_id: UUID | None) -> Trunk:
+        if trunk_id is not None:
+            return owned(self._store.trunks.get, trunk_id, caller, "trunk_id")
+        found, _ = self._store.trunks.page(caller.user.key, limit=2)
+        if len(found) == 1:
+            return found[0]
+        message = (
+            "trunk_id is needed, for you have several trunks; GET /srv1/trunks shows them."
+            if found
+            else "There is no trunk to call over; make one with POST /srv1/trunks first."
+        )
+        raise Invalid(message, field="trunk_id")
+
     def create_sample(self, caller: Caller, fields: SampleCall, once: str | None) -> Json:
         """Queue one call to one number. Raises Invalid."""
         with self._context.once.attempt(caller, "create_sample_call", once, fields.asked()) as attempt:
@@ -111,7 +189,16 @@ class Calls:
 
 
 def queue_sample_call(
-    context: Context, caller: Caller, attempt: Attempt, *, trunk_key: int, sound_key: int, number: str
+    context: Context,
+    caller: Caller,
+    attempt: Attempt,
+    *,
+    trunk_key: int,
+    sound_key: int,
+    number: str,
+    name: str | None = None,
+    caller_id: str | None = None,
+    webhook_url: str | None = None,
 ) -> None:
     """The one way in for a single call of any client: the call, its audit row and the client's key together.
 
@@ -123,8 +210,16 @@ def queue_sample_call(
     context.sample_calls.take(caller.user.key, context.clock.monotonic())
     with context.store.transaction():
         call_id = context.store.campaigns.create_sample_call(
-            caller.user.key, trunk_key=trunk_key, sound_key=sound_key, number=number
+            caller.user.key,
+            trunk_key=trunk_key,
+            sound_key=sound_key,
+            number=number,
+            name=name,
+            caller_id=caller_id,
         )
+        if webhook_url is not None:
+            campaign_id = context.store.calls.get(call_id, None).campaign_id
+            put_short(context.store, context.store.campaigns.get(campaign_id, None), webhook_url)
         context.record(caller, "calls.sample", call_id, number=number)
         attempt.remember(call_id)
 

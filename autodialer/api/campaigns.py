@@ -20,6 +20,7 @@ from autodialer.api.calling_hours import (
 )
 from autodialer.api.context import Context, owned
 from autodialer.api.destinations import check_destination, present_refused, rules_of
+from autodialer.api.diary import present_line
 from autodialer.api.filters import ObjectFilter
 from autodialer.api.outside import check_webhook_url
 from autodialer.api.present import Json, identifier, page, time, values_of
@@ -29,6 +30,7 @@ from autodialer.api.webhooks import put_short
 from autodialer.campaign.checks import transfer_number
 from autodialer.campaign.estimate import estimate_eta_s
 from autodialer.campaign.keys import check_change, check_keys
+from autodialer.campaign.numbers import NO_REGION, check_region
 from autodialer.errors import Conflict, Invalid, TooManyRequests
 from autodialer.model import DEFAULT_RETRY, Callbase, Campaign, Drawn, People, RetryRule, Trunk
 from autodialer.model.slices import only_as_json
@@ -88,6 +90,7 @@ class CampaignChange(Fields):
     starts_at: StartsAt = None
     ends_at: EndsAt = None
     webhook_url: str | None = None
+    pause_after: int | None = None
 
     def rules(self, present: Campaign | None = None) -> CampaignRules:
         """The given ones as they are stored; `present` is the campaign that is changed.
@@ -115,6 +118,9 @@ class NewCampaign(CampaignChange):
     trunk_ids: Sequence[UUID]
     sound_id: UUID
     callbase_id: UUID | None = None
+    """None: a callbase of its own is made, for numbers that come by the API."""
+    region: str | None = None
+    """Country of numbers written without one in a callbase of its own."""
     from_campaign_id: UUID | None = None
     only: AnyOnly = People.ALL
 
@@ -124,6 +130,13 @@ class CampaignFilter(ObjectFilter):
 
     archived: bool = False
     """Those that are archived too."""
+
+
+class Resume(Fields):
+    """How a campaign goes on."""
+
+    pause_after: int | None = None
+    """It pauses again once so many people have been called, all counted; None: it goes on with all the rest."""
 
 
 class Stop(Fields):
@@ -178,11 +191,14 @@ class Campaigns:
                 trunks = [owned(self._store.trunks.get, one, caller, "trunk_ids") for one in fields.trunk_ids]
                 follows = self._origin_of(caller, fields)
                 callbase = self._callbase_of(caller, fields, follows)
+                region = callbase.region if callbase else _own_region(fields)
                 sound = owned(self._store.sounds.get, fields.sound_id, caller, "sound_id")
-                check_hours(rules, callbase.timezone)
+                check_hours(rules, callbase.timezone if callbase else None)
                 url = self._webhook_url(fields)
-                check_transfer(rules, trunks, callbase.region)
+                check_transfer(rules, trunks, region)
                 with self._store.transaction():
+                    if callbase is None:
+                        callbase = self._own_callbase(caller, fields.name.strip(), region)
                     campaign = self._store.campaigns.create(
                         caller.user.key,
                         name=fields.name.strip(),
@@ -191,6 +207,7 @@ class Campaigns:
                         callbase_key=callbase.key,
                         follows=follows,
                         only=fields.only,
+                        by=caller.user.login,
                         **rules,
                     )
                     put_short(self._store, campaign, url)
@@ -217,7 +234,7 @@ class Campaigns:
         trunks = self._store.trunks.by_keys(campaign.trunk_keys).values()
         check_transfer(rules, trunks, self._store.callbases.by_key(campaign.callbase_key).region)
         with self._store.transaction():
-            changed = self._store.campaigns.update(campaign_id, caller.owner_key, **rules)
+            changed = self._store.campaigns.update(campaign_id, caller.owner_key, by=caller.user.login, **rules)
             if "webhook_url" in fields.given:
                 said["webhook_url"] = url and host_of(url)
                 put_short(self._store, changed, url)
@@ -230,6 +247,12 @@ class Campaigns:
         callbase = self._store.callbases.by_key(campaign.callbase_key)
         if callbase.state == "failed":
             raise Conflict(f"The import of its callbase failed: {callbase.error}", field="callbase_id")
+        if callbase.state == "ready" and not callbase.imported:
+            raise Conflict(
+                "The campaign has no subscribers and would end at once; add numbers with"
+                f" POST /srv1/campaigns/{campaign_id}/subscribers first.",
+                field="callbase_id",
+            )
         with self._store.transaction():
             self._store.campaigns.start(campaign_id, caller.owner_key, by=caller.user.login)
             self._context.record(caller, "campaigns.start", campaign_id)
@@ -242,11 +265,16 @@ class Campaigns:
             self._context.record(caller, "campaigns.pause", campaign_id)
         return self.read(caller, campaign_id)
 
-    def resume(self, caller: Caller, campaign_id: UUID) -> Json:
-        """Raises Conflict unless it is paused."""
+    def resume(self, caller: Caller, campaign_id: UUID, fields: Resume) -> Json:
+        """Raises Conflict unless it is paused, and for a `pause_after` that it has passed."""
         with self._store.transaction():
+            if fields.given:
+                # Cleared first: the number that it has come to is then refused, not taken for one that stays.
+                self._store.campaigns.update(campaign_id, caller.owner_key, pause_after=None)
+                by, pause_after = caller.user.login, fields.pause_after
+                self._store.campaigns.update(campaign_id, caller.owner_key, by=by, pause_after=pause_after)
             self._store.campaigns.resume(campaign_id, caller.owner_key, by=caller.user.login)
-            self._context.record(caller, "campaigns.resume", campaign_id)
+            self._context.record(caller, "campaigns.resume", campaign_id, **fields.given)
         return self.read(caller, campaign_id)
 
     def stop(self, caller: Caller, campaign_id: UUID, fields: Stop) -> Json:
@@ -263,14 +291,14 @@ class Campaigns:
     def archive(self, caller: Caller, campaign_id: UUID) -> Json:
         """Raises Conflict while it runs or is paused."""
         with self._store.transaction():
-            self._store.campaigns.archive(campaign_id, caller.owner_key)
+            self._store.campaigns.archive(campaign_id, caller.owner_key, by=caller.user.login)
             self._context.record(caller, "campaigns.archive", campaign_id)
         return self.read(caller, campaign_id)
 
     def unarchive(self, caller: Caller, campaign_id: UUID) -> Json:
         """Lists show it again."""
         with self._store.transaction():
-            self._store.campaigns.unarchive(campaign_id, caller.owner_key)
+            self._store.campaigns.unarchive(campaign_id, caller.owner_key, by=caller.user.login)
             self._context.record(caller, "campaigns.unarchive", campaign_id)
         return self.read(caller, campaign_id)
 
@@ -286,7 +314,9 @@ class Campaigns:
         with self._context.once.attempt(caller, "clone_campaign", once, asked) as attempt:
             if attempt.object_id is None:
                 with self._store.transaction():
-                    made = self._store.campaigns.clone(campaign_id, caller.owner_key, only=fields.only)
+                    made = self._store.campaigns.clone(
+                        campaign_id, caller.owner_key, only=fields.only, by=caller.user.login
+                    )
                     put_short(self._store, made, self._store.campaigns.get(campaign_id, None).webhook_url)
                     wanted = only_as_json(fields.only)
                     self._context.record(caller, "campaigns.clone", made.id, of=str(campaign_id), only=wanted)
@@ -327,12 +357,21 @@ class Campaigns:
         why = report.explain(self._store, campaign, self._clock.utcnow(), sound_there=there)
         return present_why(dialing=why.dialing, reasons=why.reasons)
 
+    def list_diary(self, caller: Caller, campaign_id: UUID, wanted: PageWanted) -> Json:
+        """What happened to a campaign, in order."""
+        campaign = self._store.campaigns.get(campaign_id, caller.owner_key)
+        return page(self._store.diary.page(campaign.key, limit=wanted.limit, after=wanted.after), present_line)
+
     def read_report(self, caller: Caller, campaign_id: UUID) -> Json:
         """The results of a campaign so far."""
         campaign = self._store.campaigns.get(campaign_id, caller.owner_key)
         progress = self._store.campaigns.progress(campaign.key)
         figures = self._store.calls.report(campaign.key)
         return present_report(campaign, progress, figures, self._store.calls.keys(campaign.key))
+
+    def _own_callbase(self, caller: Caller, name: str, region: str) -> Callbase:
+        made = self._store.callbases.create(caller.user.key, name=name, region=region)
+        return self._store.callbases.finish(made.key, rows=0)
 
     def _draw(self, made: Campaign) -> None:
         """Find the people of a new campaign; the housekeeping finds the rest."""
@@ -349,7 +388,7 @@ class Campaigns:
             raise Invalid("only needs from_campaign_id, the campaign whose people are meant.", field="only")
         return None
 
-    def _callbase_of(self, caller: Caller, fields: NewCampaign, follows: Campaign | None) -> Callbase:
+    def _callbase_of(self, caller: Caller, fields: NewCampaign, follows: Campaign | None) -> Callbase | None:
         callbase_id = fields.callbase_id
         if follows is not None:
             if callbase_id not in (None, follows.callbase_id):
@@ -357,7 +396,10 @@ class Campaigns:
                 raise Invalid(message, field="callbase_id")
             callbase_id = follows.callbase_id
         if callbase_id is None:
-            raise Invalid("callbase_id is required, or from_campaign_id instead of it.", field="callbase_id")
+            return None
+        if fields.region is not None:
+            message = "region is the callbase's; leave it out with callbase_id and from_campaign_id."
+            raise Invalid(message, field="region")
         callbase = owned(self._store.callbases.get, callbase_id, caller, "callbase_id")
         if callbase.state == "failed":
             raise Invalid(f"callbase_id: the import of {callbase.name} failed: {callbase.error}", field="callbase_id")
@@ -387,6 +429,10 @@ def check_transfer(rules: CampaignRules, trunks: Iterable[Trunk], region: str) -
         check_destination(number, rules_of(trunks, region), "transfer_to")
 
 
+def _own_region(fields: NewCampaign) -> str:
+    return NO_REGION if fields.region is None else check_region(fields.region)
+
+
 def present_retry(rules: Mapping[str, RetryRule]) -> Json:
     """The rules as they hold, defaults filled in."""
     merged = {**DEFAULT_RETRY, **rules}
@@ -409,6 +455,8 @@ def present_campaign(value: Campaign, progress: CampaignProgress, eta_s: float |
         "retry": present_retry(value.retry),
         **present_keys(value),
         **present_hours(value),
+        "pause_after": value.pause_after,
+        "people_called": value.people_called,
         "created_at": time(value.created_at),
         "started_at": time(value.started_at),
         "finished_at": time(value.finished_at),

@@ -12,6 +12,7 @@ from autodialer.config import Settings
 from autodialer.errors import Invalid, NotFound
 from autodialer.store import Store
 from autodialer.web.caller import Caller
+from autodialer.web.tokens import refused
 
 T = TypeVar("T")
 
@@ -28,7 +29,13 @@ class Context:
     checks: Brake = field(default_factory=lambda: Brake(most=10, span_s=60.0, what="checks of trunks"))
 
     def record(self, caller: Caller, action: str, object_id: UUID, **details: object) -> None:
-        """Write to the audit what the caller does, in the transaction that does it."""
+        """Write to the audit what the caller does, in the transaction that does it.
+
+        Raises Unauthorized for a caller who has been deleted since the request came: what a long upload makes then
+        would be nobody's.
+        """
+        if self.store.users.is_deleted(caller.user.key):
+            raise refused()
         kind = action.partition(".")[0]
         if caller.key_id is not None:
             details["api_key"] = str(caller.key_id)

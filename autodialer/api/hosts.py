@@ -5,7 +5,10 @@ import re
 import threading
 from collections.abc import Callable
 
+from autodialer.config import Settings
 from autodialer.errors import HostUnresolved, Invalid
+from autodialer.phone.closed_networks import ClosedNetworks
+from autodialer.phone.resolver import Resolver
 
 LOOK_UP_S = 6.0
 LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
@@ -53,6 +56,12 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return ipaddress.ip_address(host.strip("[]"))
     except ValueError:
         return None
+
+
+def resolver_of(settings: Settings) -> Resolver:
+    """Finds the hosts of trunks for the API, in networks that are not closed."""
+    closed = ClosedNetworks(settings.deny_networks, own=settings.sip_address)
+    return Resolver(lifetime_s=LOOK_UP_S / 2, closed=closed)
 
 
 def look_up_in_time(look_up: Callable[[], object], *, timeout_s: float = LOOK_UP_S) -> None:

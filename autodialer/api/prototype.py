@@ -15,7 +15,7 @@ from typing import Any
 from autodialer.api.accounts import Accounts, NewUser
 from autodialer.api.calls import queue_sample_call
 from autodialer.api.context import Context
-from autodialer.api.hosts import LOOK_UP_S, check_endpoint, look_up_in_time
+from autodialer.api.hosts import check_endpoint, look_up_in_time, resolver_of
 from autodialer.api.present import Json, page
 from autodialer.api.sounds import SoundFiles
 from autodialer.api.subscribers import present_subscriber
@@ -25,7 +25,6 @@ from autodialer.campaign.written import clean
 from autodialer.errors import HostUnresolved, Invalid
 from autodialer.model import Subscriber, Trunk, TrunkSettings
 from autodialer.phone.provider import find_provider
-from autodialer.phone.resolver import Resolver
 from autodialer.sip.fields import split_host_port
 from autodialer.store import new_id, trunk_of
 from autodialer.web.caller import Caller
@@ -95,7 +94,7 @@ class Prototype:
         self._accounts = accounts
         self._sound_files = sound_files
         self._importing = threading.Lock()
-        self._resolver = Resolver(lifetime_s=LOOK_UP_S / 2)
+        self._resolver = resolver_of(context.settings)
 
     def list_subscribers(self, caller: Caller, wanted: PageWanted) -> Json:
         """The subscribers of all callbases of the caller."""

@@ -1,5 +1,6 @@
 """Sounds: uploaded recordings, their files, and how they are read back."""
 
+import contextlib
 import io
 import os
 import wave
@@ -19,7 +20,7 @@ from autodialer.media import g711, waveform
 from autodialer.media.shell.importing import import_apart
 from autodialer.media.sound_info import SoundInfo
 from autodialer.model import Sound
-from autodialer.store import Store, new_id
+from autodialer.store import Recording, Store, new_id
 from autodialer.web.caller import Caller
 from autodialer.web.downloads import MadeFile, StoredFile
 from autodialer.web.fields import Fields
@@ -36,6 +37,19 @@ class NewSound(Fields):
 
     name: str | None = None
     """None: the file's."""
+    trim: bool = False
+    """Whether silence at both ends is cut off."""
+
+
+class SoundChange(Fields):
+    """What is changed of a sound."""
+
+    name: str | None = None
+
+
+class NewAudio(Fields):
+    """What is said of a recording that takes the place of another."""
+
     trim: bool = False
     """Whether silence at both ends is cut off."""
 
@@ -90,6 +104,34 @@ class Sounds:
     def read(self, caller: Caller, sound_id: UUID) -> Json:
         """One sound."""
         return present_sound(self._store.sounds.get(sound_id, caller.owner_key))
+
+    def change(self, caller: Caller, sound_id: UUID, fields: SoundChange) -> Json:
+        """Give it another name. Raises NotFound."""
+        with self._store.transaction():
+            if fields.name is not None:
+                self._store.sounds.rename(sound_id, caller.owner_key, fields.name.strip())
+            self._context.record(caller, "sounds.change", sound_id, name=fields.name)
+            return self.read(caller, sound_id)
+
+    def replace_audio(self, caller: Caller, sound_id: UUID, upload: Upload, fields: NewAudio) -> Json:
+        """Another recording under the same id: calls that begin afterwards play it. A bad file changes nothing.
+
+        Raises NotFound, Invalid, TooLarge, UnsupportedContent, TooManyRequests, Unavailable.
+        """
+        self._store.sounds.get(sound_id, caller.owner_key)
+        with self._turns.take(caller.user.key):
+            imported = self._files.import_upload(upload, trim=fields.trim)
+            try:
+                with self._store.transaction():
+                    before, after = self._store.sounds.replace(
+                        sound_id, caller.owner_key, **self._files.recording(imported)
+                    )
+                    self._context.record(caller, "sounds.replace", sound_id, file=upload.filename)
+            except BaseException:
+                imported.remove()
+                raise
+        self._files.leave(before)
+        return present_sound(after)
 
     def read_audio(self, caller: Caller, sound_id: UUID, wanted: WantedAudio) -> StoredFile | MadeFile:
         """The WAV that is encoded, or what the callee hears of it. Raises NotFound."""
@@ -152,10 +194,12 @@ class SoundFiles:
 
     def store(self, owner_key: int, imported: ImportedFiles, name: str) -> Sound:
         """The row of a sound whose files are there."""
+        return self._store.sounds.create(owner_key, name=name, sound_id=imported.sound_id, **self.recording(imported))
+
+    def recording(self, imported: ImportedFiles) -> Recording:
+        """What the row of a sound says of these files."""
         info = imported.info
-        return self._store.sounds.create(
-            owner_key,
-            name=name,
+        return Recording(
             duration_s=info.duration_s,
             peak_dbfs=info.peak_dbfs,
             loudness_lufs=info.loudness_lufs,
@@ -165,8 +209,16 @@ class SoundFiles:
             warnings={warning.code: warning.message for warning in info.warnings},
             path=self._relative(imported.stem.with_suffix(".wav")),
             original_path=self._relative(imported.stem.with_suffix(ORIGINAL)),
-            sound_id=imported.sound_id,
         )
+
+    def leave(self, replaced: Sound) -> None:
+        """Count the age of the files of a replaced recording from now on: housekeeping removes them once no call can
+        play them any more.
+        """
+        stem = (self._data / replaced.path).with_suffix("")
+        for file in stem.parent.glob(f"{stem.name}.*"):
+            with contextlib.suppress(OSError):
+                os.utime(file)
 
     def are_there(self, sound_key: int) -> bool:
         """Whether a sound can be played."""

@@ -1,26 +1,31 @@
 """Subscribers one by one: found over all callbases, read, changed, deleted."""
 
-from collections.abc import Mapping
-from typing import Any
+import json
+import time
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from autodialer.api.context import Context
 from autodialer.api.filters import number_wanted
 from autodialer.api.present import Json, page, values_of
 from autodialer.campaign.checks import check_second_number, check_timezone
-from autodialer.campaign.numbers import normalise
+from autodialer.campaign.numbers import check_region, normalise
 from autodialer.campaign.two_numbers import FIRST, FLAG, SECOND, numbers_of
 from autodialer.campaign.zones import ZoneFinder
 from autodialer.errors import Invalid
+from autodialer.imports.into_callbase import Person, in_zone, subscriber_of
 from autodialer.model import Callbase, Subscriber
-from autodialer.store import NewSubscriber
+from autodialer.store import BATCH_ROWS, PAUSE_S, NewSubscriber
 from autodialer.web.caller import Caller
 from autodialer.web.fields import Fields
 from autodialer.web.request import PageWanted
 
 NUMBERS = frozenset({"number", "second_number"})
+SHOWN = 200
+"""Characters of what was rejected that the answer repeats."""
 SAID = ("number", "second_number", "name", "comment", "timezone")
 
 
@@ -53,6 +58,29 @@ class PersonWanted(Fields):
     """First or second number; None: everybody."""
     region: str | None = None
     """Country of a number written without one."""
+
+
+Short = Annotated[str, Field(max_length=500)]
+
+
+class OneOfMany(Fields):
+    """A person in a list of numbers."""
+
+    number: Annotated[str, Field(max_length=64)] | None = None
+    second_number: Annotated[str, Field(max_length=64)] | None = None
+    name: Short | None = None
+    comment: Short | None = None
+    timezone: Annotated[str, Field(max_length=64)] | None = None
+    extra: Annotated[Mapping[Short, Short], Field(max_length=50)] = Field(default_factory=dict)
+
+
+class ManyNumbers(Fields):
+    """Numbers for a campaign."""
+
+    numbers: Sequence[Any]
+    """A text, or the fields of OneOfMany."""
+    region: str | None = None
+    """None: the region of the campaign's callbase."""
 
 
 class Subscribers:
@@ -94,6 +122,64 @@ class Subscribers:
         with self._store.transaction():
             under_way = self._store.subscribers.delete(subscriber_id, caller.owner_key)
             self._context.record(caller, "subscribers.delete", subscriber_id, under_way=under_way)
+
+    def add_many(self, caller: Caller, campaign_id: UUID, fields: ManyNumbers) -> Json:
+        """Numbers to a campaign's callbase, 500 a transaction. Raises NotFound, Invalid, Conflict.
+
+        It takes no Idempotency-Key: no callbase has a number twice, so that a request that is sent again, also after a
+        first try that was cut short, adds what is missing and counts the others as duplicates.
+        """
+        campaign = self._store.campaigns.get(campaign_id, caller.owner_key)
+        region = self._store.callbases.by_key(campaign.callbase_key).region
+        region = check_region(fields.region) if fields.region is not None else region
+        good, rejected = self._read_many(fields.numbers, region)
+        imported = 0
+        for start in range(0, max(1, len(good)), BATCH_ROWS):
+            with self._store.transaction():
+                batch = good[start : start + BATCH_ROWS]
+                imported += self._store.campaigns.add_subscribers(campaign_id, caller.owner_key, batch)
+                if start == 0:
+                    self._context.record(caller, "campaigns.add_subscribers", campaign_id, numbers=len(good))
+            if start:
+                time.sleep(PAUSE_S)
+        return {
+            "campaign_id": str(campaign_id),
+            "imported": imported,
+            "duplicates": len(good) - imported,
+            "rejected": len(rejected),
+            "rejected_numbers": rejected,
+        }
+
+    def _read_many(self, sent: Sequence[Any], region: str) -> tuple[list[NewSubscriber], list[Json]]:
+        """As an import reads rows: what can be called, and what cannot, with the reasons."""
+        zones = ZoneFinder(self._store.numbering_plan.zones())
+        good, rejected = [], []
+        for place, item in enumerate(sent, start=1):
+            try:
+                good.append(in_zone(subscriber_of(_person_of(item), region), zones))
+            except Invalid as exc:
+                rejected.append({"place": place, "value": _shown(item), "field": exc.field, "reason": str(exc)})
+        return good, rejected
+
+
+def _person_of(item: Any) -> Person:
+    if isinstance(item, str):
+        item = {"number": item}
+    if not isinstance(item, dict):
+        raise Invalid('takes a number as text, or an object such as {"number": "+79161234567", "name": "Anna"}')
+    try:
+        read = OneOfMany.model_validate(item)
+    except ValidationError as exc:
+        first = exc.errors(include_url=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise Invalid(f"{field}: {first['msg']}", field=field) from exc
+    cells = {name: text.strip() or None if (text := getattr(read, name)) else None for name in SAID}
+    return Person(**cells, extra=read.extra)
+
+
+def _shown(item: Any) -> str:
+    text = item.get("number") if isinstance(item, dict) and isinstance(item.get("number"), str) else item
+    return (text if isinstance(text, str) else json.dumps(text, ensure_ascii=False))[:SHOWN]
 
 
 def new_subscriber(fields: OneSubscriber, region: str, zones: ZoneFinder) -> NewSubscriber:

@@ -1,6 +1,5 @@
 """Whole tables of a campaign to download: its calls, and its subscribers with their outcomes."""
 
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -10,14 +9,15 @@ from uuid import UUID
 
 from autodialer.api.calls import key_results_cell
 from autodialer.api.context import Context
-from autodialer.errors import TooManyRequests
 from autodialer.model import Campaign, SubscriberState
+from autodialer.seats import Seats
 from autodialer.store import AnyRow, Store
 from autodialer.web.caller import Caller
 from autodialer.web.downloads import Cell, Download, DownloadedTable
 
 MOST_AT_ONCE = 3
 """Of the API's threads: a download keeps one until the client has taken it all."""
+MOST_OF_A_USER = 2
 
 CALL_COLUMNS = (
     "id",
@@ -66,11 +66,16 @@ NO_CALL = (None,) * len(LAST_CALL_COLUMNS)
 
 
 class Tables:
-    """The operations. Each raises NotFound, and TooManyRequests while others are downloading."""
+    """The operations. Each raises NotFound, and TooManyRequests or Unavailable while too much is being downloaded."""
 
     def __init__(self, context: Context) -> None:
         self._store = context.store
-        self._slots = threading.BoundedSemaphore(MOST_AT_ONCE)
+        self._seats = Seats(
+            most=MOST_AT_ONCE,
+            most_a_user=MOST_OF_A_USER,
+            yours=f"{MOST_OF_A_USER} of your tables are being downloaded; wait until one is through.",
+            others=f"{MOST_AT_ONCE} tables are being downloaded; wait until one is through.",
+        )
 
     def export_calls_csv(self, caller: Caller, campaign_id: UUID) -> Download:
         """The finished calls of a campaign."""
@@ -92,12 +97,12 @@ class Tables:
         self, caller: Caller, campaign_id: UUID, make: Callable[[Store, Campaign, Callable[[], None]], DownloadedTable]
     ) -> DownloadedTable:
         campaign = self._store.campaigns.get(campaign_id, caller.owner_key)
-        if not self._slots.acquire(blocking=False):
-            raise TooManyRequests(f"{MOST_AT_ONCE} tables are being downloaded; wait until one is through.")
+        self._seats.take(caller.user.key)
+        free = _once(lambda: self._seats.give_back(caller.user.key))
         try:
-            return make(self._store, campaign, _once(self._slots.release))
+            return make(self._store, campaign, free)
         except BaseException:
-            self._slots.release()
+            free()
             raise
 
 

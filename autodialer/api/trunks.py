@@ -2,7 +2,6 @@
 
 import dataclasses
 import ssl
-import threading
 import time as time_module
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -17,15 +16,15 @@ from autodialer.api.ceilings import first_ceilings, refuse_at_ceiling
 from autodialer.api.context import Context
 from autodialer.api.destinations import check_destination
 from autodialer.api.filters import ObjectFilter
-from autodialer.api.hosts import LOOK_UP_S, check_endpoint, check_host, look_up_in_time
+from autodialer.api.hosts import check_endpoint, check_host, look_up_in_time, resolver_of
 from autodialer.api.present import Json, page, time
 from autodialer.campaign.checks import sample_number
 from autodialer.campaign.destinations import check_countries, rules_of_trunk
 from autodialer.campaign.numbers import check_number_format
-from autodialer.errors import Forbidden, Invalid, TooManyRequests, Unavailable
+from autodialer.errors import Forbidden, Invalid, Unavailable
 from autodialer.model import ADMINS_SETTINGS, Trunk, TrunkSettings, TrunkStatus
 from autodialer.phone.provider import find_provider
-from autodialer.phone.resolver import Resolver
+from autodialer.seats import Seats
 from autodialer.sip.invite import extra_header
 from autodialer.store import Store, trunk_of
 from autodialer.web.caller import Caller
@@ -160,7 +159,7 @@ class Trunks:
         self._context = context
         self._store = context.store
         self._checks = WaitingChecks(context.store)
-        self._resolver = Resolver(lifetime_s=LOOK_UP_S / 2)
+        self._resolver = resolver_of(context.settings)
 
     def list(self, caller: Caller, fields: ObjectFilter, wanted: PageWanted) -> Json:
         """The trunks of the caller."""
@@ -233,7 +232,7 @@ class Trunks:
             if checked is not None:
                 self._store.day_uses.count_check(trunk.owner_key, trunk.key, self._context.clock.utcnow())
 
-        return dict(self._checks.run(trunk.key, checked, record=record))
+        return dict(self._checks.run(caller.user.key, trunk.key, checked, record=record))
 
     def wake(self, caller: Caller, trunk_id: UUID) -> Json:
         """Have the dialer end the trunk's rest and try it at once; a trunk that does not rest stays as it is."""
@@ -256,19 +255,22 @@ class WaitingChecks:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._free = threading.BoundedSemaphore(CHECKS_AT_ONCE)
+        self._seats = Seats(
+            most=CHECKS_AT_ONCE,
+            most_a_user=1,
+            yours="A check of yours is under way already; wait for its answer.",
+            others=f"{CHECKS_AT_ONCE} checks of other users are under way; ask again in a moment.",
+        )
 
-    def run(self, trunk_key: int, number: str | None, *, record: Callable[[], object]) -> Mapping[str, Any]:
-        """What a check found; `record` writes to the audit that it was asked for.
+    def run(
+        self, user_key: int, trunk_key: int, number: str | None, *, record: Callable[[], object]
+    ) -> Mapping[str, Any]:
+        """What a check found that this user asks for; `record` writes to the audit that it was asked for.
 
-        Raises TooManyRequests, or Unavailable when no dialer does it.
+        Raises TooManyRequests, or Unavailable when no dialer does it or others' checks are under way.
         """
-        if not self._free.acquire(blocking=False):
-            raise TooManyRequests("Two checks are under way already; wait for their answers.")
-        try:
+        with self._seats.taken(user_key):
             return self._wait(trunk_key, number, record)
-        finally:
-            self._free.release()
 
     def _wait(self, trunk_key: int, number: str | None, record: Callable[[], object]) -> Mapping[str, Any]:
         self._expect_dialer()

@@ -5,11 +5,10 @@ be answered until the last was done.
 """
 
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from autodialer.errors import TooManyRequests, Unavailable
+from autodialer.seats import Seats
 
 USERS_SERVED = 2
 """Of all users together; a user's own run one after the other, so that no user holds up another."""
@@ -26,7 +25,13 @@ class UploadTurns:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._running: set[int] = set()
-        self._here: Counter[int] = Counter()
+        self.seats = Seats(
+            most=MOST,
+            most_a_user=MOST_OF_A_USER,
+            yours=f"{MOST_OF_A_USER} of your sounds are being read; send the next one when they are done.",
+            others="Too many sounds are being read; send this one again in a few seconds.",
+            retry_s=RETRY_AFTER_S,
+        )
 
     @contextmanager
     def take(self, user_key: int) -> Iterator[None]:
@@ -34,22 +39,14 @@ class UploadTurns:
 
         Raises at once TooManyRequests, when the user has enough under way, and Unavailable, when all users together do.
         """
-        with self._changed:
-            self._refuse_too_many(user_key)
-            self._here[user_key] += 1
-            self._changed.wait_for(lambda: user_key not in self._running and len(self._running) < USERS_SERVED)
-            self._running.add(user_key)
-        try:
-            yield
-        finally:
+        with self.seats.taken(user_key):
             with self._changed:
-                self._running.discard(user_key)
-                self._here -= Counter([user_key])  # which also forgets a user without uploads
                 self._changed.notify_all()
-
-    def _refuse_too_many(self, user_key: int) -> None:
-        if self._here[user_key] >= MOST_OF_A_USER:
-            message = f"{MOST_OF_A_USER} of your sounds are being read; send the next one when they are done."
-            raise TooManyRequests(message, details=[{"retry_after_s": RETRY_AFTER_S}])
-        if self._here.total() >= MOST:
-            raise Unavailable("Too many sounds are being read; send this one again in a few seconds.")
+                self._changed.wait_for(lambda: user_key not in self._running and len(self._running) < USERS_SERVED)
+                self._running.add(user_key)
+            try:
+                yield
+            finally:
+                with self._changed:
+                    self._running.discard(user_key)
+                    self._changed.notify_all()

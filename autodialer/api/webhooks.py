@@ -138,11 +138,12 @@ class Webhooks:
 
     def list_deliveries(self, caller: Caller, fields: DeliveryFilter, wanted: PageWanted) -> Json:
         """The deliveries of the caller's webhooks, newest first."""
+        webhook_key = None
         if fields.webhook_id is not None:
-            owned(self._store.webhooks.get, fields.webhook_id, caller, "webhook_id")
+            webhook_key = owned(self._store.webhooks.get, fields.webhook_id, caller, "webhook_id").key
         found = self._store.deliveries.page(
             caller.owner_key,
-            webhook_id=fields.webhook_id,
+            webhook_key=webhook_key,
             state=fields.state,
             limit=wanted.limit,
             after=wanted.after,

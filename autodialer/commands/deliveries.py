@@ -4,16 +4,22 @@ import logging
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from contextlib import closing
+from datetime import datetime
+from functools import partial
 from types import FrameType
 
 from autodialer.config import Settings, load_settings
 from autodialer.errors import AlreadyRunning, SettingsError, Unavailable
 from autodialer.logs import start_logging
+from autodialer.model import Campaign
+from autodialer.report import Reason, explain
 from autodialer.store import Secrets, Store, migrate
 from autodialer.supervisor import EXIT_CONFIG, HANDOVER_S, DataFolderLock, watch_parent
 from autodialer.webhooks.deliverer import Deliverer
 from autodialer.webhooks.notifier import Notifier
+from autodialer.webhooks.stalled import StalledCampaigns
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +30,8 @@ def run_deliveries(settings: Settings) -> None:
         migrate(settings.url)
         with closing(Store(settings.url, secrets=Secrets(settings.keys))) as store:
             deliverer = Deliverer(store, settings.webhook_networks)
-            notifier = Notifier(store, settings.webhook_networks)
+            stalled = StalledCampaigns(store, partial(_why_stalled, store))
+            notifier = Notifier(store, settings.webhook_networks, look=stalled.look)
             ended = threading.Event()
 
             def on_signal(_signum: int, _frame: FrameType | None) -> None:
@@ -43,6 +50,11 @@ def run_deliveries(settings: Settings) -> None:
             notifier.stop()
             deliverer.stop()
             threads[0].join()
+
+
+def _why_stalled(store: Store, campaign: Campaign, now: datetime) -> Sequence[Reason]:
+    why = explain(store, campaign, now)
+    return [] if why.dialing else [reason for reason in why.reasons if reason.blocks]
 
 
 def main() -> int:

@@ -152,5 +152,7 @@ def _tell(source: Path, made_at: datetime, settled: Settled, aside: Sequence[Pat
         )
     if settled.sample_calls:
         say(f"{settled.sample_calls} sample calls that waited then are not made.")
+    if settled.api_keys:
+        say(f"{settled.api_keys} API keys are good again, with any revoked since then: look at GET /srv1/api-keys.")
     if settled.sessions:
         say("All sessions have ended: everybody logs in again. Passwords are those of that moment.")

@@ -30,8 +30,8 @@ from autodialer.imports.process import (
     start_import,
 )
 from autodialer.imports.running import Destination, keep_trying
-from autodialer.imports.seats import Seats
 from autodialer.model import Callbase
+from autodialer.seats import Seats
 from autodialer.store import DncImport, Store
 
 logger = logging.getLogger(__name__)
@@ -81,7 +81,12 @@ class Imports:
         self._settings = settings
         self._store = store
         self._stopping = threading.Event()
-        self._seats = Seats(most=LOOKS_AT_ONCE, most_a_user=LOOKS_OF_A_USER)
+        self._seats = Seats(
+            most=LOOKS_AT_ONCE,
+            most_a_user=LOOKS_OF_A_USER,
+            yours=f"{LOOKS_OF_A_USER} of your files are being read already; send this one again in a moment.",
+            others="Files of other users are being read; send this one again in a moment.",
+        )
         self._turns = ImportTurns()
         self._processes: set[subprocess.Popen[bytes]] = set()
         self._tally: Counter[tuple[str, str]] = Counter()

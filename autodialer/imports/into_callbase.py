@@ -1,8 +1,8 @@
 """Rows of a table into a callbase: each becomes a subscriber, a duplicate, or a rejected row."""
 
 import zoneinfo
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache, partial
 
 from autodialer.campaign.two_numbers import numbers_of
@@ -43,7 +43,7 @@ class IntoCallbase:
         bad: list[RejectedRow] = []
         for number, row in batch:
             try:
-                good.append(self._in_zone(_subscriber(row, plan.columns, self._region)))
+                good.append(in_zone(_subscriber(row, plan.columns, self._region), self._zones))
             except Invalid as exc:
                 bad.append(_rejected(number, row, plan.columns, exc))
         self._rows += len(batch)
@@ -69,13 +69,6 @@ class IntoCallbase:
         """See Destination."""
         self._store.callbases.discard(self._key)
 
-    def _in_zone(self, subscriber: NewSubscriber) -> NewSubscriber:
-        """With the time zone that the number tells, unless the file names one."""
-        found = self._zones.find(subscriber.number) if subscriber.timezone is None else None
-        if found is None:
-            return subscriber
-        return replace(subscriber, number_zone=found.zone, number_zone_by=found.by)
-
     def _judge(self) -> None:
         few = self._rows >= JUDGED_ROWS and self._usable < self._rows * LEAST_USABLE_SHARE
         if self._usable and not few:
@@ -99,21 +92,53 @@ def _rejected(number: int, row: Sequence[str], columns: TableColumns, exc: Inval
 
 
 def _subscriber(row: Sequence[str], columns: TableColumns, region: str) -> NewSubscriber:
-    timezone = cell_of(row, columns.timezone)
-    numbers = numbers_of(cell_of(row, columns.number), cell_of(row, columns.second_number), region)
-    if timezone is not None and timezone not in _timezones():
+    person = Person(
+        number=cell_of(row, columns.number),
+        second_number=cell_of(row, columns.second_number),
+        name=cell_of(row, columns.name),
+        comment=cell_of(row, columns.comment),
+        timezone=cell_of(row, columns.timezone),
+        extra={name: text for index, name in columns.extra if (text := cell_of(row, index))},
+    )
+    return subscriber_of(person, region)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Person:
+    """What a row of a table, or of a request, says of a person."""
+
+    number: str | None
+    second_number: str | None
+    name: str | None
+    comment: str | None
+    timezone: str | None
+    extra: Mapping[str, str]
+
+
+def subscriber_of(person: Person, region: str) -> NewSubscriber:
+    """The one way in for people by the dozen. Raises Invalid with the field at fault."""
+    numbers = numbers_of(person.number, person.second_number, region)
+    if person.timezone is not None and person.timezone not in _timezones():
         raise Invalid("unknown time zone; write it like Europe/Moscow", field=TIMEZONE)
-    extra = {name: text for index, name in columns.extra if (text := cell_of(row, index))}
+    extra = person.extra
     return NewSubscriber(
         number=numbers.number.number,
         second_number=numbers.second,
-        name=cell_of(row, columns.name),
-        comment=cell_of(row, columns.comment),
-        timezone=timezone,
+        name=person.name,
+        comment=person.comment,
+        timezone=person.timezone,
         doubt=numbers.number.doubt,
         destination=numbers.number.destination,
         extra={**extra, **numbers.kept} if numbers.kept else extra,
     )
+
+
+def in_zone(subscriber: NewSubscriber, zones: ZoneFinder) -> NewSubscriber:
+    """With the time zone that the number tells, unless one was named."""
+    found = zones.find(subscriber.number) if subscriber.timezone is None else None
+    if found is None:
+        return subscriber
+    return replace(subscriber, number_zone=found.zone, number_zone_by=found.by)
 
 
 @cache

@@ -259,6 +259,8 @@ class Campaign:
     trunk_ids: tuple[UUID, ...]
     sound_key: int
     sound_id: UUID
+    sound_path: str = ""
+    """Of the recording that calls begin with now: another one once the sound is replaced."""
     callbase_key: int
     callbase_id: UUID
     caller_id: str | None
@@ -308,10 +310,19 @@ class Campaign:
     """Login of that user."""
     archived_at: datetime | None = None
     """Since when lists leave it out unless they are asked for it; None: they show it."""
+    pause_after: int | None = None
+    """It pauses once so many of its people have been called; None: not by itself."""
+    people_called: int = 0
+    """People whose first call has been claimed."""
     drawn: Drawn | None = None
     """The people it is for; None: its whole callbase."""
     webhook_url: str | None = None
     """The URL of its webhook that was made together with it; None: it has no such webhook."""
+
+    @property
+    def has_come_to_pause(self) -> bool:
+        """Whether so many people have been called that it was to pause."""
+        return self.pause_after is not None and self.people_called >= self.pause_after
 
     @property
     def waits_for_key_s(self) -> float:

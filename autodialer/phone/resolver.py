@@ -5,6 +5,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ import dns.nameserver
 import dns.resolver
 
 from autodialer.errors import HostUnresolved
+from autodialer.phone.closed_networks import ClosedNetworks
 from autodialer.sip.addresses import family_of, is_address, plain
 from autodialer.sip.hop import DEFAULT_PORTS, UDP
 from autodialer.sip.locate import Answer, Located, Naptr, Srv, locate
@@ -51,8 +53,10 @@ class Resolver:
         system_names: bool = True,
         hosts_file: Path = HOSTS_FILE,
         resolv_conf: Path = RESOLV_CONF,
+        closed: ClosedNetworks | None = None,
     ) -> None:
         """`nameservers` are (IPv4 address, port); None takes the system's, read again at each look-up.
+        `closed`: addresses that are not given out, whatever names them; None: all are.
 
         `system_names`: the operating system is asked for a name that DNS does not know (search domains, mDNS, WINS).
         """
@@ -61,6 +65,7 @@ class Resolver:
         self._system_names = system_names
         self._hosts_file = hosts_file
         self._resolv_conf = resolv_conf
+        self._closed = closed or ClosedNetworks()
 
     def locate(
         self, host: str, port: int | None = None, transport: str = UDP, *, families: Sequence[int] = (4, 6)
@@ -84,7 +89,18 @@ class Resolver:
             port = DEFAULT_PORTS[transport]
         located = locate(host, port, transport, lookups=questions, families=families)
         logger.debug("%s is at %s for %s s", host, ", ".join(map(str, located.targets)), located.ttl_s)
-        return located
+        return self._open_ones(host, located)
+
+    def _open_ones(self, host: str, located: Located) -> Located:
+        """Without the servers in closed networks. Raises HostUnresolved when no other is left."""
+        networks = [self._closed.network_of(target.host) for target in located.targets]
+        targets = tuple(each for each, network in zip(located.targets, networks, strict=True) if network is None)
+        if not targets:
+            raise HostUnresolved(
+                f"{host} is in {networks[0]}, a network where this service calls nobody; the person who runs it can"
+                " open it (DIALER_DENY_NETWORKS)"
+            )
+        return replace(located, targets=targets)
 
     def _dns(self) -> dns.resolver.Resolver | None:
         """None where the system has no name server."""

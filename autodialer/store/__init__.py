@@ -5,6 +5,7 @@ from autodialer.store.accounts.tokens import Issued, Rotated
 from autodialer.store.accounts.users import DEFAULT_ADMIN_LOGIN
 from autodialer.store.backup.restored import Settled
 from autodialer.store.backup.snapshot import check_whole, copy_database
+from autodialer.store.calls.listing import CallsWanted
 from autodialer.store.campaigns.campaigns import CampaignRules
 from autodialer.store.campaigns.progress import CampaignProgress, Counts
 from autodialer.store.figures.key_figures import KeyFigures
@@ -19,8 +20,9 @@ from autodialer.store.setup.callbases import NewSubscriber, RejectedRow, ZoneCou
 from autodialer.store.setup.dnc import DncEntry
 from autodialer.store.setup.dnc_imports import DncImport
 from autodialer.store.setup.numbering_plan import NumberRange, PlanFile, ZoneRange
+from autodialer.store.setup.sounds import Recording
 from autodialer.store.setup.trunks import trunk_of
-from autodialer.store.sql.batches import BATCH_ROWS
+from autodialer.store.sql.batches import BATCH_ROWS, PAUSE_S
 from autodialer.store.sql.column_types import new_id
 from autodialer.store.sql.engine import AnyRow, Busy
 from autodialer.store.sql.filtering import Narrowed
@@ -36,10 +38,12 @@ from autodialer.store.webhooks.webhooks import WebhookSettings
 __all__ = [
     "BATCH_ROWS",
     "DEFAULT_ADMIN_LOGIN",
+    "PAUSE_S",
     "TESTS",
     "AnyRow",
     "AuditEntry",
     "Busy",
+    "CallsWanted",
     "CampaignProgress",
     "CampaignReport",
     "CampaignRules",
@@ -64,6 +68,7 @@ __all__ = [
     "NumberRange",
     "Page",
     "PlanFile",
+    "Recording",
     "RejectedRow",
     "Rotated",
     "Secrets",

@@ -7,6 +7,7 @@ The keys of what a user makes are never given to another object (AUTOINCREMENT),
 from autodialer.store.accounts.tables import api_keys, audit, idempotency_keys, refresh_tokens, token_families, users
 from autodialer.store.calls.tables import call_traces, calls
 from autodialer.store.campaigns.tables import (
+    campaign_diary,
     campaign_origins,
     campaign_slices,
     campaign_subscribers,
@@ -58,6 +59,7 @@ __all__ = [
     "callbase_zones",
     "callbases",
     "calls",
+    "campaign_diary",
     "campaign_origins",
     "campaign_slices",
     "campaign_status",

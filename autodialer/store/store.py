@@ -14,9 +14,11 @@ from autodialer.store.calls.calls import Calls
 from autodialer.store.calls.exports import Exports
 from autodialer.store.calls.traces import Traces
 from autodialer.store.campaigns.campaigns import Campaigns
+from autodialer.store.campaigns.diary import Diary
 from autodialer.store.campaigns.slices import Slices
 from autodialer.store.forget.clearing import Clearing
 from autodialer.store.forget.erasing import Erasing
+from autodialer.store.forget.leaving import Leaving
 from autodialer.store.forget.retention import Retention
 from autodialer.store.live.checks import Checks
 from autodialer.store.live.commands import Commands
@@ -75,7 +77,8 @@ class Store:
         self.subscribers = Subscribers(database, clock)
         self.campaigns = Campaigns(database, clock)
         self.slices = Slices(database)
-        self.queue = Queue(database)
+        self.diary = Diary(database, clock)
+        self.queue = Queue(database, clock)
         self.waiting_lists = WaitingLists(database)
         self.dialogs = Dialogs(database)
         self.day_uses = DayUses(database)
@@ -100,6 +103,7 @@ class Store:
         self.audit = Audit(database, clock)
         self.retention = Retention(database, self.callbases)
         self.restored = Restored(database, self.audit, clock)
+        self.leaving = Leaving(database, clock)
 
     @contextmanager
     def transaction(self, *, durable: bool = True) -> Iterator[None]:

@@ -183,6 +183,8 @@ class _Validator(RequestValidator):  # type: ignore[misc,unused-ignore]
         """Uses it up, unless the scope is wrong, which oauthlib looks at next."""
         allowed = self._store.tokens.scopes_of(refresh_token)
         wanted = parse_scopes(request.scope or "")
+        if allowed == frozenset():
+            return False  # the role has been changed since, and nothing is left that the session was begun for
         if wanted is None or (allowed is not None and not wanted <= allowed):
             return True
         rotated = self._store.tokens.rotate(refresh_token)

@@ -64,12 +64,19 @@ class Deliverer:
                 logger.error("The database is not available; deliveries wait: %s", exc)
                 self._stopping.wait(UNAVAILABLE_S)
                 continue
+            except Exception:
+                # A bug must not end this thread, and with it all deliveries until the service is started again.
+                logger.exception("deliveries go on after a fault inside the service")
+                self._stopping.wait(UNAVAILABLE_S)
+                continue
             if not busy:
                 self._stopping.wait(IDLE_S)
 
     def stop(self) -> None:
         """End; requests under way have their seconds."""
-        self._stopping.set()
+        with self._lock:
+            # Under the lock: nothing is given out to a pool that has ended.
+            self._stopping.set()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def step(self) -> bool:
@@ -92,11 +99,13 @@ class Deliverer:
                 continue
             if len(at_work) + given >= THREADS:
                 break
+            with self._lock:
+                if self._stopping.is_set():
+                    break
+                self._at_work.add(lane)
+                self._pool.submit(self._work, lane)
             held[lane.webhook_key] += 1
             given += 1
-            with self._lock:
-                self._at_work.add(lane)
-            self._pool.submit(self._work, lane)
         return given
 
     def _work(self, lane: Lane) -> None:

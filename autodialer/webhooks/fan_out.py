@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from autodialer.errors import Unavailable
 from autodialer.model.webhooks import Event, EventKind
 from autodialer.store import NewDelivery, Store
 from autodialer.webhooks import payloads
@@ -37,10 +38,33 @@ class FanOut:
         self._store = store
 
     def run(self, now: datetime) -> int:
-        """Deal with the first ones; how many. Raises Unavailable."""
+        """Deal with the first ones; how many. Raises Unavailable.
+
+        An event that cannot be told, by a fault of ours, is logged and left out: it must not keep the others waiting.
+        """
         events = self._store.events.oldest(AT_ONCE)
         if not events:
             return 0
+        try:
+            self._deal_with(events, now)
+        except Unavailable:
+            raise
+        except Exception:
+            logger.exception("one of %d events cannot be told; they are told one by one", len(events))
+            for event in events:
+                self._deal_with_one(event, now)
+        return len(events)
+
+    def _deal_with_one(self, event: Event, now: datetime) -> None:
+        try:
+            self._deal_with([event], now)
+        except Unavailable:
+            raise
+        except Exception:
+            logger.exception("event %d (%s) cannot be told and is left out", event.key, event.kind)
+            self._store.events.remove([event.key])
+
+    def _deal_with(self, events: Sequence[Event], now: datetime) -> None:
         # What is read is read before the transaction, which keeps the dialer from writing.
         told = self._told(events)
         made = [new for event in events if event.key in told for new in self._deliveries(event, told[event.key])]
@@ -50,7 +74,6 @@ class FanOut:
             for notice_key, title, body in messages:
                 self._store.notices.send(notice_key, title, body)
             self._store.events.remove([event.key for event in events])
-        return len(events)
 
     def _told(self, events: Sequence[Event]) -> dict[int, _Told]:
         """By the event's key; one whose object is gone is not there."""

@@ -16,6 +16,7 @@ logger = logging.getLogger(__name__)
 WAITS_S = (60, 300, 1800, 7200)
 """Between an attempt and the next; after the last one the message is dropped: it would come too late for anybody."""
 LOOK_S = 1.0
+BETWEEN_LOOKS_S = 30.0
 AT_ONCE = 20
 UNREADABLE = (
     "The address cannot be read: the key file in the data folder is not the one it was stored with. Give it again."
@@ -32,11 +33,15 @@ class Notifier:
         clock: Clock | None = None,
         *,
         send: Callable[[Task], Told] = apart,
+        look: Callable[[], None] = lambda: None,
     ) -> None:
+        """`look` is called every half minute: it may find something to tell."""
         self._store = store
         self._networks = tuple(str(network) for network in networks)
         self._clock = clock or Clock()
         self._send = send
+        self._look = look
+        self._looks_at = 0.0
         self._stopping = threading.Event()
 
     def run(self) -> None:
@@ -46,6 +51,9 @@ class Notifier:
                 self.step()
             except Unavailable as exc:
                 logger.error("The database is not available; notices wait: %s", exc)
+            except Exception:
+                # A bug must not end this thread, and with it all notices until the service is started again.
+                logger.exception("notices go on after a fault inside the service")
 
     def stop(self) -> None:
         """End; a message that is on its way may take its time."""
@@ -53,6 +61,9 @@ class Notifier:
 
     def step(self) -> int:
         """Send what is due; how many messages were tried. Raises Unavailable."""
+        if self._clock.monotonic() >= self._looks_at:
+            self._looks_at = self._clock.monotonic() + BETWEEN_LOOKS_S
+            self._look()
         messages = self._store.notices.due(AT_ONCE)
         for message in messages:
             if self._stopping.is_set():

@@ -17,6 +17,25 @@ def sentence(kind: str, data: Data, language: str) -> Said | None:
     return said(data) if said else None
 
 
+STALLED: Mapping[str, str] = {
+    "dialer_down": "Процесс обзвона не запущен.",
+    "sound_missing": "Файл записи пропал.",
+    "callbase_failed": "База не загрузилась.",
+    "callbase_empty": "В базе нет ни одного номера.",
+    "trunk_unusable": "Транк нельзя использовать: проверьте его настройки.",
+    "trunk_resting": "Звонки через транк не проходят.",
+    "trunk_not_registered": "Провайдер не принимает регистрацию транка.",
+}
+"""Why a running campaign calls nobody until a person does something, by code; the English sentence is the report's."""
+
+
+def stalled_sentence(campaign: str, code: str, message: str, language: str) -> Said:
+    """What is said of a campaign that runs and calls nobody."""
+    if language == "ru":
+        return f"Кампания «{campaign}» не звонит", f"Она запущена, но звонков нет. {STALLED[code]}"
+    return f"Campaign “{campaign}” has stopped dialing", f"It runs, but calls nobody. {message}"
+
+
 def sample_sentence(language: str) -> Said:
     """What a test says."""
     if language == "ru":

@@ -16,7 +16,7 @@ from autodialer.api import trunks as api_trunks
 from autodialer.model import Disposition
 from autodialer.store import Store
 from tests.api.test_idempotency import REQUESTS, faulty
-from tests.web.client import Answer, Client
+from tests.web.client import Answer, Client, wav
 from tests.web.conftest import PASSWORD, StandingClock
 from tests.web.dialing import again, claim, failed, record
 
@@ -90,6 +90,11 @@ def _change_password(office: Office) -> Deed:
 def _change_user(office: Office) -> Deed:
     path = f"/srv1/users/{office.made('create_user')}"
     return lambda: office.admin.put(path, json={"name": "Vera", "password": "another one"})
+
+
+def _delete_user(office: Office) -> Deed:
+    made = office.made("create_user")
+    return lambda: office.admin.delete(f"/srv1/users/{made}?objects=give")
 
 
 def _change_trunk(office: Office) -> Deed:
@@ -206,6 +211,24 @@ def _delete_subscriber(office: Office) -> Deed:
     return lambda: office.anna.delete(path)
 
 
+def _add_numbers(office: Office) -> Deed:
+    number = f"+7916702{office.turn:04}"
+    fields = office.objects["fields"] | {"name": "own"}
+    del fields["callbase_id"]
+    path = f"/srv1/campaigns/{office.anna.post('/srv1/campaigns', json=fields).json()['id']}"
+    return lambda: office.anna.post(f"{path}/subscribers", json={"numbers": [number, "12"]})
+
+
+def _change_sound(office: Office) -> Deed:
+    path, name = f"/srv1/sounds/{office.objects['sound']['id']}", f"sound {office.turn}"
+    return lambda: office.anna.put(path, json={"name": name})
+
+
+def _replace_sound(office: Office) -> Deed:
+    path = f"/srv1/sounds/{office.objects['sound']['id']}/audio"
+    return lambda: office.anna.call("PUT", path, files={"file": ("other.wav", wav())})
+
+
 def _put_dnc(office: Office) -> Deed:
     number = f"+7916500{office.turn:04}"
     return lambda: office.anna.put(f"/srv1/dnc/{number}", json={"comment": "asked"})
@@ -233,6 +256,7 @@ DEEDS: dict[tuple[str, str], Prepare] = {
     ("POST", "/users"): _create("create_user"),
     ("POST", "/admin/adduser"): _add_user,
     ("PUT", "/users/<user_id>"): _change_user,
+    ("DELETE", "/users/<user_id>"): _delete_user,
     ("POST", "/api-keys"): _create("create_api_key"),
     ("DELETE", "/api-keys/<key_id>"): _delete("api-keys", "create_api_key"),
     ("POST", "/trunks"): _create("create_trunk"),
@@ -241,6 +265,8 @@ DEEDS: dict[tuple[str, str], Prepare] = {
     ("POST", "/trunks/<trunk_id>/check"): _post("check"),
     ("POST", "/trunks/<trunk_id>/wake"): _post("wake"),
     ("POST", "/sounds"): _create("create_sound"),
+    ("PUT", "/sounds/<sound_id>"): _change_sound,
+    ("PUT", "/sounds/<sound_id>/audio"): _replace_sound,
     ("DELETE", "/sounds/<sound_id>"): _delete("sounds", "create_sound"),
     ("POST", "/callbases"): _create("create_callbase"),
     ("DELETE", "/callbases/<callbase_id>"): _delete_called_callbase,
@@ -254,9 +280,11 @@ DEEDS: dict[tuple[str, str], Prepare] = {
     ("POST", "/campaigns/<campaign_id>/pause"): _move("pause", "start"),
     ("POST", "/campaigns/<campaign_id>/resume"): _move("resume", "start", "pause"),
     ("POST", "/campaigns/<campaign_id>/stop"): _stop_with_a_queue,
+    ("POST", "/campaigns/<campaign_id>/subscribers"): _add_numbers,
     ("POST", "/campaigns/<campaign_id>/clone"): _create("clone_campaign"),
     ("POST", "/calls/<call_id>/hangup"): _hang_up,
     ("POST", "/calls/<call_id>/digits"): _send_digits,
+    ("POST", "/calls"): _create("create_call"),
     ("POST", "/call/sample"): _create("create_sample_call"),
     ("PUT", "/subscribers/<subscriber_id>"): _change_subscriber,
     ("DELETE", "/subscribers/<subscriber_id>"): _delete_subscriber,

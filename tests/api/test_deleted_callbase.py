@@ -14,8 +14,8 @@ from tests.web.dialing import DONE, answered, claim, record
 PEOPLE = "phone;name;comment;street\n+79160000001;Bartholomew;gate 7;Elm\n+79160000072;Ermintrude;gate 8;Oak\n"
 WORDS = ("Bartholomew", "Ermintrude", "gate 7", "gate 8", "Elm", "Oak", "79160000072", "street")
 """What tells of the people. The number of the one who was called stands in the record of that call."""
-NOT_TOLD = {"/users/<user_id>", "/audit", "/users"}
-"""An admin's; and the audit names the callbase, not its people."""
+NOT_TOLD = {"/users/<user_id>", "/audit", "/users", "/api-keys/<key_id>"}
+"""An admin's, or of keys; and the audit names the callbase, not its people."""
 
 
 @pytest.fixture
@@ -29,6 +29,7 @@ def deleted(anna: Client, objects: dict[str, Any], store: Store, clock: Standing
     [job] = claim(store, clock.now, 1)
     record(store, clock.now, job, answered(clock.now), DONE)
     anna.post(f"/srv1/campaigns/{campaign['id']}/stop", json={})
+    webhook = anna.post("/srv1/webhooks", json={"url": "https://example.com/hook", "events": ["call.ended"]}).json()
     ids = {
         "callbase_id": callbase["id"],
         "campaign_id": campaign["id"],
@@ -38,6 +39,11 @@ def deleted(anna: Client, objects: dict[str, Any], store: Store, clock: Standing
         "sound_id": objects["sound"]["id"],
         "import_id": callbase["id"],
         "number": "+79160000072",
+        "webhook_id": webhook["id"],
+        "delivery_id": anna.post(f"/srv1/webhooks/{webhook['id']}/test").json()["id"],
+        "notice_id": webhook["id"],
+        "key_id": callbase["id"],
+        "user_id": callbase["id"],
     }
     told = told_by(anna, ids)
     assert {word for word in WORDS if word in told} == set(WORDS), "all of it was told before"

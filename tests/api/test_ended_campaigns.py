@@ -25,18 +25,27 @@ def ended(anna: Client, objects: dict[str, Any], store: Store, clock: StandingCl
 
 
 def test_no_operation_answers_of_a_deleted_campaign_or_its_calls(ended: dict[str, str], anna: Client) -> None:
+    hook = {"url": "https://example.com/hook", "events": ["call.ended"], "campaign_id": ended["campaign_id"]}
+    assert anna.post("/srv1/webhooks", json=hook).status == 201
+    assert anna.get("/srv1/calls").json()["items"]
     assert anna.delete(f"/srv1/campaigns/{ended['campaign_id']}").status == 204
     asked = set()
     for route in main.ROUTES:
         if "<campaign_id>" not in route.path and "<call_id>" not in route.path:
             continue
         path = re.sub("<(.*?)>", lambda found: ended[found[1]], route.path)
-        body = {"digits": "1"} if path.endswith("digits") else {"cps": 1} if route.method == "PUT" else None
+        needed: dict[str, Any] = {
+            "digits": {"digits": "1"},
+            "slice": {"only": "all"},
+            "subscribers": {"numbers": ["1"]},
+        }
+        body = needed.get(path.rpartition("/")[2], {"cps": 1} if route.method == "PUT" else None)
         answer = anna.call(route.method, f"/srv1{path}", json=body)
         assert (answer.status, answer.json()["error"]) == (404, "not_found"), (route.method, route.path)
         asked.add((route.method, route.path))
     assert len(asked) > 15
-    assert anna.get("/srv1/campaigns?archived=true").json()["items"] == []
+    for path in ("/srv1/campaigns?archived=true", "/srv1/calls", "/srv1/webhooks"):
+        assert anna.get(path).json()["items"] == [], path
 
 
 def test_a_finished_campaign_says_what_it_is_and_the_way_out(ended: dict[str, str], anna: Client) -> None:

@@ -80,6 +80,11 @@ def _create_notice(client: Client, _objects: Objects, headers: dict[str, str]) -
     return client.post("/srv1/notices", json={"name": "Anna", "url": "tgram://123456789:abc/1234"}, headers=headers)
 
 
+def _create_call(client: Client, objects: Objects, headers: dict[str, str]) -> Answer:
+    fields = {"sound_id": objects["sound"]["id"], "number": "+79160000022", "name": "Anna"}
+    return client.post("/srv1/calls", json=fields | {"trunk_id": objects["trunk"]["id"]}, headers=headers)
+
+
 def _import_dnc(client: Client, _objects: Objects, headers: dict[str, str]) -> Answer:
     numbers = f"+7916200{_turn(headers):04}\n+7916300{_turn(headers):04}\n".encode()
     return client.post("/srv1/dnc/import", files={"file": ("dnc.csv", numbers)}, data={"region": "RU"}, headers=headers)
@@ -103,6 +108,7 @@ REQUESTS: dict[str, Request] = {
     "create_sample_call": _create_sample_call,
     "create_webhook": _create_webhook,
     "create_notice": _create_notice,
+    "create_call": _create_call,
     "import_dnc": _import_dnc,
 }
 

@@ -15,7 +15,7 @@ import main
 from autodialer.api import prototype
 from autodialer.campaign.admission import admit
 from autodialer.config import Settings
-from autodialer.model import ClaimRequest, Trunk
+from autodialer.model import ClaimRequest, Role, Trunk
 from autodialer.store import Store
 from autodialer.web.app import App
 from autodialer.web.contract import load_contract
@@ -160,6 +160,24 @@ def test_an_admin_adds_a_user_whose_password_may_be_short_and_who_can_log_in(
 def test_a_user_who_is_no_admin_adds_nobody(old: Callable[[str], Old], store: Store) -> None:
     said = old("anna").ask("POST", "/srv1/admin/adduser", USER)
     assert said == {"status": "fail", "text": "Only an admin may do this."}
+    assert store.users.by_login("vera") is None
+
+
+def test_roles_scopes_and_keys_hold_in_the_envelope_too(
+    old: Callable[[str], Old], store: Store, client: Client, anna: Client
+) -> None:
+    store.users.create(login="viewer", password=PASSWORD, role=Role.VIEWER, works_for="anna")
+    call = {"gw_addr": "127.0.0.1", "phone_num": "79160000001"}
+    viewer = old("viewer")
+    assert viewer.ask("GET", "/srv1/abon/all", {})["status"] == "success"
+    assert viewer.ask("POST", "/srv1/call/sample", call)["status"] == "fail"
+    form = {"grant_type": "password", "username": "admin", "password": PASSWORD, "scope": "read"}
+    narrow = old("admin")
+    narrow.token = client.post("/srv1/auth/token", data=form).json()["access_token"]
+    for path, payload in (("/srv1/admin/adduser", USER), ("/srv1/call/sample", call)):
+        assert "scope" in narrow.ask("POST", path, payload)["text"]
+    narrow.token = anna.post("/srv1/api-keys", json={"name": "x", "scopes": ["read"]}).json()["key"]
+    assert narrow.ask("GET", "/srv1/abon/all", {})["status"] == "fail", "a key is no access token"
     assert store.users.by_login("vera") is None
 
 

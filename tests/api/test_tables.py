@@ -2,19 +2,22 @@
 
 import csv
 import io
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import openpyxl
 import pytest
 
-from autodialer.api.tables import MOST_AT_ONCE
-from autodialer.model import Disposition
+from autodialer.api.tables import MOST_AT_ONCE, MOST_OF_A_USER
+from autodialer.api.trunks import WaitingChecks
+from autodialer.errors import TooManyRequests, Unavailable
+from autodialer.model import Disposition, Role
 from autodialer.store import Store
 from autodialer.store.calls import exports
 from autodialer.web.app import App
 from tests.web.client import Client
-from tests.web.conftest import StandingClock
+from tests.web.conftest import PASSWORD, StandingClock
 from tests.web.dialing import DONE, EXHAUSTED, again, answered, claim, failed, record
 
 BASE = """phone;name;street;comment;state;=danger
@@ -134,16 +137,32 @@ def test_somebody_elses_table_is_not_there(boris: Client, client: Client, campai
     assert client.get(f"{campaign}/{name}").status == 401
 
 
-def test_only_some_tables_are_sent_at_a_time_and_an_aborted_one_makes_room(
-    anna: Client, app: App, campaign: str
+def test_a_user_downloads_some_tables_at_a_time_leaves_others_a_place_and_an_aborted_one_makes_room(
+    anna: Client, admin: Client, log_in: Callable[[str], Client], store: Store, app: App, campaign: str
 ) -> None:
-    open_ones = [_begin(anna, app, f"{campaign}/calls.csv") for _ in range(MOST_AT_ONCE)]
+    open_ones = [_begin(anna, app, f"{campaign}/calls.csv") for _ in range(MOST_OF_A_USER)]
     refused = anna.get(f"{campaign}/calls.csv")
     assert (refused.status, refused.error) == (429, "too_many_requests")
+    assert "retry-after" in refused.headers
+    others = [_begin(admin, app, f"{campaign}/calls.csv") for _ in range(MOST_AT_ONCE - MOST_OF_A_USER)]
+    store.users.create(login="third", password=PASSWORD, role=Role.ADMIN)
+    third = log_in("third")
+    assert third.get(f"{campaign}/calls.csv").status == 503
     open_ones.pop().close()
+    assert third.get(f"{campaign}/calls.csv").status == 200
     assert anna.get(f"{campaign}/calls.csv").status == 200
-    for body in open_ones:
+    for body in (*open_ones, *others):
         body.close()
+    assert admin.get(f"{campaign}/calls.csv").status == 200
+
+
+def test_a_user_whose_check_is_under_way_keeps_no_other_from_a_check() -> None:
+    room = WaitingChecks(store=None)._seats  # type: ignore[arg-type]
+    with room.taken(1):
+        with pytest.raises(TooManyRequests, match="A check of yours"), room.taken(1):
+            pass
+        with room.taken(2), pytest.raises(Unavailable), room.taken(3):
+            pass
 
 
 def _begin(client: Client, app: App, path: str) -> Any:

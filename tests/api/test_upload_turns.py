@@ -21,11 +21,11 @@ def waiting(turns: UploadTurns, user: int) -> Iterator[threading.Event]:
             has_turn.set()
             go_on.wait(at_most(30))
 
-    before = turns._here.total()
+    before = turns.seats.total
     thread = threading.Thread(target=work)
     thread.start()
     with turns._changed:
-        assert turns._changed.wait_for(lambda: turns._here.total() > before or has_turn.is_set(), at_most(30))
+        assert turns._changed.wait_for(lambda: turns.seats.total > before or has_turn.is_set(), at_most(30))
     try:
         yield has_turn
     finally:

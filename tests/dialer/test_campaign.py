@@ -73,7 +73,7 @@ def test_kill_9_of_everything_loses_no_number_and_calls_none_twice(tmp_path: Pat
                     what="calls in the air",
                     timeout_s=30,
                 )
-                service.kill_all(processes=4)
+                service.kill_all(processes=5)
         with world.service():
             world.wait_finished(campaign, timeout_s=60)
         invites = gateway.invites_by_number

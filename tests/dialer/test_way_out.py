@@ -82,6 +82,6 @@ def test_a_check_is_done_by_the_dialer_and_its_result_comes_back(
         trunk = campaign.trunk_keys[0]
         with world.dialer():
             wait_until(lambda: world.store.live.dialer() is not None, what="the dialer")
-            result: Any = WaitingChecks(world.store).run(trunk, number, record=lambda: None)
+            result: Any = WaitingChecks(world.store).run(world.owner, trunk, number, record=lambda: None)
     assert (result["ok"], result["stage"], result["sip_code"]) == (True, stage, 200)
     assert result["verdict"] and result["rtt_ms"] > 0

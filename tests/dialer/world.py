@@ -179,6 +179,8 @@ class DialerProcess:
             "DIALER_DRAIN_S": "5",
             "DIALER_HTTP": self.http,
             "DIALER_SUPERVISED": "1",
+            # Its gateways are on this machine.
+            "DIALER_DENY_NETWORKS": "",
             **self._environment,
         }
         with self.log.open("ab") as log:

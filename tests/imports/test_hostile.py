@@ -11,14 +11,15 @@ from pathlib import Path
 import openpyxl
 import pytest
 
+from autodialer import seats
 from autodialer.config import Settings
 from autodialer.errors import TooLarge, TooManyRequests, Unavailable, UserError
-from autodialer.imports import apart, import_turns, process, seats
+from autodialer.imports import apart, import_turns, process
 from autodialer.imports.apart import LookApart, preview_apart
 from autodialer.imports.cells import LONGEST_ROW
 from autodialer.imports.import_turns import ImportTurns
 from autodialer.imports.process import CALLBASE, LOOK, ImportJob
-from autodialer.imports.seats import Seats
+from autodialer.seats import Seats
 from autodialer.store import Store
 from tests.timing import at_most
 
@@ -162,7 +163,7 @@ def test_a_small_file_is_imported_by_the_process_that_looked_at_it(
 
 
 def test_a_user_has_so_many_seats_and_leaves_the_others_theirs() -> None:
-    room = Seats(most=3, most_a_user=2)
+    room = Seats(most=3, most_a_user=2, yours="yours", others="others")
     with room.taken(1), room.taken(1):
         with pytest.raises(TooManyRequests) as refused, room.taken(1):
             pass

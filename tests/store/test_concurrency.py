@@ -235,7 +235,7 @@ def test_an_interrupted_call_is_queued_again_if_the_policy_says_so(world: World)
 
     assert world.store.queue.recover("another dialer", NOW, decide) == 0
     assert world.store.queue.recover("dialer-1", NOW, decide) == 1
-    assert seen == [(campaign, job)]
+    assert seen == [(world.store.campaigns.by_key(campaign.key), job)]
     [again] = world.claim(campaign)
     assert (again.attempt, again.retries_used) == (2, {"interrupted": 1})
     world.record(world.result(job, Disposition.ANSWERED))

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection, event
 
 from autodialer.model import Disposition
-from autodialer.store import NewSubscriber
+from autodialer.store import CallsWanted, NewSubscriber
 from autodialer.store.sql.engine import BEGIN_WRITE
 from tests.store.world import EXHAUSTED, NOW, World, number
 from tests.timing import at_most
@@ -115,7 +115,7 @@ def test_no_list_and_no_count_scans_or_sorts(world: World, plans: list[str]) -> 
     session = world.store.tokens.new_family(world.user.key)
     plans.clear()
     world.store.calls.page(campaign.key, limit=2)
-    world.store.calls.page(campaign.key, disposition="busy", limit=2)
+    world.store.calls.page(campaign.key, wanted=CallsWanted(dispositions=["busy"]), limit=2)
     world.store.subscribers.page(campaign.callbase_id, world.user.key, limit=2)
     world.store.campaigns.progress(campaign.key)
     world.store.waiting_lists.waiting(campaign.key, NOW)

@@ -15,6 +15,7 @@ from alembic.migration import MigrationContext
 
 from autodialer.errors import SettingsError
 from autodialer.store import Secrets, Store, migrate
+from autodialer.store.calls.owning import OWNING_TRIGGERS
 from autodialer.store.figures.counting import COUNTING_TRIGGERS
 from autodialer.store.migrations import make_config
 from autodialer.store.migrations.script import script
@@ -66,6 +67,7 @@ def test_the_triggers_are_those_of_the_transition_tables_the_counters_and_the_ev
         **{f"{column.table}_state": column.trigger("sqlite") for column in STATE_COLUMNS},
         **COUNTING_TRIGGERS["sqlite"],
         **TELLING_TRIGGERS["sqlite"],
+        **OWNING_TRIGGERS["sqlite"],
     }
 
 

@@ -21,7 +21,7 @@ from autodialer.model import (
     SubscriberState,
     TrunkSettings,
 )
-from autodialer.store import NewSubscriber
+from autodialer.store import CallsWanted, NewSubscriber
 from autodialer.store.campaigns.stopping import SMALL_BATCH_ROWS
 from tests.store.world import EXHAUSTED, NOW, StandingClock, World, number
 
@@ -319,8 +319,8 @@ def test_the_calls_of_a_campaign_are_listed_by_disposition_and_page(world: World
         world.record(world.result(job, Disposition.ANSWERED if index % 2 else Disposition.BUSY, EXHAUSTED))
     everything, _ = world.store.calls.page(campaign.key)
     assert [call.id for call in everything] == [job.call_id for job in jobs]
-    busy, cursor = world.store.calls.page(campaign.key, disposition=Disposition.BUSY, limit=2)
-    rest, end = world.store.calls.page(campaign.key, disposition="busy", limit=2, after=cursor)
+    busy, cursor = world.store.calls.page(campaign.key, wanted=CallsWanted(dispositions=["busy"]), limit=2)
+    rest, end = world.store.calls.page(campaign.key, wanted=CallsWanted(dispositions=["busy"]), limit=2, after=cursor)
     assert [call.id for call in busy + rest] == [job.call_id for job in jobs[::2]] and end is None
     assert world.store.calls.page(world.running(1).key) == ([], None)
 

@@ -11,7 +11,8 @@ from autodialer.config import Settings
 from autodialer.errors import NotFound
 from autodialer.housekeeping import Housekeeping
 from autodialer.model import CallOutcome, Disposition, People
-from autodialer.store import NewSubscriber
+from autodialer.model.webhooks import EventKind
+from autodialer.store import NewSubscriber, WebhookSettings
 from autodialer.store.calls.tables import call_traces
 from autodialer.store.setup.tables import subscribers
 from tests.peers.ports import wait_until
@@ -153,3 +154,14 @@ def test_housekeeping_goes_on_after_a_restart_with_what_a_deletion_left(
     world.store.callbases.delete(later.id, None)
     wait_until(lambda: (one_batch_less(), left[-1] == 0)[1], what="the one deleted while it runs")
     second.stop()
+
+
+def test_deliveries_are_kept_for_as_many_days_as_the_setting_says(world: World) -> None:
+    settings = WebhookSettings(url="https://crm.example/", events=list(EventKind))
+    webhook = world.store.webhooks.create(world.user.key, settings, secret=b"x" * 32)
+    old = world.store.deliveries.add_test(webhook, {}, world.clock.now)
+    world.clock.move(days=2)
+    new = world.store.deliveries.add_test(webhook, {}, world.clock.now)
+    world.clock.move(days=1)
+    Housekeeping(Settings(deliveries_days=2), world.store, world.clock).forget()
+    assert [each.id for each in world.store.deliveries.page(None)[0]] == [new] != [old]

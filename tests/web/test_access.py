@@ -23,6 +23,7 @@ users     GET    /users
 users     POST   /users
 users     GET    /users/<user_id>
 users     PUT    /users/<user_id>
+users     DELETE /users/<user_id>
 users     POST   /admin/adduser
 own       GET    /api-keys
 account   POST   /api-keys
@@ -39,8 +40,10 @@ change    POST   /trunks/<trunk_id>/wake
 read      GET    /sounds
 change    POST   /sounds
 read      GET    /sounds/<sound_id>
+change    PUT    /sounds/<sound_id>
 change    DELETE /sounds/<sound_id>
 read      GET    /sounds/<sound_id>/audio
+change    PUT    /sounds/<sound_id>/audio
 read      GET    /sounds/<sound_id>/waveform
 read      GET    /callbases
 change    POST   /callbases
@@ -68,13 +71,17 @@ change    POST   /campaigns/<campaign_id>/unarchive
 change    POST   /campaigns/<campaign_id>/clone
 change    POST   /campaigns/<campaign_id>/slice
 read      GET    /campaigns/<campaign_id>/callable
+read      GET    /campaigns/<campaign_id>/diary
 read      GET    /campaigns/<campaign_id>/why
 read      GET    /campaigns/<campaign_id>/calls
+change    POST   /campaigns/<campaign_id>/subscribers
 read      GET    /campaigns/<campaign_id>/report
 read      GET    /campaigns/<campaign_id>/calls.csv
 read      GET    /campaigns/<campaign_id>/calls.xlsx
 read      GET    /campaigns/<campaign_id>/subscribers.csv
 read      GET    /campaigns/<campaign_id>/subscribers.xlsx
+read      GET    /calls
+change    POST   /calls
 read      GET    /calls/<call_id>
 read      GET    /calls/<call_id>/trace
 operate   POST   /calls/<call_id>/hangup

@@ -109,6 +109,17 @@ def test_a_higher_role_leaves_the_keys_as_they_are(anna: Client, admin: Client) 
     assert program.get("/srv1/audit").error == "insufficient_scope"
 
 
+def test_another_user_to_work_for_ends_the_keys(admin: Client, app: App) -> None:
+    fields = {"login": "vera", "password": PASSWORD, "role": "operator", "works_for": "anna"}
+    vera = admin.post("/srv1/users", json=fields).json()
+    client = Client(app)
+    client.log_in("vera", PASSWORD)
+    program = Client(app, make(client, "read")["key"])
+    for change, status in (({"name": "Vera"}, 200), ({"works_for": "anna"}, 200), ({"works_for": "boris"}, 401)):
+        assert admin.put(f"/srv1/users/{vera['id']}", json=change).status == 200
+        assert program.get(TRUNKS).status == status, change
+
+
 def test_a_changed_password_leaves_the_keys_as_they_are(anna: Client) -> None:
     program = Client(anna.app, make(anna, "read")["key"])
     fields = {"password": PASSWORD, "new_password": "another good one"}

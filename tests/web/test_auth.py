@@ -114,6 +114,14 @@ def test_a_narrow_session_stays_narrow_and_one_access_token_may_be_narrower(clie
     assert renewed()["scope"] == "read dial", "a wrong scope has not used the token up"
 
 
+def test_a_session_of_which_the_role_allows_nothing_any_more_is_not_renewed(client: Client, admin: Client) -> None:
+    fields = {"login": "second", "password": PASSWORD, "role": "admin"}
+    second = admin.post("/srv1/users", json=fields).json()
+    refresh = client.post(TOKEN, data=password_form("second", scope="admin")).json()["refresh_token"]
+    assert admin.put(f"/srv1/users/{second['id']}", json={"role": "user"}).status == 200
+    assert client.post(TOKEN, data=refresh_form(refresh)).error == "invalid_grant"
+
+
 def test_a_session_of_all_scopes_follows_the_role(client: Client, admin: Client, store: Store) -> None:
     anna = store.users.by_login("anna")
     assert anna is not None

@@ -54,7 +54,7 @@ def test_a_body_over_the_limit_is_413(anna: Client) -> None:
 @pytest.mark.parametrize(
     ("change", "field", "says"),
     [
-        ({"registrar": "x"}, "registrar", "taken are auth_username, backup_host, ca_file, caller_id"),
+        ({"registrar": "x"}, "registrar", "taken are allowed_countries, allowed_special, auth_username"),
         ({"name": None}, "name", "a string, not null"),
         ({"name": ""}, "name", "at least 1"),
         ({"name": " "}, "name", "cannot be"),

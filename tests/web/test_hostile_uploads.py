@@ -95,6 +95,7 @@ def test_twenty_hostile_files_leave_the_api_and_other_users_alone(url: str, sett
 
 def test_all_that_holds_threads_for_seconds_leaves_some_for_others() -> None:
     assert imports.LOOKS_OF_A_USER < imports.LOOKS_AT_ONCE
+    assert tables.MOST_OF_A_USER < tables.MOST_AT_ONCE
     passwords = secrets.HASHED_AT_ONCE + secrets.MOST_WAITING
     held = (
         imports.LOOKS_AT_ONCE

@@ -42,7 +42,9 @@ def families(client: Client) -> dict[str, Metric]:
     answer = from_here(client)
     assert answer.status == 200
     assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
-    return {family.name: family for family in text_string_to_metric_families(answer.body.decode())}
+    found = list(text_string_to_metric_families(answer.body.decode()))
+    assert len({family.name for family in found}) == len(found), "no metric is told twice"
+    return {family.name: family for family in found}
 
 
 def value(found: dict[str, Metric], sample: str, **labels: str) -> float | None:
@@ -201,11 +203,16 @@ def test_networks_named_in_the_settings_need_no_token(settings: Settings, store:
     assert found == [200, 200, 401, 401, 401]
 
 
-def test_without_the_database_the_rest_is_told(client: Client, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse() -> None:
+@pytest.mark.parametrize("step", ["live.dialer", "load.queue", "load.trunks"])
+def test_without_the_database_the_rest_is_told(
+    client: Client, store: Store, dialer: Vitals, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def refuse(**_: object) -> None:
         raise Unavailable
 
-    monkeypatch.setattr(store.live, "dialer", refuse)
+    beat(store, dialer)
+    room, name = step.split(".")
+    monkeypatch.setattr(getattr(store, room), name, refuse)
     found = families(client)
     assert value(found, "dialer_database_up") == 0
     assert "dialer_http_requests" in found

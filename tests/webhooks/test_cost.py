@@ -77,7 +77,7 @@ def test_no_statement_of_the_deliveries_scans_a_big_table(world: World, hooks: H
             world.store.deliveries.record(lane, [], world.clock.now)
             assert waiting
         world.store.webhooks.update(made.id, None, WebhookSettings(url=URL + "2", events=made.events))
-        world.store.deliveries.page(world.user.key, webhook_id=made.id)
+        world.store.deliveries.page(world.user.key, webhook_key=made.key)
         world.store.deliveries.page(world.user.key)
         world.store.deliveries.forget(world.clock.now)
     big = {"webhook_deliveries", "calls", "subscribers", "call_jobs", "dnc"}

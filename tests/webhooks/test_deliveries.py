@@ -273,7 +273,7 @@ def test_deliveries_are_listed_newest_first_by_webhook_and_state(world: World, h
     page = world.store.deliveries.page
     assert len(page(world.user.key)[0]) == 4
     assert page(world.other.key)[0] == []
-    assert {delivery.webhook_id for delivery in page(None, webhook_id=one.id)[0]} == {one.id}
+    assert {delivery.webhook_id for delivery in page(None, webhook_key=one.key)[0]} == {one.id}
     assert [delivery.state for delivery in page(None, state=DeliveryState.WAITING)[0]] == ["waiting", "waiting"]
     first, cursor = page(world.user.key, limit=3)
     assert [delivery.key for delivery in first] == sorted((each.key for each in first), reverse=True)

@@ -326,3 +326,19 @@ def test_what_ends_a_campaign_by_hand_is_told_at_its_time(world: World, hooks: H
     hooks.fan_out()
     last = hooks.deliveries()[-1]
     assert (last.payload["state"], last.at) == (CampaignState.STOPPED, world.clock.now)
+
+
+def test_an_event_that_cannot_be_told_keeps_no_other_waiting(
+    world: World, hooks: Hooks, caplog: pytest.LogCaptureFixture
+) -> None:
+    hooks.make(URL, EventKind.IMPORT_ENDED)
+    bad, good = world.callbase(1), world.callbase(1)
+    with world.store._database.write() as connection:
+        connection.exec_driver_sql(
+            "UPDATE events SET details = '{}' WHERE object_key = (SELECT key FROM callbases WHERE id = ?)",
+            (bad.id.bytes,),
+        )
+    hooks.fan_out()
+    assert [delivery.payload["id"] for delivery in hooks.deliveries()] == [str(good.id)]
+    assert kinds(world) == []
+    assert "is left out" in caplog.text

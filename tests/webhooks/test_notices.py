@@ -4,16 +4,21 @@ import json
 import re
 import socket
 from dataclasses import replace
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from autodialer.commands.deliveries import _why_stalled
 from autodialer.model import TrunkStatus
 from autodialer.model.webhooks import EventKind
 from autodialer.store import Notice, NoticeSettings, RejectedRow
 from autodialer.webhooks.notifier import WAITS_S, Notifier
-from autodialer.webhooks.sentences import LANGUAGES, sample_sentence, sentence
+from autodialer.webhooks.sentences import LANGUAGES, STALLED, sample_sentence, sentence
+from autodialer.webhooks.stalled import StalledCampaigns
 from autodialer.webhooks.stranger import Task, Told, apart
 from tests.store.world import World
 from tests.webhooks.conftest import Hooks
@@ -21,6 +26,7 @@ from tests.webhooks.receiver import Receiver, scripted
 
 EVENTS = ("campaign.state", "trunk.state", "import.ended")
 SETTINGS = NoticeSettings(name="Olga", url="json://crm.example/x", shown="JSON", events=EVENTS, language="en")
+ROOT = Path(__file__).resolve().parents[2]
 HERE = ("127.0.0.0/8",)
 
 
@@ -117,6 +123,52 @@ def test_every_sentence_is_said_in_both_languages(language: str) -> None:
                 assert text.strip() == text and "None" not in text and "{" not in text
                 assert bool(re.search("[а-я]", text)) == (language == "ru")
     assert all(sample_sentence(language))
+
+
+# -- campaigns that run and call nobody
+
+
+def stalled(world: World) -> StalledCampaigns:
+    return StalledCampaigns(world.store, partial(_why_stalled, world.store), world.clock)
+
+
+def test_a_campaign_that_stops_dialing_is_told_once_and_again_after_it_has_dialled(world: World) -> None:
+    made(world)
+    made(world, language="ru")
+    world.running(1)
+    watch = stalled(world)
+    resting = TrunkStatus(trunk_key=world.trunk.key, breaker_state="resting", breaker_cause="5 times 503")
+    working = TrunkStatus(trunk_key=world.trunk.key, breaker_state="closed")
+    told = []
+    life = [(resting, 30), (resting, 29), (resting, 1), (resting, 600), (working, 30), (resting, 60), (resting, 60)]
+    for status, seconds in life:
+        world.store.live.heartbeat("dialer-1", 1)
+        world.store.live.write_trunks([status])
+        watch.look()
+        told.append(len(titles(world)))
+        world.clock.move(seconds=seconds)
+    assert told == [0, 0, 0, 2, 2, 2, 4]
+    assert titles(world)[:2] == ["Campaign “campaign” has stopped dialing", "Кампания «campaign» не звонит"]
+
+
+def test_a_campaign_that_waits_for_its_hours_or_was_paused_is_no_news(world: World) -> None:
+    made(world)
+    world.store.live.heartbeat("dialer-1", 1)
+    campaign = world.running(1, starts_at=world.clock.now + timedelta(days=1))
+    paused = world.running(1)
+    world.store.campaigns.pause(paused.id, None)
+    watch = stalled(world)
+    watch.look()
+    world.clock.move(hours=1)
+    world.store.live.heartbeat("dialer-1", 1)
+    watch.look()
+    assert campaign and titles(world) == []
+
+
+def test_every_reason_that_stalls_is_one_of_the_report() -> None:
+    contract = yaml.safe_load((ROOT / "swagger.yaml").read_text())
+    codes = contract["definitions"]["Why"]["properties"]["reasons"]["items"]["properties"]["code"]["enum"]
+    assert set(STALLED) <= set(codes)
 
 
 # -- sending

@@ -9,12 +9,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from standardwebhooks import Webhook as Judge
 
 from autodialer.config import Settings
 from autodialer.store import Store, WebhookSettings
 from autodialer.supervisor import EXIT_CONFIG
-from autodialer.webhooks.signing import new_secret
+from autodialer.webhooks.signing import new_secret, shown_secret
 from tests.dialer.world import World
+from tests.peers import gateways
+from tests.peers.sipp import SippGateway
 from tests.timing import at_most
 from tests.webhooks.receiver import Got, Receiver
 
@@ -102,3 +105,25 @@ def test_a_wrong_setting_is_named(folder: World) -> None:
     )
     assert done.returncode == EXIT_CONFIG
     assert b"DIALER_WEBHOOK_NETWORKS takes networks in CIDR form" in done.stderr
+
+
+@pytest.mark.peer("sipp")
+@pytest.mark.timeout(120)
+def test_the_service_tells_each_call_of_a_campaign_and_its_end(folder: World, there: Receiver) -> None:
+    """`python main.py`, a campaign against SIPp, and a webhook of the campaign."""
+    secret = new_secret()
+    numbers = [f"7000000{number:04}" for number in range(10)]
+    with SippGateway(gateways.answered(ring_ms=0), calls=len(numbers), timeout_s=90) as gateway:
+        settings = WebhookSettings(url=there.url, events=["call.ended", "campaign.state"])
+        folder.store.webhooks.create(folder.owner, settings, secret=secret)
+        folder.campaign(gateway.address, numbers)
+        with folder.service(DIALER_WEBHOOK_NETWORKS="127.0.0.0/8"):
+            # The start of the campaign, its calls, its end.
+            there.wait_for(len(numbers) + 2, within_s=60)
+    judge = Judge(shown_secret(secret))
+    told = [judge.verify(got.body, got.headers) for got in there.got]
+    assert [each["data"]["state"] for each in (told[0], told[-1])] == ["running", "finished"]
+    ended = [each["data"] for each in told if each["type"] == "call.ended"]
+    assert sorted(call["number"] for call in ended) == numbers
+    assert {call["disposition"] for call in ended} == {"answered"}
+    assert [call["ended_at"] for call in ended] == sorted(call["ended_at"] for call in ended)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, func, insert, or_, select
 
 from autodialer.clock import Clock
 from autodialer.store.accounts.tables import audit, users
@@ -30,6 +30,7 @@ class AuditEntry:
     user_id: UUID | None
     """None: the service itself, or a person who could not log in."""
     login: str | None
+    """Of a deleted user: the one it had."""
     action: str
     """A verb and what it was done to: campaign.start, auth.refused."""
     object_kind: str | None
@@ -121,18 +122,25 @@ class Audit:
         after: str | None = None,
     ) -> Page[AuditEntry]:
         """The entries, newest first; of one user, or of one action, where they are named."""
-        query = select(audit, users.c.id.label("user_id"), users.c.login).outerjoin(
-            users, users.c.key == audit.c.user_key
-        )
+        shown = func.coalesce(users.c.former_login, users.c.login).label("login")
+        query = select(audit, users.c.id.label("user_id"), shown).outerjoin(users, users.c.key == audit.c.user_key)
         query = within(query, audit.c.at, wanted)
         if login is not None:
-            # By the key, in the audit's own index: from the users SQLite would not read in the order of the page.
-            of_login = select(users.c.key).where(users.c.login == fold_login(login)).scalar_subquery()
-            query = query.where(audit.c.user_key == of_login)
+            query = query.where(audit.c.user_key.in_(self._keys_of(login)))
         if action is not None:
             query = query.where(audit.c.action == action)
         with self._database.read() as connection:
             return fetch_page(connection, query, audit.c.key, _entry_from, limit=limit, after=after, newest_first=True)
+
+    def _keys_of(self, login: str) -> list[int]:
+        """The user who has this login, and the deleted ones who had it.
+
+        Asked for by themselves: from the users SQLite would not read the audit in the order of the page.
+        """
+        folded = fold_login(login)
+        had = select(users.c.key).where(or_(users.c.login == folded, users.c.former_login == folded))
+        with self._database.read() as connection:
+            return list(connection.execute(had).scalars())
 
 
 def _entry_from(row: AnyRow) -> AuditEntry:

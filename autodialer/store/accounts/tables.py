@@ -23,6 +23,12 @@ users = Table(
     # By migration 0047; NULL: no ceiling.
     Column("max_calls_day", Integer),
     Column("max_minutes_day", Integer),
+    # By migration 0035, of a user who was deleted: when; its login, which another user may have by now (`login` is its
+    # id since); give or delete while its objects are not all given to the user `heir_key` or cleared away.
+    at("deleted_at"),
+    words("former_login", nullable=True),
+    words("leaves", nullable=True),
+    Column("heir_key", Key),
     check_one_of("role", Role),
     Index(
         "users_works_for_key",
@@ -30,6 +36,13 @@ users = Table(
         sqlite_where=text("works_for_key IS NOT NULL"),
         postgresql_where=text("works_for_key IS NOT NULL"),
     ),
+    Index(
+        "users_deleted",
+        "key",
+        sqlite_where=text("deleted_at IS NOT NULL"),
+        postgresql_where=text("deleted_at IS NOT NULL"),
+    ),
+    Index("users_leaving", "key", sqlite_where=text("leaves IS NOT NULL"), postgresql_where=text("leaves IS NOT NULL")),
     sqlite_autoincrement=True,
 )
 

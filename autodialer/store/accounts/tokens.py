@@ -44,6 +44,8 @@ _ALIVE = (
         token_families.c.id == bindparam("family_id"),
         token_families.c.revoked_at.is_(None),
         token_families.c.expires_at > bindparam("now"),
+        # The sessions of a deleted user are cleared away bit by bit.
+        users.c.deleted_at.is_(None),
     )
 )
 
@@ -104,7 +106,7 @@ class Tokens:
         now = self._clock.utcnow()
         with self._database.write() as connection:
             row = connection.execute(_OF_REFRESH_TOKEN, {"token_hash": hash_token(refresh_token)}).one_or_none()
-            if row is None or row.revoked_at is not None or row.expires_at <= now:
+            if row is None or row.revoked_at is not None or row.expires_at <= now or row.deleted_at is not None:
                 return None
             family = token_families.c.key == row.family_key
             if row.used_at is not None:

@@ -6,7 +6,7 @@ from secrets import token_urlsafe
 from typing import Any, TypedDict, Unpack
 from uuid import UUID
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from autodialer.clock import Clock
@@ -19,6 +19,7 @@ from autodialer.store.accounts.tokens import revoke_families, user_from
 from autodialer.store.sql.column_types import new_id
 from autodialer.store.sql.engine import AnyRow, Database, is_duplicate
 from autodialer.store.sql.filtering import ALL, Narrowed, narrow
+from autodialer.store.sql.owned import not_deleted
 from autodialer.store.sql.paging import DEFAULT_LIMIT, Page, fetch_page
 from autodialer.store.sql.secrets import Secrets
 
@@ -109,6 +110,11 @@ class Users:
             row = _row_of_login(connection, login)
         return user_from(row) if row is not None else None
 
+    def is_deleted(self, key: int) -> bool:
+        """Whether the user of this key has been deleted."""
+        with self._database.read() as connection:
+            return connection.execute(_DELETED, {"key": key}).first() is not None
+
     def verify(self, login: str, password: str) -> User | None:
         """The user whose login and password these are. A wrong login takes as long as a wrong password."""
         with self._database.read() as connection:
@@ -136,27 +142,28 @@ class Users:
 
     def page(self, wanted: Narrowed = ALL, *, limit: int = DEFAULT_LIMIT, after: str | None = None) -> Page[User]:
         """All users; a part of the name may be one of the login."""
-        query = narrow(select(*USER), users, wanted, users.c.name, users.c.login)
+        query = narrow(select(*USER).where(not_deleted(users)), users, wanted, users.c.name, users.c.login)
         with self._database.read() as connection:
             return fetch_page(connection, query, users.c.key, user_from, limit=limit, after=after)
 
     def update(self, user_id: UUID, **changes: Unpack[UserChanges]) -> User:
-        """Change what is given. A role that allows less ends the user's API keys.
+        """Change what is given. A role that allows less, or another `works_for`, ends the user's API keys.
 
         Raises NotFound, Conflict for taking the role from the last admin or from a user that others work for, and
         Invalid for a `works_for` that does not go with the role.
         """
         with self._database.write() as connection:
-            row = connection.execute(select(*USER).where(users.c.id == user_id)).one_or_none()
+            row = connection.execute(select(*USER).where(users.c.id == user_id, not_deleted(users))).one_or_none()
             if row is None:
                 raise NotFound
             role = Role(changes.get("role", row.role))
-            if role is not Role.ADMIN and _is_last_admin(connection, row):
+            if role is not Role.ADMIN and is_last_admin(connection, row):
                 raise Conflict("This is the only admin who can log in; make another one first.", field="role")
             values: dict[str, Any] = {name: value for name, value in changes.items() if name != "works_for"}
             if {"role", "works_for"} & changes.keys():
                 values["works_for_key"] = _changed_employer(connection, row, role, changes)
-            if rank_of(role) < rank_of(Role(row.role)):
+            employer = values.get("works_for_key", row.works_for_key)
+            if rank_of(role) < rank_of(Role(row.role)) or employer != row.works_for_key:
                 end_keys(connection, row.key)
             if values:
                 connection.execute(update(users).where(users.c.key == row.key).values(values))
@@ -185,10 +192,13 @@ class Users:
 
     def _one(self, condition: Any) -> User:
         with self._database.read() as connection:
-            row = connection.execute(select(*USER).where(condition)).one_or_none()
+            row = connection.execute(select(*USER).where(condition, not_deleted(users))).one_or_none()
         if row is None:
             raise NotFound
         return user_from(row)
+
+
+_DELETED = select(users.c.key).where(users.c.key == bindparam("key"), users.c.deleted_at.is_not(None))
 
 
 def fold_login(login: str) -> str:
@@ -197,7 +207,8 @@ def fold_login(login: str) -> str:
 
 
 def _row_of_login(connection: Connection, login: str) -> AnyRow | None:
-    return connection.execute(select(*USER).where(users.c.login == fold_login(login))).one_or_none()
+    query = select(*USER).where(users.c.login == fold_login(login), not_deleted(users))
+    return connection.execute(query).one_or_none()
 
 
 def _employer(connection: Connection, role: Role, works_for: str | None) -> int | None:
@@ -230,7 +241,8 @@ def _can_administer() -> Any:
     return (users.c.role == Role.ADMIN.value) & users.c.password_hash.is_not(None)
 
 
-def _is_last_admin(connection: Connection, row: AnyRow) -> bool:
+def is_last_admin(connection: Connection, row: AnyRow) -> bool:
+    """Whether this row of `users` is the only admin who can log in."""
     if row.role != Role.ADMIN or row.password_hash is None:
         return False
     others = select(users.c.key).where(_can_administer() & (users.c.key != row.key)).limit(1)

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, bindparam, delete, func, select, update
 from autodialer.clock import Clock
 from autodialer.model import CampaignState, JobState
 from autodialer.store.accounts.audit import Audit
-from autodialer.store.accounts.tables import token_families
+from autodialer.store.accounts.tables import api_keys, token_families
 from autodialer.store.campaigns.tables import campaigns
 from autodialer.store.live.tables import commands, dialers
 from autodialer.store.queue.tables import call_jobs
@@ -29,6 +29,8 @@ class Settled:
     """Calls that were under way at the instant of the backup; the next dialer records them as `interrupted`."""
     sessions: int
     """Log-ins that have ended."""
+    api_keys: int
+    """Keys that are good, with any that were revoked since the backup."""
 
 
 class Restored:
@@ -67,7 +69,10 @@ class Restored:
             live = token_families.c.revoked_at.is_(None)
             ended = connection.execute(update(token_families).where(live).values(revoked_at=now))
             self._audit.append(None, "database.restored", details={"backup_of": made_at.isoformat(), "paused": paused})
-        return Settled(paused=paused, sample_calls=samples.rowcount, cut_off=cut_off, sessions=ended.rowcount)
+            good = connection.execute(select(func.count()).select_from(api_keys)).scalar_one()
+        return Settled(
+            paused=paused, sample_calls=samples.rowcount, cut_off=cut_off, sessions=ended.rowcount, api_keys=good
+        )
 
 
 def _renew_call_ids(connection: Connection) -> None:

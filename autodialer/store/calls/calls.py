@@ -7,6 +7,7 @@ from sqlalchemy import Select, case, select
 
 from autodialer.errors import NotFound
 from autodialer.model import CallOutcome, CallRecord, Cause, Disposition, EndedBy, JobState, RtpStats
+from autodialer.store.calls.listing import ALL_CALLS, CallsWanted, page_of_campaign, page_of_owner
 from autodialer.store.calls.tables import calls
 from autodialer.store.campaigns.tables import campaign_subscribers, campaigns
 from autodialer.store.figures.key_figures import KeyFigures, key_figures
@@ -17,7 +18,7 @@ from autodialer.store.setup.second_number import DIALLED
 from autodialer.store.setup.tables import callbases, subscribers, trunks
 from autodialer.store.sql.engine import AnyRow, Database
 from autodialer.store.sql.owned import not_deleted, owned_by
-from autodialer.store.sql.paging import DEFAULT_LIMIT, Page, fetch_page
+from autodialer.store.sql.paging import DEFAULT_LIMIT, Page
 from autodialer.store.sql.transitions import is_one_of
 
 
@@ -46,16 +47,28 @@ class Calls:
         self,
         campaign_key: int,
         *,
-        disposition: Disposition | str | None = None,
+        wanted: CallsWanted = ALL_CALLS,
         limit: int = DEFAULT_LIMIT,
         after: str | None = None,
     ) -> Page[CallRecord]:
         """The finished calls of a campaign in the order of their end; `after` also finds what came since."""
-        query = _finished().where(calls.c.campaign_key == campaign_key)
-        if disposition is not None:
-            query = query.where(calls.c.disposition == str(disposition))
         with self._database.read() as connection:
-            return fetch_page(connection, query, calls.c.key, _record_from, limit=limit, after=after)
+            rows, cursor = page_of_campaign(connection, _finished(), campaign_key, wanted, limit=limit, after=after)
+        return [_record_from(row) for row in rows], cursor
+
+    def page_of_owner(
+        self,
+        owner_key: int | None,
+        *,
+        wanted: CallsWanted = ALL_CALLS,
+        limit: int = DEFAULT_LIMIT,
+        after: str | None = None,
+    ) -> Page[CallRecord]:
+        """The finished calls of a user over all campaigns, of everybody for None, those that began last first."""
+        there = _finished().where(not_deleted(campaigns))
+        with self._database.read() as connection:
+            rows, cursor = page_of_owner(connection, there, owner_key, wanted, limit=limit, after=after)
+        return [_record_from(row) for row in rows], cursor
 
     def live(self, campaign_key: int, *, limit: int = DEFAULT_LIMIT) -> list[CallRecord]:
         """Calls of a campaign that are under way."""

@@ -68,6 +68,8 @@ calls = Table(
     words("message", nullable=True),
     at("next_at", comment="NULL: no further attempt"),
     words("next_rule", comment="the rule that made the next attempt, or ended them"),
+    # By migration 0039: the owner of the campaign, see autodialer.store.calls.owning.
+    Column("owner_key", Key),
     check_one_of("disposition", Disposition),
     check_one_of("cause", Cause),
     check_one_of("ended_by", EndedBy),
@@ -75,6 +77,8 @@ calls = Table(
     Index(None, "campaign_key", "disposition"),
     Index(None, "number", "invited_at"),
     Index(None, "campaign_key", "subscriber_key"),
+    Index(None, "owner_key", "invited_at"),
+    Index(None, "campaign_key", "invited_at"),
     comment="the CDR: one row a finished call",
 )
 

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any, TypedDict, Unpack
 from uuid import UUID
 
-from sqlalchemy import Connection, Table, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, update
 
 from autodialer.clock import Clock
 from autodialer.errors import Conflict, Invalid, NotFound, Unavailable
@@ -20,7 +20,12 @@ from autodialer.model import (
     People,
     RetryRule,
 )
+from autodialer.model.diary import DiaryEvent
+from autodialer.model.slices import only_as_json
+from autodialer.store.campaigns.changes import changes_between
 from autodialer.store.campaigns.cloning import check_may_follow, clone, follow
+from autodialer.store.campaigns.diary import write_line
+from autodialer.store.campaigns.own_numbers import add_subscribers
 from autodialer.store.campaigns.progress import CampaignProgress, progress_by_key, total_of
 from autodialer.store.campaigns.rows import (
     add_trunks,
@@ -30,18 +35,20 @@ from autodialer.store.campaigns.rows import (
     select_campaigns,
     window_to,
 )
-from autodialer.store.campaigns.sample_call import create_sample_call
+from autodialer.store.campaigns.sample_call import create_sample_call, trunk_of_call
 from autodialer.store.campaigns.stopping import cancel_queued
 from autodialer.store.campaigns.tables import campaigns
 from autodialer.store.live.tables import commands
 from autodialer.store.queue.tables import call_jobs
+from autodialer.store.setup.callbases import NewSubscriber
 from autodialer.store.setup.tables import callbases, sounds, trunks
 from autodialer.store.sql.column_types import new_id
 from autodialer.store.sql.engine import AnyRow, Database
 from autodialer.store.sql.filtering import ALL, Narrowed, narrow
-from autodialer.store.sql.owned import not_deleted, owned_by
+from autodialer.store.sql.owned import has_owner, not_deleted, owned_by
 from autodialer.store.sql.paging import DEFAULT_LIMIT, Page, fetch_page
 from autodialer.store.sql.transitions import is_one_of
+from autodialer.store.webhooks.tables import webhooks
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +83,7 @@ class CampaignRules(TypedDict, total=False):
     holidays: Sequence[date]
     starts_at: datetime | None
     ends_at: datetime | None
+    pause_after: int | None
 
 
 DEFAULTS: CampaignRules = {
@@ -99,6 +107,7 @@ DEFAULTS: CampaignRules = {
     "holidays": (),
     "starts_at": None,
     "ends_at": None,
+    "pause_after": None,
 }
 
 
@@ -119,9 +128,12 @@ class Campaigns:
         callbase_key: int,
         follows: Campaign | None = None,
         only: Only = People.ALL,
+        by: str | None = None,
         **rules: Unpack[CampaignRules],
     ) -> Campaign:
         """A new campaign in state `draft`; with `follows` only for those of that campaign's people, on its callbase.
+
+        `by` is the login of who wants it, here and below, for the diary.
 
         Raises Invalid when what it needs has been deleted, Conflict as `clone`.
         """
@@ -138,7 +150,16 @@ class Campaigns:
                 origin = _fetch_by_key(connection, follows.key)
                 check_may_follow(origin, only)
                 follow(connection, key, origin, only)
+            self._tell_made(connection, key, by, follows, only)
             return _fetch_by_key(connection, key)
+
+    def add_subscribers(self, campaign_id: UUID, owner_key: int | None, rows: Sequence[NewSubscriber]) -> int:
+        """Add at most 500 to its callbase; how many were new. A running campaign calls them.
+
+        Raises NotFound, Conflict.
+        """
+        with self._database.write() as connection:
+            return add_subscribers(connection, _fetch(connection, campaign_id, owner_key), rows)
 
     def create_sample_call(
         self,
@@ -147,6 +168,7 @@ class Campaigns:
         trunk_key: int,
         sound_key: int,
         number: str,
+        name: str | None = None,
         caller_id: str | None = None,
         ring_timeout_s: float = 40.0,
         max_call_s: float = 600.0,
@@ -159,10 +181,16 @@ class Campaigns:
             trunk_key=trunk_key,
             sound_key=sound_key,
             number=number,
+            name=name,
             caller_id=caller_id,
             ring_timeout_s=ring_timeout_s,
             max_call_s=max_call_s,
         )
+
+    def trunk_of_call(self, call_id: UUID) -> UUID | None:
+        """The trunk of a call that `create_sample_call` has made; None: it is not kept any more."""
+        with self._database.read() as connection:
+            return trunk_of_call(connection, call_id)
 
     def get(self, campaign_id: UUID, owner_key: int | None) -> Campaign:
         """Raises NotFound."""
@@ -192,7 +220,9 @@ class Campaigns:
             rows, cursor = fetch_page(connection, query, campaigns.c.key, lambda row: row, limit=limit, after=after)
             return campaigns_from(connection, rows), cursor
 
-    def update(self, campaign_id: UUID, owner_key: int | None, **rules: Unpack[CampaignRules]) -> Campaign:
+    def update(
+        self, campaign_id: UUID, owner_key: int | None, *, by: str | None = None, **rules: Unpack[CampaignRules]
+    ) -> Campaign:
         """Change the rules; a running campaign goes by them at once, calls under way by those of their start.
 
         Raises NotFound, Conflict once it has ended: past its `ends_at` its queue is gone, though calls may be up.
@@ -204,9 +234,13 @@ class Campaigns:
                 raise Conflict(f"{told_ended(campaign)}; its rules cannot be changed. {GO_ON}")
             if campaign.state is CampaignState.RUNNING and _is_over(campaign, self._clock.utcnow()):
                 raise Conflict("The campaign has come to its end, its last calls are under way; clone it to go on.")
+            _check_pause_ahead(campaign, rules.get("pause_after"))
             if values:
                 connection.execute(update(campaigns).where(campaigns.c.key == campaign.key).values(values))
-            return _fetch_by_key(connection, campaign.key)
+            changed = _fetch_by_key(connection, campaign.key)
+            if changes := changes_between(campaign, changed, list(rules)):
+                self._tell(connection, campaign.key, DiaryEvent.CHANGED, by, changes=changes)
+            return changed
 
     def start(self, campaign_id: UUID, owner_key: int | None, *, by: str | None = None) -> Campaign:
         """From draft to running; `by` is the login of who wants it, as below. Raises NotFound, Conflict."""
@@ -216,6 +250,7 @@ class Campaigns:
             _check_all_there(connection, campaign)
             now = self._clock.utcnow()
             _check_not_over(campaign, now)
+            self._tell(connection, campaign.key, DiaryEvent.STARTED, by)
             return self._move(connection, campaign, CampaignState.RUNNING, by, started_at=now)
 
     def pause(self, campaign_id: UUID, owner_key: int | None, *, by: str | None = None) -> Campaign:
@@ -223,14 +258,20 @@ class Campaigns:
         with self._database.write() as connection:
             campaign = _fetch(connection, campaign_id, owner_key)
             _check_state(campaign, "paused", CampaignState.RUNNING)
+            self._tell(connection, campaign.key, DiaryEvent.PAUSED, by)
             return self._move(connection, campaign, CampaignState.PAUSED, by)
 
     def resume(self, campaign_id: UUID, owner_key: int | None, *, by: str | None = None) -> Campaign:
-        """From paused to running. Raises NotFound, Conflict."""
+        """From paused to running; where it has come to its `pause_after`, with all the rest.
+
+        Raises NotFound, Conflict.
+        """
         with self._database.write() as connection:
             campaign = _fetch(connection, campaign_id, owner_key)
             _check_state(campaign, "resumed", CampaignState.PAUSED)
-            return self._move(connection, campaign, CampaignState.RUNNING, by)
+            self._tell(connection, campaign.key, DiaryEvent.RESUMED, by)
+            passed = {"pause_after": None} if campaign.has_come_to_pause else {}
+            return self._move(connection, campaign, CampaignState.RUNNING, by, **passed)
 
     def stop(
         self,
@@ -249,6 +290,7 @@ class Campaigns:
         with self._database.write() as connection:
             campaign = _fetch(connection, campaign_id, owner_key)
             _check_state(campaign, "stopped", CampaignState.RUNNING, CampaignState.PAUSED)
+            self._tell(connection, campaign.key, DiaryEvent.STOPPED, by, hangup=hangup)
             stopped = self._move(
                 connection,
                 campaign,
@@ -269,7 +311,9 @@ class Campaigns:
             logger.warning("campaign %s is stopped, the dialer will cancel its queue: %s", campaign.id, exc)
         return stopped
 
-    def clone(self, campaign_id: UUID, owner_key: int | None, *, only: Only = People.ALL) -> Campaign:
+    def clone(
+        self, campaign_id: UUID, owner_key: int | None, *, only: Only = People.ALL, by: str | None = None
+    ) -> Campaign:
         """A draft of the same rules for everybody or for some of its people; `Slices` has to find those of a slice.
 
         Raises NotFound; Conflict while a campaign of which only some are wanted has not ended, and when what it needs
@@ -282,19 +326,20 @@ class Campaigns:
             name = f"{campaign.name} ({_SUFFIXES[only] if isinstance(only, People) else 'follow-up'})"
             now = self._clock.utcnow()
             key = clone(connection, campaign, name=name[:NAME_LENGTH], only=only, now=now)
+            self._tell_made(connection, key, by, campaign, only)
             return _fetch_by_key(connection, key)
 
-    def archive(self, campaign_id: UUID, owner_key: int | None) -> Campaign:
+    def archive(self, campaign_id: UUID, owner_key: int | None, *, by: str | None = None) -> Campaign:
         """Lists leave it out unless they are asked for it. Raises NotFound, Conflict while it runs or is paused."""
         with self._database.write() as connection:
             campaign = _fetch(connection, campaign_id, owner_key)
             _check_not_under_way(connection, campaign, "archived")
-            return self._archived(connection, campaign, campaign.archived_at or self._clock.utcnow())
+            return self._archived(connection, campaign, campaign.archived_at or self._clock.utcnow(), by)
 
-    def unarchive(self, campaign_id: UUID, owner_key: int | None) -> Campaign:
+    def unarchive(self, campaign_id: UUID, owner_key: int | None, *, by: str | None = None) -> Campaign:
         """Lists show it again. Raises NotFound."""
         with self._database.write() as connection:
-            return self._archived(connection, _fetch(connection, campaign_id, owner_key), None)
+            return self._archived(connection, _fetch(connection, campaign_id, owner_key), None, by)
 
     def delete(self, campaign_id: UUID, owner_key: int | None) -> Campaign:
         """It disappears with its calls, their traces and its figures; returns what it was.
@@ -308,6 +353,7 @@ class Campaigns:
             _check_not_under_way(connection, campaign, "deleted")
             gone = update(campaigns).where(campaigns.c.key == campaign.key).values(deleted_at=self._clock.utcnow())
             connection.execute(gone)
+            connection.execute(delete(webhooks).where(webhooks.c.campaign_key == campaign.key))
             return campaign
 
     def progress(self, campaign_key: int) -> CampaignProgress:
@@ -322,7 +368,16 @@ class Campaigns:
         with self._database.read() as connection:
             return progress_by_key(connection, campaign_keys)
 
-    def _archived(self, connection: Connection, campaign: Campaign, since: datetime | None) -> Campaign:
+    def _tell(self, connection: Connection, key: int, event: DiaryEvent, by: str | None, **details: Any) -> None:
+        write_line(connection, key, event, self._clock.utcnow(), by=by, **details)
+
+    def _tell_made(self, connection: Connection, key: int, by: str | None, origin: Campaign | None, only: Only) -> None:
+        details = {"of": str(origin.id), "only": only_as_json(only)} if origin else {}
+        self._tell(connection, key, DiaryEvent.CREATED, by, **details)
+
+    def _archived(self, connection: Connection, campaign: Campaign, since: datetime | None, by: str | None) -> Campaign:
+        if since != campaign.archived_at:
+            self._tell(connection, campaign.key, DiaryEvent.ARCHIVED if since else DiaryEvent.UNARCHIVED, by)
         connection.execute(update(campaigns).where(campaigns.c.key == campaign.key).values(archived_at=since))
         return _fetch_by_key(connection, campaign.key)
 
@@ -348,8 +403,9 @@ def _stored(rules: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
-_BY_ID = select_campaigns().where(campaigns.c.id == bindparam("wanted"), not_deleted(campaigns))
-_BY_ID_OF_OWNER = _BY_ID.where(campaigns.c.owner_key == bindparam("owner_key"))
+_THERE = select_campaigns().where(campaigns.c.id == bindparam("wanted"), not_deleted(campaigns))
+_BY_ID = _THERE.where(has_owner(campaigns))
+_BY_ID_OF_OWNER = _THERE.where(campaigns.c.owner_key == bindparam("owner_key"))
 _BY_KEY = select_campaigns().where(campaigns.c.key == bindparam("wanted"))
 
 
@@ -402,6 +458,20 @@ def _check_all_there(connection: Connection, campaign: Campaign) -> None:
     missing = _what_is_missing(connection, campaign.trunk_keys, campaign.sound_key, campaign.callbase_key)
     if missing is not None:
         raise Conflict("What it needs has been deleted; make a new campaign.", field=missing)
+
+
+def _check_pause_ahead(campaign: Campaign, pause_after: int | None) -> None:
+    """The number counts from the campaign's first person on, so a number that is behind cannot be meant.
+
+    The number that has just been come to may be said again, by a client that sends all it has read.
+    """
+    if pause_after is None or pause_after > campaign.people_called or pause_after == campaign.pause_after:
+        return
+    raise Conflict(
+        f"{campaign.people_called} people have been called already, so it cannot pause after {pause_after}. "
+        f"pause_after counts all of them: say more than {campaign.people_called}, or null for no pause.",
+        field="pause_after",
+    )
 
 
 def _is_over(campaign: Campaign, now: datetime) -> bool:

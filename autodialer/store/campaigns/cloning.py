@@ -35,6 +35,7 @@ LIFE = frozenset(
         "drawn_by",
         "drawn_up_to",
         "drawn_people",
+        "people_called",
     }
 )
 """Columns of a campaign that say how it went; all others are its rules."""

@@ -34,7 +34,13 @@ _WEBHOOK_URL = (
 def select_campaigns() -> Select[Any]:
     """The rows that `campaigns_from` takes."""
     return (
-        select(campaigns, _WEBHOOK_URL, sounds.c.id.label("sound_id"), callbases.c.id.label("callbase_id"))
+        select(
+            campaigns,
+            _WEBHOOK_URL,
+            sounds.c.id.label("sound_id"),
+            sounds.c.path.label("sound_path"),
+            callbases.c.id.label("callbase_id"),
+        )
         .join(sounds, sounds.c.key == campaigns.c.sound_key)
         .join(callbases, callbases.c.key == campaigns.c.callbase_key)
     )
@@ -72,6 +78,7 @@ def _campaign_from(row: AnyRow, in_order: Sequence[AnyRow]) -> Campaign:
         trunk_ids=tuple(trunk.id for trunk in in_order),
         sound_key=row.sound_key,
         sound_id=row.sound_id,
+        sound_path=row.sound_path,
         callbase_key=row.callbase_key,
         callbase_id=row.callbase_id,
         caller_id=row.caller_id,
@@ -101,6 +108,8 @@ def _campaign_from(row: AnyRow, in_order: Sequence[AnyRow]) -> Campaign:
         moved_at=row.moved_at,
         moved_by=row.moved_by,
         archived_at=row.archived_at,
+        pause_after=row.pause_after,
+        people_called=row.people_called,
         drawn=_drawn_from(row),
         webhook_url=row.webhook_url,
     )

@@ -88,7 +88,17 @@ campaigns = Table(
     Column("drawn_up_to", Key),
     # NULL: the campaign is for its whole callbase.
     Column("drawn_people", Integer),
+    # By migration 0042: it pauses once so many people were called (NULL: never by itself), and how many were: counted
+    # as their first calls are claimed.
+    Column("pause_after", Integer),
+    count("people_called"),
     CAMPAIGNS.check(),
+    Index(
+        "campaigns_shown",
+        "owner_key",
+        sqlite_where=text("hidden = 0"),
+        postgresql_where=text("NOT hidden"),
+    ),
     Index(None, "owner_key"),
     Index(None, "callbase_key"),
     Index(None, "sound_key"),
@@ -129,6 +139,23 @@ campaign_origins = Table(
     PrimaryKeyConstraint("campaign_key", "origin_key"),
     sqlite_with_rowid=False,
     comment="earlier campaigns of the same callbase; whom one of them reached, the campaign does not call",
+)
+
+campaign_diary = Table(
+    "campaign_diary",
+    metadata,
+    own_key(),
+    refers("campaign_key", "campaigns.key"),
+    at("at", nullable=False),
+    words("event"),
+    words("subject", nullable=True, comment="what has this event or its opposite: window, trunk 5, ..."),
+    words("by_login", nullable=True, comment="NULL: nobody, a rule did it"),
+    Column("details", JsonObject),
+    integer("times", server_default=text("1"), comment="merged into this line"),
+    at("last_at", nullable=False, comment="of the last of them"),
+    Index(None, "campaign_key", "key"),
+    sqlite_autoincrement=True,
+    comment="what happened to a campaign, for its owner",
 )
 
 campaign_slices = Table(

@@ -13,7 +13,13 @@ from sqlalchemy import Connection, Table, and_, bindparam, delete, exists, selec
 
 from autodialer.clock import Clock
 from autodialer.store.calls.tables import call_traces, calls
-from autodialer.store.campaigns.tables import campaign_origins, campaign_slices, campaign_subscribers, campaigns
+from autodialer.store.campaigns.tables import (
+    campaign_diary,
+    campaign_origins,
+    campaign_slices,
+    campaign_subscribers,
+    campaigns,
+)
 from autodialer.store.figures.tables import call_counts, call_spreads, key_counts, subscriber_counts
 from autodialer.store.forget.erasing import ERASED_CALL
 from autodialer.store.live.tables import commands
@@ -35,6 +41,7 @@ ROWS_OF_CAMPAIGN: Sequence[Table] = (
     call_jobs,
     campaign_subscribers,
     campaign_slices,
+    campaign_diary,
     call_counts,
     call_spreads,
     key_counts,

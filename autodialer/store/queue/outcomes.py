@@ -1,6 +1,7 @@
 """From a finished or interrupted call to its CDR, its job and its subscriber, within one transaction."""
 
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -38,6 +39,7 @@ from autodialer.store.figures.key_figures import count_keys
 from autodialer.store.queue.ceilings import count_talk, give_back
 from autodialer.store.queue.dialogs import forget
 from autodialer.store.queue.frequency import Retry, put_off_retries
+from autodialer.store.queue.pausing import uncount_called
 from autodialer.store.queue.tables import call_jobs
 from autodialer.store.setup.second_number import DIALLED, number_after
 from autodialer.store.setup.tables import subscribers
@@ -107,7 +109,11 @@ _WAS_CALLED = exists().where(
 _UNBEGIN = Prepared(
     update(campaign_subscribers).where(_BEGUN, ~_WAS_CALLED).values(state=SubscriberState.PENDING.value)
 )
-_ADD_CALL = Prepared(insert(calls), columns=[column.name for column in calls.c if column.name != "key"])
+_OWNER = select(campaigns.c.owner_key).where(campaigns.c.key == bindparam("of_campaign")).scalar_subquery()
+_ADD_CALL = Prepared(
+    insert(calls).values(owner_key=_OWNER),
+    columns=[column.name for column in calls.c if column.name not in ("key", "owner_key")],
+)
 
 _DIALING_OF = (
     select(
@@ -177,7 +183,7 @@ def _retry_of(row: AnyRow, result: JobResult, now: datetime) -> Retry:
     )
 
 
-def release(connection: Connection, jobs: Sequence[ClaimedJob], not_before: datetime) -> None:
+def release(connection: Connection, jobs: Sequence[ClaimedJob], not_before: datetime, now: datetime) -> None:
     """Put claimed jobs back whose call never left; those of a stopped campaign are cancelled.
 
     A subscriber who was never called is as if the claim had not been: pending, also where the campaign has stopped or
@@ -192,14 +198,21 @@ def release(connection: Connection, jobs: Sequence[ClaimedJob], not_before: date
         # The call id stays: no call was made by it.
         again = [{"of_job": job.key, "next_call_id": job.call_id, "at": not_before, "rule": None} for job in held]
         _QUEUE_AGAIN.execute(connection, again)
-        _UNBEGIN.execute(
-            connection, [{"of_campaign": job.campaign_key, "of_subscriber": job.subscriber_key} for job in held]
-        )
+        _unbegin(connection, held, now)
     # By way of `queued`, because no arrow leads from `dialing` to `cancelled`.
     if stopped:
         _MOVE_JOB.execute(connection, [{"of_job": job.key, "to_state": JobState.CANCELLED.value} for job in stopped])
         people = [GivenUp(job.campaign_key, job.subscriber_key, job.retries_used) for job in stopped]
         give_up(connection, people, BY_STOP)
+
+
+def _unbegin(connection: Connection, jobs: Sequence[ClaimedJob], now: datetime) -> None:
+    people: dict[int, list[dict[str, int]]] = defaultdict(list)
+    for job in jobs:
+        people[job.campaign_key].append({"of_campaign": job.campaign_key, "of_subscriber": job.subscriber_key})
+    for campaign_key, theirs in people.items():
+        if never_called := _UNBEGIN.execute(connection, theirs).rowcount:
+            uncount_called(connection, campaign_key, never_called, now)
 
 
 def recover_batch(
@@ -338,6 +351,7 @@ def _call_values(result: JobResult, *, ends: str | None) -> dict[str, Any]:
     return {name: getattr(outcome, name) for name in OUTCOME_COLUMNS} | {
         "id": job.call_id,
         "campaign_key": job.campaign_key,
+        "of_campaign": job.campaign_key,
         "subscriber_key": job.subscriber_key,
         "trunk_key": job.trunk_key,
         "number": job.number,

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import (
     Connection,
+    Update,
     and_,
     bindparam,
     case,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     update,
 )
 
+from autodialer.clock import Clock
 from autodialer.model import (
     Campaign,
     CampaignState,
@@ -30,12 +32,15 @@ from autodialer.model import (
     SubscriberState,
 )
 from autodialer.model.admission import Admit
+from autodialer.model.diary import DiaryEvent
 from autodialer.store.campaigns.cloning import REACHED_BEFORE, WAS_REACHED
+from autodialer.store.campaigns.diary import write_line
 from autodialer.store.campaigns.rows import campaigns_from, select_campaigns
 from autodialer.store.campaigns.stopping import BY_END, BY_STOP, cancel_batch
 from autodialer.store.campaigns.tables import campaign_slices, campaign_subscribers, campaigns
 from autodialer.store.queue import ceilings, dialogs, outcomes
 from autodialer.store.queue.dialogs import KeptDialog
+from autodialer.store.queue.pausing import count_called, up_to_the_pause
 from autodialer.store.queue.postponing import Postponement
 from autodialer.store.queue.tables import LIVE_JOB_STATES, call_jobs
 from autodialer.store.queue.turning_away import turn_away
@@ -70,8 +75,9 @@ class Enqueued(NamedTuple):
 class Queue:
     """The call jobs of all campaigns."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
+        self._clock = clock
         self._fed_last = 0
         """The campaign of which jobs were made last: the others go first."""
 
@@ -150,7 +156,7 @@ class Queue:
     def release(self, jobs: Sequence[ClaimedJob], not_before: datetime) -> None:
         """Give back claimed jobs whose INVITE could not leave: no call was made, no attempt is counted."""
         with self._database.write() as connection:
-            outcomes.release(connection, jobs, not_before)
+            outcomes.release(connection, jobs, not_before, self._clock.utcnow())
 
     def postpone(self, span: timedelta, now: datetime) -> Postponement:
         """The clock was set to `now`: what waits for a span is to be due by `span` later. Raises Unavailable."""
@@ -180,7 +186,7 @@ class Queue:
             # Once more under the write lock: a subscriber may have been added in between.
             keys = connection.execute(_OVER).scalars().all()
             finish = update(campaigns).where(campaigns.c.key.in_(keys)).values(_finished(now))
-            return list(connection.execute(finish.returning(campaigns.c.id)).scalars())
+            return _finish(connection, finish, now, rule="everybody")
 
     def end_overdue(self, now: datetime) -> list[UUID]:
         """Finish campaigns past their `ends_at` that have no queued job and no live call; returns their ids.
@@ -192,7 +198,7 @@ class Queue:
                 return []
         ready = update(campaigns).where(RUNNING, campaigns.c.ends_at <= now, ~_LIVE_JOB)
         with self._database.write() as connection:
-            return list(connection.execute(ready.values(_finished(now)).returning(campaigns.c.id)).scalars())
+            return _finish(connection, ready.values(_finished(now)), now, rule="ends_at")
 
     def has_to_cancel(self, now: datetime) -> bool:
         """Whether jobs are queued of a campaign that was stopped or is past its `ends_at`. One cheap read."""
@@ -278,6 +284,15 @@ _OVER = (
 """Campaigns with nothing left to do."""
 
 
+def _finish(connection: Connection, finish: Update, now: datetime, *, rule: str) -> list[UUID]:
+    """Finish campaigns; returns their ids."""
+    rows = connection.execute(finish.returning(campaigns.c.id, campaigns.c.key, campaigns.c.hidden)).all()
+    for row in rows:
+        if not row.hidden:
+            write_line(connection, row.key, DiaryEvent.FINISHED, now, rule=rule)
+    return [row.id for row in rows]
+
+
 def _finished(now: datetime) -> dict[str, Any]:
     """What a campaign becomes when it is finished."""
     # Kept from here on: a callbase may grow after the end, and the share that was called must not shrink with it.
@@ -346,6 +361,9 @@ _CANDIDATES = (
         campaigns.c.max_attempts,
         campaigns.c.ends_at,
         campaigns.c.dial_doubtful,
+        campaigns.c.pause_after,
+        campaigns.c.people_called,
+        is_one_of(campaign_subscribers.c.state, SubscriberState.PENDING).label("is_first_call"),
         subscribers.c.doubt.is_not(None).label("doubtful"),
         case((ON_SECOND, None), else_=subscribers.c.destination).label("destination"),
         func.coalesce(subscribers.c.timezone, subscribers.c.number_zone, "").label("zone"),
@@ -406,7 +424,7 @@ def _claim(
     allowed = ceilings.left_for(connection, request.campaign_key, request.trunk_key, request.limit, now)
     if allowed < 1:
         return []
-    rows = _callable(connection, replace(request, limit=allowed), now, admit)
+    rows, first_calls = up_to_the_pause(_callable(connection, replace(request, limit=allowed), now, admit))
     jobs = [
         ClaimedJob(
             key=row.key,
@@ -428,6 +446,8 @@ def _claim(
         begun = [{"of_campaign": job.campaign_key, "of_subscriber": job.subscriber_key} for job in jobs]
         _TAKE.execute(connection, taken)
         _BEGIN_SUBSCRIBER.execute(connection, begun)
+    if first_calls:
+        count_called(connection, rows[0], request.campaign_key, first_calls, now)
     return jobs
 
 

@@ -26,7 +26,9 @@ from sqlalchemy import (
 from autodialer.clock import Clock
 from autodialer.errors import Conflict, NotFound
 from autodialer.model import Callbase
+from autodialer.model.diary import DiaryEvent
 from autodialer.store.accounts.idempotency import forget_making, making_of
+from autodialer.store.campaigns.diary import write_to_all_on
 from autodialer.store.campaigns.tables import campaigns
 from autodialer.store.campaigns.usage import refuse_while_in_use
 from autodialer.store.figures.tables import callbase_destinations, callbase_zones
@@ -236,9 +238,12 @@ class Callbases:
         with self._database.write() as connection:
             ready = CallbaseState.READY.value
             changes: dict[str, Any] = {"state": ready, "rows": rows, "rows_done": rows}
-            return callbase_from(
+            made = callbase_from(
                 _change_import(connection, callbase_key, doubtful=_doubtful_of(callbase_key), **changes)
             )
+            counts = {"imported": made.imported, "duplicates": made.duplicates, "rejected": made.rejected}
+            write_to_all_on(connection, callbase_key, DiaryEvent.IMPORT_ENDED, self._clock.utcnow(), **counts)
+            return made
 
     def fail(self, callbase_key: int, error: str) -> None:
         """The import failed: no subscriber of it stays, the rejected rows do. `error` is a sentence for a person.
@@ -330,6 +335,7 @@ class Callbases:
     def _mark_failed(self, callbase_key: int, error: str) -> None:
         with self._database.write() as connection:
             _change_import(connection, callbase_key, state=CallbaseState.FAILED.value, error=error, imported=0)
+            write_to_all_on(connection, callbase_key, DiaryEvent.IMPORT_FAILED, self._clock.utcnow(), error=error)
 
     def _count(self, connection: Connection, callbase_key: int, **added: int) -> None:
         _change_import(connection, callbase_key, **{name: callbases.c[name] + count for name, count in added.items()})

@@ -12,7 +12,7 @@ from autodialer.errors import Forbidden, NotFound
 from autodialer.store.setup.notation import notations, notations_of
 from autodialer.store.setup.tables import dnc
 from autodialer.store.sql.engine import AnyRow, Database, insert_into
-from autodialer.store.sql.owned import owned_by
+from autodialer.store.sql.owned import has_owner, owned_by
 from autodialer.store.sql.paging import DEFAULT_LIMIT, Page, fetch_page
 
 API = "api"
@@ -147,7 +147,8 @@ def is_barred(number: ColumnElement[Any], owner_key: ColumnElement[Any]) -> Colu
 
 
 def _seen_by(query: Select[Any], owner_key: int | None) -> Select[Any]:
-    return query if owner_key is None else query.where(or_(dnc.c.owner_key == owner_key, dnc.c.for_everybody))
+    mine = has_owner(dnc) if owner_key is None else dnc.c.owner_key == owner_key
+    return query.where(or_(mine, dnc.c.for_everybody))
 
 
 def _mine(connection: Connection, owner_key: int, number: str) -> DncEntry:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
+from typing import Any, TypedDict, Unpack
 from uuid import UUID
 
 from sqlalchemy import insert, select, update
@@ -18,6 +19,20 @@ from autodialer.store.sql.owned import fetch_owned, not_deleted, owned_by
 from autodialer.store.sql.paging import DEFAULT_LIMIT, Page, fetch_page
 
 NO_WARNINGS: Mapping[str, str] = MappingProxyType({})
+
+
+class Recording(TypedDict):
+    """What is known of a recording; the meanings are those of autodialer.model.Sound."""
+
+    duration_s: float
+    peak_dbfs: float
+    loudness_lufs: float | None
+    gain_db: float | None
+    sample_rate: int
+    channels: int
+    warnings: Mapping[str, str]
+    path: str
+    original_path: str
 
 
 class Sounds:
@@ -98,6 +113,29 @@ class Sounds:
         query = narrow(query, sounds, wanted)
         with self._database.read() as connection:
             return fetch_page(connection, query, sounds.c.key, sound_from, limit=limit, after=after)
+
+    def rename(self, sound_id: UUID, owner_key: int | None, name: str) -> Sound:
+        """Give it another name. Raises NotFound."""
+        return self._update(sound_id, owner_key, {"name": name})[1]
+
+    def replace(self, sound_id: UUID, owner_key: int | None, **recording: Unpack[Recording]) -> tuple[Sound, Sound]:
+        """Have another recording in its place, whose files are there; what it was, and what it is. Raises NotFound.
+
+        Calls that begin afterwards play it. The files of the one before are the caller's to leave until no call can
+        play them any more.
+        """
+        return self._update(sound_id, owner_key, dict(recording))
+
+    def paths(self) -> set[str]:
+        """The paths of all sounds that are not deleted."""
+        with self._database.read() as connection:
+            return set(connection.execute(select(sounds.c.path).where(not_deleted(sounds))).scalars())
+
+    def _update(self, sound_id: UUID, owner_key: int | None, values: dict[str, Any]) -> tuple[Sound, Sound]:
+        with self._database.write() as connection:
+            row = fetch_owned(connection, sounds, sound_id, owner_key)
+            changed = update(sounds).where(sounds.c.key == row.key).values(values).returning(*sounds.c)
+            return sound_from(row), sound_from(connection.execute(changed).one())
 
     def delete(self, sound_id: UUID, owner_key: int | None) -> Sound:
         """It disappears; its files are the caller's to remove. Raises NotFound, Conflict."""

@@ -59,9 +59,13 @@ class Subscribers:
             )
 
     def by_id(self, subscriber_id: UUID, owner_key: int | None) -> Subscriber:
-        """Raises NotFound."""
+        """One of a deleted callbase too. Raises NotFound."""
+        query = owned_by(_NOT_DELETED.where(subscribers.c.id == subscriber_id), callbases, owner_key)
         with self._database.read() as connection:
-            return subscriber_from(_fetch(connection, subscriber_id, owner_key))
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            raise NotFound
+        return subscriber_from(row)
 
     def with_callbase(self, subscriber_id: UUID, owner_key: int | None) -> tuple[Subscriber, Callbase]:
         """A subscriber, and the callbase it stands in. Raises NotFound."""
@@ -192,15 +196,15 @@ def _with_number(number: str, within: ColumnElement[bool]) -> CompoundSelect[Any
     return union(*of_column)
 
 
-_OF_USER = (
-    select(subscribers)
-    .join(callbases, callbases.c.key == subscribers.c.callbase_key)
-    .where(not_deleted(subscribers), not_deleted(callbases))
+_NOT_DELETED = (
+    select(subscribers).join(callbases, callbases.c.key == subscribers.c.callbase_key).where(not_deleted(subscribers))
 )
 
 
 def _fetch(connection: Connection, subscriber_id: UUID, owner_key: int | None) -> AnyRow:
-    query: Select[Any] = owned_by(_OF_USER.where(subscribers.c.id == subscriber_id), callbases, owner_key)
+    query: Select[Any] = owned_by(
+        _NOT_DELETED.where(subscribers.c.id == subscriber_id, not_deleted(callbases)), callbases, owner_key
+    )
     row = connection.execute(query).one_or_none()
     if row is None:
         raise NotFound

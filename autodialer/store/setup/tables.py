@@ -118,6 +118,12 @@ callbases = Table(
     at("created_at", nullable=False),
     at("deleted_at", comment="the row stays for the campaigns that called it, its subscribers are erased"),
     CALLBASES.check(),
+    Index(
+        "callbases_shown",
+        "owner_key",
+        sqlite_where=text("hidden = 0"),
+        postgresql_where=text("NOT hidden"),
+    ),
     Column("reading", JsonObject),  # by migration 0030: sheet, encoding, columns and so on, as the file was read
     # Of the imported: subscribers with a doubt; by migration 0031.
     Column("doubtful", Integer, nullable=False, server_default=text("0")),

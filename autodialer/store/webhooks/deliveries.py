@@ -152,15 +152,15 @@ class Deliveries:
         self,
         owner_key: int | None,
         *,
-        webhook_id: UUID | None = None,
+        webhook_key: int | None = None,
         state: DeliveryState | None = None,
         limit: int = DEFAULT_LIMIT,
         after: str | None = None,
     ) -> Page[Delivery]:
         """Those that a user sees, newest first; of one webhook or in one state only."""
         query = owned_by(_SELECT, webhook_deliveries, owner_key)
-        if webhook_id is not None:
-            query = query.where(webhooks.c.id == webhook_id)
+        if webhook_key is not None:
+            query = query.where(webhook_deliveries.c.webhook_key == webhook_key)
         if state is not None:
             query = query.where(is_one_of(_STATE, state))
         if state not in (None, DeliveryState.DELIVERED):

@@ -10,13 +10,14 @@ from sqlalchemy import Connection, Select, and_, bindparam, delete, func, insert
 
 from autodialer.clock import Clock
 from autodialer.errors import Conflict, NotFound, SettingsError
-from autodialer.model.webhooks import EventKind, Webhook
+from autodialer.model.webhooks import DeliveryState, EventKind, Webhook
 from autodialer.store.campaigns.tables import campaigns
 from autodialer.store.sql.column_types import UtcTime, new_id
 from autodialer.store.sql.engine import AnyRow, Database
 from autodialer.store.sql.owned import owned_by
 from autodialer.store.sql.paging import DEFAULT_LIMIT, Page, fetch_page
 from autodialer.store.sql.secrets import Secrets
+from autodialer.store.sql.transitions import is_one_of
 from autodialer.store.webhooks.tables import webhook_deliveries, webhook_lanes, webhooks
 
 MOST_OF_AN_OWNER = 100
@@ -25,6 +26,7 @@ MOST_OF_AN_OWNER = 100
 _SELECT = select(webhooks, campaigns.c.id.label("campaign_id")).outerjoin(
     campaigns, campaigns.c.key == webhooks.c.campaign_key
 )
+_OF_NO_SINGLE_CALL = or_(campaigns.c.key.is_(None), ~campaigns.c.hidden)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,8 +102,8 @@ class Webhooks:
         limit: int = DEFAULT_LIMIT,
         after: str | None = None,
     ) -> Page[Webhook]:
-        """Those that a user sees, or of these the ones of a campaign."""
-        query = owned_by(_SELECT, webhooks, owner_key)
+        """Those that a user sees, or of these the ones of a campaign. Those of single calls are in no list."""
+        query = owned_by(_SELECT, webhooks, owner_key).where(_OF_NO_SINGLE_CALL)
         if campaign_key is not None:
             query = query.where(webhooks.c.campaign_key == campaign_key)
         with self._database.read() as connection:
@@ -117,14 +119,12 @@ class Webhooks:
                 now = self._clock.utcnow()
                 waiting = webhook_lanes.c.webhook_key == before.key
                 connection.execute(update(webhook_lanes).where(waiting).values(next_at=now))
-                # Of each lane only the first has been tried: they are few.
-                tried = and_(
-                    webhook_deliveries.c.webhook_key == before.key,
-                    webhook_deliveries.c.state == "waiting",
-                    webhook_deliveries.c.attempts > 0,
-                )
+                # Of each lane only the first has been tried, while a million may wait behind it.
+                firsts = select(_FIRST_WAITING).where(waiting)
                 afresh = {"attempts": 0, "first_at": None, "retry_at": None}
-                connection.execute(update(webhook_deliveries).where(tried).values(afresh))
+                connection.execute(
+                    update(webhook_deliveries).where(webhook_deliveries.c.key.in_(firsts)).values(afresh)
+                )
             connection.execute(update(webhooks).where(webhooks.c.key == before.key).values(values))
             return self._webhook_from(_fetch(connection, webhook_id, owner_key))
 
@@ -201,6 +201,18 @@ def _fetch(connection: Connection, webhook_id: UUID, owner_key: int | None) -> A
     return row
 
 
+_FIRST_WAITING = (
+    select(webhook_deliveries.c.key)
+    .where(
+        webhook_deliveries.c.webhook_key == webhook_lanes.c.webhook_key,
+        webhook_deliveries.c.campaign_key == webhook_lanes.c.campaign_key,
+        is_one_of(webhook_deliveries.c.state, DeliveryState.WAITING),
+    )
+    .order_by(webhook_deliveries.c.key)
+    .limit(1)
+    .correlate(webhook_lanes)
+    .scalar_subquery()
+)
 _WANTING = select(webhooks.c.key, webhooks.c.owner_key, webhooks.c.campaign_key, webhooks.c.events).where(
     webhooks.c.active,
     or_(

@@ -6,7 +6,7 @@ from alembic import op
 from autodialer.store.sql import column_types as columns
 
 revision = "0043"
-down_revision = "0041"
+down_revision = "0042"
 
 # Frozen as autodialer.store.webhooks.triggers made them; other dialects get theirs with their first migration.
 TRIGGERS = {
@@ -146,6 +146,18 @@ END""",
 
 def upgrade() -> None:
     """From 0032 to 0043."""
+    _create_events()
+    _create_webhooks()
+    _create_webhook_deliveries()
+    _create_webhook_lanes()
+    _create_trunk_told()
+    _create_notices()
+    _create_notice_messages()
+    for statement in TRIGGERS[op.get_bind().dialect.name]:
+        op.execute(statement)
+
+
+def _create_events() -> None:
     op.create_table(
         "events",
         sa.Column("key", columns.Key, nullable=False),
@@ -163,6 +175,48 @@ def upgrade() -> None:
         comment="what happened and is not yet told; written by triggers, where a webhook or notice wants it",
         sqlite_autoincrement=True,
     )
+
+
+def _create_webhooks() -> None:
+    op.create_table(
+        "webhooks",
+        sa.Column("key", columns.Key, nullable=False),
+        sa.Column("id", columns.PublicId(), nullable=False),
+        sa.Column("owner_key", columns.Key, nullable=False),
+        sa.Column("campaign_key", columns.Key, nullable=True, comment="NULL: all that the owner has"),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("events", sa.Text(), nullable=False, comment="words between spaces"),
+        sa.Column("secret", sa.LargeBinary(), nullable=False, comment="the key of the signatures, encrypted"),
+        sa.Column("format", sa.Text(), nullable=False, comment="json or form"),
+        sa.Column("fields", columns.JsonObject(), nullable=True, comment="of a form: name -> template"),
+        sa.Column("active", sa.Boolean(), server_default=sa.text("1"), nullable=False),
+        sa.Column(
+            "short",
+            sa.Boolean(),
+            server_default=sa.text("0"),
+            nullable=False,
+            comment="it is the webhook_url of its campaign",
+        ),
+        sa.Column("note", sa.Text(), nullable=True, comment="why it fails or was switched off"),
+        sa.Column("failing_since", columns.UtcTime(), nullable=True, comment="NULL: the last delivery arrived"),
+        sa.Column("created_at", columns.UtcTime(), nullable=False),
+        sa.CheckConstraint("format IN ('json', 'form')", name=op.f("webhooks_format_known")),
+        sa.ForeignKeyConstraint(
+            ["campaign_key"], ["campaigns.key"], name=op.f("webhooks_campaign_key_there"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["owner_key"], ["users.key"], name=op.f("webhooks_owner_key_there"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("key", name=op.f("webhooks_key")),
+        sa.UniqueConstraint("id", name=op.f("webhooks_id_once")),
+        sqlite_autoincrement=True,
+    )
+    with op.batch_alter_table("webhooks", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("webhooks_campaign_key"), ["campaign_key"], unique=False)
+        batch_op.create_index(batch_op.f("webhooks_owner_key"), ["owner_key"], unique=False)
+
+
+def _create_webhook_deliveries() -> None:
     op.create_table(
         "webhook_deliveries",
         sa.Column("key", columns.Key, nullable=False),
@@ -207,6 +261,38 @@ def upgrade() -> None:
         )
         batch_op.create_index(batch_op.f("webhook_deliveries_webhook_key_key"), ["webhook_key", "key"], unique=False)
 
+
+def _create_webhook_lanes() -> None:
+    op.create_table(
+        "webhook_lanes",
+        sa.Column("webhook_key", columns.Key, nullable=False),
+        sa.Column("campaign_key", columns.Key, nullable=False),
+        sa.Column("next_at", columns.UtcTime(), nullable=False, comment="when the first of them is tried"),
+        sa.ForeignKeyConstraint(
+            ["webhook_key"], ["webhooks.key"], name=op.f("webhook_lanes_webhook_key_there"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("webhook_key", "campaign_key", name=op.f("webhook_lanes_key")),
+        comment="deliveries that wait, of one webhook and campaign, and go in their order",
+        sqlite_with_rowid=False,
+    )
+    with op.batch_alter_table("webhook_lanes", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("webhook_lanes_next_at"), ["next_at"], unique=False)
+
+
+def _create_trunk_told() -> None:
+    op.create_table(
+        "trunk_told",
+        sa.Column("trunk_key", columns.Key, autoincrement=False, nullable=False),
+        sa.Column("state", sa.Text(), nullable=False, comment="working, resting or not_registered"),
+        sa.ForeignKeyConstraint(
+            ["trunk_key"], ["trunks.key"], name=op.f("trunk_told_trunk_key_there"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("trunk_key", name=op.f("trunk_told_key")),
+        comment="the state of each trunk that was told last: what lies between two states is not told",
+    )
+
+
+def _create_notices() -> None:
     op.create_table(
         "notices",
         sa.Column("key", columns.Key, nullable=False),
@@ -230,6 +316,8 @@ def upgrade() -> None:
     with op.batch_alter_table("notices", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("notices_owner_key"), ["owner_key"], unique=False)
 
+
+def _create_notice_messages() -> None:
     op.create_table(
         "notice_messages",
         sa.Column("key", columns.Key, nullable=False),
@@ -249,68 +337,3 @@ def upgrade() -> None:
     with op.batch_alter_table("notice_messages", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("notice_messages_next_at"), ["next_at"], unique=False)
         batch_op.create_index(batch_op.f("notice_messages_notice_key"), ["notice_key"], unique=False)
-
-    op.create_table(
-        "trunk_told",
-        sa.Column("trunk_key", columns.Key, autoincrement=False, nullable=False),
-        sa.Column("state", sa.Text(), nullable=False, comment="working, resting or not_registered"),
-        sa.ForeignKeyConstraint(
-            ["trunk_key"], ["trunks.key"], name=op.f("trunk_told_trunk_key_there"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("trunk_key", name=op.f("trunk_told_key")),
-        comment="the state of each trunk that was told last: what lies between two states is not told",
-    )
-    op.create_table(
-        "webhooks",
-        sa.Column("key", columns.Key, nullable=False),
-        sa.Column("id", columns.PublicId(), nullable=False),
-        sa.Column("owner_key", columns.Key, nullable=False),
-        sa.Column("campaign_key", columns.Key, nullable=True, comment="NULL: all that the owner has"),
-        sa.Column("url", sa.Text(), nullable=False),
-        sa.Column("events", sa.Text(), nullable=False, comment="words between spaces"),
-        sa.Column("secret", sa.LargeBinary(), nullable=False, comment="the key of the signatures, encrypted"),
-        sa.Column("format", sa.Text(), nullable=False, comment="json or form"),
-        sa.Column("fields", columns.JsonObject(), nullable=True, comment="of a form: name -> template"),
-        sa.Column("active", sa.Boolean(), server_default=sa.text("1"), nullable=False),
-        sa.Column(
-            "short",
-            sa.Boolean(),
-            server_default=sa.text("0"),
-            nullable=False,
-            comment="it is the webhook_url of its campaign",
-        ),
-        sa.Column("note", sa.Text(), nullable=True, comment="why it fails or was switched off"),
-        sa.Column("failing_since", columns.UtcTime(), nullable=True, comment="NULL: the last delivery arrived"),
-        sa.Column("created_at", columns.UtcTime(), nullable=False),
-        sa.CheckConstraint("format IN ('json', 'form')", name=op.f("webhooks_format_known")),
-        sa.ForeignKeyConstraint(
-            ["campaign_key"], ["campaigns.key"], name=op.f("webhooks_campaign_key_there"), ondelete="CASCADE"
-        ),
-        sa.ForeignKeyConstraint(
-            ["owner_key"], ["users.key"], name=op.f("webhooks_owner_key_there"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("key", name=op.f("webhooks_key")),
-        sa.UniqueConstraint("id", name=op.f("webhooks_id_once")),
-        sqlite_autoincrement=True,
-    )
-    with op.batch_alter_table("webhooks", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("webhooks_campaign_key"), ["campaign_key"], unique=False)
-        batch_op.create_index(batch_op.f("webhooks_owner_key"), ["owner_key"], unique=False)
-
-    op.create_table(
-        "webhook_lanes",
-        sa.Column("webhook_key", columns.Key, nullable=False),
-        sa.Column("campaign_key", columns.Key, nullable=False),
-        sa.Column("next_at", columns.UtcTime(), nullable=False, comment="when the first of them is tried"),
-        sa.ForeignKeyConstraint(
-            ["webhook_key"], ["webhooks.key"], name=op.f("webhook_lanes_webhook_key_there"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("webhook_key", "campaign_key", name=op.f("webhook_lanes_key")),
-        comment="deliveries that wait, of one webhook and campaign, and go in their order",
-        sqlite_with_rowid=False,
-    )
-    with op.batch_alter_table("webhook_lanes", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("webhook_lanes_next_at"), ["next_at"], unique=False)
-
-    for statement in TRIGGERS[op.get_bind().dialect.name]:
-        op.execute(statement)
