@@ -365,9 +365,10 @@ def build_app(settings: Settings, store: Store, *, clock: Clock | None = None, v
 
     With `validate_responses` an answer that breaks swagger.yaml is an error: for tests.
     """
+    clock = clock or Clock()
     api = Api(settings, store, clock)
     metrics = Metrics(settings, store, imported_rows=api.imported_rows)
-    app = make_app(settings, store, api.credentials, metrics, validate_responses=validate_responses)
+    app = make_app(settings, store, api.credentials, metrics, clock=clock, validate_responses=validate_responses)
     mount(ROUTES, app, api)
     app.at_close.append(api.close)
     return app

@@ -23,7 +23,7 @@ from autodialer.store.setup.numbering_plan import NumberRange, PlanFile, ZoneRan
 from autodialer.store.setup.sounds import Recording
 from autodialer.store.setup.trunks import trunk_of
 from autodialer.store.sql.batches import BATCH_ROWS, PAUSE_S
-from autodialer.store.sql.column_types import new_id
+from autodialer.store.sql.column_types import key_results_from, new_id
 from autodialer.store.sql.engine import AnyRow, Busy
 from autodialer.store.sql.filtering import Narrowed
 from autodialer.store.sql.key_files import read_key_file
@@ -83,6 +83,7 @@ __all__ = [
     "ZoneRange",
     "check_whole",
     "copy_database",
+    "key_results_from",
     "migrate",
     "new_id",
     "read_key_file",

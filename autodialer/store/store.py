@@ -118,6 +118,10 @@ class Store:
         """Bring the write-ahead log into the database file, for as long as the disk takes. Raises Unavailable."""
         self._database.checkpoint()
 
+    def version(self) -> tuple[int, int]:
+        """Another value after every commit of any process: see Database.version. Raises Unavailable."""
+        return self._database.version()
+
     def ping(self) -> None:
         """Raises Unavailable when the database does not answer."""
         ping(self._database)
