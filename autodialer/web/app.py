@@ -48,7 +48,7 @@ class App(bottle.Bottle):  # type: ignore[misc]
     def __init__(self, check_credentials: Callable[[str], None], requests: Requests) -> None:
         super().__init__()
         self.catchall = False
-        vars(self)["router"] = ExactRouter()  # Bottle refuses to have an attribute set twice
+        self.__dict__["router"] = ExactRouter()  # Bottle refuses to have an attribute set twice
         self._requests = requests
         self.check_credentials = check_credentials
         """Raises Unauthorized for an Authorization header that cannot be good, without asking the store."""
