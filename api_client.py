@@ -64,7 +64,7 @@ TIMEOUT_S = 600
 POLL_S = 1.0
 QUIET_POLL_S = 10.0
 """Between two lines of progress where the output is no terminal."""
-SECRET = ("password", "new_password")
+SECRET = ("password", "new_password", "code")
 MARK = "value:"
 """Before the names of an operation's parameters among the options, so that a webhook's `url` is not the service's."""
 
@@ -93,6 +93,14 @@ class NotLoggedIn(ClientError):
     """There is no session, or it has ended."""
 
     status = 4
+
+
+class CodeWanted(ClientError):
+    """The password was right, and the code of the second factor is to come."""
+
+    def __init__(self, message: str, mfa_token: str) -> None:
+        super().__init__(message)
+        self.mfa_token = mfa_token
 
 
 # -- the contract
@@ -330,6 +338,8 @@ class ApiClient:
             if answer.status_code == 401 and not operation.is_open:
                 given = "DIALER_TOKEN is not taken" if "DIALER_TOKEN" in os.environ else "Not logged in"
                 error = NotLoggedIn(f"{text}\n{given} at {self.session.url}. Log in with: {_own('login LOGIN')}")
+            elif "mfa_token" in value:
+                error = CodeWanted(text, value["mfa_token"])
             else:
                 error = ClientError(text)
             error.answer = value
@@ -950,6 +960,7 @@ def build_parser(operations: Sequence[Operation]) -> argparse.ArgumentParser:
         if operation.id == "issue_token":
             command.add_argument("username", help="your login; the password is asked for, or --password")
             command.add_argument("--password")
+            command.add_argument("--otp", metavar="CODE", help="of your second factor; without it you are asked")
         elif operation.id != "revoke_token":
             for parameter in operation.parameters:
                 _add_option(command, parameter)
@@ -1062,11 +1073,11 @@ def read_values(operation: Operation, options: argparse.Namespace) -> dict[str, 
     return values
 
 
-def _ask_secret(name: str) -> str:
+def _ask_secret(name: str, option: str | None = None) -> str:
     try:
         return getpass.getpass(f"{name.replace('_', ' ')}: ")
     except EOFError as exc:
-        raise Misused(f"Nobody answers here; give --{name.replace('_', '-')}.") from exc
+        raise Misused(f"Nobody answers here; give --{(option or name).replace('_', '-')}.") from exc
 
 
 def _typed(parameter: dict[str, Any], text: str) -> Any:
@@ -1096,9 +1107,7 @@ def run(options: argparse.Namespace, client: ApiClient, terminal: Terminal) -> N
         return
     operation: Operation = options.operation
     if operation.id == "issue_token":
-        password = options.password or _ask_secret("password")
-        form = {"grant_type": "password", "username": options.username, "password": password}
-        client.session.keep(_json_of(client.call(operation, form)))
+        client.session.keep(_log_in(operation, options, client))
         terminal.answer({"url": client.session.url, "login": options.username}, f"logged in at {client.session.url}")
     elif operation.id == "revoke_token":
         token = client.session.refresh_token or client.session.access_token
@@ -1110,6 +1119,18 @@ def run(options: argparse.Namespace, client: ApiClient, terminal: Terminal) -> N
         accept = "text/csv" if getattr(options, "csv", False) else None
         values = ObjectNames(client).replace(read_values(operation, options))
         _show(client.call(operation, values, accept=accept), options, terminal)
+
+
+def _log_in(operation: Operation, options: argparse.Namespace, client: ApiClient) -> dict[str, Any]:
+    """The tokens for a password, and for a code where the user has a second factor."""
+    password = options.password or _ask_secret("password")
+    form = {"grant_type": "password", "username": options.username, "password": password}
+    try:
+        return _json_of(client.call(operation, form))
+    except CodeWanted as wanted:
+        code = options.otp or _ask_secret("code of your authenticator, or a recovery code", option="otp")
+        form = {"grant_type": "urn:autodialer:mfa", "mfa_token": wanted.mfa_token, "otp": code}
+        return _json_of(client.call(operation, form))
 
 
 def _show(answer: requests.Response, options: argparse.Namespace, terminal: Terminal) -> None:

@@ -17,7 +17,7 @@ from autodialer.api.by_hand import (
 )
 from autodialer.api.calls import key_results_cell
 from autodialer.api.context import Context
-from autodialer.model import Campaign, CampaignState, SubscriberState
+from autodialer.model import CONSENT, Campaign, CampaignState, SubscriberState
 from autodialer.model.window import SUBSCRIBER_ZONE
 from autodialer.seats import Seats
 from autodialer.store import AnyRow, Store, key_results_from
@@ -67,12 +67,24 @@ CALL_COLUMNS = (
     "rtp_reports",
     "rtp_strangers",
     "rtp_encryption",
+    *CONSENT,
     "id",
     "subscriber_id",
 )
 _READ_JSON = json.JSONDecoder().raw_decode
 KEY_RESULTS = CALL_COLUMNS.index("key_results")
-PERSON_COLUMNS = ("name", "number", "second_number", "comment", "timezone", "id", "state", "reason", "attempts")
+PERSON_COLUMNS = (
+    "name",
+    "number",
+    "second_number",
+    "comment",
+    "timezone",
+    *CONSENT,
+    "id",
+    "state",
+    "reason",
+    "attempts",
+)
 LAST_CALL_COLUMNS = ("disposition", "cause", "sip_code", "invited_at", "ended_at", "billsec_s", "played_s", "digits")
 """Of the last call of a subscriber, with `last_` before."""
 NO_CALL = (None,) * len(LAST_CALL_COLUMNS)

@@ -12,6 +12,7 @@ from autodialer.config import Settings
 from autodialer.store import Store
 from autodialer.web.contract import ContractPlugin
 from autodialer.web.credentials import Credentials
+from autodialer.web.discovery import add_discovery
 from autodialer.web.documentation import DOCUMENTATION, PAGE_POLICY, add_documentation
 from autodialer.web.errors import answer_for
 from autodialer.web.guard import ErrorsPlugin, GuardPlugin
@@ -117,6 +118,7 @@ def make_app(
     app.install(KeptPlugin(KeptAnswers(store, clock)))
     app.install(ContractPlugin(uploads_folder=settings.data / "uploads", validate_responses=validate_responses))
     add_documentation(app)
+    add_discovery(app, settings, credentials.tokens.keys)
     add_probes(app, settings, store, credentials, metrics)
     app.get("/", callback=lambda: front_page(store.live.dialer(), Clock().utcnow()))
     return app

@@ -106,7 +106,7 @@ def test_a_campaign_of_something_unknown_names_the_field(anna: Client, objects: 
     assert len(anna.get("/srv1/campaigns").json()["items"]) == 1
 
 
-@pytest.mark.parametrize("field", ["webhook_url", "machine_policy", "record"])
+@pytest.mark.parametrize("field", ["machine_policy", "record"])
 def test_a_field_that_is_not_honoured_yet_is_refused_not_ignored(
     anna: Client, objects: dict[str, Any], field: str
 ) -> None:
@@ -370,8 +370,8 @@ def test_every_change_is_in_the_audit(
     anna.post("/srv1/callbases", files={"file": ("a.csv", b"89160000001")}, data={"region": "RU"})
     unused = anna.post("/srv1/trunks", json={"name": "x", "host": "127.0.0.1"}).json()["id"]
     anna.delete(f"/srv1/trunks/{unused}")
-    user = admin.post("/srv1/users", json={"login": "vera", "password": "long enough"}).json()
-    admin.put(f"/srv1/users/{user['id']}", json={"password": "other enough"})
+    user = admin.post("/srv1/users", json={"login": "vera", "password": "four quiet paper boats"}).json()
+    admin.put(f"/srv1/users/{user['id']}", json={"password": "seven quiet wooden spoons"})
     answer = admin.get("/srv1/audit", params={"limit": 1000})
     actions = {entry["action"] for entry in answer.json()["items"]}
     assert actions >= {
@@ -380,5 +380,5 @@ def test_every_change_is_in_the_audit(
         *("sounds.create", "callbases.create", "subscribers.create", "calls.hangup", "calls.sample"),
         *("users.create", "users.change", "auth.login"),
     }
-    for secret in ("s3cret", "long enough", "other enough"):
+    for secret in ("s3cret", "four quiet paper boats", "seven quiet wooden spoons"):
         assert secret not in answer.body.decode()
