@@ -41,6 +41,7 @@ from autodialer.api.reports import Period
 from autodialer.api.second_factor import Confirm, Enrol, Proof
 from autodialer.api.sounds import NewAudio, NewSound, SoundChange, WantedAudio
 from autodialer.api.subscribers import ManyNumbers, OneSubscriber, PersonWanted, SubscriberChange
+from autodialer.api.tables import TableWanted
 from autodialer.api.trunks import NewTrunk, TrunkChange, TrunkCheck
 from autodialer.api.uploaded_tables import RejectedFilter, TableFields
 from autodialer.api.webhooks import DeliveryFilter, NewWebhook, WebhookChange, WebhookFilter
@@ -288,17 +289,31 @@ ROUTES: tuple[Line, ...] = (
     # -- reports
     Line("GET", "/reports/period", lambda api, r: api.reports.read_period(r.caller, r.parameters(Period))),
     # -- tables
-    Line("GET", "/campaigns/<campaign_id>/calls.csv", lambda api, r: api.tables.export_calls_csv(r.caller, r.id)),
+    Line(
+        "GET",
+        "/campaigns/<campaign_id>/calls.csv",
+        lambda api, r: api.tables.export_calls_csv(r.caller, r.id, r.parameters(TableWanted)),
+    ),
     Line("GET", "/campaigns/<campaign_id>/calls.xlsx", lambda api, r: api.tables.export_calls_xlsx(r.caller, r.id)),
     Line(
         "GET",
         "/campaigns/<campaign_id>/subscribers.csv",
-        lambda api, r: api.tables.export_subscribers_csv(r.caller, r.id),
+        lambda api, r: api.tables.export_subscribers_csv(r.caller, r.id, r.parameters(TableWanted)),
     ),
     Line(
         "GET",
         "/campaigns/<campaign_id>/subscribers.xlsx",
         lambda api, r: api.tables.export_subscribers_xlsx(r.caller, r.id),
+    ),
+    Line(
+        "GET",
+        "/campaigns/<campaign_id>/not-reached.csv",
+        lambda api, r: api.tables.export_not_reached_csv(r.caller, r.id, r.parameters(TableWanted)),
+    ),
+    Line(
+        "GET",
+        "/campaigns/<campaign_id>/not-reached.xlsx",
+        lambda api, r: api.tables.export_not_reached_xlsx(r.caller, r.id, r.parameters(TableWanted)),
     ),
     # -- calls
     Line("GET", "/calls", lambda api, r: api.calls.list_all(r.caller, r.parameters(CallFilter), r.page)),

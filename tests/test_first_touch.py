@@ -69,3 +69,33 @@ def test_nothing_is_missing_here_and_a_missing_package_is_named() -> None:
     assert environment.missing_packages(text) == []
     other = "bottle==0.13.4\nno-such-package==1.0\nother-none==1; python_version >= '3.13'\n# no-such==1\n"
     assert environment.missing_packages(other) == ["no-such-package"]
+
+
+WITHOUT_SETUPTOOLS = """
+import sys
+class Gone:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("setuptools", "pkg_resources", "distutils"):
+            raise ModuleNotFoundError(name)
+for name in [each for each in sys.modules if each.partition(".")[0] in ("setuptools", "pkg_resources", "distutils")]:
+    del sys.modules[name]
+sys.meta_path.insert(0, Gone())
+import main, dialer, api_client, bottle_swagger, pyVoIP.VoIP, pyVoIP.SIP
+from bravado_core.spec import Spec
+from autodialer.web.contract import load_contract
+Spec.from_dict(load_contract(), config={"validate_swagger_spec": True})
+"""
+
+
+@pytest.mark.process
+def test_the_service_runs_without_setuptools() -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", WITHOUT_SETUPTOOLS],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=at_most(60),
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "setuptools" not in (ROOT / "requirements.txt").read_text(encoding="utf-8")

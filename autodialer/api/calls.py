@@ -259,6 +259,7 @@ def present_call(value: CallRecord) -> Json:
         "campaign_id": str(value.campaign_id),
         "subscriber_id": str(value.subscriber_id),
         "number": value.number,
+        "name": value.name,
         "attempt": value.attempt,
         "state": value.state.value,
         "trunk_id": identifier(value.trunk_id),

@@ -5,24 +5,34 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
+from autodialer.api.by_hand import (
+    BY_HAND_COLUMNS,
+    LAST_CALL,
+    Language,
+    may_be_called_by_hand,
+    outcome_in_words,
+    when_to_try,
+)
 from autodialer.api.calls import key_results_cell
 from autodialer.api.context import Context
-from autodialer.model import CONSENT, Campaign, SubscriberState
+from autodialer.model import CONSENT, Campaign, CampaignState, SubscriberState
+from autodialer.model.window import SUBSCRIBER_ZONE
 from autodialer.seats import Seats
 from autodialer.store import AnyRow, Store, key_results_from
 from autodialer.web.caller import Caller
 from autodialer.web.downloads import Cell, Download, DownloadedTable
+from autodialer.web.fields import Fields
+from autodialer.web.spreadsheets import Dialect, as_text, as_workbook
 
 MOST_AT_ONCE = 3
 """Of the API's threads: a download keeps one until the client has taken it all."""
 MOST_OF_A_USER = 2
 
 CALL_COLUMNS = (
-    "id",
-    "subscriber_id",
-    "number",
     "name",
+    "number",
     "comment",
     "attempt",
     "trunk",
@@ -58,24 +68,33 @@ CALL_COLUMNS = (
     "rtp_strangers",
     "rtp_encryption",
     *CONSENT,
-)
-PERSON_COLUMNS = (
     "id",
+    "subscriber_id",
+)
+_READ_JSON = json.JSONDecoder().raw_decode
+KEY_RESULTS = CALL_COLUMNS.index("key_results")
+PERSON_COLUMNS = (
+    "name",
     "number",
     "second_number",
-    "name",
     "comment",
     "timezone",
     *CONSENT,
+    "id",
     "state",
     "reason",
     "attempts",
 )
-_READ_JSON = json.JSONDecoder().raw_decode
-KEY_RESULTS = CALL_COLUMNS.index("key_results")
 LAST_CALL_COLUMNS = ("disposition", "cause", "sip_code", "invited_at", "ended_at", "billsec_s", "played_s", "digits")
 """Of the last call of a subscriber, with `last_` before."""
 NO_CALL = (None,) * len(LAST_CALL_COLUMNS)
+
+
+class TableWanted(Fields):
+    """How a table is written."""
+
+    dialect: Dialect = Dialect.PLAIN
+    language: Language = Language.EN
 
 
 class Tables:
@@ -90,21 +109,35 @@ class Tables:
             others=f"{MOST_AT_ONCE} tables are being downloaded; wait until one is through.",
         )
 
-    def export_calls_csv(self, caller: Caller, campaign_id: UUID) -> Download:
+    def export_calls_csv(self, caller: Caller, campaign_id: UUID, wanted: TableWanted) -> Download:
         """The finished calls of a campaign."""
-        return Download(self._table(caller, campaign_id, calls_table), "csv")
+        return as_text(self._table(caller, campaign_id, calls_table), wanted.dialect)
 
     def export_calls_xlsx(self, caller: Caller, campaign_id: UUID) -> Download:
         """The same as a workbook."""
-        return Download(self._table(caller, campaign_id, calls_table), "xlsx")
+        return as_workbook(self._table(caller, campaign_id, calls_table))
 
-    def export_subscribers_csv(self, caller: Caller, campaign_id: UUID) -> Download:
+    def export_subscribers_csv(self, caller: Caller, campaign_id: UUID, wanted: TableWanted) -> Download:
         """The subscribers of a campaign and their outcomes."""
-        return Download(self._table(caller, campaign_id, subscribers_table), "csv")
+        return as_text(self._table(caller, campaign_id, subscribers_table), wanted.dialect)
 
     def export_subscribers_xlsx(self, caller: Caller, campaign_id: UUID) -> Download:
         """The same as a workbook."""
-        return Download(self._table(caller, campaign_id, subscribers_table), "xlsx")
+        return as_workbook(self._table(caller, campaign_id, subscribers_table))
+
+    def export_not_reached_csv(self, caller: Caller, campaign_id: UUID, wanted: TableWanted) -> Download:
+        """The subscribers to call by hand."""
+        return as_text(self._not_reached(caller, campaign_id, wanted), wanted.dialect)
+
+    def export_not_reached_xlsx(self, caller: Caller, campaign_id: UUID, wanted: TableWanted) -> Download:
+        """The same as a workbook."""
+        return as_workbook(self._not_reached(caller, campaign_id, wanted))
+
+    def _not_reached(self, caller: Caller, campaign_id: UUID, wanted: TableWanted) -> DownloadedTable:
+        def make(store: Store, campaign: Campaign, close: Callable[[], None]) -> DownloadedTable:
+            return not_reached_table(store, campaign, close, wanted.language)
+
+        return self._table(caller, campaign_id, make)
 
     def _table(
         self, caller: Caller, campaign_id: UUID, make: Callable[[Store, Campaign, Callable[[], None]], DownloadedTable]
@@ -144,7 +177,8 @@ def calls_table(store: Store, campaign: Campaign, close: Callable[[], None]) -> 
                 yield cells if not extra else (*cells, *_extra(extra_of(row)[0], extra))
 
     header = [*CALL_COLUMNS, *_extra_header(extra, CALL_COLUMNS)]
-    return DownloadedTable(name="calls", header=header, rows=rows(), close=close)
+    times, zone = times_among(CALL_COLUMNS), clock_of(store, campaign)
+    return DownloadedTable(name="calls", header=header, rows=rows(), close=close, times=times, zone=zone)
 
 
 def subscribers_table(store: Store, campaign: Campaign, close: Callable[[], None]) -> DownloadedTable:
@@ -164,7 +198,51 @@ def subscribers_table(store: Store, campaign: Campaign, close: Callable[[], None
                 yield [*person, *became, *(of_call(last) if last else NO_CALL), *_extra(more, extra)]
 
     own = [*PERSON_COLUMNS, *(f"last_{name}" for name in LAST_CALL_COLUMNS)]
-    return DownloadedTable(name="subscribers", header=[*own, *_extra_header(extra, own)], rows=rows(), close=close)
+    header = [*own, *_extra_header(extra, own)]
+    times, zone = times_among(own), clock_of(store, campaign)
+    return DownloadedTable(name="subscribers", header=header, rows=rows(), close=close, times=times, zone=zone)
+
+
+def not_reached_table(
+    store: Store, campaign: Campaign, close: Callable[[], None], language: Language
+) -> DownloadedTable:
+    """The subscribers of a campaign that were not reached and may be called by hand, with what is known of each."""
+    extra, zone = store.exports.extra_names(campaign.callbase_key), clock_of(store, campaign)
+    has_ended = campaign.state in (CampaignState.FINISHED, CampaignState.STOPPED)
+
+    def rows() -> Iterator[Sequence[Cell]]:
+        for page, called in store.exports.subscribers(campaign, with_stop_list=True):
+            for row in page:
+                may = may_be_called_by_hand(row.state, row.reason, is_barred=row.is_barred, has_ended=has_ended)
+                if not may or not row.number:
+                    continue
+                last = called.get(row.key)
+                outcome = last.disposition if last else None
+                yield [
+                    *(row.name, row.number, row.second_number, row.attempts or 0),
+                    outcome_in_words(outcome, row.reason, language),
+                    last.ended_at if last else None,
+                    when_to_try(outcome, last.ended_at if last else None, row.timezone, zone, language),
+                    *(row.timezone, row.comment, *_extra(row.extra, extra), row.id),
+                ]
+
+    own, rest = BY_HAND_COLUMNS[language]
+    header = [*own, *_extra_header(extra, (*own, *rest)), *rest]
+    times = frozenset([LAST_CALL])
+    return DownloadedTable(name="not-reached", header=header, rows=rows(), close=close, times=times, zone=zone)
+
+
+def times_among(names: Sequence[str]) -> frozenset[int]:
+    """Places of the columns that hold a time."""
+    return frozenset(place for place, name in enumerate(names) if name.endswith("_at"))
+
+
+def clock_of(store: Store, campaign: Campaign) -> ZoneInfo:
+    """By whose clock people read a campaign's times: its window's, else its callbase's, else UTC."""
+    window = campaign.window
+    named = [window.timezone, window.fallback_timezone] if window else []
+    zones = [each for each in named if each and each != SUBSCRIBER_ZONE]
+    return ZoneInfo((*zones, store.callbases.by_key(campaign.callbase_key).timezone or "UTC")[0])
 
 
 def _picker(page: Sequence[AnyRow], names: Sequence[str]) -> Callable[[AnyRow], Sequence[Any]]:

@@ -172,6 +172,8 @@ class CallRecord:
     subscriber_id: UUID
     trunk_id: UUID | None
     number: str
+    name: str | None
+    """Of the subscriber; None: the callbase has none, or is deleted."""
     attempt: int
     state: JobState
     """queued or dialing while the call is under way, done afterwards."""

@@ -13,6 +13,7 @@ from autodialer.store import Store
 from autodialer.web.contract import ContractPlugin
 from autodialer.web.credentials import Credentials
 from autodialer.web.discovery import add_discovery
+from autodialer.web.documentation import DOCUMENTATION, PAGE_POLICY, add_documentation
 from autodialer.web.errors import answer_for
 from autodialer.web.guard import ErrorsPlugin, GuardPlugin
 from autodialer.web.kept import KeptAnswers, KeptPlugin
@@ -22,13 +23,7 @@ from autodialer.web.pages import front_page
 from autodialer.web.probes import add_probes
 from autodialer.web.prototype import Envelope, PrototypePlugin
 
-DOCUMENTATION = "/api/doc/"
 JSON_POLICY = "default-src 'none'; frame-ancestors 'none'"
-PAGE_POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
-)
-"""Swagger UI's page starts itself by a script of its own, hence 'unsafe-inline'."""
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -80,7 +75,10 @@ class App(bottle.Bottle):  # type: ignore[misc]
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             observed.answer_begins(status)
-            return start_response(status, [*_with_security(headers, environ), observed.header], exc_info)
+            # A 304 renews the headers of what the browser has stored (RFC 9111 section 3.2): it has no type of its own,
+            # and the policy of JSON would stick to a page.
+            secured = headers if status.startswith("304") else _with_security(headers, environ)
+            return start_response(status, [*secured, observed.header], exc_info)
 
         try:
             answer: Iterable[bytes] = super().wsgi(environ, start)
@@ -119,12 +117,8 @@ def make_app(
     app.install(GuardPlugin(credentials))
     app.install(KeptPlugin(KeptAnswers(store, clock)))
     app.install(ContractPlugin(uploads_folder=settings.data / "uploads", validate_responses=validate_responses))
-    app.get(DOCUMENTATION.rstrip("/"), callback=_redirect_to_documentation)
+    add_documentation(app)
     add_discovery(app, settings, credentials.tokens.keys)
     add_probes(app, settings, store, credentials, metrics)
     app.get("/", callback=lambda: front_page(store.live.dialer(), Clock().utcnow()))
     return app
-
-
-def _redirect_to_documentation() -> bottle.HTTPResponse:
-    return bottle.HTTPResponse("", 308, {"Location": DOCUMENTATION})

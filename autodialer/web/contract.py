@@ -68,8 +68,7 @@ class ContractPlugin(SwaggerPlugin):  # type: ignore[misc]
         super().__init__(
             load_contract(),
             validate_swagger_spec=False,  # a test does, and it takes longer than all the rest of the start
-            serve_swagger_ui=True,
-            swagger_ui_suburl="../api/doc/",
+            serve_swagger_ui=False,  # its own copy is old and needs inline scripts; ours is in documentation.py
             swagger_schema_suburl="../swagger.json",
             validate_responses=validate_responses,
             use_bravado_models=False,

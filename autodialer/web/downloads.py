@@ -14,11 +14,25 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
+from typing import Self
 from xml.sax.saxutils import escape
+from zoneinfo import ZoneInfo
 
-Cell = str | int | float | bool | None
+
+class Moment(float):
+    """A time on a clock, as a spreadsheet counts it: days since 1899-12-30."""
+
+    local: str
+    """The same in letters."""
+
+    def __new__(cls, days: float, local: str) -> Self:
+        made = super().__new__(cls, days)
+        made.local = local
+        return made
+
+
+Cell = str | int | float | bool | Moment | None
 BOM = "\ufeff"
-"""Without it Excel takes UTF-8 for the code page of the machine."""
 """Without it Excel takes UTF-8 for the code page of the machine."""
 CSV_TYPE = "text/csv; charset=utf-8"
 XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -47,6 +61,10 @@ class DownloadedTable:
     rows: Iterable[Sequence[Cell]]
     close: Callable[[], None] = field(default=lambda: None)
     """To be called in the end, whether all rows were read or not."""
+    times: frozenset[int] = frozenset()
+    """Places of the columns that hold a time, as RFC 3339 in UTC."""
+    zone: ZoneInfo | None = None
+    """By whose clock people read them; None: UTC stays."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,12 +86,12 @@ class MadeFile:
 class Download:
     """A table as the bytes of a file; the server that sends it closes it."""
 
-    def __init__(self, table: DownloadedTable, kind: str) -> None:
+    def __init__(self, table: DownloadedTable, kind: str, *, delimiter: str = ",") -> None:
         """`kind` is csv or xlsx."""
         self.name = f"{table.name}.{kind}"
         self.content_type = {"csv": CSV_TYPE, "xlsx": XLSX_TYPE}[kind]
         self._table = table
-        self._chunks = {"csv": as_csv, "xlsx": as_xlsx}[kind](table)
+        self._chunks = as_csv(table, delimiter=delimiter) if kind == "csv" else as_xlsx(table)
 
     def __iter__(self) -> Iterator[bytes]:
         return self._chunks
@@ -83,14 +101,14 @@ class Download:
         self._table.close()
 
 
-def as_csv(table: DownloadedTable) -> Iterator[bytes]:
+def as_csv(table: DownloadedTable, *, delimiter: str = ",") -> Iterator[bytes]:
     """RFC 4180, with a byte order mark."""
     text = io.StringIO()
     text.write(BOM)
-    write_csv(text, [table.header])
+    write_csv(text, [table.header], delimiter=delimiter)
     rows = iter(table.rows)
     while some := list(islice(rows, ROWS_AT_ONCE)):
-        write_csv(text, some)
+        write_csv(text, some, delimiter=delimiter)
         if text.tell() >= CHUNK:
             yield text.getvalue().encode("utf-8", "replace")
             text.seek(0)
@@ -98,10 +116,10 @@ def as_csv(table: DownloadedTable) -> Iterator[bytes]:
     yield text.getvalue().encode("utf-8", "replace")
 
 
-def write_csv(text: io.StringIO, rows: Iterable[Sequence[Cell]]) -> None:
+def write_csv(text: io.StringIO, rows: Iterable[Sequence[Cell]], *, delimiter: str = ",") -> None:
     """Rows by RFC 4180, of whose cells a spreadsheet takes none for a formula. Every CSV is made here."""
     # In place of a function for each cell: forty million calls of a function in a table of a million calls.
-    csv.writer(text).writerows(
+    csv.writer(text, delimiter=delimiter).writerows(
         [
             (_harmless(cell) if cell[:1] in _BEGINS_A_FORMULA else cell)
             if isinstance(cell, str)
@@ -117,18 +135,21 @@ def write_csv(text: io.StringIO, rows: Iterable[Sequence[Cell]]) -> None:
 def as_xlsx(table: DownloadedTable, *, sheet_rows: int = SHEET_ROWS) -> Iterator[bytes]:
     """ECMA-376, with text in its cells; more rows than a sheet holds go on in another sheet."""
     sink, sheets = _Sink(), 0
-    rows, head = iter(table.rows), _xlsx_row(table.header)
+    rows = iter(table.rows)
+    sample = list(islice(rows, ROWS_AT_ONCE))
+    head = _sheet_head(table.header, sample)
+    rows = chain(sample, rows)
     first = next(rows, None)
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:  # type: ignore[call-overload]
         while first is not None or not sheets:
             sheets += 1
             with archive.open(f"xl/worksheets/sheet{sheets}.xml", "w") as sheet:
-                sheet.write(_SHEET_HEAD + head)
+                sheet.write(head)
                 body = _SheetRows(first, rows, sheet_rows - 1)
                 for chunk in body:
                     sheet.write(chunk)
                     yield sink.take()
-                sheet.write(_SHEET_TAIL)
+                sheet.write(_sheet_tail(len(table.header), body.written_rows))
             first = body.following
         for name, content in _package(sheets):
             archive.writestr(name, content)
@@ -144,12 +165,14 @@ class _SheetRows:
         self._most_rows = most_rows
         self.following: Sequence[Cell] | None = None
         """Once the chunks are read: the first row of the next sheet; None: this sheet is the last."""
+        self.written_rows = 0
 
     def __iter__(self) -> Iterator[bytes]:
         waiting: list[bytes] = []
         size = written = 0
         for row in islice(chain(self._first, self._rows), self._most_rows):
             waiting.append(_xlsx_row(row))
+            self.written_rows += 1
             size += len(waiting[-1])
             if size >= CHUNK:
                 yield b"".join(waiting)
@@ -177,6 +200,8 @@ def _xlsx_row(row: Sequence[Cell]) -> bytes:
         if isinstance(cell, str)
         else f'<c t="b"><v>{int(cell)}</v></c>'
         if isinstance(cell, bool)
+        else f'<c s="{_TIME_STYLE}"><v>{cell}</v></c>'
+        if isinstance(cell, Moment)
         else f"<c><v>{cell}</v></c>"
         for cell in row
     ]
@@ -213,8 +238,51 @@ _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _RELATIONS = "http://schemas.openxmlformats.org/package/2006/relationships"
 _OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _KINDS = "application/vnd.openxmlformats-officedocument.spreadsheetml"
-_SHEET_HEAD = f'{_XML}<worksheet xmlns="{_MAIN}"><sheetData>'.encode()
-_SHEET_TAIL = b"</sheetData></worksheet>"
+_HEADER_STYLE, _TIME_STYLE = 1, 2
+"""Places in the cellXfs of the styles."""
+_STYLES = f'''{_XML}<styleSheet xmlns="{_MAIN}"><numFmts count="1"><numFmt numFmtId="164" \
+formatCode="yyyy\\-mm\\-dd\\ hh:mm:ss"/></numFmts><fonts count="2"><font><sz val="11"/><name val="Calibri"/></font>\
+<font><b/><sz val="11"/><name val="Calibri"/></font></fonts><fills count="3"><fill><patternFill patternType="none"/>\
+</fill><fill><patternFill patternType="gray125"/></fill><fill><patternFill patternType="solid">\
+<fgColor rgb="FFDDE6F0"/></patternFill></fill></fills><borders count="1"><border/></borders>\
+<cellStyleXfs count="1"><xf/></cellStyleXfs><cellXfs count="3"><xf xfId="0"/>\
+<xf fontId="1" fillId="2" xfId="0" applyFont="1" applyFill="1"/><xf numFmtId="164" xfId="0" applyNumberFormat="1"/>\
+</cellXfs><cellStyles count="1"><cellStyle name="Normal" xfId="0" builtinId="0"/></cellStyles></styleSheet>'''
+_NARROWEST, _WIDEST = 8, 48
+_FILTER_ARROW = 4
+"""Characters that the arrow of the filter takes of a header."""
+
+
+def _sheet_head(header: Sequence[str], sample: Sequence[Sequence[Cell]]) -> bytes:
+    """Up to the first row of data: the header stays in view and is told apart; columns as wide as their first rows."""
+    columns = [len(name) + _FILTER_ARROW for name in header]
+    for row in sample:
+        for place, cell in enumerate(row):
+            columns[place] = max(columns[place], len(cell.local if isinstance(cell, Moment) else str(cell or "")) + 1)
+    widths = "".join(
+        f'<col min="{n}" max="{n}" width="{min(max(width, _NARROWEST), _WIDEST)}" customWidth="1"/>'
+        for n, width in enumerate(columns, 1)
+    )
+    pane = '<pane ySplit="1" topLeftCell="A2" activePane="bottomLeft" state="frozen"/>'
+    return (
+        f'{_XML}<worksheet xmlns="{_MAIN}"><sheetViews><sheetView workbookViewId="0">{pane}</sheetView></sheetViews>'
+        f"{f'<cols>{widths}</cols>' if widths else ''}<sheetData>"
+    ).encode() + _xlsx_row(header).replace(b"<c ", f'<c s="{_HEADER_STYLE}" '.encode())
+
+
+def _sheet_tail(columns: int, rows: int) -> bytes:
+    """From the last row on: a filter over all of them."""
+    filtered = f'<autoFilter ref="A1:{_letters(columns)}{rows + 1}"/>' if columns else ""
+    return f"</sheetData>{filtered}</worksheet>".encode()
+
+
+def _letters(column: int) -> str:
+    """Of a column, counted from 1."""
+    text = ""
+    while column:
+        column, rest = divmod(column - 1, 26)
+        text = chr(65 + rest) + text
+    return text
 
 
 def _package(sheets: int) -> Iterator[tuple[str, str]]:
@@ -224,13 +292,16 @@ def _package(sheets: int) -> Iterator[tuple[str, str]]:
     related = "".join(
         f'<Relationship Id="rId{n}" Type="{_OFFICE}/worksheet" Target="worksheets/sheet{n}.xml"/>' for n in numbers
     )
-    kinds = "".join(
+    related += f'<Relationship Id="rId{sheets + 1}" Type="{_OFFICE}/styles" Target="styles.xml"/>'
+    kinds = f'<Override PartName="/xl/styles.xml" ContentType="{_KINDS}.styles+xml"/>'
+    kinds += "".join(
         f'<Override PartName="/xl/worksheets/sheet{n}.xml" ContentType="{_KINDS}.worksheet+xml"/>' for n in numbers
     )
     yield (
         "xl/workbook.xml",
         f'{_XML}<workbook xmlns="{_MAIN}" xmlns:r="{_OFFICE}"><sheets>{book}</sheets></workbook>',
     )
+    yield "xl/styles.xml", _STYLES
     yield "xl/_rels/workbook.xml.rels", f'{_XML}<Relationships xmlns="{_RELATIONS}">{related}</Relationships>'
     yield (
         "_rels/.rels",

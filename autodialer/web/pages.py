@@ -9,8 +9,8 @@ PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head><meta charset="utf-8"><title>Outbound dialer</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<style>body{{font:16px/1.5 system-ui,sans-serif;max-width:40em;margin:3em auto;padding:0 1em}}</style></head>
-<body>
+<link rel="stylesheet" href="/api/doc/page.css"></head>
+<body class="front">
 <h1>Outbound dialer</h1>
 <p>Calls a base of subscribers over SIP and plays a sound to the person who answers.</p>
 <p>Dialer: <strong>{state}</strong></p>

@@ -3,16 +3,19 @@
 import csv
 import io
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import openpyxl
 import pytest
 
+from autodialer.api.by_hand import Language, may_be_called_by_hand, outcome_in_words
 from autodialer.api.tables import MOST_AT_ONCE, MOST_OF_A_USER
 from autodialer.api.trunks import WaitingChecks
 from autodialer.errors import TooManyRequests, Unavailable
-from autodialer.model import Disposition, Role
+from autodialer.model import Disposition, Role, SubscriberState
+from autodialer.model.admission import EXCLUDED_CAP, EXCLUDED_DOUBTFUL, EXCLUDED_WINDOW
 from autodialer.store import Store
 from autodialer.store.calls import exports
 from autodialer.web.app import App
@@ -26,7 +29,8 @@ BASE = """phone;name;street;comment;state;=danger
 +79160000003;;"Mira; 5";;;
 +79160000004;;;;;
 """
-FILES = ["calls.csv", "calls.xlsx", "subscribers.csv", "subscribers.xlsx"]
+FILES = ["calls.csv", "calls.xlsx", "subscribers.csv", "subscribers.xlsx", "not-reached.csv", "not-reached.xlsx"]
+EXCLUDED_REASONS = ("dnc", "erased", "deleted", EXCLUDED_WINDOW, EXCLUDED_CAP, EXCLUDED_DOUBTFUL)
 Row = dict[str, Any]
 
 
@@ -59,10 +63,16 @@ def rows_of(client: Client, path: str) -> list[Row]:
         lines = list(csv.reader(io.StringIO(answer.body.decode("utf-8-sig"), newline="")))
     else:
         [sheet] = openpyxl.load_workbook(io.BytesIO(answer.body)).worksheets
-        lines = [list(row) for row in sheet.iter_rows(values_only=True)]
+        lines = [[_as_in_the_api(cell) for cell in row] for row in sheet.iter_rows(values_only=True)]
+        lines[0] = [str(name).removesuffix(" (UTC)") for name in lines[0]]
     return [
         {name: cell for name, cell in zip(lines[0], line, strict=True) if cell not in (None, "")} for line in lines[1:]
     ]
+
+
+def _as_in_the_api(cell: Any) -> Any:
+    """A date of a workbook as the API writes it; the campaign here has no zone, so that it is in UTC."""
+    return f"{cell:%Y-%m-%dT%H:%M:%S}.000Z" if isinstance(cell, datetime) else cell
 
 
 @pytest.mark.parametrize("kind", ["csv", "xlsx"])
@@ -127,7 +137,7 @@ def test_the_table_of_a_deleted_callbase_has_states_but_no_numbers(anna: Client,
 @pytest.mark.parametrize("name", FILES)
 def test_a_table_of_an_empty_campaign_is_a_table(anna: Client, objects: dict[str, Any], name: str) -> None:
     rows = rows_of(anna, f"/srv1/campaigns/{objects['campaign']['id']}/{name}")
-    expected = [] if name.startswith("calls") else [("pending", 0)] * 3
+    expected = [] if not name.startswith("subscribers") else [("pending", 0)] * 3
     assert [(row["state"], int(row["attempts"])) for row in rows] == expected
 
 
@@ -191,3 +201,106 @@ def test_no_rejected_row_is_a_formula_for_a_spreadsheet(anna: Client, path: str,
     answer = anna.get(f"{imports}/{made['id']}/rejected", headers={"Accept": "text/csv"})
     cells = [row[2] for row in csv.reader(io.StringIO(answer.body.decode("utf-8-sig")))]
     assert cells[1:] == [f"'{value}"]
+
+
+# -- for people
+
+
+@pytest.fixture
+def in_moscow(anna: Client, campaign: str) -> str:
+    """The same campaign, with a window by the clock of Moscow, three hours ahead of UTC."""
+    window = {"start": "09:00", "end": "20:00", "days": ["mon", "sun"], "timezone": "Europe/Moscow"}
+    assert anna.call("PUT", campaign, json={"window": window}).status == 200
+    return campaign
+
+
+def test_a_workbook_has_dates_by_the_campaigns_clock_and_names_before_ids(anna: Client, in_moscow: str) -> None:
+    [sheet] = openpyxl.load_workbook(io.BytesIO(anna.get(f"{in_moscow}/calls.xlsx").body)).worksheets
+    header = [cell.value for cell in sheet[1]]
+    assert header[:2] == ["name", "number"]
+    assert header.index("id") > header.index("disposition")
+    first = sheet.cell(2, header.index("ended_at (Europe/Moscow)") + 1)
+    assert first.is_date
+    by_api = datetime.fromisoformat(anna.get(f"{in_moscow}/calls").json()["items"][0]["ended_at"])
+    assert first.value == by_api.astimezone(ZoneInfo("Europe/Moscow")).replace(tzinfo=None, microsecond=0)
+
+
+@pytest.mark.parametrize("name", ["calls.xlsx", "subscribers.xlsx", "not-reached.xlsx"])
+def test_a_workbook_opens_with_a_filter_a_header_that_stays_and_columns_of_their_width(
+    anna: Client, in_moscow: str, name: str
+) -> None:
+    [sheet] = openpyxl.load_workbook(io.BytesIO(anna.get(f"{in_moscow}/{name}").body)).worksheets
+    assert sheet.freeze_panes == "A2"
+    assert sheet.auto_filter.ref == sheet.dimensions
+    assert all(cell.font.b and cell.fill.fill_type == "solid" for cell in sheet[1])
+    assert not any(cell.font.b for cell in sheet[2])
+    for cell in sheet[1]:
+        width = sheet.column_dimensions[cell.column_letter].width
+        assert width >= min(len(str(cell.value)), 48), cell.value
+
+
+def test_a_csv_for_excel_in_russia_has_its_separators_and_clock(anna: Client, in_moscow: str) -> None:
+    body = anna.get(f"{in_moscow}/calls.csv?dialect=excel-ru").body
+    assert body.startswith(b"\xef\xbb\xbf")
+    rows = list(csv.DictReader(io.StringIO(body.decode("utf-8-sig"), newline=""), delimiter=";"))
+    by_api = anna.get(f"{in_moscow}/calls").json()["items"]
+    assert [row["number"] for row in rows] == [call["number"] for call in by_api]
+    ended = datetime.fromisoformat(by_api[0]["ended_at"]).astimezone(ZoneInfo("Europe/Moscow"))
+    assert rows[0]["ended_at (Europe/Moscow)"] == f"{ended:%d.%m.%Y %H:%M:%S}"
+    assert rows[0]["played_share"] == str(float(by_api[0]["played_share"])).replace(".", ",")
+    assert rows[0]["rtp_one_way_audio"] in ("да", "нет")
+    assert rows[1]["name"] == '\'=HYPERLINK("x")'
+
+
+@pytest.mark.parametrize("kind", ["csv", "xlsx"])
+def test_who_was_not_reached_is_in_the_table_to_call_by_hand(anna: Client, campaign: str, kind: str) -> None:
+    rows = rows_of(anna, f"{campaign}/not-reached.{kind}")
+    told = [(row["number"], int(row["attempts"]), row["last_outcome"], row["when_to_try"]) for row in rows]
+    assert told == [
+        ("+79160000002", 2, "the callee declined", "once, another day"),
+        ("+79160000003", 1, "rang and nobody answered", "from 18 to 20 o'clock there"),
+    ]
+    assert rows[1]["street"] == "Mira; 5"
+    # The fourth is still the campaign's to call, until it has ended.
+    anna.post(f"{campaign}/stop", json={"hangup": True})
+    assert [row["number"] for row in rows_of(anna, f"{campaign}/not-reached.{kind}")][2:] == ["+79160000004"]
+
+
+def test_nobody_on_a_stop_list_is_in_the_table_to_call_by_hand(anna: Client, campaign: str) -> None:
+    assert anna.call("PUT", "/srv1/dnc/+79160000002", json={}).status in (200, 201)
+    assert [row["number"] for row in rows_of(anna, f"{campaign}/not-reached.csv")] == ["+79160000003"]
+
+
+def test_the_table_to_call_by_hand_speaks_russian(anna: Client, campaign: str) -> None:
+    body = anna.get(f"{campaign}/not-reached.csv?language=ru&dialect=excel-ru").body.decode("utf-8-sig")
+    rows = list(csv.DictReader(io.StringIO(body, newline=""), delimiter=";"))
+    assert (rows[1]["Чем закончилось"], rows[1]["Когда звонить"]) == (
+        "никто не ответил",
+        "с 18 до 20 по местному времени",
+    )
+
+
+def test_every_outcome_has_words_in_every_language() -> None:
+    reasons = (EXCLUDED_DOUBTFUL, EXCLUDED_WINDOW, EXCLUDED_CAP)
+    for language in Language:
+        said = [outcome_in_words(each, None, language) for each in Disposition]
+        said += [outcome_in_words(None, reason, language) for reason in reasons]
+        assert len(set(said)) == len(Disposition) + len(reasons)
+        assert outcome_in_words(None, None, language) not in said
+
+
+@pytest.mark.parametrize("query", ["dialect=excel", "language=de"])
+def test_a_dialect_or_language_that_is_not_known_is_told(anna: Client, campaign: str, query: str) -> None:
+    answer = anna.get(f"{campaign}/not-reached.csv?{query}")
+    assert (answer.status, query.partition("=")[0] in answer.json()["message"]) == (400, True)
+
+
+@pytest.mark.parametrize("state", [*SubscriberState, None])
+@pytest.mark.parametrize("reason", [None, *EXCLUDED_REASONS])
+def test_whom_people_may_call(state: str | None, reason: str | None) -> None:
+    may = {ended: may_be_called_by_hand(state, reason, is_barred=False, has_ended=ended) for ended in (False, True)}
+    if state == "reached" or reason in ("dnc", "erased", "deleted"):
+        assert may == {False: False, True: False}
+    else:
+        assert may == {False: state in ("exhausted", "excluded"), True: True}
+    assert not may_be_called_by_hand(state, reason, is_barred=True, has_ended=True)

@@ -38,6 +38,7 @@ DEBIAN_PACKAGES: dict[str, str] = {
     "strace": "strace",
     "systemd-analyze": "systemd",
     "mount": "mount",
+    "zsh": "zsh",
 }
 """Program -> Debian package. baresip-core brings every baresip module used here (g711, aubridge, aufile, sndfile)."""
 

@@ -33,6 +33,11 @@ class Page:
         """Go there."""
         self._command("Page.navigate", url=url)
 
+    def before_each_page(self, script: str) -> None:
+        """Run a script in every page from now on, before the page's own."""
+        self._command("Page.enable")
+        self._command("Page.addScriptToEvaluateOnNewDocument", source=script)
+
     def run(self, script: str) -> Any:
         """The value of a JavaScript expression."""
         answer = self._command("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
@@ -60,6 +65,17 @@ class Page:
         self.run(f"{found}.focus()")
         self._command("Input.insertText", text=text)
         self.wait_for(f"{found}.value === {json.dumps(text)}")
+
+    def keys(self, text: str) -> None:
+        """Type into what has the focus."""
+        self._command("Input.insertText", text=text)
+
+    def press(self, key: str) -> None:
+        """Press Enter or Tab where the focus is."""
+        code, typed = {"Enter": (13, "\r"), "Tab": (9, "")}[key]
+        about: dict[str, Any] = {"key": key, "code": key, "windowsVirtualKeyCode": code}
+        self._command("Input.dispatchKeyEvent", type="keyDown", **about, **({"text": typed} if typed else {}))
+        self._command("Input.dispatchKeyEvent", type="keyUp", **about)
 
     def screenshot(self, path: Path) -> None:
         """PNG of what is seen."""

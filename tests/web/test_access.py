@@ -91,6 +91,8 @@ read      GET    /campaigns/<campaign_id>/calls.csv
 read      GET    /campaigns/<campaign_id>/calls.xlsx
 read      GET    /campaigns/<campaign_id>/subscribers.csv
 read      GET    /campaigns/<campaign_id>/subscribers.xlsx
+read      GET    /campaigns/<campaign_id>/not-reached.csv
+read      GET    /campaigns/<campaign_id>/not-reached.xlsx
 read      GET    /calls
 change    POST   /calls
 read      GET    /calls/<call_id>

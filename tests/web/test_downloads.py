@@ -5,6 +5,7 @@ import io
 import tracemalloc
 import zipfile
 from collections.abc import Iterator, Sequence
+from zoneinfo import ZoneInfo
 
 import openpyxl
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from autodialer.web import downloads as tables
 from autodialer.web.downloads import Cell, Download, DownloadedTable, as_csv, as_xlsx
+from autodialer.web.spreadsheets import Dialect, as_text, as_workbook
 
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufffe\uffff"), max_size=20)
 CELLS = st.none() | st.booleans() | st.integers(-(2**50), 2**50) | st.floats(0, 1e6).map(lambda x: round(x, 3)) | TEXT
@@ -102,15 +104,24 @@ def test_a_sheet_ends_before_its_archive_entry_grows_too_large(monkeypatch: pyte
     assert [row[0] for sheet in found for row in sheet[1:]] == list(range(200))
 
 
-@pytest.mark.parametrize("kind", ["csv", "xlsx"])
+@pytest.mark.parametrize("kind", ["plain", "excel-ru", "xlsx"])
 @pytest.mark.slow
 def test_a_long_table_is_never_in_memory_as_a_whole(kind: str) -> None:
     def rows() -> Iterator[Sequence[Cell]]:
         for index in range(60_000):
-            yield (index, f"subscriber {index}", "x" * 80)
+            yield (
+                index,
+                f"subscriber {index}",
+                "x" * 80,
+                f"2026-03-01T{index // 3600:02}:{index // 60 % 60:02}:00.000Z",
+            )
 
+    made = DownloadedTable(
+        name="t", header=["a"] * 4, rows=rows(), times=frozenset([3]), zone=ZoneInfo("Europe/Moscow")
+    )
     tracemalloc.start()
-    size = sum(len(chunk) for chunk in Download(DownloadedTable(name="t", header=["a"] * 3, rows=rows()), kind))
+    download = as_workbook(made) if kind == "xlsx" else as_text(made, Dialect(kind))
+    size = sum(len(chunk) for chunk in download)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert size > 300_000

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, case, select
 
 from autodialer.errors import NotFound
 from autodialer.model import CONSENT, CallOutcome, CallRecord, Cause, Disposition, EndedBy, JobState, RtpStats
@@ -15,7 +15,7 @@ from autodialer.store.figures.report import CampaignReport, campaign_report
 from autodialer.store.queue.outcomes import OUTCOME_COLUMNS
 from autodialer.store.queue.tables import call_jobs
 from autodialer.store.setup.second_number import DIALLED
-from autodialer.store.setup.tables import subscribers, trunks
+from autodialer.store.setup.tables import callbases, subscribers, trunks
 from autodialer.store.sql.engine import AnyRow, Database
 from autodialer.store.sql.owned import not_deleted, owned_by
 from autodialer.store.sql.paging import DEFAULT_LIMIT, Page
@@ -93,16 +93,22 @@ _HAS_ENDED = is_one_of(call_jobs.c.state, JobState.DONE)
 """A job keeps its call's id after the end; once retention has deleted the call, we no longer tell anything about it."""
 
 
+_NAME = case((callbases.c.key.is_not(None) & not_deleted(callbases), subscribers.c.name)).label("subscriber_name")
+"""Of the person called: nothing any more once the callbase is deleted, even if its rows are still being cleared."""
+
+
 def _finished() -> Select[Any]:
     return (
         select(
             calls,
             campaigns.c.id.label("campaign_id"),
             subscribers.c.id.label("subscriber_id"),
+            _NAME,
             trunks.c.id.label("trunk_id"),
         )
         .join(campaigns, campaigns.c.key == calls.c.campaign_key)
         .join(subscribers, subscribers.c.key == calls.c.subscriber_key)
+        .outerjoin(callbases, callbases.c.key == subscribers.c.callbase_key)
         .outerjoin(trunks, trunks.c.key == calls.c.trunk_key)
     )
 
@@ -119,10 +125,12 @@ def _unfinished() -> Select[Any]:
             campaign_subscribers.c.attempts,
             campaigns.c.id.label("campaign_id"),
             subscribers.c.id.label("subscriber_id"),
+            _NAME,
             trunks.c.id.label("trunk_id"),
         )
         .join(campaigns, campaigns.c.key == call_jobs.c.campaign_key)
         .join(subscribers, subscribers.c.key == call_jobs.c.subscriber_key)
+        .outerjoin(callbases, callbases.c.key == subscribers.c.callbase_key)
         .join(
             campaign_subscribers,
             (campaign_subscribers.c.campaign_key == call_jobs.c.campaign_key)
@@ -161,6 +169,7 @@ def _record_from(row: AnyRow) -> CallRecord:
         subscriber_id=row.subscriber_id,
         trunk_id=row.trunk_id,
         number=row.number,
+        name=row.subscriber_name,
         attempt=row.attempt,
         state=JobState.DONE,
         outcome=outcome,
@@ -179,6 +188,7 @@ def _live_from(row: AnyRow) -> CallRecord:
         subscriber_id=row.subscriber_id,
         trunk_id=row.trunk_id,
         number=row.number or "",
+        name=row.subscriber_name,
         attempt=row.attempts + 1,
         state=state,
         outcome=None,

@@ -6,11 +6,12 @@ Ids and times come as the text that a table shows, JSON as it is stored: see sto
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, case, func, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, literal, or_, select
 
 from autodialer.model import CONSENT, Campaign
 from autodialer.store.calls.tables import calls
 from autodialer.store.campaigns.tables import campaign_slices, campaign_subscribers, campaigns
+from autodialer.store.setup.dnc import is_barred
 from autodialer.store.setup.tables import callbases, subscribers, trunks
 from autodialer.store.sql.engine import AnyRow, Database
 from autodialer.store.sql.owned import not_deleted
@@ -53,9 +54,14 @@ class Exports:
             yield page
             after = page[-1].key
 
-    def subscribers(self, campaign: Campaign) -> Iterator[tuple[Rows, Called]]:
-        """All subscribers in the order of the file, with their states in the campaign; and each page's last calls."""
+    def subscribers(self, campaign: Campaign, *, with_stop_list: bool = False) -> Iterator[tuple[Rows, Called]]:
+        """All subscribers in the order of the file, with their states in the campaign; and each page's last calls.
+
+        `with_stop_list`: whether one of their numbers is on the owner's stop list by now, as `is_barred`.
+        """
         query = _people(campaign).order_by(subscribers.c.key)
+        if with_stop_list:
+            query = query.add_columns(_barred(campaign.owner_key).label("is_barred"))
         left, after = self._total(campaign), 0
         while left > 0:
             with self._database.read() as connection:
@@ -118,6 +124,12 @@ def _people(campaign: Campaign) -> Select[Any]:
         return people
     drawn = and_(campaign_slices.c.campaign_key == campaign.key, campaign_slices.c.subscriber_key == subscribers.c.key)
     return people.join(campaign_slices, drawn)
+
+
+def _barred(owner_key: int) -> ColumnElement[bool]:
+    """Of the number or the second one: the other would reach the same person."""
+    owner = literal(owner_key)
+    return or_(is_barred(subscribers.c.number, owner), is_barred(subscribers.c.second_number, owner))
 
 
 def _last_calls(connection: Connection, campaign_key: int, first: int, last: int) -> Called:
