@@ -49,6 +49,15 @@ CREATE INDEX audit_action ON audit (action);
 CREATE INDEX audit_at ON audit (at);
 CREATE UNIQUE INDEX audit_merged_by ON audit (merged_by) WHERE merged_by IS NOT NULL;
 CREATE INDEX audit_user_key ON audit (user_key);
+CREATE TRIGGER audit_told AFTER INSERT ON audit
+WHEN NEW.action = 'ceilings.reached' AND (
+    EXISTS (SELECT 1 FROM webhooks WHERE active AND instr(events, 'ceiling.reached'))
+    OR EXISTS (SELECT 1 FROM notices WHERE active AND instr(events, 'ceiling.reached'))
+)
+BEGIN
+    INSERT INTO events (kind, at, campaign_key, object_key)
+    VALUES ('ceiling.reached', NEW.at, 0, NEW.key);
+END;
 
 CREATE TABLE idempotency_keys (
     "key" INTEGER NOT NULL,
@@ -1140,7 +1149,7 @@ CREATE TABLE campaign_status (
 );
 
 -- The migration that this schema corresponds to.
-INSERT INTO alembic_version VALUES ('0049');
+INSERT INTO alembic_version VALUES ('0050');
 
 -- Three sample users. None can log in until `python main.py set-password LOGIN`.
 INSERT INTO users ("key", id, login, name, role, password_hash, comment, created_at) VALUES

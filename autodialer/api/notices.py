@@ -14,7 +14,7 @@ from autodialer.web.request import PageWanted
 from autodialer.webhooks.sentences import sample_sentence
 from autodialer.webhooks.stranger import Task, apart
 
-EVENTS = ("campaign.state", "trunk.state", "import.ended")
+EVENTS = ("campaign.state", "trunk.state", "import.ended", "ceiling.reached")
 
 
 class NoticeChange(Fields):

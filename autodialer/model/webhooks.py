@@ -16,6 +16,7 @@ class EventKind(StrEnum):
     TRUNK_STATE = "trunk.state"
     IMPORT_ENDED = "import.ended"
     OPT_OUT = "opt_out"
+    CEILING_REACHED = "ceiling.reached"
 
 
 WEBHOOK_TEST = "webhook.test"
@@ -40,7 +41,7 @@ class Event:
     campaign_key: int
     """0: no campaign's."""
     object_key: int
-    """Of the call, trunk, callbase, stop list's import or entry that it is about; of the campaign itself."""
+    """Of the call, trunk, callbase, entry or import of a stop list, or entry of the audit; of the campaign itself."""
     details: Mapping[str, Any]
     """What is not in the object's row, or will not be there for long."""
 

@@ -12,7 +12,8 @@ from bottle import request, response
 from bottle_swagger import BottleIncomingRequest, SwaggerPlugin
 from bravado_core.exception import SwaggerValidationError
 from bravado_core.formatter import SwaggerFormat
-from bravado_core.request import unmarshal_request
+from bravado_core.param import unmarshal_param
+from jsonschema import ValidationError
 
 from autodialer.errors import UnsupportedContent, UserError
 from autodialer.web.body import check_texts, parse_form, parse_json, parse_query, read_body
@@ -89,8 +90,7 @@ class ContractPlugin(SwaggerPlugin):  # type: ignore[misc]
 
     def _validate_request(self, swagger_op: Any, ignore_security_definitions: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002
         incoming = _IncomingRequest(request, swagger_op.op_spec, self._uploads_folder)
-        values: dict[str, Any] = unmarshal_request(incoming, swagger_op)
-        return values
+        return {param.name: _value_of(param, incoming) for param in swagger_op.params.values()}
 
     def _validate_response(self, swagger_op: Any, result: Any) -> None:
         if (response.content_type or JSON).startswith(JSON) and not isinstance(result, str | bytes):
@@ -103,6 +103,17 @@ def _raise(error: Exception) -> None:
 
 def _raise_broken_contract(error: Exception) -> None:
     raise BrokenContract(str(error)) from error
+
+
+def _value_of(param: Any, incoming: "_IncomingRequest") -> Any:
+    try:
+        return unmarshal_param(param, incoming)
+    except ValidationError as exc:
+        if param.location != "body" and exc.relative_path:
+            # One of several values between commas: it is called by its place there, which no client knows.
+            exc.relative_path.clear()
+            exc.relative_path.append(param.name)
+        raise
 
 
 class _IncomingRequest(BottleIncomingRequest):  # type: ignore[misc]

@@ -10,7 +10,7 @@ from autodialer.errors import Unavailable
 from autodialer.model.webhooks import Event, EventKind
 from autodialer.store import NewDelivery, Store
 from autodialer.webhooks import payloads
-from autodialer.webhooks.sentences import sentence
+from autodialer.webhooks.sentences import OF_NOTICES, sentence
 
 logger = logging.getLogger(__name__)
 
@@ -105,6 +105,11 @@ class FanOut:
                 return None
             row, keys = imported
             return _Told(row.owner_key, 0, keys, payloads.import_data(row, event.details))
+        if event.kind is EventKind.CEILING_REACHED:
+            if (reached := subjects.ceiling(event.object_key)) is None:
+                return None
+            row, owner_key, keys = reached
+            return _Told(owner_key, 0, keys, payloads.ceiling_data(row))
         entry = subjects.opt_outs([event.object_key]).get(event.object_key)
         if entry is None:
             return None
@@ -131,7 +136,7 @@ class FanOut:
         return self._store.webhooks.wanting(kind, told.owner_key, told.campaign_keys)
 
     def _messages(self, event: Event, told: _Told) -> list[tuple[int, str, str]]:
-        if event.kind not in (EventKind.CAMPAIGN_STATE, EventKind.TRUNK_STATE, EventKind.IMPORT_ENDED):
+        if event.kind not in OF_NOTICES:
             return []
         made = []
         for notice in self._store.notices.wanting(event.kind, told.owner_key):

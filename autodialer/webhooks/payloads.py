@@ -49,6 +49,7 @@ NAMES: Mapping[EventKind, Sequence[str]] = {
     EventKind.TRUNK_STATE: ("id", "trunk", "state", "cause", "until"),
     EventKind.IMPORT_ENDED: ("id", "into", "name", "state", "error", *_IMPORT_COUNTS),
     EventKind.OPT_OUT: ("number", "call_id", "campaign_id", "campaign"),
+    EventKind.CEILING_REACHED: ("id", "of", "name", "ceiling", "calls"),
 }
 """Event -> the names of its data. A form may use them, and `type`, `timestamp` and `webhook_id` beside them."""
 
@@ -117,6 +118,17 @@ def import_data(row: AnyRow, details: Mapping[str, Any]) -> Json:
         "state": row.state,
         "error": row.error,
         **{name: getattr(row, name) for name in _IMPORT_COUNTS},
+    }
+
+
+def ceiling_data(row: AnyRow) -> Json:
+    """A user or trunk that calls nobody more on this day; from the audit's entry."""
+    return {
+        "id": str(row.object_id),
+        "of": row.object_kind.removesuffix("s"),
+        "name": row.details["name"],
+        "ceiling": row.details["ceiling"],
+        "calls": row.details["calls"],
     }
 
 

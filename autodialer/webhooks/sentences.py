@@ -116,6 +116,25 @@ def _import_en(data: Data) -> Said | None:
     )
 
 
+def _ceiling_ru(data: Data) -> Said:
+    who = f"Транк «{data['name']}»" if data["of"] == "trunk" else f"Пользователь «{data['name']}»"
+    what = "звонков" if data["ceiling"] == "max_calls_day" else "минут"
+    return (
+        f"Достигнут дневной предел {what}",
+        f"{who} больше не звонит до завтра (по UTC). Звонков сегодня: {data['calls']}. Предел меняет администратор.",
+    )
+
+
+def _ceiling_en(data: Data) -> Said:
+    who = f"Trunk “{data['name']}”" if data["of"] == "trunk" else f"User “{data['name']}”"
+    what = "calls" if data["ceiling"] == "max_calls_day" else "minutes"
+    return (
+        f"The day's ceiling of {what} is reached",
+        f"{who} calls nobody more until tomorrow (UTC). Calls of today: {data['calls']}."
+        " An admin can raise the ceiling.",
+    )
+
+
 _SENTENCES: Mapping[tuple[str, str], Callable[[Data], Said | None]] = {
     (EventKind.CAMPAIGN_STATE, "ru"): _campaign_ru,
     (EventKind.CAMPAIGN_STATE, "en"): _campaign_en,
@@ -123,4 +142,8 @@ _SENTENCES: Mapping[tuple[str, str], Callable[[Data], Said | None]] = {
     (EventKind.TRUNK_STATE, "en"): _trunk_en,
     (EventKind.IMPORT_ENDED, "ru"): _import_ru,
     (EventKind.IMPORT_ENDED, "en"): _import_en,
+    (EventKind.CEILING_REACHED, "ru"): _ceiling_ru,
+    (EventKind.CEILING_REACHED, "en"): _ceiling_en,
 }
+OF_NOTICES = frozenset(kind for kind, _ in _SENTENCES)
+"""The events that people are told of."""

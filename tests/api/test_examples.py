@@ -67,4 +67,4 @@ def test_the_examples_say_what_they_are_said_to_say(anna: Client) -> None:
     assert made["clients-excel.csv"]["table"]["encoding"] == "cp1251"
     assert made["clients.xlsx"]["table"]["sheets_not_read"] == ["Памятка"]
     assert made["title-rows.xlsx"]["table"]["header_row"] == 4
-    assert {path.name for path in EXAMPLES.iterdir()} == {*DIALLED, "stop-list.csv", "README.md"}
+    assert {path.name for path in EXAMPLES.iterdir()} == {*DIALLED, "stop-list.csv", "n8n-webhook.json", "README.md"}

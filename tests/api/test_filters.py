@@ -255,6 +255,7 @@ LISTS = [
 ]
 
 
+@pytest.mark.usefixtures("unbraked")
 @pytest.mark.parametrize(("kind", "path"), LISTS)
 @given(
     limits=st.lists(st.integers(1, 4), min_size=1, max_size=4),

@@ -183,7 +183,7 @@ def test_the_address_of_a_notice_is_never_shown(anna: Client, boris: Client) -> 
     assert answer.status == 201, answer.body
     notice = answer.json()
     assert (notice["to"], notice["language"], notice["active"]) == ("Telegram", "ru", True)
-    assert notice["events"] == ["campaign.state", "trunk.state", "import.ended"]
+    assert notice["events"] == ["campaign.state", "trunk.state", "import.ended", "ceiling.reached"]
     path = f"/srv1/notices/{notice['id']}"
     said = [answer.body, anna.get(path).body, anna.get("/srv1/notices").body]
     assert all(b"very-secret" not in each and b'"url"' not in each for each in said)

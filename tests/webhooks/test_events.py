@@ -48,6 +48,7 @@ def test_a_webhook_is_told_of_the_events_that_it_names_and_of_no_others(
     world.store.queue.finish_campaigns(world.clock.now)
     world.store.dnc.opt_out("+442079460000", world.user.key, campaign.id)
     world.store.live.write_trunks([TrunkStatus(trunk_key=world.trunk.key, breaker_state="resting")])
+    _make_ceiling(world, hooks)
     assert set(kinds(world)) == {kind}
     hooks.fan_out()
     assert {delivery.kind for delivery in hooks.deliveries()} == {kind}
@@ -236,6 +237,27 @@ def test_only_what_a_person_asked_for_in_a_call_is_an_opt_out(world: World, hook
     assert kinds(world) == ["opt_out"]
 
 
+@pytest.mark.parametrize("of", ["user", "trunk"])
+def test_a_ceiling_is_told_once_to_its_owner_and_to_the_campaigns_that_it_holds_up(
+    world: World, hooks: Hooks, of: str
+) -> None:
+    if of == "user":
+        world.store.users.update(world.user.id, max_calls_day=2)
+    else:
+        settings = TrunkSettings(name="Provider", host="127.0.0.1", max_calls_day=2)
+        world.store.trunks.update(world.trunk.id, world.user.key, settings)
+    campaign = world.running(5)
+    hooks.make(URL, EventKind.CEILING_REACHED)
+    hooks.make(URL, EventKind.CEILING_REACHED, campaign=campaign)
+    for _ in range(3):
+        world.claim(campaign, 5)
+    hooks.fan_out()
+    deliveries = hooks.deliveries()
+    assert [delivery.payload["of"] for delivery in deliveries] == [of, of]
+    assert deliveries[0].payload["ceiling"] == "max_calls_day"
+    assert deliveries[0].payload["calls"] == 2
+
+
 def sent(hooks: Hooks, there: Any) -> dict[str, Any]:
     hooks.send()
     return json.loads(there.got[-1].body)
@@ -299,12 +321,18 @@ def _make_opt_out(world: World, hooks: Hooks) -> None:
     world.store.dnc.opt_out("+442079460003", world.user.key, UUID(int=7))
 
 
+def _make_ceiling(world: World, hooks: Hooks) -> None:
+    world.store.users.update(world.user.id, max_calls_day=0)
+    world.claim(world.running(1))
+
+
 MAKERS: dict[EventKind, Callable[[World, Hooks], None]] = {
     EventKind.CALL_ENDED: _make_call,
     EventKind.CAMPAIGN_STATE: _make_campaign,
     EventKind.TRUNK_STATE: _make_trunk,
     EventKind.IMPORT_ENDED: _make_import,
     EventKind.OPT_OUT: _make_opt_out,
+    EventKind.CEILING_REACHED: _make_ceiling,
 }
 
 

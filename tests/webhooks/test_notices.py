@@ -24,7 +24,7 @@ from tests.store.world import World
 from tests.webhooks.conftest import Hooks
 from tests.webhooks.receiver import Receiver, scripted
 
-EVENTS = ("campaign.state", "trunk.state", "import.ended")
+EVENTS = ("campaign.state", "trunk.state", "import.ended", "ceiling.reached")
 SETTINGS = NoticeSettings(name="Olga", url="json://crm.example/x", shown="JSON", events=EVENTS, language="en")
 ROOT = Path(__file__).resolve().parents[2]
 HERE = ("127.0.0.0/8",)
@@ -109,6 +109,11 @@ DATA: dict[str, list[dict[str, Any]]] = {
         {"name": "n", "state": state, "error": "why", "rows": 3, "imported": 2, "rejected": rejected}
         for state in ("ready", "failed")
         for rejected in (0, 1)
+    ],
+    EventKind.CEILING_REACHED: [
+        {"name": "n", "of": of, "ceiling": ceiling, "calls": 3}
+        for of in ("user", "trunk")
+        for ceiling in ("max_calls_day", "max_minutes_day")
     ],
 }
 

@@ -1,11 +1,13 @@
 """What events are about: the rows that their receivers are told of."""
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, Select, bindparam, select
 
 from autodialer.model import CampaignState
+from autodialer.store.accounts.tables import audit, users
 from autodialer.store.calls.tables import calls
 from autodialer.store.campaigns.progress import CampaignProgress, progress_by_key
 from autodialer.store.campaigns.tables import campaign_trunks, campaigns
@@ -58,14 +60,9 @@ class Subjects:
 
     def trunk(self, key: int) -> tuple[AnyRow, Sequence[int]] | None:
         """A trunk, and the keys of the campaigns on it that have not ended; None: it is gone."""
-        of_trunk = (
-            select(campaigns.c.key)
-            .join(campaign_trunks, campaign_trunks.c.campaign_key == campaigns.c.key)
-            .where(campaign_trunks.c.trunk_key == key, _NOT_ENDED)
-        )
         with self._database.read() as connection:
             row = connection.execute(select(trunks).where(trunks.c.key == key)).one_or_none()
-            return None if row is None else (row, connection.execute(of_trunk).scalars().all())
+            return None if row is None else (row, connection.execute(_campaigns_on(key)).scalars().all())
 
     def imported(self, into: str, key: int) -> tuple[AnyRow, Sequence[int]] | None:
         """A callbase, or an import of a stop list (`into` dnc), and the campaigns on it that have not ended."""
@@ -77,6 +74,23 @@ class Subjects:
             of_callbase = select(campaigns.c.key).where(campaigns.c.callbase_key == key, _NOT_ENDED)
             return None if row is None else (row, connection.execute(of_callbase).scalars().all())
 
+    def ceiling(self, key: int) -> tuple[AnyRow, int, Sequence[int]] | None:
+        """An entry of the audit that says which ceiling was reached, its owner, and the campaigns that it holds up."""
+        with self._database.read() as connection:
+            entry = connection.execute(select(audit).where(audit.c.key == key)).one_or_none()
+            if entry is None:
+                return None
+            if entry.object_kind == "trunks":
+                found = connection.execute(select(trunks).where(trunks.c.id == entry.object_id)).one_or_none()
+                if found is None:
+                    return None
+                return entry, found.owner_key, connection.execute(_campaigns_on(found.key)).scalars().all()
+            owner = connection.execute(select(users.c.key).where(users.c.id == entry.object_id)).scalar_one_or_none()
+            if owner is None:
+                return None
+            theirs = select(campaigns.c.key).where(campaigns.c.owner_key == owner, _NOT_ENDED)
+            return entry, owner, connection.execute(theirs).scalars().all()
+
     def opt_outs(self, keys: Sequence[int]) -> dict[int, AnyRow]:
         """Entries of stop lists, by key; an entry that has been taken off since is not there."""
         with self._database.read() as connection:
@@ -86,6 +100,14 @@ class Subjects:
         """Of a call under way or a finished one: the campaign's key, id and name; None: it is gone."""
         with self._database.read() as connection:
             return _campaign_of(connection, call_jobs, call_id) or _campaign_of(connection, calls, call_id)
+
+
+def _campaigns_on(trunk_key: int) -> Select[Any]:
+    return (
+        select(campaigns.c.key)
+        .join(campaign_trunks, campaign_trunks.c.campaign_key == campaigns.c.key)
+        .where(campaign_trunks.c.trunk_key == trunk_key, _NOT_ENDED)
+    )
 
 
 def _campaign_of(connection: Connection, table: object, call_id: UUID) -> AnyRow | None:

@@ -88,6 +88,17 @@ BEGIN
     VALUES ('opt_out', NEW.created_at, 0, NEW.key);
 END"""
 
+# The audit's entry is written once a day and ceiling, with all that is told of it.
+_CEILING = """CREATE TRIGGER audit_told AFTER INSERT ON audit
+WHEN NEW.action = 'ceilings.reached' AND (
+    EXISTS (SELECT 1 FROM webhooks WHERE active AND instr(events, 'ceiling.reached'))
+    OR EXISTS (SELECT 1 FROM notices WHERE active AND instr(events, 'ceiling.reached'))
+)
+BEGIN
+    INSERT INTO events (kind, at, campaign_key, object_key)
+    VALUES ('ceiling.reached', NEW.at, 0, NEW.key);
+END"""
+
 TELLING_TRIGGERS: Mapping[str, Mapping[str, str]] = {
     "sqlite": {
         "calls_told": _CALL,
@@ -99,6 +110,7 @@ TELLING_TRIGGERS: Mapping[str, Mapping[str, str]] = {
         "callbases_told": _IMPORT.format(table="callbases", visible=" AND NOT NEW.hidden", into="callbase"),
         "dnc_imports_told": _IMPORT.format(table="dnc_imports", visible="", into="dnc"),
         "dnc_told": _OPT_OUT,
+        "audit_told": _CEILING,
     }
 }
 """Dialect -> name -> statement. PostgreSQL's come with its first migration."""
