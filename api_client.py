@@ -40,7 +40,7 @@ NAMES = {"issue_token": "login", "revoke_token": "logout", "log_in": "prototype-
 """Commands that are not named after their operation."""
 CHECK = "check"
 TIMEOUT_S = 600
-SECRET = ("password", "new_password")
+SECRET = ("password", "new_password", "code")
 MOST_COLUMNS = 6
 FIRST_COLUMNS = ("name", "number", "disposition", "cause", "billsec_s", "played_s")
 """What people look for in a list."""
@@ -48,6 +48,14 @@ FIRST_COLUMNS = ("name", "number", "disposition", "cause", "billsec_s", "played_
 
 class ClientError(Exception):
     """What the user is told before the client ends with status 1."""
+
+
+class CodeWanted(ClientError):
+    """The password was right, and the code of the second factor is to come."""
+
+    def __init__(self, message: str, mfa_token: str) -> None:
+        super().__init__(message)
+        self.mfa_token = mfa_token
 
 
 # -- the contract
@@ -171,7 +179,7 @@ class ApiClient:
         if answer.status_code == 401 and not operation.is_open and self._renew():
             answer = self._send(operation, values, accept)
         if answer.status_code >= 400:
-            raise ClientError(_explain(answer))
+            raise _refusal(answer)
         return answer
 
     def _send(self, operation: Operation, values: dict[str, Any], accept: str | None) -> requests.Response:
@@ -219,6 +227,13 @@ def _read(name: str) -> bytes:
         raise ClientError(f"{name} cannot be read: {exc.strerror}") from exc
 
 
+def _refusal(answer: requests.Response) -> ClientError:
+    try:
+        return CodeWanted(_explain(answer), answer.json()["mfa_token"])
+    except (ValueError, KeyError, TypeError):
+        return ClientError(_explain(answer))
+
+
 def _explain(answer: requests.Response) -> str:
     try:
         value = answer.json()
@@ -246,6 +261,7 @@ def build_parser(operations: Sequence[Operation]) -> argparse.ArgumentParser:
         if operation.id == "issue_token":
             command.add_argument("username", help="your login; the password is asked for, or --password")
             command.add_argument("--password")
+            command.add_argument("--otp", metavar="CODE", help="of your second factor; without it you are asked")
         elif operation.id != "revoke_token":
             for parameter in operation.parameters:
                 _add_option(command, parameter)
@@ -311,9 +327,7 @@ def run(options: argparse.Namespace, client: ApiClient, console: Console, operat
         return
     operation: Operation = options.operation
     if operation.id == "issue_token":
-        password = options.password or getpass.getpass("password: ")
-        form = {"grant_type": "password", "username": options.username, "password": password}
-        client.session.keep(client.call(operation, form).json())
+        client.session.keep(_log_in(operation, options, client))
         console.print(f"logged in at {client.session.url}")
     elif operation.id == "revoke_token":
         client.call(operation, {"token": client.session.refresh_token or client.session.access_token or "none"})
@@ -322,6 +336,19 @@ def run(options: argparse.Namespace, client: ApiClient, console: Console, operat
     else:
         accept = "text/csv" if getattr(options, "csv", False) else None
         _show(client.call(operation, read_values(operation, options), accept=accept), options, console)
+
+
+def _log_in(operation: Operation, options: argparse.Namespace, client: ApiClient) -> dict[str, Any]:
+    """The tokens for a password, and for a code where the user has a second factor."""
+    password = options.password or getpass.getpass("password: ")
+    form = {"grant_type": "password", "username": options.username, "password": password}
+    try:
+        tokens: dict[str, Any] = client.call(operation, form).json()
+    except CodeWanted as wanted:
+        code = options.otp or getpass.getpass("code of your authenticator, or a recovery code: ")
+        form = {"grant_type": "urn:autodialer:mfa", "mfa_token": wanted.mfa_token, "otp": code}
+        tokens = client.call(operation, form).json()
+    return tokens
 
 
 def _show(answer: requests.Response, options: argparse.Namespace, console: Console) -> None:

@@ -14,6 +14,9 @@ from autodialer.api.idempotency import Once
 from autodialer.api.notices import Notices
 from autodialer.api.people import People
 from autodialer.api.prototype import Prototype
+from autodialer.api.reports import PeriodReports
+from autodialer.api.second_factor import SecondFactor
+from autodialer.api.sessions import Sessions
 from autodialer.api.sounds import SoundFiles, Sounds
 from autodialer.api.subscribers import Subscribers
 from autodialer.api.tables import Tables
@@ -26,7 +29,9 @@ from autodialer.store import Store
 from autodialer.web.credentials import Credentials
 from autodialer.web.limiter import GuessLimiter
 from autodialer.web.oauth import Passwords, TokenEndpoint
-from autodialer.web.tokens import AccessTokens, SigningKey
+from autodialer.web.second_step import SecondStep
+from autodialer.web.signing_keys import SigningKeys
+from autodialer.web.tokens import AccessTokens
 
 
 class Api:
@@ -35,19 +40,23 @@ class Api:
     def __init__(self, settings: Settings, store: Store, clock: Clock | None = None) -> None:
         clock = clock or Clock()
         context = Context(settings=settings, store=store, clock=clock, once=Once(store))
-        tokens = AccessTokens(store, SigningKey.load(settings.keys), issuer=settings.base_url, clock=clock)
+        tokens = AccessTokens(store, SigningKeys(settings.keys, clock), issuer=settings.base_url, clock=clock)
         self.credentials = Credentials(store, tokens)
-        passwords = Passwords(store, GuessLimiter(clock))
+        limiter = GuessLimiter(clock)
+        passwords, second_step = Passwords(store, limiter), SecondStep(store, limiter, clock)
         sound_files = SoundFiles(settings, store)
         self._imports = Imports(settings, store)
 
-        self.accounts = Accounts(context, passwords, TokenEndpoint(store, tokens, passwords), sound_files)
+        self.accounts = Accounts(context, passwords, TokenEndpoint(store, tokens, passwords, second_step), sound_files)
+        self.second_factor = SecondFactor(context, passwords, second_step)
         self.api_keys = ApiKeys(context)
+        self.sessions = Sessions(context)
         self.trunks = Trunks(context)
         self.sounds = Sounds(context, sound_files)
         self.callbases = Callbases(context, self._imports)
         self.subscribers = Subscribers(context)
         self.campaigns = Campaigns(context, sound_files)
+        self.reports = PeriodReports(context)
         self.calls = Calls(context)
         self.people = People(context, self._imports)
         self.tables = Tables(context)

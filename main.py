@@ -37,6 +37,8 @@ from autodialer.api.filters import ObjectFilter
 from autodialer.api.notices import NewNotice, NoticeChange
 from autodialer.api.people import DncChange, DncScope, Erase, NewDncImport
 from autodialer.api.prototype import PrototypeCall, PrototypeUser
+from autodialer.api.reports import Period
+from autodialer.api.second_factor import Confirm, Enrol, Proof
 from autodialer.api.sounds import NewAudio, NewSound, SoundChange, WantedAudio
 from autodialer.api.subscribers import ManyNumbers, OneSubscriber, PersonWanted, SubscriberChange
 from autodialer.api.trunks import NewTrunk, TrunkChange, TrunkCheck
@@ -49,6 +51,7 @@ from autodialer.commands.command_line import read_command
 from autodialer.commands.doctor import run_doctor
 from autodialer.commands.numbering_plan import run_numbering_plan
 from autodialer.commands.restore import run_restore
+from autodialer.commands.rotation import rotate_key
 from autodialer.commands.takeover import take_over_prototype
 from autodialer.commands.trace import show_trace
 from autodialer.config import Settings, load_settings
@@ -68,7 +71,7 @@ logger = logging.getLogger(__name__)
 
 Line = Route[Api]
 OPEN, OPERATE, USER, ADMIN = Access.OPEN, Access.OPERATE, Access.USER, Access.ADMIN
-ME, ACCOUNT, USERS = Access.ME, Access.ACCOUNT, Access.USERS
+ME, ACCOUNT, FACTOR, USERS = Access.ME, Access.ACCOUNT, Access.FACTOR, Access.USERS
 OAUTH, LOGIN = ErrorStyle.OAUTH, ErrorStyle.LOGIN
 ROW_COLUMNS = ("row", "column", "value", "reason")
 
@@ -85,12 +88,12 @@ ROUTES: tuple[Line, ...] = (
     Line(
         "POST",
         "/auth/token",
-        lambda api, r: api.accounts.issue_token(r.form, r.authorization, r.address),
+        lambda api, r: api.accounts.issue_token(r.form, r.authorization, r.sender),
         OPEN,
         errors=OAUTH,
     ),
     Line("POST", "/auth/revoke", lambda api, r: api.accounts.revoke_token(r.form, r.authorization), OPEN, errors=OAUTH),
-    Line("POST", "/auth/login", lambda api, r: api.accounts.log_in(r.fields(LogIn), r.address), OPEN, errors=LOGIN),
+    Line("POST", "/auth/login", lambda api, r: api.accounts.log_in(r.fields(LogIn), r.sender), OPEN, errors=LOGIN),
     # -- users
     Line("GET", "/users/me", lambda api, r: api.accounts.read_me(r.caller), ME),
     Line(
@@ -110,6 +113,39 @@ ROUTES: tuple[Line, ...] = (
         "DELETE",
         "/users/<user_id>",
         lambda api, r: api.accounts.delete_user(r.caller, r.id, r.parameters(UserDeletion)),
+        USERS,
+        204,
+    ),
+    # -- the second factor
+    Line("GET", "/users/me/mfa", lambda api, r: api.second_factor.read(r.caller), ME),
+    Line("POST", "/users/me/mfa", lambda api, r: api.second_factor.enrol(r.caller, r.fields(Enrol)), FACTOR),
+    Line(
+        "POST", "/users/me/mfa/confirm", lambda api, r: api.second_factor.confirm(r.caller, r.fields(Confirm)), FACTOR
+    ),
+    Line(
+        "POST",
+        "/users/me/mfa/recovery-codes",
+        lambda api, r: api.second_factor.renew_codes(r.caller, r.fields(Proof)),
+        ACCOUNT,
+    ),
+    Line(
+        "POST",
+        "/users/me/mfa/disable",
+        lambda api, r: api.second_factor.disable(r.caller, r.fields(Proof)),
+        ACCOUNT,
+        204,
+    ),
+    Line("DELETE", "/users/<user_id>/mfa", lambda api, r: api.second_factor.reset(r.caller, r.id), USERS, 204),
+    # -- sessions
+    Line("GET", "/users/me/sessions", lambda api, r: api.sessions.list_own(r.caller, r.page), ME),
+    Line(
+        "DELETE", "/users/me/sessions/<session_id>", lambda api, r: api.sessions.end_own(r.caller, r.id), ACCOUNT, 204
+    ),
+    Line("GET", "/users/<user_id>/sessions", lambda api, r: api.sessions.list(r.caller, r.id, r.page), USERS),
+    Line(
+        "DELETE",
+        "/users/<user_id>/sessions/<session_id>",
+        lambda api, r: api.sessions.end(r.caller, r.id_of("user_id"), r.id_of("session_id")),
         USERS,
         204,
     ),
@@ -249,6 +285,8 @@ ROUTES: tuple[Line, ...] = (
         lambda api, r: api.subscribers.add_many(r.caller, r.id, r.fields(ManyNumbers)),
     ),
     Line("GET", "/campaigns/<campaign_id>/report", lambda api, r: api.campaigns.read_report(r.caller, r.id)),
+    # -- reports
+    Line("GET", "/reports/period", lambda api, r: api.reports.read_period(r.caller, r.parameters(Period))),
     # -- tables
     Line("GET", "/campaigns/<campaign_id>/calls.csv", lambda api, r: api.tables.export_calls_csv(r.caller, r.id)),
     Line("GET", "/campaigns/<campaign_id>/calls.xlsx", lambda api, r: api.tables.export_calls_xlsx(r.caller, r.id)),
@@ -439,7 +477,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             serve(settings)
             return 0
         if options.command == "set-password":
-            return set_password(settings, options.login)
+            return set_password(settings, options.login, reset_mfa=options.reset_mfa)
+        if options.command == "rotate-key":
+            return rotate_key(settings, forget=options.forget)
         if options.command == "trace":
             return show_trace(settings, options.call_id)
         if options.command == "numbering-plan":

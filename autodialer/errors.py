@@ -145,6 +145,12 @@ class InsufficientScope(Forbidden):
     code = "insufficient_scope"
 
 
+class SecondFactorRequired(Forbidden):
+    """An admin requires a second factor of you; set one up at POST /srv1/users/me/mfa."""
+
+    code = "mfa_required"
+
+
 class TooManyRequests(UserError):
     """Too many attempts; wait a little and try again."""
 

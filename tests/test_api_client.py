@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pyotp
 import pytest
 
 import api_client
@@ -118,6 +119,27 @@ def test_a_campaign_from_the_console(run: Run, tmp_path: Path, session_file: Pat
     assert campaign["id"] in out
     assert "stopped" in run("read-campaign", campaign["id"])[1]
     assert run("delete-trunk", trunk["id"])[1] == "done\n"
+
+
+def test_a_login_asks_for_the_code_of_a_second_factor(
+    run: Run, clock: StandingClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("login", "anna")
+    secret = made(run, "enrol-mfa", "--password", PASSWORD)["secret"]
+    code = pyotp.TOTP(secret).at(clock.now)
+    codes = made(run, "confirm-mfa", "--code", code)["recovery_codes"]
+    assert run("login", "anna", "--otp", codes[0])[0] == 0
+    asked: list[str] = []
+
+    def answer(prompt: str) -> str:
+        asked.append(prompt)
+        return codes[1] if prompt.startswith("code") else PASSWORD
+
+    monkeypatch.setattr("getpass.getpass", answer)
+    assert run("login", "anna")[1].startswith("logged in")
+    assert len(asked) == 2
+    status, _, err = run("login", "anna")
+    assert (status, err.startswith("400 invalid_grant: The code is wrong")) == (1, True)
 
 
 def test_errors_are_told_and_end_with_status_1(run: Run) -> None:

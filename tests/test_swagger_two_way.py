@@ -19,6 +19,9 @@ from autodialer.api.campaigns import Campaigns
 from autodialer.api.notices import Notices
 from autodialer.api.people import People
 from autodialer.api.prototype import Prototype
+from autodialer.api.reports import PeriodReports
+from autodialer.api.second_factor import SecondFactor
+from autodialer.api.sessions import Sessions
 from autodialer.api.sounds import Sounds
 from autodialer.api.subscribers import Subscribers
 from autodialer.api.tables import Tables
@@ -39,12 +42,15 @@ IDS = {(method, path): operation["operationId"] for method, path, operation in O
 ROUTES = {(route.method, BASE_PATH + re.sub(r"<(\w+)>", r"{\1}", route.path)): route for route in main.ROUTES}
 SUBJECTS: dict[str, type] = {
     "accounts": Accounts,
+    "second_factor": SecondFactor,
+    "sessions": Sessions,
     "api_keys": ApiKeys,
     "trunks": Trunks,
     "sounds": Sounds,
     "callbases": Callbases,
     "subscribers": Subscribers,
     "campaigns": Campaigns,
+    "reports": PeriodReports,
     "calls": Calls,
     "people": People,
     "prototype": Prototype,

@@ -8,6 +8,7 @@ from uuid import UUID
 from autodialer.api.ceilings import Ceilings, first_ceilings
 from autodialer.api.context import Context
 from autodialer.api.filters import ObjectFilter, TimeFilter
+from autodialer.api.passwords import check_password
 from autodialer.api.present import Json, identifier, page, time
 from autodialer.api.sounds import SoundFiles
 from autodialer.errors import Conflict, Invalid, Unavailable
@@ -15,7 +16,7 @@ from autodialer.model import Role, User
 from autodialer.store import AuditEntry
 from autodialer.store.accounts.users import UserChanges
 from autodialer.store.forget.leaving import Objects
-from autodialer.web.caller import Caller
+from autodialer.web.caller import Caller, Sender
 from autodialer.web.fields import Fields
 from autodialer.web.oauth import OAuthAnswer, Passwords, TokenEndpoint
 from autodialer.web.request import PageWanted
@@ -54,6 +55,7 @@ class NewUser(Fields):
     """Login of the user with whose objects an operator or a viewer works."""
     max_calls_day: int | None = None
     max_minutes_day: int | None = None
+    mfa_required: bool = False
 
 
 class UserChange(Fields):
@@ -66,6 +68,7 @@ class UserChange(Fields):
     works_for: str | None = None
     max_calls_day: int | None = None
     max_minutes_day: int | None = None
+    mfa_required: bool = False
 
     def changes(self) -> UserChanges:
         """Those that stand in the user's row as they are."""
@@ -101,17 +104,17 @@ class Accounts:
         self._passwords = passwords
         self._token_endpoint = token_endpoint
 
-    def issue_token(self, form: Form, authorization: str, address: str | None) -> OAuthAnswer:
+    def issue_token(self, form: Form, authorization: str, sender: Sender) -> OAuthAnswer:
         """The OAuth 2.0 token endpoint. Raises TooManyRequests."""
-        return self._token_endpoint.issue(form, authorization, address)
+        return self._token_endpoint.issue(form, authorization, sender)
 
     def revoke_token(self, form: Form, authorization: str) -> OAuthAnswer:
         """RFC 7009: end a session."""
         return self._token_endpoint.revoke(form, authorization)
 
-    def log_in(self, fields: LogIn, address: str | None) -> Json:
+    def log_in(self, fields: LogIn, sender: Sender) -> Json:
         """As the prototype's clients log in; fails by `status` only."""
-        return self._token_endpoint.log_in(fields.login, fields.password, address)
+        return self._token_endpoint.log_in(fields.login, fields.password, sender)
 
     def read_me(self, caller: Caller) -> Json:
         """The user who asks."""
@@ -122,6 +125,8 @@ class Accounts:
 
         Raises Invalid, TooManyRequests.
         """
+        user = caller.user
+        check_password(fields.new_password, login=user.login, name=user.name, field="new_password")
         if self._passwords.verify(caller.user.login, fields.password, caller.address) is None:
             raise Invalid("password is not the one you have now.", field="password")
         hashed = self._store.users.hash_password(fields.new_password)
@@ -133,8 +138,12 @@ class Accounts:
         """All users."""
         return page(self._store.users.page(fields.narrowed(), limit=wanted.limit, after=wanted.after), present_user)
 
-    def create_user(self, caller: Caller, fields: NewUser, once: str | None) -> Json:
-        """A user with a password. Raises Conflict when the login is taken."""
+    def create_user(self, caller: Caller, fields: NewUser, once: str | None, *, any_password: bool = False) -> Json:
+        """A user with a password; the prototype's clients may send any. Raises Invalid, and Conflict when the login is
+        taken.
+        """
+        if not any_password:
+            check_password(fields.password, login=fields.login, name=fields.name)
         with self._context.once.attempt(caller, "create_user", once, fields.asked()) as attempt:
             if attempt.object_id is None:
                 hashed = self._store.users.hash_password(fields.password)
@@ -149,6 +158,7 @@ class Accounts:
                         role=fields.role,
                         comment=fields.comment,
                         works_for=fields.works_for,
+                        mfa_required=fields.mfa_required,
                         **ceilings,
                     )
                     self._context.record(caller, "users.create", user.id, login=user.login, role=user.role.value)
@@ -160,7 +170,10 @@ class Accounts:
         return present_user(self._store.users.by_id(user_id))
 
     def change_user(self, caller: Caller, user_id: UUID, fields: UserChange) -> Json:
-        """Change what is given; a new password ends the user's sessions."""
+        """Change what is given; a new password ends the user's sessions. Raises NotFound, Invalid, Conflict."""
+        if fields.password is not None:
+            before = self._store.users.by_id(user_id)
+            check_password(fields.password, login=before.login, name=fields.name or before.name)
         hashed = self._store.users.hash_password(fields.password) if fields.password is not None else None
         with self._store.transaction():
             user = self._store.users.update(user_id, **fields.changes())
@@ -216,6 +229,8 @@ def present_user(value: User) -> Json:
         "can_log_in": value.can_log_in,
         "max_calls_day": value.max_calls_day,
         "max_minutes_day": value.max_minutes_day,
+        "mfa_required": value.mfa_required,
+        "mfa_enabled": value.mfa_enabled,
         "created_at": time(value.created_at),
     }
 

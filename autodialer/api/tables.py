@@ -8,7 +8,7 @@ from uuid import UUID
 
 from autodialer.api.calls import key_results_cell
 from autodialer.api.context import Context
-from autodialer.model import Campaign, SubscriberState
+from autodialer.model import CONSENT, Campaign, SubscriberState
 from autodialer.seats import Seats
 from autodialer.store import AnyRow, Store, key_results_from
 from autodialer.web.caller import Caller
@@ -57,10 +57,22 @@ CALL_COLUMNS = (
     "rtp_reports",
     "rtp_strangers",
     "rtp_encryption",
+    *CONSENT,
+)
+PERSON_COLUMNS = (
+    "id",
+    "number",
+    "second_number",
+    "name",
+    "comment",
+    "timezone",
+    *CONSENT,
+    "state",
+    "reason",
+    "attempts",
 )
 _READ_JSON = json.JSONDecoder().raw_decode
 KEY_RESULTS = CALL_COLUMNS.index("key_results")
-PERSON_COLUMNS = ("id", "number", "second_number", "name", "comment", "timezone", "state", "reason", "attempts")
 LAST_CALL_COLUMNS = ("disposition", "cause", "sip_code", "invited_at", "ended_at", "billsec_s", "played_s", "digits")
 """Of the last call of a subscriber, with `last_` before."""
 NO_CALL = (None,) * len(LAST_CALL_COLUMNS)

@@ -15,6 +15,11 @@ def read_command(arguments: Sequence[str] | None) -> argparse.Namespace:
     commands.add_parser("serve", help="run the API alone")
     password = commands.add_parser("set-password", help="give a user a password")
     password.add_argument("login")
+    password.add_argument("--reset-mfa", action="store_true", help="and take a lost second factor away")
+    rotation = commands.add_parser(
+        "rotate-key", help="sign access tokens by a new key; it happens by itself every 90 days"
+    )
+    rotation.add_argument("--forget", action="store_true", help="the old key was stolen: refuse what it signed at once")
     trace = commands.add_parser("trace", help="print the SIP messages of a call")
     trace.add_argument("call_id", metavar="ID", help="as GET /srv1/campaigns/{id}/calls tells it")
     plan = commands.add_parser("numbering-plan", help="take the Russian regulator's numbering plan, for time zones")

@@ -4,7 +4,16 @@ Keys are the database's integers and stay inside; `id` is the public UUID. Times
 The keys of what a user makes are never given to another object (AUTOINCREMENT), because live state is kept by key.
 """
 
-from autodialer.store.accounts.tables import api_keys, audit, idempotency_keys, refresh_tokens, token_families, users
+from autodialer.store.accounts.tables import (
+    api_keys,
+    audit,
+    idempotency_keys,
+    recovery_codes,
+    refresh_tokens,
+    second_factors,
+    token_families,
+    users,
+)
 from autodialer.store.calls.tables import call_traces, calls
 from autodialer.store.campaigns.tables import (
     campaign_diary,
@@ -17,9 +26,11 @@ from autodialer.store.campaigns.tables import (
 from autodialer.store.figures.tables import (
     call_counts,
     call_spreads,
+    call_tallies,
     callbase_destinations,
     callbase_zones,
     key_counts,
+    key_tallies,
     subscriber_counts,
 )
 from autodialer.store.live.tables import campaign_status, commands, dialers, trunk_checks, trunk_status
@@ -54,6 +65,7 @@ __all__ = [
     "call_counts",
     "call_jobs",
     "call_spreads",
+    "call_tallies",
     "call_traces",
     "callbase_destinations",
     "callbase_zones",
@@ -76,14 +88,17 @@ __all__ = [
     "events",
     "idempotency_keys",
     "key_counts",
+    "key_tallies",
     "metadata",
     "notice_messages",
     "notices",
     "numbering_codes",
     "numbering_files",
     "numbering_ranges",
+    "recovery_codes",
     "refresh_tokens",
     "rejected_rows",
+    "second_factors",
     "sounds",
     "subscriber_counts",
     "subscribers",

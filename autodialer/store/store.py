@@ -7,6 +7,8 @@ from autodialer.clock import Clock
 from autodialer.store.accounts.api_keys import ApiKeys
 from autodialer.store.accounts.audit import Audit
 from autodialer.store.accounts.idempotency import Idempotency
+from autodialer.store.accounts.second_factors import SecondFactors
+from autodialer.store.accounts.sessions import Sessions
 from autodialer.store.accounts.tokens import Tokens
 from autodialer.store.accounts.users import Users
 from autodialer.store.backup.restored import Restored
@@ -16,6 +18,7 @@ from autodialer.store.calls.traces import Traces
 from autodialer.store.campaigns.campaigns import Campaigns
 from autodialer.store.campaigns.diary import Diary
 from autodialer.store.campaigns.slices import Slices
+from autodialer.store.figures.tallies import Tallies
 from autodialer.store.forget.clearing import Clearing
 from autodialer.store.forget.erasing import Erasing
 from autodialer.store.forget.leaving import Leaving
@@ -70,6 +73,8 @@ class Store:
         self._database = database
         self.users = Users(database, secrets, clock)
         self.tokens = Tokens(database, clock)
+        self.sessions = Sessions(database, clock)
+        self.second_factors = SecondFactors(database, secrets, clock)
         self.api_keys = ApiKeys(database, clock)
         self.trunks = Trunks(database, secrets, clock)
         self.sounds = Sounds(database, clock)
@@ -84,6 +89,7 @@ class Store:
         self.day_uses = DayUses(database)
         self.calls = Calls(database)
         self.exports = Exports(database)
+        self.tallies = Tallies(database)
         self.dnc = Dnc(database, clock)
         self.dnc_imports = DncImports(database, clock)
         self.numbering_plan = NumberingPlan(database, clock)

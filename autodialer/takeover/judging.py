@@ -15,7 +15,7 @@ LONGEST_LOGIN, LONGEST_PASSWORD, LONGEST_NAME, LONGEST_COMMENT = 64, 256, 200, 1
 """Characters that the API takes; swagger.yaml says the same."""
 LONGEST_TEXT = 500
 """Of a subscriber, as of an imported table."""
-LEAST_PASSWORD = 8
+LEAST_PASSWORD = 15
 WHOLE_NUMBER = range(7, 16)
 """Digits that written with spaces or brackets make one number: fewer may be two extensions, more two numbers."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from autodialer.errors import Forbidden, InsufficientScope
+from autodialer.errors import Forbidden, InsufficientScope, SecondFactorRequired
 from autodialer.model import OWNING, SCOPES_OF, Role, Scope
 from autodialer.model.rights import in_words
 from autodialer.web.caller import Caller
@@ -22,6 +22,8 @@ class Needs:
     """None: every scope that the role allows, for a token of less must not become one of more."""
     by_key: bool = True
     """Whether an API key will do; else it takes a user who has logged in."""
+    before_factor: bool = False
+    """Whether a user may do it of which an admin requires a second factor, before there is one."""
 
 
 class Access(Enum):
@@ -35,10 +37,12 @@ class Access(Enum):
     USER = Needs(roles=OWNING, scope=Scope.DIAL)
     """All else that changes something or places a call."""
     ADMIN = Needs(roles=ADMINS, scope=Scope.ADMIN)
-    ME = Needs(roles=EVERYBODY, scope=Scope.READ, by_key=False)
+    ME = Needs(roles=EVERYBODY, scope=Scope.READ, by_key=False, before_factor=True)
     """To look at one's own account."""
     ACCOUNT = Needs(roles=EVERYBODY, scope=None, by_key=False)
     """To change one's own account."""
+    FACTOR = Needs(roles=EVERYBODY, scope=None, by_key=False, before_factor=True)
+    """To set up a second factor."""
     USERS = Needs(roles=ADMINS, scope=Scope.ADMIN, by_key=False)
     """The users: a key that could make users would outlive its end by one that it made."""
 
@@ -53,7 +57,9 @@ SENTENCES = {
 
 
 def check_access(access: Access, caller: Caller) -> None:
-    """Raises Forbidden for a role that may not do it, InsufficientScope for a token or key with too few scopes."""
+    """Raises Forbidden for a role that may not do it, InsufficientScope for a token or key with too few scopes, and
+    SecondFactorRequired for a user who must have a second factor and has none.
+    """
     needs: Needs | None = access.value
     if needs is None:
         return
@@ -72,6 +78,9 @@ def check_access(access: Access, caller: Caller) -> None:
             f" {_remedy(caller)}.",
             details=[_scope(scopes)],
         )
+    # A key is no log-in: it goes on, as it does when the password is changed.
+    if caller.user.mfa_required and not caller.user.mfa_enabled and caller.key_id is None and not needs.before_factor:
+        raise SecondFactorRequired
 
 
 def needed_scopes(needs: Needs, role: Role) -> frozenset[Scope]:

@@ -12,6 +12,7 @@ from autodialer.config import Settings
 from autodialer.store import Store
 from autodialer.web.contract import ContractPlugin
 from autodialer.web.credentials import Credentials
+from autodialer.web.discovery import add_discovery
 from autodialer.web.errors import answer_for
 from autodialer.web.guard import ErrorsPlugin, GuardPlugin
 from autodialer.web.kept import KeptAnswers, KeptPlugin
@@ -119,6 +120,7 @@ def make_app(
     app.install(KeptPlugin(KeptAnswers(store, clock)))
     app.install(ContractPlugin(uploads_folder=settings.data / "uploads", validate_responses=validate_responses))
     app.get(DOCUMENTATION.rstrip("/"), callback=_redirect_to_documentation)
+    add_discovery(app, settings, credentials.tokens.keys)
     add_probes(app, settings, store, credentials, metrics)
     app.get("/", callback=lambda: front_page(store.live.dialer(), Clock().utcnow()))
     return app

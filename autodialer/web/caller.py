@@ -7,6 +7,16 @@ from autodialer.model import OWNING, SCOPES_OF, Role, Scope, User
 
 
 @dataclass(frozen=True, kw_only=True)
+class Sender:
+    """The client at the other end of a request, as far as it tells and the network does."""
+
+    address: str | None
+    """IP address."""
+    program: str | None = None
+    """What it calls itself, shortened: its own word, for people to recognise their sessions by."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Caller:
     """The user who sent a valid access token or API key, what it may be used for, and where it came from."""
 

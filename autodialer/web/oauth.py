@@ -11,18 +11,30 @@ from uuid import UUID
 
 from oauthlib.common import Request
 from oauthlib.oauth2 import LegacyApplicationServer, RequestValidator
-from oauthlib.oauth2.rfc6749.errors import InvalidClientError, UnsupportedGrantTypeError
+from oauthlib.oauth2.rfc6749.errors import (
+    InvalidClientError,
+    InvalidGrantError,
+    InvalidRequestError,
+    InvalidScopeError,
+    OAuth2Error,
+    UnsupportedGrantTypeError,
+)
+from oauthlib.oauth2.rfc6749.grant_types import ResourceOwnerPasswordCredentialsGrant
 
 from autodialer.model import SCOPES_OF, Scope, User
 from autodialer.model.rights import parse_scopes
 from autodialer.store import Issued, Store
+from autodialer.store.accounts.second_factors import MOST_FAILURES, CodeVerdict
+from autodialer.web.caller import Sender
 from autodialer.web.limiter import GuessLimiter
+from autodialer.web.second_step import SecondStep
 from autodialer.web.tokens import CLIENT_ID, LIFETIME_S, AccessTokens
 
-GRANTS = ("password", "refresh_token")
+MFA_GRANT = "urn:autodialer:mfa"
+GRANTS = ("password", "refresh_token", MFA_GRANT)
 ENDPOINT = "/srv1/auth/token"
-ADDRESS = "X-Client-Address"
-"""Header by which the client's address reaches the validator; no header of the client's gets there."""
+ADDRESS, PROGRAM = "X-Client-Address", "X-Client-Program"
+"""Headers by which the sender reaches the validator; no header of the client's gets there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,30 +61,33 @@ class Passwords:
             self._limiter.failed(login, address)
             self._store.audit.append_refusal(login[:64], address)
             return None
-        self._limiter.succeeded(login, address)
+        if not user.mfa_enabled:
+            # With a second factor the log-in is half done: a guesser of codes must not reset the brake by the password.
+            self._limiter.succeeded(login, address)
         return user
 
 
 class TokenEndpoint:
     """The token and the revocation endpoint."""
 
-    def __init__(self, store: Store, tokens: AccessTokens, passwords: Passwords) -> None:
+    def __init__(self, store: Store, tokens: AccessTokens, passwords: Passwords, second_step: SecondStep) -> None:
         self._store = store
         self._tokens = tokens
         self._passwords = passwords
-        validator = _Validator(store, tokens, passwords)
+        validator = _Validator(store, tokens, passwords, second_step)
         self._server = LegacyApplicationServer(
             validator,
             token_generator=self._make_access_token,
             refresh_token_generator=_refresh_token_of,
             token_expires_in=LIFETIME_S,
         )
+        self._server.grant_types[MFA_GRANT] = _CodeGrant(validator)
 
-    def issue(self, form: Sequence[tuple[str, str]], authorization: str, address: str | None) -> OAuthAnswer:
+    def issue(self, form: Sequence[tuple[str, str]], authorization: str, sender: Sender) -> OAuthAnswer:
         """Answer a token request. Raises TooManyRequests."""
         if dict(form).get("grant_type") not in (None, "", *GRANTS):
             return _answer({}, UnsupportedGrantTypeError().json, 400)
-        known = _headers_for_oauthlib(authorization) | {ADDRESS: address or ""}
+        known = _headers_for_oauthlib(authorization) | {ADDRESS: sender.address or "", PROGRAM: sender.program or ""}
         return _answer(*self._server.create_token_response(ENDPOINT, "POST", urlencode(form), known))
 
     def revoke(self, form: Sequence[tuple[str, str]], authorization: str) -> OAuthAnswer:
@@ -80,12 +95,15 @@ class TokenEndpoint:
         known = _headers_for_oauthlib(authorization)
         return _answer(*self._server.create_revocation_response(ENDPOINT, "POST", urlencode(form), known))
 
-    def log_in(self, login: str, password: str, address: str | None) -> dict[str, Any]:
+    def log_in(self, login: str, password: str, sender: Sender) -> dict[str, Any]:
         """The prototype's way to log in. Raises TooManyRequests."""
-        user = self._passwords.verify(login, password, address)
+        user = self._passwords.verify(login, password, sender.address)
         if user is None:
             return {"status": "fail", "text": "Wrong login or password.", "acc_token": None, "expired": None}
-        issued = _begin_session(self._store, user, address, None)
+        if user.mfa_enabled:
+            text = "This user has a second factor; log in at POST /srv1/auth/token."
+            return {"status": "fail", "text": text, "acc_token": None, "expired": None}
+        issued = _begin_session(self._store, user, sender, None)
         token = self._tokens.issue(user, issued.family_id, frozenset(SCOPES_OF[user.role]))
         return {
             "status": "success",
@@ -99,11 +117,26 @@ class TokenEndpoint:
         return self._tokens.issue(user, family_id, frozenset(Scope(word) for word in request.scopes)).text
 
 
-def _begin_session(store: Store, user: User, address: str | None, scopes: frozenset[Scope] | None) -> Issued:
+def _begin_session(store: Store, user: User, sender: Sender, scopes: frozenset[Scope] | None) -> Issued:
     with store.transaction():
-        issued = store.tokens.new_family(user.key, scopes)
-        store.audit.append(user.key, "auth.login", address=address)
+        issued = store.tokens.new_family(user.key, scopes, address=sender.address, program=sender.program)
+        store.audit.append(user.key, "auth.login", address=sender.address)
     return issued
+
+
+def _raise_unless_right(verdict: CodeVerdict | None, request: Request) -> None:
+    if verdict is CodeVerdict.LOCKED:
+        raise InvalidGrantError(
+            f"After {MOST_FAILURES} wrong codes in a row no code is taken; ask an admin to take your second factor"
+            " away.",
+            request=request,
+        )
+    if verdict is CodeVerdict.WRONG:
+        raise InvalidGrantError("The code is wrong, or was used already; wait for the next one.", request=request)
+
+
+def _sender_of(request: Request) -> Sender:
+    return Sender(address=request.headers[ADDRESS] or None, program=request.headers[PROGRAM] or None)
 
 
 def _refresh_token_of(request: Any) -> str:
@@ -119,7 +152,8 @@ def _answer(headers: Mapping[str, str], body: str | None, status: int) -> OAuthA
     value = json.loads(body) if body else {}
     if status >= 400:
         message = value.get("error_description") or "The request is not what RFC 6749 asks for."
-        value = {"error": value.get("error", "invalid_request"), "error_description": message}
+        token = {"mfa_token": value["mfa_token"]} if "mfa_token" in value else {}
+        value = {"error": value.get("error", "invalid_request"), "error_description": message, **token}
         value |= {"message": message, "details": []}
     kept = {name: text for name, text in headers.items() if name.lower() in ("cache-control", "www-authenticate")}
     return OAuthAnswer(status=status, headers={"Cache-Control": "no-store", "Pragma": "no-cache", **kept}, body=value)
@@ -131,11 +165,47 @@ class _Client:
     client_id = CLIENT_ID
 
 
+class _MfaRequired(OAuth2Error):  # type: ignore[misc,unused-ignore]
+    """The password was right, and a code is to come."""
+
+    error = "mfa_required"
+
+    def __init__(self, token: str, request: Request) -> None:
+        super().__init__(
+            description=f"Send the code of your authenticator: grant_type={MFA_GRANT} with mfa_token and otp.",
+            request=request,
+        )
+        self._token = token
+
+    @property
+    def twotuples(self) -> list[tuple[str, str | None]]:
+        """What the answer says, beside what every error does."""
+        return [*super().twotuples, ("mfa_token", self._token)]
+
+
+class _CodeGrant(ResourceOwnerPasswordCredentialsGrant):  # type: ignore[misc,unused-ignore]
+    """An extension grant (RFC 6749 section 4.5): what a log-in by password began, a code completes."""
+
+    def validate_token_request(self, request: Any) -> None:
+        """Raises OAuth2Error."""
+        validator: Any = self.request_validator
+        for name in ("mfa_token", "otp"):
+            if not getattr(request, name, None):
+                raise InvalidRequestError(f"Request is missing {name} parameter.", request=request)
+        for name in ("grant_type", "mfa_token", "otp", "scope"):
+            if name in request.duplicate_params:
+                raise InvalidRequestError(f"Duplicate {name} parameter.", request=request)
+        validator.client_authentication_required(request)
+        validator.authenticate_client_id("", request)
+        validator.complete(request)
+
+
 class _Validator(RequestValidator):  # type: ignore[misc,unused-ignore]
     """oauthlib's questions. `request.session` is (user, session id, refresh token) once a session is there."""
 
-    def __init__(self, store: Store, tokens: AccessTokens, passwords: Passwords) -> None:
+    def __init__(self, store: Store, tokens: AccessTokens, passwords: Passwords, second_step: SecondStep) -> None:
         super().__init__()
+        self._second_step = second_step
         self._store = store
         self._tokens = tokens
         self._passwords = passwords
@@ -172,12 +242,32 @@ class _Validator(RequestValidator):  # type: ignore[misc,unused-ignore]
         if user is None:
             return False
         request.user = user
-        scopes = _granted(user, request.scope)
-        if scopes:
-            limit = scopes if request.scope else None
-            issued = _begin_session(self._store, user, request.headers[ADDRESS] or None, limit)
-            request.session = (user, issued.family_id, issued.refresh_token)
+        if not _granted(user, request.scope):
+            return True
+        if user.mfa_enabled:
+            code = getattr(request, "otp", None)
+            if not code:
+                raise _MfaRequired(self._second_step.begin(user, request.scope or ""), request)
+            _raise_unless_right(self._second_step.judge(user, code, request.headers[ADDRESS] or None), request)
+        self._begin(request, user, request.scope or "")
         return True
+
+    def complete(self, request: Any) -> None:
+        """The second step of a log-in. Raises OAuth2Error, TooManyRequests."""
+        done = self._second_step.complete(request.mfa_token, request.otp, request.headers[ADDRESS] or None)
+        if done.verdict in (None, CodeVerdict.NO_FACTOR) or done.user is None:
+            raise InvalidGrantError("The mfa_token is unknown or too old; send login and password again.")
+        _raise_unless_right(done.verdict, request)
+        request.user, request.username = done.user, done.user.login
+        request.scopes = _in_order(_granted(done.user, done.scope))
+        if not request.scopes:
+            raise InvalidScopeError(request=request)
+        self._begin(request, done.user, done.scope)
+
+    def _begin(self, request: Any, user: User, scope: str) -> None:
+        limit = _granted(user, scope) if scope else None
+        issued = _begin_session(self._store, user, _sender_of(request), limit)
+        request.session = (user, issued.family_id, issued.refresh_token)
 
     def validate_refresh_token(self, refresh_token: str, client: Any, request: Any, *_: Any, **__: Any) -> bool:
         """Uses it up, unless the scope is wrong, which oauthlib looks at next."""

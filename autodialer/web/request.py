@@ -10,11 +10,13 @@ from bottle import request
 from pydantic import ValidationError
 
 from autodialer.errors import Invalid
-from autodialer.web.caller import Caller
+from autodialer.web.caller import Caller, Sender
 from autodialer.web.fields import Fields
 from autodialer.web.uploads import Upload
 
 AnyFields = TypeVar("AnyFields", bound=Fields)
+LONGEST_PROGRAM = 200
+"""Characters of a User-Agent that are kept: browsers put what tells them apart within these."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +48,15 @@ class Request:
             return None
 
     @property
+    def sender(self) -> Sender:
+        """The client, for the list of sessions."""
+        said = request.environ.get("HTTP_USER_AGENT") or ""
+        # WSGI hands headers over as Latin-1; most that is sent in UTF-8 is meant to be that.
+        text = said.encode("latin-1", "replace").decode("utf-8", "replace")
+        shown = "".join(character if character.isprintable() else " " for character in text).strip()
+        return Sender(address=self.address, program=shown[:LONGEST_PROGRAM] or None)
+
+    @property
     def authorization(self) -> str:
         """The Authorization header; empty when it is missing."""
         found: str = request.environ.get("HTTP_AUTHORIZATION", "")
@@ -53,8 +64,13 @@ class Request:
 
     @property
     def id(self) -> UUID:
-        """The id in the path; no path has two."""
+        """The id in a path that has one."""
         [name] = request.url_args
+        found: UUID = request.swagger_data[name]
+        return found
+
+    def id_of(self, name: str) -> UUID:
+        """The id of this name in a path that has two."""
         found: UUID = request.swagger_data[name]
         return found
 

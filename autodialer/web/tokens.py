@@ -1,64 +1,36 @@
 """Access tokens: JWTs (RFC 9068) signed with Ed25519, valid for ten minutes, and only while their session lives."""
 
-import base64
-import hashlib
+import json
+import logging
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import jwt
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from jwt.utils import base64url_decode
 
 from autodialer.clock import Clock
-from autodialer.errors import SettingsError, Unauthorized
+from autodialer.errors import Unauthorized, Unavailable
 from autodialer.model import SCOPES_OF, Scope, User
 from autodialer.model.rights import in_words, parse_scopes
-from autodialer.store import Store, new_id, read_key_file
+from autodialer.store import Store, new_id
 from autodialer.web.caller import Caller
 from autodialer.web.errors import INVALID_TOKEN
+from autodialer.web.signing_keys import ALGORITHM, SigningKeys
+
+logger = logging.getLogger(__name__)
 
 LIFETIME_S = 600
 AUDIENCE = "dialer"
 CLIENT_ID = "dialer"
 """There are no registered clients, but RFC 9068 demands the claim anyway."""
-ALGORITHM = "EdDSA"
 TYPE = "at+jwt"
-KEY_FILE = "access-tokens.pem"
+_SIGNATURES = jwt.PyJWS()
 MOST_VERIFIED = 1024
 REQUIRED = ("iss", "aud", "exp", "iat", "sub", "jti", "client_id", "fam", "scope")
-
-
-@dataclass(frozen=True, kw_only=True)
-class SigningKey:
-    """The key pair of this service."""
-
-    private: Ed25519PrivateKey = field(repr=False)
-    kid: str
-
-    @classmethod
-    def load(cls, folder: Path) -> "SigningKey":
-        """Read the key from the folder; the first start makes it, mode 0600. Raises SettingsError."""
-        path = folder / KEY_FILE
-        pem = read_key_file(path, _new_key)
-        try:
-            private = serialization.load_pem_private_key(pem, password=None)
-        except ValueError as exc:
-            raise SettingsError(
-                f"{path} cannot be read as a private key; move it away to have a new one made."
-            ) from exc
-        if not isinstance(private, Ed25519PrivateKey):
-            raise SettingsError(f"{path} is not an Ed25519 key; move it away to have a new one made.")
-        raw = private.public_key().public_bytes_raw()
-        kid = base64.urlsafe_b64encode(hashlib.sha256(raw).digest()[:12]).decode()
-        return cls(private=private, kid=kid)
-
-
-def _new_key() -> bytes:
-    return Ed25519PrivateKey.generate().private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+"""Claims, all of RFC 9068 section 2.2 and 2.2.3, and the session as `fam`."""
+LATEST = 2**53
+"""The largest time: beyond it not every program reads the same whole number (RFC 7493 section 2.2)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,12 +45,12 @@ class AccessToken:
 class AccessTokens:
     """Issues and checks the access tokens of one service."""
 
-    def __init__(self, store: Store, key: SigningKey, *, issuer: str, clock: Clock) -> None:
+    def __init__(self, store: Store, keys: SigningKeys, *, issuer: str, clock: Clock) -> None:
         self._store = store
-        self._key = key
+        self.keys = keys
         self._issuer = issuer
         self._clock = clock
-        self._verified: dict[str, dict[str, Any]] = {}
+        self._verified: dict[str, tuple[str, dict[str, Any]]] = {}
         """What good tokens say, by their text: a signature holds as long as the key does, and costs 0.2 ms to check.
         Every request still asks for expiry, session and role."""
 
@@ -96,8 +68,9 @@ class AccessTokens:
             "fam": str(family_id),
             "scope": in_words(scopes),
         }
-        headers = {"kid": self._key.kid, "typ": TYPE}
-        text = jwt.encode(claims, self._key.private, algorithm=ALGORITHM, headers=headers)
+        key = self.keys.current()
+        headers = {"kid": key.kid, "typ": TYPE}
+        text = jwt.encode(claims, key.private, algorithm=ALGORITHM, headers=headers)
         return AccessToken(text=text, expires_at=now + LIFETIME_S)
 
     def check(self, text: str, *, address: str | None) -> Caller:
@@ -106,14 +79,24 @@ class AccessTokens:
         if claims["exp"] <= self._clock.utcnow().timestamp():
             raise refused("The access token has expired; renew it with your refresh token at POST /srv1/auth/token.")
         family_id = UUID(claims["fam"])
-        user = self._store.tokens.user_of_family(family_id)
-        if user is None:
+        holder = self._store.tokens.holder(family_id)
+        if holder is None:
             raise refused("The session of this access token has ended; log in again at POST /srv1/auth/token.")
+        user = holder.user
         if user.id != UUID(claims["sub"]):
             raise refused()
+        if holder.is_use_due:
+            self._write_use(family_id, address)
         # The role may have been changed since.
         scopes = (parse_scopes(claims["scope"]) or frozenset()) & frozenset(SCOPES_OF[user.role])
         return Caller(user=user, family_id=family_id, address=address, scopes=scopes)
+
+    def _write_use(self, family_id: UUID, address: str | None) -> None:
+        try:
+            self._store.sessions.write_use(family_id, address)
+        except Unavailable as exc:
+            # To know the time of the last use is not worth a refused request; the next one writes it.
+            logger.warning("the use of session %s could not be written down: %s", family_id, exc)
 
     def check_signature(self, text: str) -> None:
         """A quick look, without the store. Raises Unauthorized for what cannot be good."""
@@ -127,38 +110,71 @@ class AccessTokens:
             return None
 
     def _claims(self, text: str) -> dict[str, Any]:
-        known = self._verified.get(text)
-        if known is not None:
+        # The signature is not computed again; whether its key is still believed is asked each time.
+        kid, known = self._verified.get(text, (None, None))
+        if known is not None and self.keys.known_as(kid) is not None:
             return known
-        claims = self._verify(text)
+        kid, claims = self._verify(text)
         if len(self._verified) >= MOST_VERIFIED:
             self._verified.clear()
-        self._verified[text] = claims
+        self._verified[text] = kid, claims
         return claims
 
-    def _verify(self, text: str) -> dict[str, Any]:
-        # The times are checked against our clock, by the caller.
-        options: Any = {"require": list(REQUIRED), "verify_exp": False, "verify_iat": False, "verify_nbf": False}
+    def _verify(self, text: str) -> tuple[str, dict[str, Any]]:
         try:
-            header = jwt.get_unverified_header(text)
-            if header.get("kid") != self._key.kid or header.get("typ") != TYPE:
+            header = _object_of(base64url_decode(text.partition(".")[0]))
+            key = self.keys.known_as(header.get("kid"))
+            # No field more than ours: some of them change what the signature is of (RFC 7515 section 4.1.11).
+            if key is None or header != {"alg": ALGORITHM, "typ": TYPE, "kid": key.kid}:
                 raise refused()
-            claims: dict[str, Any] = jwt.decode(
-                text,
-                self._key.private.public_key(),
-                algorithms=[ALGORITHM],
-                audience=AUDIENCE,
-                issuer=self._issuer,
-                options=options,
-            )
-            UUID(claims["fam"]), UUID(claims["sub"])
+            payload = _SIGNATURES.decode(text, key.private.public_key(), algorithms=[ALGORITHM])
+            claims = _object_of(payload)
         except (jwt.PyJWTError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError) as exc:
             raise refused() from exc
-        if type(claims["exp"]) is not int:  # a text or a fraction cannot be compared, or is endless
+        if not self._is_as_issued(claims):
             raise refused()
-        if not isinstance(claims["scope"], str) or not parse_scopes(claims["scope"]):
-            raise refused()
-        return claims
+        return key.kid, claims
+
+    def _is_as_issued(self, claims: dict[str, Any]) -> bool:
+        """Whether each claim has a value that `issue` gives. The times are compared with the clock by the caller."""
+        return (
+            (claims.get("iss"), claims.get("aud"), claims.get("client_id")) == (self._issuer, AUDIENCE, CLIENT_ID)
+            and _is_time(claims.get("iat"))
+            and _is_time(claims.get("exp"))
+            and 0 < claims["exp"] - claims["iat"] <= LIFETIME_S
+            and ("nbf" not in claims or _is_time(claims["nbf"]))
+            and all(_is_id(claims.get(name)) for name in ("sub", "jti", "fam"))
+            and isinstance(claims.get("scope"), str)
+            and bool(parse_scopes(claims["scope"]))
+        )
+
+
+def _object_of(text: bytes) -> dict[str, Any]:
+    value = json.loads(text, object_pairs_hook=_without_repetition)
+    if not isinstance(value, dict):
+        raise ValueError("a part of the token is no object")
+    return value
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # RFC 7519 section 4: of a name that is there twice, one program takes the first and another one the last.
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name is there twice")
+    return found
+
+
+def _is_time(value: object) -> bool:
+    # The type itself: True is an int too, and a fraction may be endless.
+    return type(value) is int and 0 < value < LATEST
+
+
+def _is_id(value: object) -> bool:
+    # As `str` writes it: UUID takes braces and other spellings, too.
+    try:
+        return isinstance(value, str) and str(UUID(value)) == value
+    except ValueError:
+        return False
 
 
 def bearer_token(authorization: str) -> str:

@@ -28,12 +28,12 @@ Request = Callable[[Client, Objects, dict[str, str]], Answer]
 
 
 def _create_user(client: Client, _objects: Objects, headers: dict[str, str]) -> Answer:
-    user = {"login": f"user-{headers['Idempotency-Key']}", "password": "a long password"}
+    user = {"login": f"user-{headers['Idempotency-Key']}", "password": "four quiet paper boats"}
     return client.post("/srv1/users", json=user, headers=headers)
 
 
 def _add_user(client: Client, _objects: Objects, headers: dict[str, str]) -> Answer:
-    user = {"login": f"user-{headers['Idempotency-Key']}", "password": "a long password"}
+    user = {"login": f"user-{headers['Idempotency-Key']}", "password": "four quiet paper boats"}
     return client.post("/srv1/admin/adduser", json=user, headers=headers)
 
 

@@ -533,10 +533,10 @@ def test_an_admin_makes_and_changes_users(admin: Client, client: Client) -> None
     path = f"/srv1/users/{made.json()['id']}"
     assert admin.get(path).json() == made.json()
     assert client.log_in("vera", PASSWORD).status == 200
-    changed = admin.put(path, json={"password": "another one", "comment": None, "name": "V"})
+    changed = admin.put(path, json={"password": "four quiet paper boats", "comment": None, "name": "V"})
     assert (changed.json()["name"], changed.json()["comment"]) == ("V", None)
     assert client.get("/srv1/users/me").status == 401
-    assert client.log_in("vera", "another one").status == 200
+    assert client.log_in("vera", "four quiet paper boats").status == 200
     assert [user["login"] for user in admin.get("/srv1/users").json()["items"]] == ["admin", "anna", "boris", "vera"]
     again = admin.post("/srv1/users", json={"login": "vera", "password": PASSWORD})
     assert (again.status, again.fields) == (409, ["login"])

@@ -46,10 +46,10 @@ def test_a_sample_user_of_the_script_logs_in_only_after_a_password_was_set(
     assert not any(user.can_log_in for user in samples)
     login = samples[0].login
     assert store.users.verify(login, "") is None
-    typed(monkeypatch, "correct horse")
+    typed(monkeypatch, "four quiet paper boats")
     assert set_password(from_script, login) == 0
     assert login in capsys.readouterr().out
-    verified = store.users.verify(login, "correct horse")
+    verified = store.users.verify(login, "four quiet paper boats")
     recorded = store.audit.page()[0][0]
     store.close()
     assert verified is not None
@@ -70,7 +70,7 @@ def test_a_short_password_and_an_unknown_login_are_refused(
     with pytest.raises(NotFound, match="nobody"):
         set_password(from_script, "nobody")
     make_administrator(from_script)
-    with pytest.raises(Invalid, match="at least 8"):
+    with pytest.raises(Invalid, match="at least 15"):
         set_password(from_script, "admin")
 
 

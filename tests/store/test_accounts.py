@@ -1,7 +1,9 @@
 """Users, passwords and sessions."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from threading import Barrier
 from uuid import uuid4
 
 import pytest
@@ -9,9 +11,10 @@ from argon2 import PasswordHasher
 
 from autodialer.errors import Conflict, NotFound
 from autodialer.model import Role, TrunkSettings
-from autodialer.store import Secrets, Store, new_id
+from autodialer.store import Rotated, Secrets, Store, new_id
 from tests.databases import cheap_secrets
 from tests.store.world import StandingClock
+from tests.timing import at_most
 
 
 def test_a_user_logs_in_with_his_password_only(store: Store) -> None:
@@ -136,6 +139,23 @@ def test_a_reused_refresh_token_revokes_its_family_and_no_other(store: Store) ->
     assert store.tokens.rotate(rotated.refresh_token) is None
     assert store.tokens.user_of_family(session.family_id) is None
     assert store.tokens.user_of_family(other.family_id) == user
+
+
+def test_of_two_uses_at_the_same_moment_one_wins_and_the_session_ends(store: Store) -> None:
+    user = store.users.create(login="olga", password=None)
+    for _ in range(10):
+        session, together = store.tokens.new_family(user.key), Barrier(4)
+
+        def use(token: str = session.refresh_token, together: Barrier = together) -> Rotated | None:
+            together.wait(timeout=at_most(10))
+            return store.tokens.rotate(token)
+
+        with ThreadPoolExecutor(4) as pool:
+            used = [done.result() for done in [pool.submit(use) for _ in range(4)]]
+        won = [one for one in used if one is not None]
+        assert len(won) == 1
+        assert store.tokens.user_of_family(session.family_id) is None
+        assert store.tokens.rotate(won[0].refresh_token) is None
 
 
 def test_a_session_ends_thirty_days_after_its_last_refresh(store: Store, clock: StandingClock) -> None:

@@ -23,7 +23,7 @@ from tests.databases import cheap_secrets, make_database
 from tests.imports.here import import_here
 from tests.web.client import Client, wav
 
-PASSWORD = "correct horse"
+PASSWORD = "correct horse battery staple"
 
 
 class StandingClock(Clock):

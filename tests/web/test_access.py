@@ -25,6 +25,16 @@ users     GET    /users/<user_id>
 users     PUT    /users/<user_id>
 users     DELETE /users/<user_id>
 users     POST   /admin/adduser
+own       GET    /users/me/mfa
+account   POST   /users/me/mfa
+account   POST   /users/me/mfa/confirm
+account   POST   /users/me/mfa/recovery-codes
+account   POST   /users/me/mfa/disable
+users     DELETE /users/<user_id>/mfa
+own       GET    /users/me/sessions
+account   DELETE /users/me/sessions/<session_id>
+users     GET    /users/<user_id>/sessions
+users     DELETE /users/<user_id>/sessions/<session_id>
 own       GET    /api-keys
 account   POST   /api-keys
 own       GET    /api-keys/<key_id>
@@ -76,6 +86,7 @@ read      GET    /campaigns/<campaign_id>/why
 read      GET    /campaigns/<campaign_id>/calls
 change    POST   /campaigns/<campaign_id>/subscribers
 read      GET    /campaigns/<campaign_id>/report
+read      GET    /reports/period
 read      GET    /campaigns/<campaign_id>/calls.csv
 read      GET    /campaigns/<campaign_id>/calls.xlsx
 read      GET    /campaigns/<campaign_id>/subscribers.csv

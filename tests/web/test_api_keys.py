@@ -122,7 +122,7 @@ def test_another_user_to_work_for_ends_the_keys(admin: Client, app: App) -> None
 
 def test_a_changed_password_leaves_the_keys_as_they_are(anna: Client) -> None:
     program = Client(anna.app, make(anna, "read")["key"])
-    fields = {"password": PASSWORD, "new_password": "another good one"}
+    fields = {"password": PASSWORD, "new_password": "four quiet paper boats"}
     assert anna.put("/srv1/users/me/password", json=fields).status == 204
     assert program.get(TRUNKS).status == 200
 

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import math
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +13,7 @@ from autodialer.config import Settings
 from autodialer.model import Role
 from autodialer.store import Store
 from autodialer.web.app import App
-from autodialer.web.tokens import REQUIRED, SigningKey
+from autodialer.web.signing_keys import SigningKey
 from tests.web.client import Client
 from tests.web.conftest import PASSWORD, StandingClock
 
@@ -222,16 +221,15 @@ def test_revoking_an_unknown_token_is_no_error_and_none_is(client: Client) -> No
 
 def test_a_changed_password_ends_all_sessions(client: Client, anna: Client) -> None:
     other = client.log_in("anna", PASSWORD).json()
-    wrong = anna.put("/srv1/users/me/password", json={"password": "wrong", "new_password": "new password"})
+    change = {"password": PASSWORD, "new_password": "four quiet paper boats"}
+    wrong = anna.put("/srv1/users/me/password", json=change | {"password": "wrong"})
     assert (wrong.status, wrong.fields) == (422, ["password"])
-    assert (
-        anna.put("/srv1/users/me/password", json={"password": PASSWORD, "new_password": "new password"}).status == 204
-    )
+    assert anna.put("/srv1/users/me/password", json=change).status == 204
     assert anna.get(ME).status == 401
     assert client.get(ME).status == 401
     assert client.post(TOKEN, data=refresh_form(other["refresh_token"])).error == "invalid_grant"
     assert client.log_in("anna", PASSWORD).error == "invalid_grant"
-    assert client.log_in("anna", "new password").status == 200
+    assert client.log_in("anna", "four quiet paper boats").status == 200
 
 
 def test_a_missing_token_is_401_and_says_where_to_get_one(client: Client) -> None:
@@ -276,19 +274,6 @@ def test_a_token_of_our_key_with_a_wrong_claim_is_refused(
     assert Client(client.app, forged(token, key)).get(ME).status == 200
     answer = Client(client.app, forged(token, key, **change)).get(ME)
     assert (answer.status, answer.error) == (401, "unauthorized")
-
-
-ODD = [math.inf, -math.inf, math.nan, 1e308, 10**400, -1, "1", "", True, [], {}, ["x"], "\ud800"]
-
-
-def test_a_claim_of_any_value_is_401_or_harmless(client: Client, settings: Settings) -> None:
-    token = client.log_in("anna", PASSWORD).json()["access_token"]
-    key = SigningKey.load(settings.keys).private
-    for claim in REQUIRED:
-        for value in ODD:
-            answer = Client(client.app, forged(token, key, **{claim: value})).get(ME)
-            is_harmless = claim in ("iat", "jti", "client_id") or (claim == "exp" and value == 10**400)
-            assert answer.status in ((200, 401) if is_harmless else (401,)), (claim, value)
 
 
 def test_a_token_signed_by_another_key_or_by_none_is_refused(client: Client) -> None:

@@ -4,7 +4,7 @@ from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, Table, U
 
 from autodialer.model import Role
 from autodialer.store.sql.column_types import JsonObject, Key, PublicId
-from autodialer.store.sql.shapes import at, metadata, own_key, public_id, refers, words
+from autodialer.store.sql.shapes import at, count, flag, metadata, own_key, public_id, refers, words
 from autodialer.store.sql.transitions import check_one_of
 
 users = Table(
@@ -29,6 +29,9 @@ users = Table(
     words("former_login", nullable=True),
     words("leaves", nullable=True),
     Column("heir_key", Key),
+    # By migration 0037: whether an admin wants a second factor of the user, and whether there is one in use.
+    flag("mfa_required"),
+    flag("mfa_enabled"),
     check_one_of("role", Role),
     Index(
         "users_works_for_key",
@@ -63,6 +66,10 @@ token_families = Table(
     at("expires_at", nullable=False, comment="of its newest refresh token"),
     at("revoked_at", comment="NULL: its access tokens are good"),
     words("scope", nullable=True),  # by migration 0033, with spaces between; NULL: all that the role allows
+    # By migration 0036; written at most once a minute. `program` is what the client calls itself.
+    at("last_used_at"),
+    words("address", nullable=True),
+    words("program", nullable=True),
     Index(None, "user_key"),
     Index(None, "expires_at"),
     comment="one log-in: the access tokens and the chain of refresh tokens that came of it",
@@ -77,6 +84,27 @@ refresh_tokens = Table(
     at("created_at", nullable=False),
     at("used_at", comment="a second use revokes the family"),
     Index(None, "family_key"),
+)
+
+second_factors = Table(
+    "second_factors",
+    metadata,
+    own_key(),
+    Column("user_key", Key, ForeignKey("users.key", ondelete="CASCADE"), nullable=False, unique=True),
+    Column("secret", LargeBinary, nullable=False, comment="encrypted"),
+    at("created_at", nullable=False),
+    at("confirmed_at", comment="NULL: not in use until a code has come"),
+    Column("last_step", Key, nullable=False, server_default=text("0"), comment="of the newest code taken"),
+    count("failures", comment="wrong codes in a row"),
+)
+
+recovery_codes = Table(
+    "recovery_codes",
+    metadata,
+    own_key(),
+    refers("user_key", "users.key", cascade=True),
+    words("code_hash", comment="HMAC; a code that was used has no row"),
+    UniqueConstraint("user_key", "code_hash"),
 )
 
 api_keys = Table(

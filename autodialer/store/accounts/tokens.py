@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, sel
 from autodialer.clock import Clock
 from autodialer.model import SCOPES_OF, Role, Scope, User
 from autodialer.model.rights import in_words, parse_scopes
+from autodialer.store.accounts.sessions import is_use_due
 from autodialer.store.accounts.tables import USER, refresh_tokens, token_families, users
 from autodialer.store.sql.column_types import new_id
 from autodialer.store.sql.engine import AnyRow, Database
@@ -37,8 +38,17 @@ class Rotated:
     refresh_token: str = field(repr=False)
 
 
+@dataclass(frozen=True, kw_only=True)
+class SessionHolder:
+    """What a session that an access token names says of the sender."""
+
+    user: User
+    is_use_due: bool
+    """Whether it is time to write down that the session is used."""
+
+
 _ALIVE = (
-    select(*USER)
+    select(*USER, token_families.c.last_used_at)
     .join(token_families, token_families.c.user_key == users.c.key)
     .where(
         token_families.c.id == bindparam("family_id"),
@@ -53,7 +63,6 @@ _ALIVE = (
 _OF_REFRESH_TOKEN = (
     select(
         refresh_tokens.c.key.label("token_key"),
-        refresh_tokens.c.used_at,
         token_families.c.key.label("family_key"),
         token_families.c.id.label("family_id"),
         token_families.c.expires_at,
@@ -75,10 +84,18 @@ class Tokens:
         self._database = database
         self._clock = clock
 
-    def new_family(self, user_key: int, scopes: frozenset[Scope] | None = None) -> Issued:
+    def new_family(
+        self,
+        user_key: int,
+        scopes: frozenset[Scope] | None = None,
+        *,
+        address: str | None = None,
+        program: str | None = None,
+    ) -> Issued:
         """Start a session. Sessions that have run out are cleared away on the way.
 
-        `scopes` limits it; None: all that the role of the user allows, whatever that will be.
+        `scopes` limits it; None: all that the role of the user allows, whatever that will be. `address` and `program`
+        are the client's, for the list of sessions.
         """
         now = self._clock.utcnow()
         family_id = new_id()
@@ -92,6 +109,8 @@ class Tokens:
                     created_at=now,
                     expires_at=now + REFRESH_LIFETIME,
                     scope=None if scopes is None else in_words(scopes),
+                    address=address,
+                    program=program,
                 )
                 .returning(token_families.c.key)
             ).scalar_one()
@@ -101,7 +120,8 @@ class Tokens:
         """Use a refresh token up for the next one; None when it is unknown, expired or revoked.
 
         A token used a second time revokes its family: either a thief has it, or its owner lost a race with a thief
-        (RFC 6819 section 5.2.2.3).
+        (RFC 6819 section 5.2.2.3). A client that repeats a request whose answer got lost looks the same, and has to log
+        in again.
         """
         now = self._clock.utcnow()
         with self._database.write() as connection:
@@ -109,10 +129,11 @@ class Tokens:
             if row is None or row.revoked_at is not None or row.expires_at <= now or row.deleted_at is not None:
                 return None
             family = token_families.c.key == row.family_key
-            if row.used_at is not None:
+            unused = (refresh_tokens.c.key == row.token_key) & refresh_tokens.c.used_at.is_(None)
+            # Asked of the row itself, not of what was read: two requests with one token may come at the same moment.
+            if connection.execute(update(refresh_tokens).where(unused).values(used_at=now)).rowcount == 0:
                 connection.execute(update(token_families).where(family).values(revoked_at=now))
                 return None
-            connection.execute(update(refresh_tokens).where(refresh_tokens.c.key == row.token_key).values(used_at=now))
             connection.execute(update(token_families).where(family).values(expires_at=now + REFRESH_LIFETIME))
             token = _issue(connection, row.family_key, now)
         return Rotated(user=user_from(row), family_id=row.family_id, scopes=_scopes_from(row), refresh_token=token)
@@ -136,11 +157,24 @@ class Tokens:
         """End one session; False when no such session is alive."""
         return self._revoke(token_families.c.id == family_id)
 
-    def user_of_family(self, family_id: UUID) -> User | None:
+    def holder(self, family_id: UUID) -> SessionHolder | None:
         """The user of the session; None when its access tokens are not valid, or no longer. Asked on every request."""
+        now = self._clock.utcnow()
         with self._database.read() as connection:
-            row = connection.execute(_ALIVE, {"family_id": family_id, "now": self._clock.utcnow()}).one_or_none()
-        return user_from(row) if row is not None else None
+            row = connection.execute(_ALIVE, {"family_id": family_id, "now": now}).one_or_none()
+        if row is None:
+            return None
+        return SessionHolder(user=user_from(row), is_use_due=is_use_due(row.last_used_at, now))
+
+    def user_of_family(self, family_id: UUID) -> User | None:
+        """The user of the session; None when it is not alive."""
+        found = self.holder(family_id)
+        return found.user if found is not None else None
+
+    def revoke_all(self, user_key: int) -> None:
+        """End all sessions of a user."""
+        with self._database.write() as connection:
+            revoke_families(connection, user_key, self._clock.utcnow())
 
     def _revoke(self, condition: ColumnElement[bool]) -> bool:
         alive = update(token_families).where(condition, token_families.c.revoked_at.is_(None))
@@ -190,4 +224,6 @@ def user_from(row: AnyRow) -> User:
         works_for=row.works_for,
         max_calls_day=row.max_calls_day,
         max_minutes_day=row.max_minutes_day,
+        mfa_required=row.mfa_required,
+        mfa_enabled=row.mfa_enabled,
     )

@@ -36,6 +36,7 @@ class UserChanges(TypedDict, total=False):
     """Login of the user with whose objects an operator or a viewer works."""
     max_calls_day: int | None
     max_minutes_day: int | None
+    mfa_required: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +71,7 @@ class Users:
         works_for: str | None = None,
         max_calls_day: int | None = None,
         max_minutes_day: int | None = None,
+        mfa_required: bool = False,
     ) -> User:
         """A new user, who cannot log in without a password. Raises Conflict when the login is taken.
 
@@ -85,6 +87,7 @@ class Users:
             "created_at": self._clock.utcnow(),
             "max_calls_day": max_calls_day,
             "max_minutes_day": max_minutes_day,
+            "mfa_required": mfa_required,
         }
         try:
             with self._database.write() as connection:
@@ -129,6 +132,14 @@ class Users:
                 connection.execute(update(users).where(same).values(password_hash=renewed))
         return user_from(row)
 
+    def password_hash_of(self, key: int) -> str | None:
+        """What tells whether the password was changed meanwhile; None for a user who cannot log in."""
+        with self._database.read() as connection:
+            found: str | None = connection.execute(
+                select(users.c.password_hash).where(users.c.key == key)
+            ).scalar_one_or_none()
+        return found
+
     def set_password(self, user_key: int, password: str | PasswordHash) -> None:
         """The new password; all sessions of the user end in the same moment. Raises NotFound."""
         password_hash = self._hashed(password)
@@ -169,15 +180,19 @@ class Users:
                 connection.execute(update(users).where(users.c.key == row.key).values(values))
             return user_from(connection.execute(select(*USER).where(users.c.key == row.key)).one())
 
+    def has_admin(self) -> bool:
+        """Whether there is an admin who can log in."""
+        with self._database.read() as connection:
+            return connection.execute(select(users.c.key).where(_can_administer()).limit(1)).first() is not None
+
     def ensure_admin(self, login: str | None, password: str | None) -> str | None:
         """On the first start, make the admin (or give an existing user of that login the role and the password).
 
         Returns the password when it had to be made up; None when it was given, or there is an admin already. An admin
         without a password does not count.
         """
-        with self._database.read() as connection:
-            if connection.execute(select(users.c.key).where(_can_administer()).limit(1)).first() is not None:
-                return None
+        if self.has_admin():
+            return None
         chosen = password or token_urlsafe(12)
         existing = self.by_login(login or DEFAULT_ADMIN_LOGIN)
         if existing is None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, and_, case, func, select
 
-from autodialer.model import Campaign
+from autodialer.model import CONSENT, Campaign
 from autodialer.store.calls.tables import calls
 from autodialer.store.campaigns.tables import campaign_slices, campaign_subscribers, campaigns
 from autodialer.store.setup.tables import callbases, subscribers, trunks
@@ -83,7 +83,7 @@ class Exports:
 
 _PERSON = {
     name: case((callbases.c.deleted_at.is_(None), written(subscribers.c[name]))).label(name)
-    for name in ("number", "second_number", "name", "comment", "timezone", "extra")
+    for name in ("number", "second_number", "name", "comment", "timezone", *CONSENT, "extra")
 }
 """What tells of a person: nothing any more once the callbase is deleted, even if its rows are still being cleared."""
 

@@ -12,7 +12,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateColumn, CreateTable
 from sqlalchemy.sql.compiler import DDLCompiler
 
-from autodialer.model import DigitTime, DigitVia, KeyAction, KeyEffect, KeyResult
+from autodialer.model import DigitTime, DigitVia, KeyAction, KeyEffect, KeyResult, ShownNumber
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
@@ -124,6 +124,22 @@ def key_results_from(stored: str | None) -> Sequence[KeyResult]:
         KeyResult(digit=digit, action=KeyAction(action), at_s=at_s, effect=KeyEffect(effect), code=code)
         for digit, action, at_s, effect, code in (json.loads(stored) if stored else ())
     )
+
+
+class ShownNumbers(TypeDecorator[Sequence[ShownNumber]]):
+    """The numbers of a trunk as JSON, `[["+74950000000","Clinic"]]`; none are stored as NULL and read as `()`."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Sequence[ShownNumber] | None, dialect: Dialect) -> str | None:
+        """To the database."""
+        rows = [[each.number, each.shown_as] for each in value or ()]
+        return json.dumps(rows, ensure_ascii=False, separators=(",", ":")) if rows else None
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Sequence[ShownNumber]:
+        """From the database."""
+        return tuple(ShownNumber(number=number, shown_as=shown_as) for number, shown_as in json.loads(value or "[]"))
 
 
 @compiles(CreateColumn, "sqlite")

@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from secrets import token_hex
 
@@ -50,9 +51,29 @@ def _close_to_others(path: Path) -> None:
     )
 
 
+def replace_key_file(path: Path, content: bytes, made_at: datetime) -> None:
+    """Put a new key in the file's place; a reader gets the old one or the new one whole. `made_at` is its time there.
+
+    Raises OSError.
+    """
+    draft = _write_draft(path, content)
+    os.utime(draft, (made_at.timestamp(),) * 2)
+    draft.replace(path)
+
+
 def _create(path: Path, content: bytes) -> None:
     # Written in full under another name, then linked, not renamed: nobody ever reads half a key, and of two processes
     # that start at once the first one's key stays.
+    draft = _write_draft(path, content)
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+
+
+def _write_draft(path: Path, content: bytes) -> Path:
     draft = path.with_name(f"{path.name}.{os.getpid()}.{token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
@@ -60,9 +81,4 @@ def _create(path: Path, content: bytes) -> None:
         file.flush()
         # On the disk before anything is encrypted by it: a power loss must not leave passwords without their key.
         os.fsync(file.fileno())
-    try:
-        os.link(draft, path)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()
+    return draft

@@ -2,6 +2,7 @@
 
 import hmac
 import threading
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,19 +76,23 @@ class Secrets:
         Raises Unavailable while too many others are at it.
         """
         with self._turn():
-            return self._hasher.hash(password)
+            return self._hasher.hash(_spelled(password))
 
     def password_fits(self, password_hash: str | None, password: str) -> bool:
         """Whether the password is right. None, for a login that nobody has, takes as long as any other and is False.
 
         Raises Unavailable.
         """
+        with self._turn():
+            # The spelling as it came is for hashes from before there was one spelling.
+            fits = any(self._verify(password_hash, text) for text in dict.fromkeys((_spelled(password), password)))
+        return fits and password_hash is not None
+
+    def _verify(self, password_hash: str | None, password: str) -> bool:
         try:
-            with self._turn():
-                right = self._hasher.verify(password_hash or self._hash_of_nobody, password)
+            return self._hasher.verify(password_hash or self._hash_of_nobody, password)
         except (VerificationError, InvalidHashError):
             return False
-        return right and password_hash is not None
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -107,6 +112,11 @@ class Secrets:
     def is_outdated(self, password_hash: str) -> bool:
         """Whether the hash was made with other parameters than today's."""
         return self._hasher.check_needs_rehash(password_hash)
+
+
+def _spelled(password: str) -> str:
+    # NIST SP 800-63B revision 4 section 3.1.1.2: keyboards differ in how they compose an accented letter.
+    return unicodedata.normalize("NFC", password)
 
 
 def load_key(path: Path) -> bytes:
