@@ -73,8 +73,9 @@ bench: setup-dev  ## measure: make bench [ONLY=sip|media|queue|import|sound|api|
 soak: setup-dev  ## kill -9 at random instants, a database locked for minutes, thousands of random campaigns and tables: make soak [RUNS=200]
 	@SOAK=1 KILL_RUNS=$(RUNS) $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(SOAKED) $(ARGS)
 
-fuzz: $(VENV)/.setup-dev  ## coverage-guided attack on every parser and a live call: make fuzz [SECONDS=600]
+fuzz: $(VENV)/.setup-dev  ## coverage-guided attack on every parser and a live call, schemathesis on the API: make fuzz [SECONDS=600]
 	@$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(ARGS)
+	@$(BIN)/python -m tests.fuzz.contract --seconds $(SECONDS)
 
 migration: $(VENV)/.setup-dev  ## a new migration from the tables: make migration NAME=what-changes
 	@test -n "$(NAME)" || { echo "name it: make migration NAME=what-changes"; exit 2; }

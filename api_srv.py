@@ -14,6 +14,7 @@ from autodialer.api.idempotency import Once
 from autodialer.api.notices import Notices
 from autodialer.api.people import People
 from autodialer.api.prototype import Prototype
+from autodialer.api.reports import PeriodReports
 from autodialer.api.second_factor import SecondFactor
 from autodialer.api.sessions import Sessions
 from autodialer.api.sounds import SoundFiles, Sounds
@@ -55,6 +56,7 @@ class Api:
         self.callbases = Callbases(context, self._imports)
         self.subscribers = Subscribers(context)
         self.campaigns = Campaigns(context, sound_files)
+        self.reports = PeriodReports(context)
         self.calls = Calls(context)
         self.people = People(context, self._imports)
         self.tables = Tables(context)

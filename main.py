@@ -37,6 +37,7 @@ from autodialer.api.filters import ObjectFilter
 from autodialer.api.notices import NewNotice, NoticeChange
 from autodialer.api.people import DncChange, DncScope, Erase, NewDncImport
 from autodialer.api.prototype import PrototypeCall, PrototypeUser
+from autodialer.api.reports import Period
 from autodialer.api.second_factor import Confirm, Enrol, Proof
 from autodialer.api.sounds import NewAudio, NewSound, SoundChange, WantedAudio
 from autodialer.api.subscribers import ManyNumbers, OneSubscriber, PersonWanted, SubscriberChange
@@ -284,6 +285,8 @@ ROUTES: tuple[Line, ...] = (
         lambda api, r: api.subscribers.add_many(r.caller, r.id, r.fields(ManyNumbers)),
     ),
     Line("GET", "/campaigns/<campaign_id>/report", lambda api, r: api.campaigns.read_report(r.caller, r.id)),
+    # -- reports
+    Line("GET", "/reports/period", lambda api, r: api.reports.read_period(r.caller, r.parameters(Period))),
     # -- tables
     Line("GET", "/campaigns/<campaign_id>/calls.csv", lambda api, r: api.tables.export_calls_csv(r.caller, r.id)),
     Line("GET", "/campaigns/<campaign_id>/calls.xlsx", lambda api, r: api.tables.export_calls_xlsx(r.caller, r.id)),
@@ -400,9 +403,10 @@ def build_app(settings: Settings, store: Store, *, clock: Clock | None = None, v
 
     With `validate_responses` an answer that breaks swagger.yaml is an error: for tests.
     """
+    clock = clock or Clock()
     api = Api(settings, store, clock)
     metrics = Metrics(settings, store, imported_rows=api.imported_rows)
-    app = make_app(settings, store, api.credentials, metrics, validate_responses=validate_responses)
+    app = make_app(settings, store, api.credentials, metrics, clock=clock, validate_responses=validate_responses)
     mount(ROUTES, app, api)
     app.at_close.append(api.close)
     return app

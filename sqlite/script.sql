@@ -23,7 +23,7 @@ CREATE TABLE users (
     -- argon2id; NULL: cannot log in until a password is set
     password_hash TEXT,
     comment TEXT,
-    created_at BIGINT NOT NULL, works_for_key INTEGER, deleted_at BIGINT, former_login TEXT, leaves TEXT, heir_key INTEGER, max_calls_day INTEGER, max_minutes_day INTEGER, mfa_required BOOLEAN DEFAULT 0 NOT NULL, mfa_enabled BOOLEAN DEFAULT 0 NOT NULL,
+    created_at BIGINT NOT NULL, works_for_key INTEGER, deleted_at BIGINT, former_login TEXT, leaves TEXT, heir_key INTEGER, mfa_required BOOLEAN DEFAULT 0 NOT NULL, mfa_enabled BOOLEAN DEFAULT 0 NOT NULL, max_calls_day INTEGER, max_minutes_day INTEGER,
     CONSTRAINT users_role_known CHECK (role IN ('user', 'admin', 'operator', 'viewer')),
     CONSTRAINT users_id_once UNIQUE (id),
     CONSTRAINT users_login_once UNIQUE (login)
@@ -232,7 +232,7 @@ CREATE TABLE trunks (
     hidden BOOLEAN DEFAULT 0 NOT NULL,
     created_at BIGINT NOT NULL,
     -- the row stays for the calls that went through it
-    deleted_at BIGINT, ca_file TEXT, outbound_proxy TEXT, register BOOLEAN DEFAULT 0 NOT NULL, caller_id_header TEXT DEFAULT 'from' NOT NULL, symmetric_rtp BOOLEAN DEFAULT 1 NOT NULL, stun_server TEXT, media_ports TEXT DEFAULT 'per_call' NOT NULL, price_per_min FLOAT, strict_source BOOLEAN DEFAULT 1 NOT NULL, backup_host TEXT, extra_headers TEXT DEFAULT '' NOT NULL, media_encryption TEXT DEFAULT 'none' NOT NULL, allowed_countries TEXT, allowed_special TEXT DEFAULT '' NOT NULL, max_calls_day INTEGER, max_minutes_day INTEGER,
+    deleted_at BIGINT, ca_file TEXT, outbound_proxy TEXT, register BOOLEAN DEFAULT 0 NOT NULL, caller_id_header TEXT DEFAULT 'from' NOT NULL, symmetric_rtp BOOLEAN DEFAULT 1 NOT NULL, stun_server TEXT, media_ports TEXT DEFAULT 'per_call' NOT NULL, price_per_min FLOAT, strict_source BOOLEAN DEFAULT 1 NOT NULL, backup_host TEXT, extra_headers TEXT DEFAULT '' NOT NULL, media_encryption TEXT DEFAULT 'none' NOT NULL, allowed_countries TEXT, allowed_special TEXT DEFAULT '' NOT NULL, max_calls_day INTEGER, max_minutes_day INTEGER, caller_ids TEXT,
     CONSTRAINT trunks_owner_key_there FOREIGN KEY(owner_key) REFERENCES users ("key"),
     CONSTRAINT trunks_id_once UNIQUE (id)
 );
@@ -260,7 +260,7 @@ CREATE TABLE subscribers (
     comment TEXT,
     timezone TEXT,
     -- JSON: the columns that have no field of their own
-    extra TEXT, second_number TEXT, number_zone TEXT, number_zone_by TEXT, doubt TEXT, deleted_at BIGINT, destination TEXT,
+    extra TEXT, second_number TEXT, number_zone TEXT, number_zone_by TEXT, doubt TEXT, deleted_at BIGINT, destination TEXT, consent_source TEXT, consent_at TEXT, consent_text TEXT,
     CONSTRAINT subscribers_key PRIMARY KEY ("key"),
     CONSTRAINT subscribers_callbase_key_there FOREIGN KEY(callbase_key) REFERENCES callbases ("key"),
     CONSTRAINT subscribers_callbase_key_number_once UNIQUE (callbase_key, number),
@@ -547,7 +547,7 @@ CREATE TABLE calls (
     -- NULL: no further attempt
     next_at BIGINT,
     -- the rule that made the next attempt, or ended them
-    next_rule TEXT NOT NULL, rtp_remote_lost INTEGER, rtp_round_trip_ms FLOAT, digit_times TEXT, key_results TEXT, rtp_strangers INTEGER, rtp_reports INTEGER, refusal_headers TEXT, rtp_encryption TEXT, owner_key INTEGER,
+    next_rule TEXT NOT NULL, rtp_remote_lost INTEGER, rtp_round_trip_ms FLOAT, digit_times TEXT, key_results TEXT, rtp_strangers INTEGER, rtp_reports INTEGER, refusal_headers TEXT, rtp_encryption TEXT, owner_key INTEGER, consent_source TEXT, consent_at TEXT, consent_text TEXT,
     CONSTRAINT calls_key PRIMARY KEY ("key"),
     CONSTRAINT calls_cause_known CHECK (cause IN ('auth_failed', 'forbidden', 'media_failed', 'no_response', 'redirected', 'transport_error', 'protocol_error', 'trunk_limit', 'internal_error')),
     CONSTRAINT calls_disposition_known CHECK (disposition IN ('answered', 'machine', 'busy', 'no_answer', 'rejected', 'invalid_number', 'congestion', 'failed', 'cancelled', 'interrupted')),
@@ -589,6 +589,111 @@ BEGIN
         ('A'), ('B'), ('C'), ('D'))
     WHERE instr(NEW.digits, column1)
     ON CONFLICT (campaign_key, figure, value) DO UPDATE SET calls = calls + 1;
+END;
+CREATE TRIGGER calls_keys_tallied AFTER INSERT ON calls
+WHEN NEW.digits <> ''
+BEGIN
+    INSERT INTO key_tallies (campaign_key, quarter_at, digit, calls, people)
+    SELECT NEW.campaign_key, NEW.invited_at / 900000 * 900000, column1, 1, NOT EXISTS (
+        SELECT 1 FROM calls
+        WHERE campaign_key = NEW.campaign_key AND subscriber_key = NEW.subscriber_key AND key <> NEW.key
+            AND instr(digits, column1)
+    )
+    FROM (VALUES ('0'), ('1'), ('2'), ('3'), ('4'), ('5'), ('6'), ('7'), ('8'), ('9'), ('*'), ('#'),
+        ('A'), ('B'), ('C'), ('D'))
+    WHERE instr(NEW.digits, column1)
+    ON CONFLICT (campaign_key, quarter_at, digit) DO UPDATE SET
+        calls = calls + 1, people = people + excluded.people;
+END;
+CREATE TRIGGER calls_tallied AFTER INSERT ON calls
+BEGIN
+    INSERT INTO call_tallies (
+        campaign_key, quarter_at, zone, trunk_key, caller_id, disposition,
+        calls,
+        billsec_ms,
+        rang,
+        answered,
+        heard_25,
+        heard_50,
+        heard_75,
+        heard_95,
+        dead,
+        early_hang_ups,
+        sip_603,
+        sip_607,
+        sip_608,
+        people_called,
+        people_rang,
+        people_answered,
+        people_heard_25,
+        people_heard_50,
+        people_heard_75,
+        people_heard_95,
+        people_dead
+    )
+    SELECT
+        NEW.campaign_key, NEW.invited_at / 900000 * 900000,
+        COALESCE((SELECT COALESCE(timezone, number_zone) FROM subscribers WHERE key = NEW.subscriber_key), ''),
+        COALESCE(NEW.trunk_key, 0),
+        COALESCE(
+            (SELECT NULLIF(caller_id, '') FROM campaigns WHERE key = NEW.campaign_key),
+            (SELECT COALESCE(NULLIF(caller_id, ''), username) FROM trunks WHERE key = NEW.trunk_key), ''
+        ),
+        NEW.disposition,
+        1,
+        CAST(ROUND(NEW.billsec_s * 1000) AS INTEGER),
+        (NEW.ringing_at IS NOT NULL OR NEW.disposition IN ('answered', 'machine')),
+        (NEW.disposition IN ('answered', 'machine')),
+        (NEW.disposition = 'answered' AND NEW.played_share > 0.25),
+        (NEW.disposition = 'answered' AND NEW.played_share > 0.5),
+        (NEW.disposition = 'answered' AND NEW.played_share > 0.75),
+        (NEW.disposition = 'answered' AND NEW.played_share > 0.95),
+        (COALESCE(NEW.sip_code, 0) IN (404, 410, 484, 604)),
+        (NEW.disposition = 'answered' AND NEW.ended_by IS 'callee' AND NEW.billsec_s < 3),
+        (NEW.sip_code IS 603),
+        (NEW.sip_code IS 607),
+        (NEW.sip_code IS 608),
+        earlier.called = 0,
+        (NEW.ringing_at IS NOT NULL OR NEW.disposition IN ('answered', 'machine')) AND earlier.rang = 0,
+        (NEW.disposition IN ('answered', 'machine')) AND earlier.answered = 0,
+        (NEW.disposition = 'answered' AND NEW.played_share > 0.25) AND earlier.heard_25 = 0,
+        (NEW.disposition = 'answered' AND NEW.played_share > 0.5) AND earlier.heard_50 = 0,
+        (NEW.disposition = 'answered' AND NEW.played_share > 0.75) AND earlier.heard_75 = 0,
+        (NEW.disposition = 'answered' AND NEW.played_share > 0.95) AND earlier.heard_95 = 0,
+        (COALESCE(NEW.sip_code, 0) IN (404, 410, 484, 604)) AND earlier.dead = 0
+    FROM (SELECT COUNT(*) AS called,
+        COALESCE(MAX(calls.ringing_at IS NOT NULL OR calls.disposition IN ('answered', 'machine')), 0) AS rang,
+        COALESCE(MAX(calls.disposition IN ('answered', 'machine')), 0) AS answered,
+        COALESCE(MAX(calls.disposition = 'answered' AND calls.played_share > 0.25), 0) AS heard_25,
+        COALESCE(MAX(calls.disposition = 'answered' AND calls.played_share > 0.5), 0) AS heard_50,
+        COALESCE(MAX(calls.disposition = 'answered' AND calls.played_share > 0.75), 0) AS heard_75,
+        COALESCE(MAX(calls.disposition = 'answered' AND calls.played_share > 0.95), 0) AS heard_95,
+        COALESCE(MAX(COALESCE(calls.sip_code, 0) IN (404, 410, 484, 604)), 0) AS dead
+        FROM calls
+        WHERE campaign_key = NEW.campaign_key AND subscriber_key = NEW.subscriber_key AND key <> NEW.key) AS earlier
+    WHERE true
+    ON CONFLICT (campaign_key, quarter_at, zone, trunk_key, caller_id, disposition) DO UPDATE SET
+        calls = calls + excluded.calls,
+        billsec_ms = billsec_ms + excluded.billsec_ms,
+        rang = rang + excluded.rang,
+        answered = answered + excluded.answered,
+        heard_25 = heard_25 + excluded.heard_25,
+        heard_50 = heard_50 + excluded.heard_50,
+        heard_75 = heard_75 + excluded.heard_75,
+        heard_95 = heard_95 + excluded.heard_95,
+        dead = dead + excluded.dead,
+        early_hang_ups = early_hang_ups + excluded.early_hang_ups,
+        sip_603 = sip_603 + excluded.sip_603,
+        sip_607 = sip_607 + excluded.sip_607,
+        sip_608 = sip_608 + excluded.sip_608,
+        people_called = people_called + excluded.people_called,
+        people_rang = people_rang + excluded.people_rang,
+        people_answered = people_answered + excluded.people_answered,
+        people_heard_25 = people_heard_25 + excluded.people_heard_25,
+        people_heard_50 = people_heard_50 + excluded.people_heard_50,
+        people_heard_75 = people_heard_75 + excluded.people_heard_75,
+        people_heard_95 = people_heard_95 + excluded.people_heard_95,
+        people_dead = people_dead + excluded.people_dead;
 END;
 CREATE TRIGGER calls_told AFTER INSERT ON calls
 WHEN EXISTS (
@@ -951,6 +1056,33 @@ CREATE TABLE api_keys (
 );
 CREATE INDEX api_keys_user_key ON api_keys (user_key);
 
+CREATE TABLE second_factors (
+    "key" INTEGER NOT NULL,
+    user_key INTEGER NOT NULL,
+    -- encrypted
+    secret BLOB NOT NULL,
+    created_at BIGINT NOT NULL,
+    -- NULL: not in use until a code has come
+    confirmed_at BIGINT,
+    -- of the newest code taken
+    last_step INTEGER DEFAULT 0 NOT NULL,
+    -- wrong codes in a row
+    failures INTEGER DEFAULT 0 NOT NULL,
+    CONSTRAINT second_factors_key PRIMARY KEY ("key"),
+    CONSTRAINT second_factors_user_key_there FOREIGN KEY(user_key) REFERENCES users ("key") ON DELETE CASCADE,
+    CONSTRAINT second_factors_user_key_once UNIQUE (user_key)
+);
+
+CREATE TABLE recovery_codes (
+    "key" INTEGER NOT NULL,
+    user_key INTEGER NOT NULL,
+    -- HMAC; a code that was used has no row
+    code_hash TEXT NOT NULL,
+    CONSTRAINT recovery_codes_key PRIMARY KEY ("key"),
+    CONSTRAINT recovery_codes_user_key_there FOREIGN KEY(user_key) REFERENCES users ("key") ON DELETE CASCADE,
+    CONSTRAINT recovery_codes_user_key_code_hash_once UNIQUE (user_key, code_hash)
+);
+
 CREATE TABLE campaign_slices (
     -- the people of campaigns that are not for their whole callbase
     campaign_key INTEGER NOT NULL,
@@ -1148,35 +1280,67 @@ CREATE TABLE campaign_status (
     CONSTRAINT campaign_status_campaign_key_there FOREIGN KEY(campaign_key) REFERENCES campaigns ("key") ON DELETE CASCADE
 );
 
-CREATE TABLE second_factors (
-    "key" INTEGER NOT NULL,
-    user_key INTEGER NOT NULL,
-    -- encrypted
-    secret BLOB NOT NULL,
-    created_at BIGINT NOT NULL,
-    -- NULL: not in use until a code has come
-    confirmed_at BIGINT,
-    -- of the newest code taken
-    last_step INTEGER DEFAULT 0 NOT NULL,
-    -- wrong codes in a row
-    failures INTEGER DEFAULT 0 NOT NULL,
-    CONSTRAINT second_factors_key PRIMARY KEY ("key"),
-    CONSTRAINT second_factors_user_key_there FOREIGN KEY(user_key) REFERENCES users ("key") ON DELETE CASCADE,
-    CONSTRAINT second_factors_user_key_once UNIQUE (user_key)
-);
+CREATE TABLE call_tallies (
+    -- finished calls by quarter of an hour, counted as they are recorded
+    campaign_key INTEGER NOT NULL,
+    -- the start of the quarter of an hour of the INVITE, UTC
+    quarter_at BIGINT NOT NULL,
+    -- of the subscriber, IANA name; empty: none is known
+    zone TEXT NOT NULL,
+    -- 0: interrupted before a trunk was known
+    trunk_key INTEGER NOT NULL,
+    -- shown to the callee, as far as it is ours to say; empty: none was
+    caller_id TEXT NOT NULL,
+    disposition TEXT NOT NULL,
+    calls INTEGER DEFAULT 0 NOT NULL,
+    -- sum
+    billsec_ms INTEGER DEFAULT 0 NOT NULL,
+    -- or were answered
+    rang INTEGER DEFAULT 0 NOT NULL,
+    -- also by a machine
+    answered INTEGER DEFAULT 0 NOT NULL,
+    -- answered calls that were played more than this percentage of the sound
+    heard_25 INTEGER DEFAULT 0 NOT NULL,
+    heard_50 INTEGER DEFAULT 0 NOT NULL,
+    heard_75 INTEGER DEFAULT 0 NOT NULL,
+    heard_95 INTEGER DEFAULT 0 NOT NULL,
+    -- 404, 410, 484, 604
+    dead INTEGER DEFAULT 0 NOT NULL,
+    -- answered calls that the callee ended within 3 s
+    early_hang_ups INTEGER DEFAULT 0 NOT NULL,
+    sip_603 INTEGER DEFAULT 0 NOT NULL,
+    sip_607 INTEGER DEFAULT 0 NOT NULL,
+    sip_608 INTEGER DEFAULT 0 NOT NULL,
+    -- whose first call within the campaign it was
+    people_called INTEGER DEFAULT 0 NOT NULL,
+    -- whose first call it was that got as far; so on
+    people_rang INTEGER DEFAULT 0 NOT NULL,
+    people_answered INTEGER DEFAULT 0 NOT NULL,
+    people_heard_25 INTEGER DEFAULT 0 NOT NULL,
+    people_heard_50 INTEGER DEFAULT 0 NOT NULL,
+    people_heard_75 INTEGER DEFAULT 0 NOT NULL,
+    people_heard_95 INTEGER DEFAULT 0 NOT NULL,
+    people_dead INTEGER DEFAULT 0 NOT NULL,
+    CONSTRAINT call_tallies_key PRIMARY KEY (campaign_key, quarter_at, zone, trunk_key, caller_id, disposition),
+    CONSTRAINT call_tallies_campaign_key_there FOREIGN KEY(campaign_key) REFERENCES campaigns ("key")
+) WITHOUT ROWID;
 
-CREATE TABLE recovery_codes (
-    "key" INTEGER NOT NULL,
-    user_key INTEGER NOT NULL,
-    -- HMAC; a code that was used has no row
-    code_hash TEXT NOT NULL,
-    CONSTRAINT recovery_codes_key PRIMARY KEY ("key"),
-    CONSTRAINT recovery_codes_user_key_there FOREIGN KEY(user_key) REFERENCES users ("key") ON DELETE CASCADE,
-    CONSTRAINT recovery_codes_user_key_code_hash_once UNIQUE (user_key, code_hash)
-);
+CREATE TABLE key_tallies (
+    -- keys pressed by quarter of an hour, counted as the calls are recorded
+    campaign_key INTEGER NOT NULL,
+    -- the start of the quarter of an hour of the INVITE, UTC
+    quarter_at BIGINT NOT NULL,
+    digit TEXT NOT NULL,
+    -- in which it was pressed, however often
+    calls INTEGER DEFAULT 0 NOT NULL,
+    -- whose first call within the campaign it was in which they pressed it
+    people INTEGER DEFAULT 0 NOT NULL,
+    CONSTRAINT key_tallies_key PRIMARY KEY (campaign_key, quarter_at, digit),
+    CONSTRAINT key_tallies_campaign_key_there FOREIGN KEY(campaign_key) REFERENCES campaigns ("key")
+) WITHOUT ROWID;
 
 -- The migration that this schema corresponds to.
-INSERT INTO alembic_version VALUES ('0037');
+INSERT INTO alembic_version VALUES ('0053');
 
 -- Three sample users. None can log in until `python main.py set-password LOGIN`.
 INSERT INTO users ("key", id, login, name, role, password_hash, comment, created_at) VALUES

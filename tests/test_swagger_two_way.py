@@ -19,6 +19,7 @@ from autodialer.api.campaigns import Campaigns
 from autodialer.api.notices import Notices
 from autodialer.api.people import People
 from autodialer.api.prototype import Prototype
+from autodialer.api.reports import PeriodReports
 from autodialer.api.second_factor import SecondFactor
 from autodialer.api.sessions import Sessions
 from autodialer.api.sounds import Sounds
@@ -49,6 +50,7 @@ SUBJECTS: dict[str, type] = {
     "callbases": Callbases,
     "subscribers": Subscribers,
     "campaigns": Campaigns,
+    "reports": PeriodReports,
     "calls": Calls,
     "people": People,
     "prototype": Prototype,
@@ -118,8 +120,14 @@ def test_the_operations_of_admins_say_so() -> None:
 def test_the_status_of_success_is_the_one_that_the_contract_says() -> None:
     for path, route in ROUTES.items():
         [operation] = [operation for method, p, operation in OPERATIONS if (method, p) == path]
-        said = {int(status) for status in operation["responses"] if status != "default"}
+        said = {int(status) for status in operation["responses"] if status not in ("default", "304")}
         assert said == ({route.status} if isinstance(route.status, int) else {201, 202}), path
+
+
+def test_what_reads_a_single_object_has_an_entity_tag_and_the_contract_says_so() -> None:
+    tagged = {IDS[path] for path, route in ROUTES.items() if route.is_single_object}
+    said = {operation["operationId"] for _, _, operation in OPERATIONS if "304" in operation["responses"]}
+    assert tagged == said >= {"read_campaign", "read_call", "read_trunk"}
 
 
 def test_every_operation_has_a_command_of_the_console_client_and_the_other_way_round() -> None:

@@ -17,7 +17,7 @@ from autodialer.api.webhooks import put_short
 from autodialer.campaign.checks import sample_number
 from autodialer.campaign.destinations import rules_of_trunk
 from autodialer.errors import Conflict, Invalid, Unavailable
-from autodialer.model import CallOutcome, CallRecord, JobState, KeyResult, RtpStats, Trunk
+from autodialer.model import CONSENT, CallOutcome, CallRecord, JobState, KeyResult, RtpStats, Trunk
 from autodialer.store import CallsWanted, Store
 from autodialer.web.caller import Caller
 from autodialer.web.fields import Fields
@@ -263,6 +263,7 @@ def present_call(value: CallRecord) -> Json:
         "state": value.state.value,
         "trunk_id": identifier(value.trunk_id),
         **_outcome(value.outcome),
+        **values_of(value, CONSENT),
         "key_results": present_key_results(value.key_results),
         "next_attempt": {"at": time(value.next_at), "rule": value.next_rule},
     }

@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import Field
 
 from autodialer import report
+from autodialer.api.caller_ids import warnings_of_campaigns
 from autodialer.api.calling_hours import (
     EndsAt,
     Holidays,
@@ -24,6 +25,7 @@ from autodialer.api.diary import present_line
 from autodialer.api.filters import ObjectFilter
 from autodialer.api.outside import check_webhook_url
 from autodialer.api.present import Json, identifier, page, time, values_of
+from autodialer.api.reports import report_beside
 from autodialer.api.slices import BUSY, AnyOnly, LargeSlices
 from autodialer.api.sounds import SoundFiles
 from autodialer.api.webhooks import put_short
@@ -181,7 +183,10 @@ class Campaigns:
             caller.owner_key, fields.narrowed(), archived=fields.archived, limit=wanted.limit, after=wanted.after
         )
         progress = self._store.campaigns.progress_of_all([campaign.key for campaign in found[0]])
-        return page(found, lambda campaign: self._present(campaign, progress[campaign.key]))
+        warnings = warnings_of_campaigns(self._store, found[0])
+        return page(
+            found, lambda campaign: self._present(campaign, progress[campaign.key], warnings.get(campaign.key, []))
+        )
 
     def create(self, caller: Caller, fields: NewCampaign, once: str | None) -> Json:
         """A draft. Raises Invalid that names the field whose object there is not."""
@@ -367,7 +372,10 @@ class Campaigns:
         campaign = self._store.campaigns.get(campaign_id, caller.owner_key)
         progress = self._store.campaigns.progress(campaign.key)
         figures = self._store.calls.report(campaign.key)
-        return present_report(campaign, progress, figures, self._store.calls.keys(campaign.key))
+        return {
+            **present_report(campaign, progress, figures, self._store.calls.keys(campaign.key)),
+            **report_beside(self._store, campaign),
+        }
 
     def _own_callbase(self, caller: Caller, name: str, region: str) -> Callbase:
         made = self._store.callbases.create(caller.user.key, name=name, region=region)
@@ -408,7 +416,8 @@ class Campaigns:
     def _read(self, caller: Caller, campaign_id: UUID, *, with_secret: bool = False) -> Json:
         """`with_secret` in the answer to the request that made its webhook: the only one that shows the secret."""
         campaign = self._store.campaigns.get(campaign_id, caller.owner_key)
-        shown = self._present(campaign, self._store.campaigns.progress(campaign.key))
+        warnings = warnings_of_campaigns(self._store, [campaign]).get(campaign.key, [])
+        shown = self._present(campaign, self._store.campaigns.progress(campaign.key), warnings)
         webhook = self._store.webhooks.short_of(campaign.key) if with_secret and campaign.webhook_url else None
         if webhook is not None and webhook.secret is not None:
             shown["webhook_secret"] = shown_secret(webhook.secret)
@@ -418,8 +427,9 @@ class Campaigns:
         """Raises Invalid, AddressRefused, HostUnresolved."""
         return check_webhook_url(self._context, fields.webhook_url, "webhook_url") if fields.webhook_url else None
 
-    def _present(self, campaign: Campaign, progress: CampaignProgress) -> Json:
-        return present_campaign(campaign, progress, estimate_eta_s(campaign, progress, self._clock.utcnow()))
+    def _present(self, campaign: Campaign, progress: CampaignProgress, warnings: Sequence[Json]) -> Json:
+        eta_s = estimate_eta_s(campaign, progress, self._clock.utcnow())
+        return {**present_campaign(campaign, progress, eta_s), "warnings": list(warnings)}
 
 
 def check_transfer(rules: CampaignRules, trunks: Iterable[Trunk], region: str) -> None:

@@ -17,7 +17,7 @@ from autodialer.campaign.two_numbers import FIRST, FLAG, SECOND, numbers_of
 from autodialer.campaign.zones import ZoneFinder
 from autodialer.errors import Invalid
 from autodialer.imports.into_callbase import Person, in_zone, subscriber_of
-from autodialer.model import Callbase, Subscriber
+from autodialer.model import CONSENT, Callbase, Subscriber
 from autodialer.store import BATCH_ROWS, PAUSE_S, NewSubscriber
 from autodialer.web.caller import Caller
 from autodialer.web.fields import Fields
@@ -26,7 +26,7 @@ from autodialer.web.request import PageWanted
 NUMBERS = frozenset({"number", "second_number"})
 SHOWN = 200
 """Characters of what was rejected that the answer repeats."""
-SAID = ("number", "second_number", "name", "comment", "timezone")
+SAID = ("number", "second_number", "name", "comment", "timezone", *CONSENT)
 
 
 class OneSubscriber(Fields):
@@ -37,6 +37,9 @@ class OneSubscriber(Fields):
     name: str | None = None
     comment: str | None = None
     timezone: str | None = None
+    consent_source: str | None = None
+    consent_at: str | None = None
+    consent_text: str | None = None
     extra: Mapping[str, str] = Field(default_factory=dict)
 
 
@@ -48,6 +51,9 @@ class SubscriberChange(Fields):
     name: str | None = None
     comment: str | None = None
     timezone: str | None = None
+    consent_source: str | None = None
+    consent_at: str | None = None
+    consent_text: str | None = None
     extra: Mapping[str, str] = Field(default_factory=dict)
 
 
@@ -71,6 +77,9 @@ class OneOfMany(Fields):
     name: Short | None = None
     comment: Short | None = None
     timezone: Annotated[str, Field(max_length=64)] | None = None
+    consent_source: Short | None = None
+    consent_at: Annotated[str, Field(max_length=100)] | None = None
+    consent_text: Annotated[str, Field(max_length=2000)] | None = None
     extra: Annotated[Mapping[Short, Short], Field(max_length=50)] = Field(default_factory=dict)
 
 
@@ -198,6 +207,9 @@ def new_subscriber(fields: OneSubscriber, region: str, zones: ZoneFinder) -> New
         name=fields.name,
         comment=fields.comment,
         timezone=check_timezone(fields.timezone),
+        consent_source=fields.consent_source,
+        consent_at=fields.consent_at,
+        consent_text=fields.consent_text,
         doubt=number.doubt,
         destination=number.destination,
         extra={**fields.extra, **numbers.kept},
@@ -224,7 +236,7 @@ def _changes(present: Subscriber, fields: SubscriberChange, region: str, zones: 
 
 def present_subscriber(value: Subscriber) -> Json:
     """A subscriber."""
-    names = ("number", "second_number", "doubt", "name", "comment", "timezone")
+    names = ("number", "second_number", "doubt", "name", "comment", "timezone", *CONSENT)
     return {"id": str(value.id), **values_of(value, names), "extra": dict(value.extra)}
 
 

@@ -1,17 +1,16 @@
 """Whole tables of a campaign to download: its calls, and its subscribers with their outcomes."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
 from autodialer.api.calls import key_results_cell
 from autodialer.api.context import Context
-from autodialer.model import Campaign, SubscriberState
+from autodialer.model import CONSENT, Campaign, SubscriberState
 from autodialer.seats import Seats
-from autodialer.store import AnyRow, Store
+from autodialer.store import AnyRow, Store, key_results_from
 from autodialer.web.caller import Caller
 from autodialer.web.downloads import Cell, Download, DownloadedTable
 
@@ -58,8 +57,22 @@ CALL_COLUMNS = (
     "rtp_reports",
     "rtp_strangers",
     "rtp_encryption",
+    *CONSENT,
 )
-PERSON_COLUMNS = ("id", "number", "second_number", "name", "comment", "timezone", "state", "reason", "attempts")
+PERSON_COLUMNS = (
+    "id",
+    "number",
+    "second_number",
+    "name",
+    "comment",
+    "timezone",
+    *CONSENT,
+    "state",
+    "reason",
+    "attempts",
+)
+_READ_JSON = json.JSONDecoder().raw_decode
+KEY_RESULTS = CALL_COLUMNS.index("key_results")
 LAST_CALL_COLUMNS = ("disposition", "cause", "sip_code", "invited_at", "ended_at", "billsec_s", "played_s", "digits")
 """Of the last call of a subscriber, with `last_` before."""
 NO_CALL = (None,) * len(LAST_CALL_COLUMNS)
@@ -125,7 +138,10 @@ def calls_table(store: Store, campaign: Campaign, close: Callable[[], None]) -> 
         for page in store.exports.calls(campaign.key):
             own, extra_of = _picker(page, CALL_COLUMNS), _picker(page, ("extra",))
             for row in page:
-                yield [*map(_cell, own(row)), *_extra(extra_of(row)[0], extra)]
+                cells = own(row)
+                if cells[KEY_RESULTS]:
+                    cells = _with_key_results(cells)
+                yield cells if not extra else (*cells, *_extra(extra_of(row)[0], extra))
 
     header = [*CALL_COLUMNS, *_extra_header(extra, CALL_COLUMNS)]
     return DownloadedTable(name="calls", header=header, rows=rows(), close=close)
@@ -140,12 +156,12 @@ def subscribers_table(store: Store, campaign: Campaign, close: Callable[[], None
             own, extra_of = _picker(page, PERSON_COLUMNS), _picker(page, ("key", "extra"))
             of_call = _picker(list(called.values()), LAST_CALL_COLUMNS)
             for row in page:
-                *person, state, reason, attempts = map(_cell, own(row))
+                *person, state, reason, attempts = own(row)
                 key, more = extra_of(row)
                 last = called.get(key)
                 # A subscriber that the campaign has not come to yet has no row in it.
                 became = (state or SubscriberState.PENDING.value, reason, attempts or 0)
-                yield [*person, *became, *map(_cell, of_call(last) if last else NO_CALL), *_extra(more, extra)]
+                yield [*person, *became, *(of_call(last) if last else NO_CALL), *_extra(more, extra)]
 
     own = [*PERSON_COLUMNS, *(f"last_{name}" for name in LAST_CALL_COLUMNS)]
     return DownloadedTable(name="subscribers", header=[*own, *_extra_header(extra, own)], rows=rows(), close=close)
@@ -159,8 +175,11 @@ def _picker(page: Sequence[AnyRow], names: Sequence[str]) -> Callable[[AnyRow], 
     return itemgetter(*places) if len(places) > 1 else lambda row: (row[places[0]],)
 
 
-def _extra(extra: Mapping[str, str] | None, names: Sequence[str]) -> list[Cell]:
-    return [extra.get(name) for name in names] if extra else [None] * len(names)
+def _extra(extra: str | None, names: Sequence[str]) -> Sequence[Cell]:
+    if not extra:
+        return [None] * len(names)
+    given: Mapping[str, str] = _READ_JSON(extra)[0]
+    return [given.get(name) for name in names]
 
 
 def _extra_header(extra: Sequence[str], taken: Sequence[str]) -> list[str]:
@@ -168,17 +187,6 @@ def _extra_header(extra: Sequence[str], taken: Sequence[str]) -> list[str]:
     return [f"{name} (callbase)" if name in taken else name for name in extra]
 
 
-def _cell(value: Any) -> Cell:
-    kind = type(value)
-    if kind is datetime:
-        return f"{_second(int(value.timestamp()))}.{value.microsecond // 1000:03}Z"
-    if kind is tuple:
-        return key_results_cell(value)
-    plain: Cell = str(value) if kind is UUID else value
-    return plain
-
-
-@lru_cache(maxsize=1024)
-def _second(timestamp: int) -> str:
-    """RFC 3339 without zone and fraction; the times of neighbouring calls lie close together."""
-    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+def _with_key_results(cells: Sequence[Any]) -> Sequence[Cell]:
+    said = key_results_cell(key_results_from(cells[KEY_RESULTS]))
+    return [*cells[:KEY_RESULTS], said, *cells[KEY_RESULTS + 1 :]]

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_pem_x509_certificates
 from pydantic import Field, create_model
 
+from autodialer.api.caller_ids import check_caller_ids, warnings_of_trunk
 from autodialer.api.ceilings import first_ceilings, refuse_at_ceiling
 from autodialer.api.context import Context
 from autodialer.api.destinations import check_destination
@@ -130,6 +131,7 @@ _CHECKS: Mapping[str, Callable[[Any], Any]] = {
     "ca_file": check_ca_file,
     "number_format": check_number_format,
     "allowed_countries": check_countries,
+    "caller_ids": check_caller_ids,
 }
 
 
@@ -304,6 +306,7 @@ def present_trunk(value: Trunk, status: TrunkStatus | None) -> Json:
     return {
         "id": str(value.id),
         **value.shown(),
+        "warnings": warnings_of_trunk(value),
         "countries_in_force": present_countries(value),
         "created_at": time(value.created_at),
         "active_calls": status.active_calls,

@@ -323,6 +323,7 @@ LIMITS_AND_NAMES = {
     "name": "",
     "max_channels": 1,
     "cps": 1.0,
+    "caller_ids": (),
     "price_per_min": None,
     "allowed_countries": None,
     "allowed_special": (),

@@ -1,4 +1,4 @@
-"""What the columns of an uploaded table hold: phone numbers, name, comment, time zone, and the rest as extra.
+"""What the columns of an uploaded table hold: phone numbers, name, comment, time zone, consent, and the rest as extra.
 
 The user says it, or `autodialer.imports.judge` finds it out; either way the answer to the upload tells what was taken.
 """
@@ -10,10 +10,19 @@ from typing import Any
 
 from autodialer.errors import Invalid
 from autodialer.imports.judge import HEADER_WITHIN, JudgedColumn, NumberedRow, Speaks, choose, letters, look
+from autodialer.model import CONSENT
 
 NUMBER, SECOND, NAME, COMMENT, TIMEZONE = "number", "second_number", "name", "comment", "timezone"
-FIELDS = (NUMBER, SECOND, NAME, COMMENT, TIMEZONE)
-_SPEAKS_OF = {NAME: Speaks.NAME, COMMENT: Speaks.COMMENT, TIMEZONE: Speaks.TIMEZONE}
+CONSENT_SOURCE, CONSENT_AT, CONSENT_TEXT = CONSENT
+FIELDS = (NUMBER, SECOND, NAME, COMMENT, TIMEZONE, *CONSENT)
+_SPEAKS_OF = {
+    NAME: Speaks.NAME,
+    COMMENT: Speaks.COMMENT,
+    TIMEZONE: Speaks.TIMEZONE,
+    CONSENT_SOURCE: Speaks.CONSENT_SOURCE,
+    CONSENT_AT: Speaks.CONSENT_AT,
+    CONSENT_TEXT: Speaks.CONSENT_TEXT,
+}
 MOST_NAMED = 30
 """Columns that a message lists."""
 
@@ -41,6 +50,9 @@ class TableColumns:
     name: int | None = None
     comment: int | None = None
     timezone: int | None = None
+    consent_source: int | None = None
+    consent_at: int | None = None
+    consent_text: int | None = None
     phones: tuple[int, ...] = ()
     """All columns of phone numbers: a stop list blocks those of each."""
     names: tuple[str, ...] = ()
@@ -145,7 +157,7 @@ def _phones(judged: Sequence[JudgedColumn], region: str, said: Mapping[str, int 
 def _others(
     judged: Sequence[JudgedColumn], phones: Sequence[int], said: Mapping[str, int | None], *, has_header: bool
 ) -> dict[str, Any]:
-    """Name, comment and time zone: as said, else by their headers; without a header the first columns of words."""
+    """The fields beside the phones: as said, else by their headers; without a header the first columns of words."""
     free = [column for column in judged if column.index not in {*phones, *said.values()}]
     if has_header:
         found = {

@@ -98,6 +98,9 @@ def _subscriber(row: Sequence[str], columns: TableColumns, region: str) -> NewSu
         name=cell_of(row, columns.name),
         comment=cell_of(row, columns.comment),
         timezone=cell_of(row, columns.timezone),
+        consent_source=cell_of(row, columns.consent_source),
+        consent_at=cell_of(row, columns.consent_at),
+        consent_text=cell_of(row, columns.consent_text),
         extra={name: text for index, name in columns.extra if (text := cell_of(row, index))},
     )
     return subscriber_of(person, region)
@@ -112,6 +115,9 @@ class Person:
     name: str | None
     comment: str | None
     timezone: str | None
+    consent_source: str | None
+    consent_at: str | None
+    consent_text: str | None
     extra: Mapping[str, str]
 
 
@@ -127,6 +133,9 @@ def subscriber_of(person: Person, region: str) -> NewSubscriber:
         name=person.name,
         comment=person.comment,
         timezone=person.timezone,
+        consent_source=person.consent_source,
+        consent_at=person.consent_at,
+        consent_text=person.consent_text,
         doubt=numbers.number.doubt,
         destination=numbers.number.destination,
         extra={**extra, **numbers.kept} if numbers.kept else extra,

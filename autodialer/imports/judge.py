@@ -48,6 +48,11 @@ class Speaks(StrEnum):
     NAME = "name"
     COMMENT = "comment"
     TIMEZONE = "timezone"
+    CONSENT_SOURCE = "consent source"
+    """Where the person agreed to be called."""
+    CONSENT_AT = "consent date"
+    CONSENT_TEXT = "consent text"
+    """What the person agreed to."""
     AGAINST = "against"
     """Numbers that are not phone numbers: accounts, contracts, sums, dates."""
     UNKNOWN = "unknown"
@@ -69,6 +74,22 @@ _AGAINST = (
     r"руб|тенге|грн|id$|ид$|код|code|индекс|index|zip|postal|п п|пп$|row|строк|квартир|кв$|дом$|адрес|address|факс|"
     r"fax|account|acc$|contract|passport|tax|invoice|policy|amount|sum$|price|balance|order|заказ|заявк|карт|card|"
     r"чек|накладн|гол|возраст|age$|imei|iccid|mac$"
+)
+# A header of consent names what the consent is to, calls or phones, and so is looked for first. Behind a phone it only
+# describes that (`телефон (согласие есть)`), but for an English compound (`phone consent`).
+_CONSENT = re.compile(r"(?:^|\s)(?:соглас|згод|келісім|(?:\w+ )?(?:consent|opt ?in\b|permission))")
+_ANY_PHONE = re.compile(rf"(?:^|\s)(?:{_MOBILE}|{_PHONE})")
+_CONSENT_PARTS: tuple[tuple[Speaks, re.Pattern[str]], ...] = (
+    (
+        Speaks.CONSENT_AT,
+        re.compile(r"(?:^|\s)(?:дат|врем|когда|коли|күні|date|at$|on$|time|when|given$|получено$)"),
+    ),
+    (
+        Speaks.CONSENT_SOURCE,
+        re.compile(
+            r"(?:^|\s)(?:источ|откуд|способ|канал|где|форм|джерел|крыніц|көзі|source|origin|channel|how|where|via)"
+        ),
+    ),
 )
 _SPEAKS: tuple[tuple[Speaks, re.Pattern[str]], ...] = tuple(
     (kind, re.compile(rf"(?:^|\s)(?:{stems})"))
@@ -172,6 +193,9 @@ def look(
 def speaks_of(header: str) -> Speaks:
     """What the words of a header mean."""
     words = " ".join(re.findall(r"[^\W_]+", header.lower()))
+    consent, phone = _CONSENT.search(words), _ANY_PHONE.search(words)
+    if consent and (phone is None or consent.start() <= phone.start()):
+        return next((kind for kind, stems in _CONSENT_PARTS if stems.search(words)), Speaks.CONSENT_TEXT)
     for kind, stems in _SPEAKS:
         if stems.search(words):
             is_other = kind == Speaks.PHONE and _ANOTHER.search(words)

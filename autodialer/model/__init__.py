@@ -23,12 +23,14 @@ from autodialer.model.calls import (
 from autodialer.model.keys import KEY_WAIT_S, KEYS, KeyAction, KeyEffect, KeyResult
 from autodialer.model.objects import (
     ADMINS_SETTINGS,
+    CONSENT,
     DEFAULT_RETRY,
     SECOND_NUMBER,
     TRUNK_SETTINGS,
     Callbase,
     Campaign,
     RetryRule,
+    ShownNumber,
     Sound,
     Subscriber,
     Trunk,
@@ -56,6 +58,7 @@ from autodialer.model.window import SUBSCRIBER_ZONE, WEEKDAYS, CallingWindow
 __all__ = [
     "ADMINS_SETTINGS",
     "CAMPAIGN_TRANSITIONS",
+    "CONSENT",
     "DEFAULT_RETRY",
     "JOB_TRANSITIONS",
     "KEYS",
@@ -99,6 +102,7 @@ __all__ = [
     "Role",
     "RtpStats",
     "Scope",
+    "ShownNumber",
     "Slice",
     "Sound",
     "Subscriber",

@@ -178,6 +178,10 @@ class CallRecord:
     outcome: CallOutcome | None
     next_at: datetime | None
     next_rule: str | None
+    consent_source: str | None = None
+    """As the subscriber had it when the call ended; the two below are the same."""
+    consent_at: str | None = None
+    consent_text: str | None = None
     key_results: tuple[KeyResult, ...] = ()
     """Presses of keys that mean something in the campaign, in order."""
 

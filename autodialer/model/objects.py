@@ -1,7 +1,7 @@
 """What a user sets up: users, trunks, sounds, callbases, subscribers, campaigns."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -48,6 +48,15 @@ _WRITE_ONLY: Mapping[str, bool] = {"write_only": True}
 
 
 @dataclass(frozen=True, kw_only=True)
+class ShownNumber:
+    """A number that a provider lets a trunk show."""
+
+    number: str
+    shown_as: str | None = None
+    """What the callee's display says beside it, as agreed with the provider; None: not known."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrunkSettings:
     """A provider's SIP settings as a user states them.
 
@@ -71,6 +80,8 @@ class TrunkSettings:
     """Host part of From, To and Request-URI, None: `host`."""
     caller_id: str | None = None
     """Number shown to the callee, None: `username`."""
+    caller_ids: tuple[ShownNumber, ...] = field(default=(), metadata=_LIVE)
+    """Numbers that the provider lets it show; empty: not said. Kept for people: nothing is refused for it."""
     number_format: str = field(default="{e164}", metadata=_LIVE)
     """Template over {e164} and {national}; how the provider wants numbers."""
     max_channels: int = field(default=10, metadata=_LIVE)
@@ -120,6 +131,7 @@ class TrunkSettings:
     def shown(self) -> dict[str, object]:
         """The settings that may be read back, by name, as JSON has them."""
         values = {name: getattr(self, name) for name in _SHOWN}
+        values["caller_ids"] = [asdict(each) for each in self.caller_ids]
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
@@ -206,6 +218,10 @@ class Callbase:
     was kept."""
 
 
+CONSENT = ("consent_source", "consent_at", "consent_text")
+"""Fields of a subscriber that tell of the consent to be called; a call keeps them as they were."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Subscriber:
     """One person's number in a callbase."""
@@ -222,6 +238,12 @@ class Subscriber:
     """Called once the attempts at `number` are used up, in the same notation; None: there is only one number."""
     doubt: str | None = None
     """Why the number may be wrong, a sentence for a person; None: it is valid."""
+    consent_source: str | None = None
+    """Where the person agreed to be called, as the file or the user says it; the two below are the same."""
+    consent_at: str | None = None
+    """When; as it was written, because a date read wrongly would be no evidence."""
+    consent_text: str | None = None
+    """To what."""
     extra: Mapping[str, str]
     """Columns of the file that have no field of their own; `flag` tells of a second cell that holds no number."""
 

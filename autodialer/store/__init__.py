@@ -10,6 +10,7 @@ from autodialer.store.campaigns.campaigns import CampaignRules
 from autodialer.store.campaigns.progress import CampaignProgress, Counts
 from autodialer.store.figures.key_figures import KeyFigures
 from autodialer.store.figures.report import CampaignReport, Figures, HourReport, TrunkReport
+from autodialer.store.figures.tallies import CallbaseQuality, CallerIdQuarter, PeriodFigures, Quarter, Step, TallyScope
 from autodialer.store.forget.erasing import Erasure
 from autodialer.store.live.live import DialerSeen
 from autodialer.store.migrations import migrate
@@ -23,7 +24,7 @@ from autodialer.store.setup.numbering_plan import NumberRange, PlanFile, ZoneRan
 from autodialer.store.setup.sounds import Recording
 from autodialer.store.setup.trunks import trunk_of
 from autodialer.store.sql.batches import BATCH_ROWS, PAUSE_S
-from autodialer.store.sql.column_types import new_id
+from autodialer.store.sql.column_types import key_results_from, new_id
 from autodialer.store.sql.engine import AnyRow, Busy
 from autodialer.store.sql.filtering import Narrowed
 from autodialer.store.sql.key_files import read_key_file, replace_key_file
@@ -43,6 +44,8 @@ __all__ = [
     "AnyRow",
     "AuditEntry",
     "Busy",
+    "CallbaseQuality",
+    "CallerIdQuarter",
     "CallsWanted",
     "CampaignProgress",
     "CampaignReport",
@@ -67,13 +70,17 @@ __all__ = [
     "NoticeSettings",
     "NumberRange",
     "Page",
+    "PeriodFigures",
     "PlanFile",
+    "Quarter",
     "Recording",
     "RejectedRow",
     "Rotated",
     "Secrets",
     "Settled",
+    "Step",
     "Store",
+    "TallyScope",
     "Tried",
     "TrunkReport",
     "Unsent",
@@ -83,6 +90,7 @@ __all__ = [
     "ZoneRange",
     "check_whole",
     "copy_database",
+    "key_results_from",
     "migrate",
     "new_id",
     "read_key_file",

@@ -26,9 +26,11 @@ from autodialer.store.campaigns.tables import (
 from autodialer.store.figures.tables import (
     call_counts,
     call_spreads,
+    call_tallies,
     callbase_destinations,
     callbase_zones,
     key_counts,
+    key_tallies,
     subscriber_counts,
 )
 from autodialer.store.live.tables import campaign_status, commands, dialers, trunk_checks, trunk_status
@@ -63,6 +65,7 @@ __all__ = [
     "call_counts",
     "call_jobs",
     "call_spreads",
+    "call_tallies",
     "call_traces",
     "callbase_destinations",
     "callbase_zones",
@@ -85,6 +88,7 @@ __all__ = [
     "events",
     "idempotency_keys",
     "key_counts",
+    "key_tallies",
     "metadata",
     "notice_messages",
     "notices",

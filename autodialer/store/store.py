@@ -18,6 +18,7 @@ from autodialer.store.calls.traces import Traces
 from autodialer.store.campaigns.campaigns import Campaigns
 from autodialer.store.campaigns.diary import Diary
 from autodialer.store.campaigns.slices import Slices
+from autodialer.store.figures.tallies import Tallies
 from autodialer.store.forget.clearing import Clearing
 from autodialer.store.forget.erasing import Erasing
 from autodialer.store.forget.leaving import Leaving
@@ -88,6 +89,7 @@ class Store:
         self.day_uses = DayUses(database)
         self.calls = Calls(database)
         self.exports = Exports(database)
+        self.tallies = Tallies(database)
         self.dnc = Dnc(database, clock)
         self.dnc_imports = DncImports(database, clock)
         self.numbering_plan = NumberingPlan(database, clock)
@@ -121,6 +123,10 @@ class Store:
     def checkpoint(self) -> None:
         """Bring the write-ahead log into the database file, for as long as the disk takes. Raises Unavailable."""
         self._database.checkpoint()
+
+    def version(self) -> tuple[int, int]:
+        """Another value after every commit of any process: see Database.version. Raises Unavailable."""
+        return self._database.version()
 
     def ping(self) -> None:
         """Raises Unavailable when the database does not answer."""

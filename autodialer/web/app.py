@@ -15,6 +15,7 @@ from autodialer.web.credentials import Credentials
 from autodialer.web.discovery import add_discovery
 from autodialer.web.errors import answer_for
 from autodialer.web.guard import ErrorsPlugin, GuardPlugin
+from autodialer.web.kept import KeptAnswers, KeptPlugin
 from autodialer.web.metrics import Metrics, Requests
 from autodialer.web.observed import Observed
 from autodialer.web.pages import front_page
@@ -35,12 +36,25 @@ HEADERS = {
 }
 
 
+class ExactRouter(bottle.Router):  # type: ignore[misc]
+    """Bottle's router, which takes `preview` of /callbases/preview for an id where the method is not that path's."""
+
+    def match(self, environ: dict[str, Any]) -> Any:
+        """Route and arguments of a request. Raises HTTPError; 405 names the methods of just this path."""
+        path, method = environ["PATH_INFO"] or "/", environ["REQUEST_METHOD"].upper()
+        allowed = sorted(verb for verb, paths in self.static.items() if path in paths)
+        if allowed and ("GET" if method == "HEAD" else method) not in allowed:
+            raise bottle.HTTPError(405, "Method not allowed.", Allow=",".join(allowed))
+        return super().match(environ)
+
+
 class App(bottle.Bottle):  # type: ignore[misc]
     """Bottle, but every error is JSON and every answer has the security headers."""
 
     def __init__(self, check_credentials: Callable[[str], None], requests: Requests) -> None:
         super().__init__()
         self.catchall = False
+        self.__dict__["router"] = ExactRouter()  # Bottle refuses to have an attribute set twice
         self._requests = requests
         self.check_credentials = check_credentials
         """Raises Unauthorized for an Authorization header that cannot be good, without asking the store."""
@@ -90,13 +104,20 @@ def _with_security(headers: list[tuple[str, str]], environ: Mapping[str, Any]) -
 
 
 def make_app(
-    settings: Settings, store: Store, credentials: Credentials, metrics: Metrics, *, validate_responses: bool
+    settings: Settings,
+    store: Store,
+    credentials: Credentials,
+    metrics: Metrics,
+    *,
+    clock: Clock,
+    validate_responses: bool,
 ) -> App:
     """The application without its routes. The first plugin is the outermost."""
     app = App(credentials.check_form, metrics.requests)
     app.install(ErrorsPlugin())
     app.install(PrototypePlugin(credentials.tokens, Envelope(settings.jwt_key)))
     app.install(GuardPlugin(credentials))
+    app.install(KeptPlugin(KeptAnswers(store, clock)))
     app.install(ContractPlugin(uploads_folder=settings.data / "uploads", validate_responses=validate_responses))
     app.get(DOCUMENTATION.rstrip("/"), callback=_redirect_to_documentation)
     add_discovery(app, settings, credentials.tokens.keys)

@@ -15,7 +15,7 @@ from bravado_core.formatter import SwaggerFormat
 from bravado_core.param import unmarshal_param
 from jsonschema import ValidationError
 
-from autodialer.errors import UnsupportedContent
+from autodialer.errors import UnsupportedContent, UserError
 from autodialer.web.body import check_texts, parse_form, parse_json, parse_query, read_body
 from autodialer.web.uploads import receive_upload
 
@@ -140,7 +140,10 @@ class _IncomingRequest(BottleIncomingRequest):  # type: ignore[misc]
         if not data.strip():
             return None
         _check_type(JSON)
-        return parse_json(data)
+        value = parse_json(data)
+        if value is None:  # bravado-core would take it for a body that was left out
+            raise UserError("The body takes an object, not null.")
+        return value
 
     @property
     def form(self) -> dict[str, str]:

@@ -27,10 +27,13 @@ SHEET_ROWS = 1_048_576
 SHEET_BYTES = 1_900_000_000
 """An entry of a ZIP archive from 2 GiB on needs an extension that not every spreadsheet reads."""
 CHUNK = 1 << 16
+ROWS_AT_ONCE = 100
 
-_FORMULA = re.compile(r"[=+\-@\t\r\n]")
+_BEGINS_A_FORMULA = frozenset("=+-@\t\r\n")
+_BOOLEANS = {False: "false", True: "true"}
 _PLAIN_NUMBER = re.compile(r"[+-]?\d[\d ]*(?:[.,]\d+)?")
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_NEEDS_CARE = re.compile(f"[<>&]|{_NOT_IN_XML.pattern}|_x")
 _LOOKS_ESCAPED = re.compile(r"_(?=x[0-9A-Fa-f]{4}_)")
 
 
@@ -85,8 +88,9 @@ def as_csv(table: DownloadedTable) -> Iterator[bytes]:
     text = io.StringIO()
     text.write(BOM)
     write_csv(text, [table.header])
-    for row in table.rows:
-        write_csv(text, [row])
+    rows = iter(table.rows)
+    while some := list(islice(rows, ROWS_AT_ONCE)):
+        write_csv(text, some)
         if text.tell() >= CHUNK:
             yield text.getvalue().encode("utf-8", "replace")
             text.seek(0)
@@ -96,7 +100,18 @@ def as_csv(table: DownloadedTable) -> Iterator[bytes]:
 
 def write_csv(text: io.StringIO, rows: Iterable[Sequence[Cell]]) -> None:
     """Rows by RFC 4180, of whose cells a spreadsheet takes none for a formula. Every CSV is made here."""
-    csv.writer(text).writerows([_csv_cell(cell) for cell in row] for row in rows)
+    # In place of a function for each cell: forty million calls of a function in a table of a million calls.
+    csv.writer(text).writerows(
+        [
+            (_harmless(cell) if cell[:1] in _BEGINS_A_FORMULA else cell)
+            if isinstance(cell, str)
+            else _BOOLEANS[cell]
+            if isinstance(cell, bool)
+            else cell
+            for cell in row
+        ]
+        for row in rows
+    )
 
 
 def as_xlsx(table: DownloadedTable, *, sheet_rows: int = SHEET_ROWS) -> Iterator[bytes]:
@@ -146,34 +161,30 @@ class _SheetRows:
         self.following = next(self._rows, None)
 
 
-def _csv_cell(cell: Cell) -> str | int | float:
-    if isinstance(cell, str):
-        return _harmless(cell)
-    if cell is None:
-        return ""
-    return ("false", "true")[cell] if isinstance(cell, bool) else cell
-
-
 def _harmless(text: str) -> str:
-    """Not to be taken for a formula by a spreadsheet (CWE-1236). Numbers keep their sign."""
-    if _FORMULA.match(text) and not _PLAIN_NUMBER.fullmatch(text):
-        return f"'{text}"
-    return text
+    """What begins like a formula, so that no spreadsheet takes it for one (CWE-1236). Numbers keep their sign."""
+    return text if _PLAIN_NUMBER.fullmatch(text) else f"'{text}"
+
+
+_TEXT_HEAD, _TEXT_TAIL = '<c t="inlineStr"><is><t xml:space="preserve">', "</t></is></c>"
 
 
 def _xlsx_row(row: Sequence[Cell]) -> bytes:
-    return f"<row>{''.join([_xlsx_cell(cell) for cell in row])}</row>".encode()
+    cells = [
+        "<c/>"
+        if cell is None or cell == ""
+        else _TEXT_HEAD + (_xml_text(cell) if _NEEDS_CARE.search(cell) else cell) + _TEXT_TAIL
+        if isinstance(cell, str)
+        else f'<c t="b"><v>{int(cell)}</v></c>'
+        if isinstance(cell, bool)
+        else f"<c><v>{cell}</v></c>"
+        for cell in row
+    ]
+    return f"<row>{''.join(cells)}</row>".encode()
 
 
-def _xlsx_cell(cell: Cell) -> str:
-    if cell is None or cell == "":
-        return "<c/>"
-    if isinstance(cell, str):
-        text = escape(_LOOKS_ESCAPED.sub("_x005F_", _NOT_IN_XML.sub("", cell)))
-        return f'<c t="inlineStr"><is><t xml:space="preserve">{text}</t></is></c>'
-    if isinstance(cell, bool):
-        return f'<c t="b"><v>{int(cell)}</v></c>'
-    return f"<c><v>{cell}</v></c>"
+def _xml_text(text: str) -> str:
+    return escape(_LOOKS_ESCAPED.sub("_x005F_", _NOT_IN_XML.sub("", text)))
 
 
 class _Sink:

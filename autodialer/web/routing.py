@@ -58,6 +58,11 @@ class Route(Generic[ApiT]):
         """What it asks of its caller."""
         return self.needs or (Access.READ if self.method == "GET" else Access.USER)
 
+    @property
+    def is_single_object(self) -> bool:
+        """Whether it reads one object that is found by its id: such answers have an entity tag."""
+        return self.method == "GET" and self.path.endswith(">")
+
 
 def mount(routes: Iterable[Route[ApiT]], app: bottle.Bottle, api: ApiT) -> None:
     """Give the routes to Bottle."""

@@ -16,7 +16,7 @@ from tests.peers.by_number import Behaviour, by_number
 from tests.peers.ports import free_ports, wait_until
 from tests.peers.sipp import SippGateway
 
-pytestmark = [pytest.mark.peer("sipp"), pytest.mark.loopback, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.peer("sipp"), pytest.mark.loopback, pytest.mark.timeout(300)]
 
 NUMBERS = [f"7000000{index:04d}" for index in range(200)]
 BEHAVIOURS = {"2": Behaviour.BUSY, "9": Behaviour.UNKNOWN}
@@ -51,7 +51,7 @@ def test_nobody_is_called_twice_that_the_backup_knows_of(tmp_path: Path) -> None
     world = World.make(tmp_path / "data", sound_s=0.3)
     port, backup = str(free_ports(2)[0]), str(tmp_path / "backup.tar.gz")
     bears = ["-default_behaviors", "all,-abortunexp"]
-    gateway = SippGateway(by_number(BEHAVIOURS, ring_ms=60, max_call_s=90), calls=1000, timeout_s=140, extra=bears)
+    gateway = SippGateway(by_number(BEHAVIOURS, ring_ms=60, max_call_s=90), calls=1000, timeout_s=280, extra=bears)
     with gateway:
         # Slow, until the backup is made: on a busy machine that takes longer than fast calls to all of them.
         campaign = world.campaign(gateway.address, NUMBERS, cps=4, max_channels=20)

@@ -39,6 +39,37 @@ def table(*columns: tuple[str, list[str]], above: int = 0) -> list[tuple[int, li
     return list(enumerate(rows, 1 + above))
 
 
+CONSENTS = {
+    Speaks.CONSENT_SOURCE: (
+        "Источник согласия", "Откуда согласие", "Согласие: источник", "Способ получения согласия", "Канал согласия",
+        "Джерело згоди", "Consent source", "consent_source", "Source of consent", "Opt-in source", "Opt-in channel",
+        "Phone consent source",
+    ),
+    Speaks.CONSENT_AT: (
+        "Дата согласия", "Согласие, дата", "Согласие дано (дата)", "Дата получения согласия на обзвон", "Дата згоди",
+        "Когда дано согласие", "Consent date", "consent_at", "Date of consent", "Consent given on", "Opt-in date",
+        "Opt-in time", "Mobile consent date",
+    ),
+    Speaks.CONSENT_TEXT: (
+        "Согласие", "Текст согласия", "Согласие на обзвон", "Согласие на звонки на мобильный телефон",
+        "Згода на дзвінки", "Consent", "Consent text", "consent_text", "Consent wording", "Opt in",
+        "Permission to call", "Phone consent",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "header"), [(kind, header) for kind, each in CONSENTS.items() for header in each])
+def test_a_header_of_consent_is_told_from_phones_and_dates(kind: Speaks, header: str) -> None:
+    assert speaks_of(header) == kind, header
+
+
+@pytest.mark.parametrize(
+    "header", ["Телефон (согласие получено)", "Моб. тел., согласие есть", "Phone (with consent)", "Mobile, has consent"]
+)
+def test_a_phone_with_a_word_on_consent_is_a_phone(header: str) -> None:
+    assert speaks_of(header) in (Speaks.MOBILE, Speaks.PHONE)
+
+
 @pytest.mark.parametrize("header", PHONES)
 def test_a_header_of_phones_speaks_of_phones(header: str) -> None:
     assert speaks_of(header) in (Speaks.MOBILE, Speaks.PHONE), header

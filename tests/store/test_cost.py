@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection, event
 
 from autodialer.model import Disposition
-from autodialer.store import CallsWanted, NewSubscriber
+from autodialer.store import CallsWanted, NewSubscriber, TallyScope
 from autodialer.store.sql.engine import BEGIN_WRITE
 from tests.store.world import EXHAUSTED, NOW, World, number
 from tests.timing import at_most
@@ -94,6 +94,36 @@ def test_no_statement_of_the_dialer_scans_a_big_table(world: World, plans: list[
     assert not [step for step in plans if "TEMP B-TREE" in step]
 
 
+def test_a_recorded_call_costs_as_much_after_thousands_of_calls_as_after_one(world: World, store_url: str) -> None:
+    """In steps of SQLite's machine, the triggers that count it among them."""
+    campaign = world.running(1)
+    [job] = world.claim(campaign)
+    world.record(world.result(job, Disposition.ANSWERED, digits="12"))
+    database = sqlite3.connect(store_url.removeprefix("sqlite:///"), isolation_level=None)
+    columns = [row[1] for row in database.execute("PRAGMA table_info(calls)") if row[1] not in ("key", "id")]
+    kept = ", ".join(name for name in columns if name != "subscriber_key")
+
+    def add(first: int, count: int) -> int:
+        steps = [0]
+
+        def step() -> None:
+            steps[0] += 1
+
+        database.set_progress_handler(step, 1)
+        database.execute(
+            "WITH RECURSIVE more(n) AS (SELECT ? UNION ALL SELECT n + 1 FROM more WHERE n < ?)"
+            f"INSERT INTO calls (id, subscriber_key, {kept}) SELECT CAST(n AS BLOB), n, {kept} FROM more, calls"
+            " WHERE calls.key = 1",
+            (first, first + count - 1),
+        )
+        return steps[0]
+
+    early = add(10, 20)
+    add(100, 3000)
+    assert add(10_000, 20) <= 1.2 * early
+    database.close()
+
+
 def test_caps_find_the_calls_of_a_number_by_it_and_not_by_the_owners_campaigns(world: World, plans: list[str]) -> None:
     campaign = world.running(60, cap_day=2, cap_week=3)
     world.store.queue.enqueue_due(NOW)
@@ -124,6 +154,21 @@ def test_no_list_and_no_count_scans_or_sorts(world: World, plans: list[str]) -> 
     world.store.dnc.contains(number(1), world.user.key)
     world.store.dnc.page(world.user.key, limit=2)
     assert not [step for step in plans if "SCAN" in step or "TEMP B-TREE" in step]
+
+
+@pytest.mark.parametrize("of_one", [False, True], ids=["of a user", "of a campaign"])
+def test_a_report_reads_the_tallies_of_its_campaigns_only(world: World, plans: list[str], of_one: bool) -> None:
+    campaign = world.running(1)
+    whose = {"campaign_key": campaign.key} if of_one else {"owner_key": world.user.key}
+    scope = TallyScope(**whose, since=NOW - timedelta(days=7), until=NOW)
+    plans.clear()
+    world.store.tallies.figures(scope)
+    world.store.tallies.quarters(scope)
+    world.store.tallies.caller_ids(scope)
+    world.store.tallies.callbases(scope)
+    assert not [step for step in plans if step.startswith("SCAN") and "tallies" in step], plans
+    spans = [step for step in plans if "call_tallies USING PRIMARY KEY (campaign_key=? AND quarter_at>?" in step]
+    assert len(spans) == (3 if of_one else 4), plans
 
 
 @pytest.mark.parametrize("everybodys", [False, True])

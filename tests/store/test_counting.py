@@ -17,15 +17,18 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from sqlalchemy import event
 
 from autodialer.model import Campaign, ClaimedJob, Disposition, NextStep
-from autodialer.store import CampaignReport, Secrets, Store, migrate
+from autodialer.store import CampaignReport, Secrets, Step, Store, TallyScope, migrate
 from autodialer.store.figures.report import reason_counts
-from autodialer.store.migrations.versions import v0012_running_figures
+from autodialer.store.figures.tallies import ANSWERABLE
+from autodialer.store.migrations.versions import v0012_running_figures, v0051_tallies
+from autodialer.store.sql.engine import make_engine
 from tests.databases import cheap_secrets
 from tests.store.world import EXHAUSTED, NOW, REACHED, StandingClock, World
 
 PICKED_UP = ("answered", "machine")
 FINAL = st.sampled_from([each for each in Disposition if each not in (Disposition.CANCELLED, Disposition.INTERRUPTED)])
 NAMES = {"call_counts": "calls", "call_spreads": "calls", "subscriber_counts": "subscribers"}
+TALLIES = ("call_tallies", "key_tallies")
 Row = dict[str, Any]
 
 
@@ -37,12 +40,15 @@ class Recount:
         self._database.row_factory = sqlite3.Row
         self.calls: dict[bytes, Row] = {}
         self.people: dict[int, Row] = {}
+        self.knows_what_came_before = True
+        """False once calls are gone of people who may be called again, as only a test lets them go."""
 
     def close(self) -> None:
         self._database.close()
 
     def execute(self, statement: str) -> None:
         """What other parts of the service do to old rows."""
+        self.knows_what_came_before &= " calls " not in statement
         self._database.execute(statement)
 
     def read(self, campaign: Campaign) -> None:
@@ -67,6 +73,7 @@ class Recount:
             assert_figures(hour, [call for call in calls if start <= call["invited_at"] < start + 3_600_000])
         assert sum(hour.calls for hour in report.by_hour) == sum(trunk.calls for trunk in report.by_trunk) == len(calls)
         assert_spreads(report, calls)
+        assert_tallies(store, campaign, calls, people_too=self.knows_what_came_before)
         self._check_people(store, campaign, report)
 
     def _check_people(self, store: Store, campaign: Campaign, report: CampaignReport) -> None:
@@ -108,6 +115,55 @@ def assert_spreads(report: CampaignReport, calls: Sequence[Row]) -> None:
     curve = [sum(played >= second for played in heard) / len(heard) for second in seconds]
     assert report.listened == pytest.approx(curve, abs=1e-6)
     assert report.digits == Counter(digit for call in calls for digit in set(call["digits"]))
+
+
+HEARD = (25, 50, 75, 95)
+GETS_AS_FAR = {
+    "called": lambda call: True,
+    "rang": lambda call: call["ringing_at"] is not None or call["disposition"] in PICKED_UP,
+    "answered": lambda call: call["disposition"] in PICKED_UP,
+    **{
+        f"heard_{share}": lambda call, share=share: (
+            call["disposition"] == "answered" and call["played_share"] * 100 > share
+        )
+        for share in HEARD
+    },
+    **{f"pressed_{key}": lambda call, key=key: key in call["digits"] for key in "#*0123456789ABCD"},
+}
+
+
+def assert_tallies(store: Store, campaign: Campaign, calls: Sequence[Row], *, people_too: bool) -> None:
+    figures = store.tallies.figures(TallyScope(campaign_key=campaign.key))
+    assert (figures.calls, figures.dispositions) == (len(calls), Counter(call["disposition"] for call in calls))
+    assert figures.billsec_s == pytest.approx(sum(call["billsec_s"] for call in calls))
+    found = {step.name: step for step in figures.funnel}
+    for name, gets_as_far in GETS_AS_FAR.items():
+        those = [call for call in calls if gets_as_far(call)]
+        step = found.pop(name, Step(name=name, people=0, calls=0))
+        assert step.calls == len(those), name
+        if people_too:
+            assert step.people == len({call["subscriber_key"] for call in those}), name
+    assert not found
+    quarters = store.tallies.quarters(TallyScope(campaign_key=campaign.key))
+    could_answer = [call for call in calls if call["disposition"] in ANSWERABLE]
+    assert Counter({quarter.at.timestamp() * 1000: quarter.calls for quarter in quarters}) == Counter(
+        call["invited_at"] // 900_000 * 900_000 for call in could_answer
+    )
+    by_caller = store.tallies.caller_ids(TallyScope(campaign_key=campaign.key))
+    assert sum(each.early_hang_ups for each in by_caller) == sum(
+        call["disposition"] == "answered" and call["ended_by"] == "callee" and call["billsec_s"] < 3 for call in calls
+    )
+    [quality] = store.tallies.callbases(TallyScope(campaign_key=campaign.key))
+    if people_too:
+        answered = found_people(calls, "answered")
+        assert quality.never_answered == found_people(calls, "called") - answered
+        assert quality.dead_numbers == len(
+            {call["subscriber_key"] for call in calls if call["sip_code"] in (404, 410, 484, 604)}
+        )
+
+
+def found_people(calls: Sequence[Row], step: str) -> int:
+    return len({call["subscriber_key"] for call in calls if GETS_AS_FAR[step](call)})
 
 
 class BrokenOff(Exception):
@@ -154,12 +210,15 @@ class Histories(RuleBasedStateMachine):
         disposition=FINAL,
         again=st.booleans(),
         pdd_s=st.none() | st.floats(0, 30).map(lambda value: round(value, 3)),
+        sip_code=st.sampled_from([None, 200, 404, 410, 484, 486, 603, 604, 607, 608]),
+        rang=st.booleans(),
         billsec_s=st.integers(0, 90_000).map(lambda value: value / 1000),
         played_s=st.integers(0, 700).map(lambda value: value / 50),
         digits=st.text("0123456789*#ABCD", max_size=4),
     )
-    def record(self, disposition: Disposition, again: bool, **known: Any) -> None:
+    def record(self, disposition: Disposition, again: bool, rang: bool, **known: Any) -> None:
         if self.dialing:
+            known |= {"ringing_at": self.clock.now if rang else None}
             job = self.dialing.pop(0)
             step = self.world.again("busy") if again else REACHED if disposition in PICKED_UP else EXHAUSTED
             if disposition not in PICKED_UP:
@@ -284,8 +343,12 @@ def test_the_figures_of_an_older_database_are_counted_by_the_migration(tmp_path:
         disposition = dispositions[index % 4]
         known = {"pdd_s": index / 7, "digits": "1#1"} if index % 3 else {}
         known |= {"billsec_s": index * 1.5, "played_s": index * 0.7, "played_share": index / 20}
+        known |= {"sip_code": (200, 404, 603, 607, 608)[index % 5], "ringing_at": NOW if index % 4 else None}
         world.record(world.result(job, disposition, REACHED if index % 2 == 0 else world.again("busy"), **known))
         world.clock.move(minutes=11)
+    world.clock.move(minutes=10)
+    for job in world.claim(campaign, 7):
+        world.record(world.result(job, Disposition.ANSWERED, digits="12", played_share=0.8, billsec_s=2.0))
     store.queue.recover(None, world.clock.now, lambda _campaign, _job: EXHAUSTED)
     store.close()
     before = _counters(path)
@@ -299,16 +362,23 @@ def _counters(path: Path) -> dict[str, list[Any]]:
         name: database.execute(f"SELECT * FROM {name} WHERE {count} > 0 ORDER BY 1, 2, 3, 4").fetchall()
         for name, count in NAMES.items()
     }
+    rows |= {name: sorted(database.execute(f"SELECT * FROM {name}")) for name in TALLIES}
     database.close()
     return rows
 
 
 def _fill_again(path: Path) -> None:
-    """As migration 0012 finds a database: with all its rows, and none of them counted."""
+    """As migrations 0012 and 0051 find a database: with all its rows, and none of them counted."""
     database = sqlite3.connect(path)
     with database:
         for name in NAMES:
             database.execute(f"DELETE FROM {name}")
         for statement in v0012_running_figures.FILL:
             database.execute(statement)
+        for name in TALLIES:
+            database.execute(f"DELETE FROM {name}")
     database.close()
+    engine = make_engine(f"sqlite:///{path}", synchronous="NORMAL", busy_timeout_s=1.0)
+    with engine.begin() as connection:
+        v0051_tallies.fill(connection)
+    engine.dispose()

@@ -86,6 +86,7 @@ read      GET    /campaigns/<campaign_id>/why
 read      GET    /campaigns/<campaign_id>/calls
 change    POST   /campaigns/<campaign_id>/subscribers
 read      GET    /campaigns/<campaign_id>/report
+read      GET    /reports/period
 read      GET    /campaigns/<campaign_id>/calls.csv
 read      GET    /campaigns/<campaign_id>/calls.xlsx
 read      GET    /campaigns/<campaign_id>/subscribers.csv

@@ -2,12 +2,15 @@
 
 import json
 import logging
+import re
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from autodialer.errors import Unavailable
 from autodialer.store import Store
+from autodialer.web.contract import BASE_PATH, METHODS, load_contract, operations
 from autodialer.web.errors import answer_for
 from tests.web.client import Client
 
@@ -25,6 +28,28 @@ def test_a_wrong_method_is_405_and_says_which_are_taken(client: Client) -> None:
     answer = client.call("PATCH", TRUNKS)
     assert (answer.status, answer.error) == (405, "method_not_allowed")
     assert set(answer.headers["allow"].split(",")) == {"GET", "POST"}
+
+
+def test_every_path_refuses_the_methods_that_the_contract_does_not_give_it(anna: Client) -> None:
+    for path, item in load_contract()["paths"].items():
+        taken = {method.upper() for method in METHODS if method in item}
+        url = BASE_PATH + re.sub(r"{\w+}", str(UUID(int=0)), path)
+        for method in {"GET", "PUT", "POST", "DELETE", "PATCH", "OPTIONS", "TRACE", "QUERY"} - taken:
+            answer = anna.call(method, url)
+            assert (answer.status, set(answer.headers["allow"].split(","))) == (405, taken), (method, path)
+
+
+def test_a_body_of_null_is_none_that_was_left_out(anna: Client) -> None:
+    for method, path, operation in operations():
+        bodies = [one for one in operation.get("parameters", ()) if one.get("in") == "body"]
+        if bodies and not path.startswith(("/auth/", "/admin/", "/call/")):
+            answer = anna.call(method, BASE_PATH + re.sub(r"{\w+}", str(UUID(int=0)), path), data=b"null", headers=JSON)
+            assert answer.status in (400, 403), (method, path)
+
+
+def test_every_operation_may_answer_with_an_error_in_json() -> None:
+    for method, path, operation in operations():
+        assert "application/json" in operation.get("produces", load_contract()["produces"]), (method, path)
 
 
 @pytest.mark.parametrize(

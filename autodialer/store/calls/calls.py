@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import Select, select
 
 from autodialer.errors import NotFound
-from autodialer.model import CallOutcome, CallRecord, Cause, Disposition, EndedBy, JobState, RtpStats
+from autodialer.model import CONSENT, CallOutcome, CallRecord, Cause, Disposition, EndedBy, JobState, RtpStats
 from autodialer.store.calls.listing import ALL_CALLS, CallsWanted, page_of_campaign, page_of_owner
 from autodialer.store.calls.tables import calls
 from autodialer.store.campaigns.tables import campaign_subscribers, campaigns
@@ -115,6 +115,7 @@ def _unfinished() -> Select[Any]:
             call_jobs.c.state,
             call_jobs.c.not_before,
             DIALLED.label("number"),
+            *(subscribers.c[name] for name in CONSENT),
             campaign_subscribers.c.attempts,
             campaigns.c.id.label("campaign_id"),
             subscribers.c.id.label("subscriber_id"),
@@ -165,6 +166,7 @@ def _record_from(row: AnyRow) -> CallRecord:
         outcome=outcome,
         next_at=row.next_at,
         next_rule=row.next_rule,
+        **{name: row._mapping[name] for name in CONSENT},
         key_results=row.key_results,
     )
 
@@ -182,4 +184,5 @@ def _live_from(row: AnyRow) -> CallRecord:
         outcome=None,
         next_at=row.not_before if state is JobState.QUEUED else None,
         next_rule=None,
+        **{name: row._mapping[name] for name in CONSENT},
     )

@@ -1,16 +1,20 @@
-"""Whole tables of a campaign, page by page: no read holds the database for longer than a page takes."""
+"""Whole tables of a campaign, page by page: no read holds the database for longer than a page takes.
+
+Ids and times come as the text that a table shows, JSON as it is stored: see store.sql.written.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Select, and_, case, func, select
 
-from autodialer.model import Campaign
+from autodialer.model import CONSENT, Campaign
 from autodialer.store.calls.tables import calls
 from autodialer.store.campaigns.tables import campaign_slices, campaign_subscribers, campaigns
 from autodialer.store.setup.tables import callbases, subscribers, trunks
 from autodialer.store.sql.engine import AnyRow, Database
 from autodialer.store.sql.owned import not_deleted
+from autodialer.store.sql.written import written
 
 PAGE_ROWS = 1000
 Rows = Sequence[AnyRow]
@@ -78,15 +82,17 @@ class Exports:
 
 
 _PERSON = {
-    name: case((callbases.c.deleted_at.is_(None), subscribers.c[name])).label(name)
-    for name in ("number", "second_number", "name", "comment", "timezone", "extra")
+    name: case((callbases.c.deleted_at.is_(None), written(subscribers.c[name]))).label(name)
+    for name in ("number", "second_number", "name", "comment", "timezone", *CONSENT, "extra")
 }
 """What tells of a person: nothing any more once the callbase is deleted, even if its rows are still being cleared."""
 
+_NOT_SHOWN = ("campaign_key", "digit_times", "retry_after_s")
+_OF_CALL = [written(column).label(column.name) for column in calls.c if column.name not in _NOT_SHOWN]
 _CALLS = (
     select(
-        calls,
-        subscribers.c.id.label("subscriber_id"),
+        *_OF_CALL,
+        written(subscribers.c.id).label("subscriber_id"),
         *(_PERSON[name] for name in ("name", "comment", "extra")),
         trunks.c.name.label("trunk"),
     )
@@ -103,7 +109,7 @@ def _people(campaign: Campaign) -> Select[Any]:
     )
     of_campaign = (campaign_subscribers.c.state, campaign_subscribers.c.reason, campaign_subscribers.c.attempts)
     people = (
-        select(subscribers.c.key, subscribers.c.id, *_PERSON.values(), *of_campaign)
+        select(subscribers.c.key, written(subscribers.c.id).label("id"), *_PERSON.values(), *of_campaign)
         .join(callbases, callbases.c.key == subscribers.c.callbase_key)
         .outerjoin(campaign_subscribers, within)
         .where(subscribers.c.callbase_key == campaign.callbase_key)
@@ -120,4 +126,4 @@ def _last_calls(connection: Connection, campaign_key: int, first: int, last: int
         .where(calls.c.campaign_key == campaign_key, calls.c.subscriber_key.between(first, last))
         .group_by(calls.c.subscriber_key)
     )
-    return {row.subscriber_key: row for row in connection.execute(select(calls).where(calls.c.key.in_(newest)))}
+    return {row.subscriber_key: row for row in connection.execute(select(*_OF_CALL).where(calls.c.key.in_(newest)))}

@@ -70,6 +70,10 @@ calls = Table(
     words("next_rule", comment="the rule that made the next attempt, or ended them"),
     # By migration 0039: the owner of the campaign, see autodialer.store.calls.owning.
     Column("owner_key", Key),
+    # By migration 0052: of the subscriber when the call ended.
+    words("consent_source", nullable=True),
+    words("consent_at", nullable=True),
+    words("consent_text", nullable=True),
     check_one_of("disposition", Disposition),
     check_one_of("cause", Cause),
     check_one_of("ended_by", EndedBy),

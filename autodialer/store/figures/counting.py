@@ -6,6 +6,8 @@ row, its count is in the same transaction. One call costs some ten small upserts
 
 from collections.abc import Mapping
 
+from autodialer.store.figures.tallying import TALLYING_TRIGGERS
+
 _COUNT_CALL = """CREATE TRIGGER calls_counted AFTER INSERT ON calls
 BEGIN
     INSERT INTO call_counts (campaign_key, hour_at, trunk_key, disposition, calls, billsec_ms, played_share_ppm)
@@ -136,6 +138,7 @@ COUNTING_TRIGGERS: Mapping[str, Mapping[str, str]] = {
         "subscribers_destination_counted": _COUNT_DESTINATION,
         "subscribers_destination_recounted": _RECOUNT_DESTINATION,
         "subscribers_destination_deleted": _DELETE_DESTINATION,
+        **TALLYING_TRIGGERS["sqlite"],
     }
 }
 """Dialect -> name -> statement. PostgreSQL's come with its first migration."""

@@ -1,5 +1,6 @@
 """Running figures of campaigns, kept in the transaction of the row they count: by triggers
-(autodialer.store.figures.counting), and those of keys by what records the calls (autodialer.store.figures.key_figures).
+(autodialer.store.figures.counting and tallying), and those of what keys did by what records the calls
+(autodialer.store.figures.key_figures).
 
 A report adds up these few rows instead of a million calls. They outlive the rows they were counted from: what retention
 deletes stays in the statistics.
@@ -35,6 +36,54 @@ call_spreads = Table(
     PrimaryKeyConstraint("campaign_key", "figure", "value"),
     sqlite_with_rowid=False,
     comment="how the finished calls spread over the values of a figure",
+)
+
+call_tallies = Table(
+    "call_tallies",
+    metadata,
+    refers("campaign_key", "campaigns.key"),
+    at("quarter_at", nullable=False, comment="the start of the quarter of an hour of the INVITE, UTC"),
+    words("zone", comment="of the subscriber, IANA name; empty: none is known"),
+    Column("trunk_key", Key, nullable=False, comment="0: interrupted before a trunk was known"),
+    words("caller_id", comment="shown to the callee, as far as it is ours to say; empty: none was"),
+    words("disposition"),
+    count("calls"),
+    count("billsec_ms", "sum"),
+    count("rang", "or were answered"),
+    count("answered", "also by a machine"),
+    count("heard_25", "answered calls that were played more than this percentage of the sound"),
+    count("heard_50"),
+    count("heard_75"),
+    count("heard_95"),
+    count("dead", "404, 410, 484, 604"),
+    count("early_hang_ups", "answered calls that the callee ended within 3 s"),
+    count("sip_603"),
+    count("sip_607"),
+    count("sip_608"),
+    count("people_called", "whose first call within the campaign it was"),
+    count("people_rang", "whose first call it was that got as far; so on"),
+    count("people_answered"),
+    count("people_heard_25"),
+    count("people_heard_50"),
+    count("people_heard_75"),
+    count("people_heard_95"),
+    count("people_dead"),
+    PrimaryKeyConstraint("campaign_key", "quarter_at", "zone", "trunk_key", "caller_id", "disposition"),
+    sqlite_with_rowid=False,
+    comment="finished calls by quarter of an hour, counted as they are recorded",
+)
+
+key_tallies = Table(
+    "key_tallies",
+    metadata,
+    refers("campaign_key", "campaigns.key"),
+    at("quarter_at", nullable=False, comment="the start of the quarter of an hour of the INVITE, UTC"),
+    words("digit"),
+    count("calls", "in which it was pressed, however often"),
+    count("people", "whose first call within the campaign it was in which they pressed it"),
+    PrimaryKeyConstraint("campaign_key", "quarter_at", "digit"),
+    sqlite_with_rowid=False,
+    comment="keys pressed by quarter of an hour, counted as the calls are recorded",
 )
 
 callbase_zones = Table(

@@ -20,7 +20,14 @@ from autodialer.store.campaigns.tables import (
     campaign_subscribers,
     campaigns,
 )
-from autodialer.store.figures.tables import call_counts, call_spreads, key_counts, subscriber_counts
+from autodialer.store.figures.tables import (
+    call_counts,
+    call_spreads,
+    call_tallies,
+    key_counts,
+    key_tallies,
+    subscriber_counts,
+)
 from autodialer.store.forget.erasing import ERASED_CALL
 from autodialer.store.live.tables import commands
 from autodialer.store.queue.frequency import LONGEST_SPAN
@@ -44,7 +51,9 @@ ROWS_OF_CAMPAIGN: Sequence[Table] = (
     campaign_diary,
     call_counts,
     call_spreads,
+    call_tallies,
     key_counts,
+    key_tallies,
     subscriber_counts,
     commands,
 )

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Select, Text, delete, func, or_, select, type
 
 from autodialer.clock import Clock
 from autodialer.errors import NotFound
-from autodialer.model import JobState
+from autodialer.model import CONSENT, JobState
 from autodialer.model.admission import EXCLUDED_ERASED
 from autodialer.store.accounts.tables import audit
 from autodialer.store.calls.tables import call_traces, calls
@@ -35,6 +35,7 @@ ERASED_CALL: Mapping[str, Any] = {
     "message": None,
     # A proxy may name the number in a Warning.
     "refusal_headers": None,
+    **dict.fromkeys(CONSENT),
 }
 """What a call row of an erased person holds."""
 

@@ -2,14 +2,15 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, exists, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, exists, insert, or_, select, update
 
 from autodialer.model import (
+    CONSENT,
     SECOND_NUMBER,
     CallOutcome,
     Campaign,
@@ -315,6 +316,7 @@ def _store(connection: Connection, accepted: Sequence[tuple[JobResult, str | Non
     again: list[dict[str, Any]] = []
     cancelled: list[dict[str, Any]] = []
     records, people = [], []
+    consents = _consents_of(connection, {result.job.subscriber_key for result, _ in accepted})
     for result, end in accepted:
         step, of_job = result.next_step, {"of_job": result.job.key}
         ends = _end_of(step, end)
@@ -324,7 +326,8 @@ def _store(connection: Connection, accepted: Sequence[tuple[JobResult, str | Non
             ended.append({**of_job, "to_state": JobState.DONE.value})
         else:
             again.append({**of_job, "next_call_id": new_id(), "at": step.not_before or now, "rule": step.rule})
-        records.append(_call_values(result, ends=ends))
+        consent = consents.get(result.job.subscriber_key, _NO_CONSENT)
+        records.append({**_call_values(result, ends=ends), **consent})
         people.append(_subscriber_values(result, ends=ends))
     _ADD_CALL.execute(connection, records)
     if ended:
@@ -336,6 +339,18 @@ def _store(connection: Connection, accepted: Sequence[tuple[JobResult, str | Non
         _MOVE_JOB.execute(connection, [{**of_job, "to_state": state.value} for of_job in cancelled])
     _MOVE_SUBSCRIBER.execute(connection, people)
     count_keys(connection, [result for result, _ in accepted if result.key_results])
+
+
+_NO_CONSENT: Mapping[str, str | None] = dict.fromkeys(CONSENT)
+
+
+def _consents_of(connection: Connection, keys: Collection[int]) -> dict[int, Mapping[str, str | None]]:
+    """Of those subscribers who have one. A call keeps it, so that changing the subscriber rewrites no evidence."""
+    there = or_(*(subscribers.c[name].is_not(None) for name in CONSENT))
+    query = select(subscribers.c.key, *(subscribers.c[name] for name in CONSENT)).where(
+        subscribers.c.key.in_(keys), there
+    )
+    return {row.key: {name: row._mapping[name] for name in CONSENT} for row in connection.execute(query)}
 
 
 def _end_of(step: NextStep, end: str | None) -> str | None:

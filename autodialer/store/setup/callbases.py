@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from autodialer.clock import Clock
 from autodialer.errors import Conflict, NotFound
-from autodialer.model import Callbase
+from autodialer.model import CONSENT, Callbase
 from autodialer.model.diary import DiaryEvent
 from autodialer.store.accounts.idempotency import forget_making, making_of
 from autodialer.store.campaigns.diary import write_to_all_on
@@ -51,6 +51,7 @@ ERASED = {
     "comment": None,
     "timezone": None,
     "extra": None,
+    **dict.fromkeys(CONSENT),
     "number_zone": None,
     "doubt": None,
     "destination": None,
@@ -76,6 +77,10 @@ class NewSubscriber:
     """Why the number may be wrong; it is then dialled only by campaigns that say so."""
     destination: str | None = None
     """Where `number` leads; None: not found yet."""
+    consent_source: str | None = None
+    """Where the person agreed to be called; the two below tell when and to what, all as written."""
+    consent_at: str | None = None
+    consent_text: str | None = None
     extra: Mapping[str, str] = field(default_factory=dict)
 
 

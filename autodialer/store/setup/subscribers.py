@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from autodialer.clock import Clock
 from autodialer.errors import Conflict, NotFound
-from autodialer.model import Callbase, JobState, Subscriber
+from autodialer.model import CONSENT, Callbase, JobState, Subscriber
 from autodialer.model.admission import EXCLUDED_DELETED
 from autodialer.store.queue.jobs_of_people import cancel_queued_of, decide_again, live_jobs_of
 from autodialer.store.setup.callbases import ERASED, NewSubscriber, callbase_from, insert_subscribers
@@ -244,5 +244,6 @@ def subscriber_from(row: AnyRow) -> Subscriber:
         timezone=row.timezone,
         second_number=row.second_number,
         doubt=row.doubt,
+        **{name: row._mapping[name] for name in CONSENT},
         extra=row.extra,
     )

@@ -14,7 +14,7 @@ from sqlalchemy import (
     text,
 )
 
-from autodialer.store.sql.column_types import JsonObject, Key
+from autodialer.store.sql.column_types import JsonObject, Key, ShownNumbers
 from autodialer.store.sql.shapes import (
     at,
     count,
@@ -72,6 +72,7 @@ trunks = Table(
     # By migration 0047; NULL: no ceiling.
     Column("max_calls_day", Integer),
     Column("max_minutes_day", Integer),
+    Column("caller_ids", ShownNumbers),  # by migration 0053: numbers that the provider lets it show
     Index(None, "owner_key"),
     sqlite_autoincrement=True,
 )
@@ -149,6 +150,10 @@ subscribers = Table(
     words("doubt", nullable=True),  # by migration 0031: why the number may be wrong; NULL: it is valid
     at("deleted_at"),  # by migration 0038: the row stays, without the person, for the campaigns that met it
     words("destination", nullable=True),  # by migration 0046: where `number` leads; NULL: not found yet
+    # By migration 0052: to be called, as written.
+    words("consent_source", nullable=True),
+    words("consent_at", nullable=True),
+    words("consent_text", nullable=True),
     UniqueConstraint("callbase_key", "number"),
     Index(None, "callbase_key"),
     Index(

@@ -1,7 +1,7 @@
 """Trunks; their passwords are encrypted at rest."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, insert, select, update
 
 from autodialer.clock import Clock
 from autodialer.errors import NotFound, SettingsError
-from autodialer.model import TRUNK_SETTINGS, Trunk, TrunkSettings
+from autodialer.model import TRUNK_SETTINGS, ShownNumber, Trunk, TrunkSettings
 from autodialer.store.campaigns.usage import needs_trunk, refuse_while_in_use
 from autodialer.store.setup.tables import trunks
 from autodialer.store.sql.column_types import EPOCH, new_id
@@ -93,6 +93,14 @@ class Trunks:
         with self._database.read() as connection:
             rows = connection.execute(_BY_KEYS, {"keys": list(keys)}).all()
         return {row.key: self._trunk_from(row) for row in rows}
+
+    def shown_numbers(self, keys: Iterable[int]) -> dict[int, tuple[str, Sequence[ShownNumber]]]:
+        """Trunk -> its name, and the numbers that its provider lets it show; only trunks with such numbers."""
+        query = select(trunks.c.key, trunks.c.name, trunks.c.caller_ids).where(
+            trunks.c.key.in_(list(keys)), trunks.c.caller_ids.is_not(None)
+        )
+        with self._database.read() as connection:
+            return {row.key: (row.name, row.caller_ids) for row in connection.execute(query)}
 
     def page(
         self, owner_key: int | None, wanted: Narrowed = ALL, *, limit: int = DEFAULT_LIMIT, after: str | None = None

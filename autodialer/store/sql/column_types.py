@@ -1,7 +1,7 @@
 """Column types of the tables, and the comments that SQLite keeps in its schema."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -12,7 +12,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateColumn, CreateTable
 from sqlalchemy.sql.compiler import DDLCompiler
 
-from autodialer.model import DigitTime, DigitVia, KeyAction, KeyEffect, KeyResult
+from autodialer.model import DigitTime, DigitVia, KeyAction, KeyEffect, KeyResult, ShownNumber
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
@@ -41,9 +41,9 @@ class PublicId(TypeDecorator[UUID]):
         """To the database."""
         return None if value is None else value.bytes
 
-    def process_result_value(self, value: bytes | None, dialect: Dialect) -> UUID | None:
-        """From the database."""
-        return None if value is None else UUID(bytes=bytes(value))
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[bytes | None], UUID | None]:
+        """From the database. SQLAlchemy's hook below `process_result_value`, which would be a call more for each id."""
+        return _id_from
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -56,9 +56,17 @@ class UtcTime(TypeDecorator[datetime]):
         """To the database. A naive time is a bug and raises TypeError."""
         return None if value is None else to_milliseconds(value)
 
-    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
-        """From the database."""
-        return None if value is None else EPOCH + value * MILLISECOND
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[int | None], datetime | None]:
+        """From the database; the hook is that of PublicId."""
+        return _time_from
+
+
+def _id_from(value: bytes | None) -> UUID | None:
+    return None if value is None else UUID(bytes=bytes(value))
+
+
+def _time_from(value: int | None) -> datetime | None:
+    return None if value is None else EPOCH + timedelta(milliseconds=value)
 
 
 class JsonObject(TypeDecorator[Mapping[str, Any]]):
@@ -107,10 +115,31 @@ class KeyResults(TypeDecorator[Sequence[KeyResult]]):
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Sequence[KeyResult]:
         """From the database."""
-        return tuple(
-            KeyResult(digit=digit, action=KeyAction(action), at_s=at_s, effect=KeyEffect(effect), code=code)
-            for digit, action, at_s, effect, code in (json.loads(value) if value else ())
-        )
+        return key_results_from(value)
+
+
+def key_results_from(stored: str | None) -> Sequence[KeyResult]:
+    """What keys did in a call, as its column keeps it."""
+    return tuple(
+        KeyResult(digit=digit, action=KeyAction(action), at_s=at_s, effect=KeyEffect(effect), code=code)
+        for digit, action, at_s, effect, code in (json.loads(stored) if stored else ())
+    )
+
+
+class ShownNumbers(TypeDecorator[Sequence[ShownNumber]]):
+    """The numbers of a trunk as JSON, `[["+74950000000","Clinic"]]`; none are stored as NULL and read as `()`."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Sequence[ShownNumber] | None, dialect: Dialect) -> str | None:
+        """To the database."""
+        rows = [[each.number, each.shown_as] for each in value or ()]
+        return json.dumps(rows, ensure_ascii=False, separators=(",", ":")) if rows else None
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Sequence[ShownNumber]:
+        """From the database."""
+        return tuple(ShownNumber(number=number, shown_as=shown_as) for number, shown_as in json.loads(value or "[]"))
 
 
 @compiles(CreateColumn, "sqlite")

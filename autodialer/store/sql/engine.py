@@ -74,6 +74,7 @@ class Database:
         self._open = _OpenTransaction()
         self._busy_timeout_s = busy_timeout_s
         self.busy = Busy()
+        self._commits = _Commits(self._engine)
         self.dialect: str = self._engine.dialect.name
         self.sql_dialect: Dialect = self._engine.dialect
 
@@ -128,8 +129,18 @@ class Database:
         with self._dead_as_unavailable(), self._engine.connect() as connection:
             connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
 
+    def version(self) -> tuple[int, int]:
+        """Another value after every commit of any process, and the same one as long as nothing is committed.
+
+        It costs a hundredth of a query: what was read after it was asked for still holds while it is the same. Raises
+        Unavailable.
+        """
+        with self._dead_as_unavailable():
+            return self._commits.seen()
+
     def close(self) -> None:
         """Close all connections. A later use would open others."""
+        self._commits.close()
         self._engine.dispose()
 
     @contextmanager
@@ -157,6 +168,41 @@ class Database:
                 if "locked" not in str(exc.orig) or time.monotonic() > deadline:
                     raise
             time.sleep(LOCK_POLL_S)
+
+
+class _Commits:
+    """A connection that only ever asks whether the others have committed anything.
+
+    SQLite counts the commits of other connections, and not those of the connection that asks: `PRAGMA data_version`.
+    Hence a connection that never writes, and one for all threads, for each connection counts from a number of its own.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._opened = 0
+
+    def seen(self) -> tuple[int, int]:
+        """Which connection counts, and its count."""
+        with self._lock:
+            if self._connection is None:
+                connection = self._engine.raw_connection()
+                self._connection = cast(sqlite3.Connection, connection.driver_connection)
+                connection.detach()
+                self._opened += 1
+            try:
+                [count] = self._connection.execute("PRAGMA data_version").fetchone()
+            except sqlite3.OperationalError as exc:
+                raise OperationalError("PRAGMA data_version", None, exc) from exc
+            return self._opened, count
+
+    def close(self) -> None:
+        """The next question opens another connection."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
 
 
 class _OpenTransaction(threading.local):

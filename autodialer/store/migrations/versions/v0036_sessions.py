@@ -6,7 +6,7 @@ from alembic import op
 from autodialer.store.sql import column_types as columns
 
 revision = "0036"
-down_revision = "0050"
+down_revision = "0035"
 
 
 def upgrade() -> None:

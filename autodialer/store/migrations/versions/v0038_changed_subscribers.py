@@ -6,7 +6,7 @@ from alembic import op
 from autodialer.store.sql import column_types as columns
 
 revision = "0038"
-down_revision = "0035"
+down_revision = "0037"
 
 # Frozen as autodialer.store.figures.counting had it.
 MOVE_ZONE = """CREATE TRIGGER subscribers_zone_moved
