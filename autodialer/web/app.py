@@ -75,9 +75,7 @@ class App(bottle.Bottle):  # type: ignore[misc]
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             observed.answer_begins(status)
-            # A 304 renews the headers of what the browser has stored (RFC 9111 section 3.2): it has no type of its own,
-            # and the policy of JSON would stick to a page.
-            secured = headers if status.startswith("304") else _with_security(headers, environ)
+            secured = _with_security(headers, environ, is_renewal=status.startswith("304"))
             return start_response(status, [*secured, observed.header], exc_info)
 
         try:
@@ -92,10 +90,16 @@ class App(bottle.Bottle):  # type: ignore[misc]
         return answer
 
 
-def _with_security(headers: list[tuple[str, str]], environ: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _with_security(
+    headers: list[tuple[str, str]], environ: Mapping[str, Any], *, is_renewal: bool
+) -> list[tuple[str, str]]:
     given = {name.lower(): value for name, value in headers}
     page = given.get("content-type", "").startswith("text/html")
-    added = {**HEADERS, "Content-Security-Policy": PAGE_POLICY if page else JSON_POLICY}
+    added: dict[str, str] = {}
+    if not is_renewal:
+        # A 304 renews the headers of what the browser has stored (RFC 9111 section 3.2): it has no type of its own, and
+        # the policy of JSON would stick to a page.
+        added = {**HEADERS, "Content-Security-Policy": PAGE_POLICY if page else JSON_POLICY}
     if not environ.get("PATH_INFO", "").startswith(DOCUMENTATION):
         added["Cache-Control"] = "no-store"
     return headers + [(name, value) for name, value in added.items() if name.lower() not in given]
