@@ -88,17 +88,17 @@ def _api(folder: Path, role: Role) -> Iterator[tuple[str, str]]:
     try:
         wait_until(lambda: _is_up(http), what="the API", timeout_s=60, poll_s=0.1)
         form = {"grant_type": "password", "username": "fuzzer", "password": PASSWORD}
-        token = requests.post(f"http://{http}/srv1/auth/token", data=form, timeout=30).json()["access_token"]
+        token = requests.post(f"http://{http}/srv1/auth/token", data=form, timeout=at_most(30)).json()["access_token"]
         yield f"http://{http}", token
         assert server.poll() is None, "the API has ended"
     finally:
         server.terminate()
-        server.wait(30)
+        server.wait(at_most(30))
 
 
 def _is_up(http: str) -> bool:
     try:
-        return requests.get(f"http://{http}/healthz", timeout=1).ok
+        return requests.get(f"http://{http}/healthz", timeout=at_most(1)).ok
     except requests.RequestException:
         return False
 
