@@ -60,7 +60,10 @@ def is_answered(client: socket.socket) -> bool:
 
 def is_closed(client: socket.socket) -> bool:
     """Whether the server has ended it; nothing was answered on it."""
-    if not select.select([client], [], [], 0)[0]:
+    # Not select.select: that takes no descriptor over 1023.
+    waiting = select.poll()
+    waiting.register(client, select.POLLIN)
+    if not waiting.poll(0):
         return False
     try:
         return client.recv(1) == b""
