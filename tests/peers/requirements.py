@@ -39,6 +39,8 @@ DEBIAN_PACKAGES: dict[str, str] = {
     "systemd-analyze": "systemd",
     "mount": "mount",
     "zsh": "zsh",
+    "node": "nodejs",
+    "openssl": "openssl",
 }
 """Program -> Debian package. baresip-core brings every baresip module used here (g711, aubridge, aufile, sndfile)."""
 

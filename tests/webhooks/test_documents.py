@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -69,7 +68,7 @@ def node(script: str, given: Any) -> str:
 
 
 @pytest.mark.process
-@pytest.mark.skipif(shutil.which("node") is None, reason="the same check in Python is tested above")
+@pytest.mark.peer("node")
 @pytest.mark.parametrize("name", CASES)
 def test_the_check_in_javascript_knows_our_deliveries(name: str) -> None:
     secret, headers, body = case(name)
@@ -90,7 +89,7 @@ def test_the_workflow_is_whole() -> None:
 
 
 @pytest.mark.process
-@pytest.mark.skipif(shutil.which("node") is None, reason="the same check in Python is tested above")
+@pytest.mark.peer("node")
 @pytest.mark.parametrize("name", CASES)
 def test_the_code_in_the_workflow_knows_our_deliveries(name: str) -> None:
     (code,) = [each["parameters"]["jsCode"] for each in WORKFLOW["nodes"] if each["name"] == "Check the signature"]

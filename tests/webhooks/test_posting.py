@@ -236,6 +236,7 @@ def _tls(certificate: Path, key: Path) -> ssl.SSLContext:
     return context
 
 
+@pytest.mark.peer("openssl")
 @pytest.mark.parametrize(
     ("names", "trusted", "arrives"), [("localhost", True, True), ("localhost", False, False), ("other", True, False)]
 )
