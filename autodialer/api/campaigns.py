@@ -274,7 +274,7 @@ class Campaigns:
         """Raises Conflict unless it is paused, and for a `pause_after` that it has passed."""
         with self._store.transaction():
             if fields.given:
-                # Cleared first: the number that it has come to is then refused, not taken for one that stays.
+                # Cleared first, so that the number which it has reached is refused and not taken for unchanged.
                 self._store.campaigns.update(campaign_id, caller.owner_key, pause_after=None)
                 by, pause_after = caller.user.login, fields.pause_after
                 self._store.campaigns.update(campaign_id, caller.owner_key, by=by, pause_after=pause_after)
@@ -414,7 +414,7 @@ class Campaigns:
         return callbase
 
     def _read(self, caller: Caller, campaign_id: UUID, *, with_secret: bool = False) -> Json:
-        """`with_secret` in the answer to the request that made its webhook: the only one that shows the secret."""
+        """`with_secret` in the answer to the request that made its webhook. No other answer shows the secret."""
         campaign = self._store.campaigns.get(campaign_id, caller.owner_key)
         warnings = warnings_of_campaigns(self._store, [campaign]).get(campaign.key, [])
         shown = self._present(campaign, self._store.campaigns.progress(campaign.key), warnings)

@@ -28,7 +28,7 @@ def turn() -> Iterator[None]:
 
 
 def check_webhook_url(context: Context, url: str, field: str = "url") -> str:
-    """The URL in its stored spelling, once its host is one that may be sent to.
+    """The URL in its stored spelling, once it is known that its host may be sent to.
 
     Raises Invalid, AddressRefused, HostUnresolved, TooManyRequests.
     """

@@ -49,7 +49,7 @@ class ArchiveWriter:
         self.sums: dict[str, str] = {}
 
     def add(self, path: Path, name: str) -> None:
-        """Add a file under this name. Raises OSError; one that shrinks meanwhile spoils the archive."""
+        """Add a file under this name. Raises OSError. A file that shrinks meanwhile spoils the archive."""
         with path.open("rb") as file:
             member = tarfile.TarInfo(name)
             member.size, member.mode = os.fstat(file.fileno()).st_size, 0o600

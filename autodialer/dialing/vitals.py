@@ -1,8 +1,8 @@
 """What the dialer counts from its start on: a few additions a call and a tick, written with its live state.
 
 The API is another process and shows them at /metrics. They pass through the database, as all between the two: a dialer
-that died leaves nothing behind that would be taken for news, and one that starts again counts from 0, as Prometheus
-expects of counters.
+that died leaves nothing behind that would be taken for news, and a dialer that starts again counts from 0, as
+Prometheus expects of counters.
 """
 
 from collections import Counter

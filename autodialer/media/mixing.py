@@ -92,7 +92,7 @@ def _rumble(channel: Samples) -> tuple[float, bool]:
 
 
 def _filtered(channel: Samples, sections: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
-    # As if the offset had been there for ever: one that begins with the file would make a thud.
+    # As if the offset had been there for ever: if it began with the file, it would make a thud.
     state = sosfilt_zi(sections) * float(np.mean(channel, dtype=np.float64))
     for start in range(0, len(channel), CHUNK):
         chunk, state = sosfilt(sections, channel[start : start + CHUNK].astype(np.float64), zi=state)

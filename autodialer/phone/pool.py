@@ -362,7 +362,7 @@ class PhonePool:
         now = self._clock.monotonic()
         if now < self._media_retry_at:
             return
-        # Before the start: one that dies at once must not be tried again at every tick.
+        # Before the start: a process that dies at once must not be tried again at every tick.
         self._media_retry_at = now + RETRY_S
         media = MediaProcess(self._on_media_event)
         try:

@@ -507,7 +507,7 @@ class Call:
         self._tell_end(_failed(self.call_id, now, kind, response, message, saw_18x=self._rang))
 
     def _tell_end(self, event: CallFailed | CallEnded) -> None:
-        # Once, whatever goes wrong in between: a channel that is given back twice is as wrong as one that never is.
+        # Once, whatever goes wrong in between: a channel given back twice is as wrong as a channel never given back.
         if not self.over:
             self.over = True
             self._owner.emit(event)

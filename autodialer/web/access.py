@@ -44,7 +44,7 @@ class Access(Enum):
     FACTOR = Needs(roles=EVERYBODY, scope=None, by_key=False, before_factor=True)
     """To set up a second factor."""
     USERS = Needs(roles=ADMINS, scope=Scope.ADMIN, by_key=False)
-    """The users: a key that could make users would outlive its end by one that it made."""
+    """The users: a key that could make a user would live on in that user after its own end."""
 
 
 SENTENCES = {

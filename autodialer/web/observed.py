@@ -27,7 +27,7 @@ class Observed:
         self._began = time.perf_counter()
         self._is_counted = False
         found = environ.get("HTTP_X_REQUEST_ID", "")
-        # Not one that a client made up of anything: it is answered, and stands in the log.
+        # A client's own id is checked, because it is answered and stands in the log.
         request_id = found if _SANE_ID.fullmatch(found) else str(new_id())
         trace, span = trace_of(environ.get("HTTP_TRACEPARENT", "")) or (None, None)
         # It is never taken back: the body of a download is made after WSGI's call has returned, in the same thread, and

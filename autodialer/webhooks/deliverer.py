@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 THREADS = 16
 MOST_OF_A_WEBHOOK = 2
-"""Threads that one receiver may keep: one that hangs holds these, and the others go on."""
+"""Threads that one receiver may keep: a receiver that hangs holds these, and the others go on."""
 A_RUN = 50
 """Deliveries that a thread sends before it writes the outcomes down, ..."""
 A_RUN_S = 1.0

@@ -175,7 +175,7 @@ class MediaProcess:
     ) -> None:
         """Bind a UDP port for a session. Never waits: SessionOpened or SessionNotOpened follows.
 
-        A `shared` port is one that other shared sessions may have already. A `stun_server` is asked first under which
+        Other shared sessions may have a `shared` port already. A `stun_server` is asked first under which
         address the port is seen outside. Raises MediaUnavailable when the process is gone.
         """
         with self._lock:

@@ -75,7 +75,7 @@ class Dnc:
     def remove(self, owner_key: int | None, number: str) -> None:
         """Take a number off (None: everybody's entries of it).
 
-        Raises NotFound, and Forbidden for one that only an administrator may take off.
+        Raises NotFound, and Forbidden for an entry that only an administrator may take off.
         """
         same = dnc.c.number.in_(notations(number))
         mine = same if owner_key is None else same & (dnc.c.owner_key == owner_key)

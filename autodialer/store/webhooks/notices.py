@@ -127,7 +127,7 @@ class Notices:
         return [self._notice_from(row) for row in rows if kind in row.events.split()]
 
     def owners_wanting(self, kind: str) -> set[int]:
-        """Owners who have an active one that wants such an event."""
+        """Owners with an active notice that wants such an event."""
         with self._database.read() as connection:
             rows = connection.execute(select(notices.c.owner_key, notices.c.events).where(notices.c.active)).all()
         return {row.owner_key for row in rows if kind in row.events.split()}
