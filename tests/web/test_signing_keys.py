@@ -68,6 +68,15 @@ def test_a_forgotten_key_is_refused_at_once(client: Client, settings: Settings, 
     assert client.get(ME).status == 401
 
 
+def test_a_token_that_was_in_use_is_refused_as_well_once_its_key_is_forgotten(
+    client: Client, settings: Settings, clock: StandingClock
+) -> None:
+    client.log_in("anna", PASSWORD)
+    assert client.get(ME).status == client.get(ME).status == 200, "its signature is known from here on"
+    rotate(settings.keys, clock.utcnow(), forget=True)
+    assert client.get(ME).status == 401
+
+
 def test_a_key_of_ninety_days_is_rotated_by_itself_and_keeps_nobody_out(
     client: Client, settings: Settings, clock: StandingClock
 ) -> None:
